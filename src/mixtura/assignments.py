@@ -1,0 +1,95 @@
+"""Assignments: what a row's scores say about which component it belongs to."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from mixtura.typing import Array
+
+
+class Assignment(ABC):
+    """Turns scores into responsibilities."""
+
+    @abstractmethod
+    def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
+        """Return responsibilities of shape (n, K) whose rows sum to one.
+
+        Parameters
+        ----------
+        scores : array of shape (n, K)
+            Scores of one block of rows.
+        log_normalizer : array of shape (n,)
+            Log of the summed exponentiated scores.
+        first_row : int
+            Position of the block's first row in the data.
+        """
+
+    def data_term(self, scores: Array, log_normalizer: Array) -> Array:
+        """Return each row's contribution to the data term of the objective, shape (n,)."""
+        return log_normalizer
+
+
+@final
+class Soft(Assignment):
+    """Responsibilities proportional to the exponentiated scores."""
+
+    def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
+        return np.exp(scores - log_normalizer[:, None])
+
+
+@final
+class Hard(Assignment):
+    """The whole row to its most probable component (the first of equals)."""
+
+    def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
+        return np.eye(scores.shape[1])[scores.argmax(axis=1)]
+
+    def data_term(self, scores: Array, log_normalizer: Array) -> Array:
+        return scores.max(axis=1)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Sampled(Assignment):
+    """The whole row to one component, drawn with the responsibilities' probabilities.
+
+    The stream is keyed by (seed, sweep, block), never by worker, so that the number of threads
+    does not show in the draws.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the run.
+    sweep : int
+        Number of the sweep within the run.
+    """
+
+    seed: int
+    sweep: int = 0
+
+    def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
+        key = np.random.SeedSequence(self.seed, spawn_key=(self.sweep, first_row))
+        uniform = np.random.Generator(np.random.Philox(key)).random(scores.shape[0])
+        cumulative = np.cumsum(np.exp(scores - log_normalizer[:, None]), axis=1)
+        # Compare with the last sum rather than with 1: rounding must not pick a component K.
+        below = cumulative < (uniform * cumulative[:, -1])[:, None]
+        return np.eye(scores.shape[1])[below[:, :-1].sum(axis=1)]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Given(Assignment):
+    """Responsibilities that are known beforehand, such as those of a start.
+
+    Parameters
+    ----------
+    responsibilities : array of shape (N, K)
+        One row for each row of the data, each summing to one.
+    """
+
+    responsibilities: Array
+
+    def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
+        return self.responsibilities[first_row : first_row + scores.shape[0]]

@@ -1,0 +1,59 @@
+"""Rows in blocks, wherever they lie."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
+
+from mixtura.typing import Array
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Consecutive rows.
+
+    Parameters
+    ----------
+    start : int
+        Position of the first row in the data.
+    values : array of shape (n, D)
+        The rows, in the data's units.
+    weights : array of shape (n,)
+        Non-negative weights of the rows.
+    """
+
+    start: int
+    values: Array
+    weights: Array
+
+
+class Rows(ABC):
+    """Weighted rows that are read block by block, in a fixed order."""
+
+    @property
+    @abstractmethod
+    def n_rows(self) -> int:
+        """Number of rows N."""
+
+    @property
+    @abstractmethod
+    def n_features(self) -> int:
+        """Number of features D."""
+
+    @property
+    @abstractmethod
+    def total_weight(self) -> float:
+        """Sum of the row weights."""
+
+    @abstractmethod
+    def blocks(self) -> Iterator[Block]:
+        """Yield the rows in order; block sizes depend on the data's shape alone."""
+
+    @abstractmethod
+    def magnitude(self) -> Array:
+        """Return the largest absolute value of each feature, shape (D,)."""
+
+    @abstractmethod
+    def rescaled(self, factor: Array) -> "Rows":
+        """Return the rows times ``factor`` of shape (D,)."""

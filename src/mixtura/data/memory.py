@@ -1,0 +1,53 @@
+"""Rows of a NumPy array."""
+
+from collections.abc import Iterator
+from typing import final
+
+import numpy as np
+
+from mixtura.data.base import Block, Rows
+from mixtura.typing import Array
+
+BLOCK_ENTRIES = 1 << 16
+"""Numbers in a block: half a megabyte, which stays in cache."""
+
+
+@final
+class ArrayRows(Rows):
+    """Rows held in memory.
+
+    Parameters
+    ----------
+    values : array of shape (N, D)
+        Finite float64 rows.
+    weights : array of shape (N,), optional
+        Non-negative weights; one each by default.
+    """
+
+    def __init__(self, values: Array, weights: Array | None = None) -> None:
+        self.values = values
+        self.weights = np.ones(values.shape[0]) if weights is None else weights
+
+    @property
+    def n_rows(self) -> int:
+        return self.values.shape[0]
+
+    @property
+    def n_features(self) -> int:
+        return self.values.shape[1]
+
+    @property
+    def total_weight(self) -> float:
+        return float(self.weights.sum())
+
+    def blocks(self) -> Iterator[Block]:
+        step = max(1, BLOCK_ENTRIES // self.n_features)
+        for start in range(0, self.n_rows, step):
+            stop = start + step
+            yield Block(start, self.values[start:stop], self.weights[start:stop])
+
+    def magnitude(self) -> Array:
+        return np.maximum(self.values.max(axis=0), -self.values.min(axis=0))
+
+    def rescaled(self, factor: Array) -> "ArrayRows":
+        return ArrayRows(self.values * factor, self.weights)

@@ -1,0 +1,1 @@
+"""Judgements of a fit that need only K-sized things."""

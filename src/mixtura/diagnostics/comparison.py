@@ -1,0 +1,41 @@
+"""Criteria that compare fits of different sizes on the same rows."""
+
+import numpy as np
+
+from mixtura.typing import Array
+
+
+def bic(log_likelihood: float, n_parameters: int, n_rows: float) -> float:
+    """Return the Bayesian information criterion [Schwarz1978]_; smaller is better.
+
+    ``-2 log_likelihood + n_parameters log(N)``, as scikit-learn signs it.
+    """
+    return -2.0 * log_likelihood + n_parameters * float(np.log(n_rows))
+
+
+def aic(log_likelihood: float, n_parameters: int) -> float:
+    """Return Akaike's information criterion [Akaike1974]_; smaller is better."""
+    return -2.0 * log_likelihood + 2.0 * n_parameters
+
+
+def icl(log_likelihood: float, n_parameters: int, n_rows: float, entropy: float) -> float:
+    """Return the integrated completed likelihood [Biernacki2000]_; smaller is better.
+
+    BIC plus twice the entropy of the responsibilities.
+    """
+    return bic(log_likelihood, n_parameters, n_rows) + 2.0 * entropy
+
+
+def assignment_entropy(responsibilities: Array, weights: Array | None = None) -> float:
+    """Return the entropy of the assignments in nats, summed over (weighted) rows.
+
+    Parameters
+    ----------
+    responsibilities : array of shape (N, K)
+        Probability of each component for each row.
+    weights : array of shape (N,), optional
+        Weights of the rows.
+    """
+    positive = np.where(responsibilities > 0, responsibilities, 1.0)
+    by_row = -(responsibilities * np.log(positive)).sum(axis=1)
+    return float(by_row.sum() if weights is None else weights @ by_row)

@@ -1,0 +1,63 @@
+"""Engines: the only code that touches rows."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from mixtura.assignments import Assignment, Soft
+from mixtura.data import Rows
+from mixtura.potentials import Potentials
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import Array, IntegerArray
+
+
+class Engine(ABC):
+    """Where a sweep over the rows runs.
+
+    An engine knows neither priors nor algorithms. Block results are added in a fixed order, so
+    that the bits of an answer do not depend on the number of workers.
+    """
+
+    @abstractmethod
+    def sweep(
+        self, rows: Rows, potentials: Potentials, assignment: Assignment
+    ) -> SufficientStatistics:
+        """Return the weighted moments of the rows under their responsibilities.
+
+        The moments are taken about the potentials' means, in the potentials' structure.
+        """
+
+    @abstractmethod
+    def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
+        """Return each component's share of each row, shape (N, K)."""
+
+    @abstractmethod
+    def log_density(self, rows: Rows, potentials: Potentials) -> Array:
+        """Return the log of the summed exponentiated scores of each row, shape (N,), in nats."""
+
+    @abstractmethod
+    def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        """Return the component of the highest score of each row, shape (N,)."""
+
+    @abstractmethod
+    def sample_labels(
+        self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
+    ) -> IntegerArray:
+        """Return components drawn for each row, shape (n_draws, N)."""
+
+    @abstractmethod
+    def project(self, rows: Rows, centre: Array, direction: Array) -> Array:
+        """Return ``(x - centre) . direction`` for each row, shape (N,)."""
+
+    def overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
+        """Return the statistics of all rows as one component, about their own mean."""
+        shape = (1, rows.n_features)
+        structure = (1, *shape[1:], rows.n_features) if matrix else shape
+        first = next(iter(rows.blocks())).values[:1]
+        for _ in range(2):  # the second pass is about the mean, where no digits cancel
+            potentials = Potentials(
+                np.zeros(1), np.zeros(1), np.asarray(first), np.zeros(structure)
+            )
+            statistics = self.sweep(rows, potentials, Soft())
+            first = statistics.mean()
+        return statistics

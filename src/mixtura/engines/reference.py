@@ -1,0 +1,112 @@
+"""The reference engine: plain NumPy, the oracle that every other engine is held against."""
+
+from typing import final
+
+import numpy as np
+from scipy.special import logsumexp
+
+from mixtura.assignments import Assignment, Sampled
+from mixtura.data import Block, Rows
+from mixtura.engines.base import Engine
+from mixtura.potentials import Potentials
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import Array, IntegerArray, StructureShape
+
+FARTHEST = 1e150
+"""Standardised distances are held below this, so that their squares stay finite."""
+
+
+@final
+class ReferenceEngine(Engine):
+    """Rows in blocks, one component at a time."""
+
+    def sweep(
+        self, rows: Rows, potentials: Potentials, assignment: Assignment
+    ) -> SufficientStatistics:
+        total = SufficientStatistics.zero(potentials.mean, potentials.structure)
+        for block in rows.blocks():
+            total = total + _block_statistics(block, potentials, assignment)
+        return total
+
+    def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
+        shares = np.empty((rows.n_rows, potentials.mean.shape[0]))
+        for block in rows.blocks():
+            scores = block_scores(block.values, potentials)
+            shares[block.start : block.start + len(scores)] = np.exp(
+                scores - _log_normalizer(scores)[:, None]
+            )
+        return shares
+
+    def log_density(self, rows: Rows, potentials: Potentials) -> Array:
+        parts = [_log_normalizer(block_scores(b.values, potentials)) for b in rows.blocks()]
+        return np.concatenate(parts)
+
+    def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        parts = [block_scores(b.values, potentials).argmax(axis=1) for b in rows.blocks()]
+        return np.concatenate(parts)
+
+    def sample_labels(
+        self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
+    ) -> IntegerArray:
+        drawn = np.empty((n_draws, rows.n_rows), dtype=np.intp)
+        for block in rows.blocks():
+            scores = block_scores(block.values, potentials)
+            normalizer = _log_normalizer(scores)
+            where = slice(block.start, block.start + len(scores))
+            for sweep in range(n_draws):
+                shares = Sampled(seed, sweep).assign(scores, normalizer, block.start)
+                drawn[sweep, where] = shares.argmax(axis=1)
+        return drawn
+
+    def project(self, rows: Rows, centre: Array, direction: Array) -> Array:
+        # A sum along each row, not a matrix product: equal rows must give equal bits.
+        parts = [((b.values - centre) * direction).sum(axis=1) for b in rows.blocks()]
+        return np.concatenate(parts)
+
+
+def block_scores(values: Array, potentials: Potentials) -> Array:
+    """Return the scores of a block of rows, shape (n, K)."""
+    n_components, n_features = potentials.mean.shape
+    factor = potentials.precision_cholesky
+    if factor.ndim == 2:
+        factor = np.broadcast_to(factor, (n_components, n_features))
+    else:
+        factor = np.broadcast_to(factor, (n_components, n_features, n_features))
+    scores = np.empty((values.shape[0], n_components))
+    for k in range(n_components):
+        centred = values - potentials.mean[k]
+        whitened = centred * factor[k] if factor.ndim == 2 else centred @ factor[k]
+        np.clip(whitened, -FARTHEST, FARTHEST, out=whitened)
+        scores[:, k] = -0.5 * np.einsum("nd,nd->n", whitened, whitened)
+    return scores + (potentials.log_weight + potentials.offset)
+
+
+def _log_normalizer(scores: Array) -> Array:
+    return logsumexp(scores, axis=1)
+
+
+def _block_statistics(
+    block: Block, potentials: Potentials, assignment: Assignment
+) -> SufficientStatistics:
+    scores = block_scores(block.values, potentials)
+    normalizer = _log_normalizer(scores)
+    shares = assignment.assign(scores, normalizer, block.start) * block.weights[:, None]
+    data_term = float(block.weights @ assignment.data_term(scores, normalizer))
+    first = np.empty_like(potentials.mean)
+    moments = []
+    for k in range(potentials.mean.shape[0]):
+        centred = block.values - potentials.mean[k]
+        weighted = centred * shares[:, k : k + 1]
+        first[k] = weighted.sum(axis=0)
+        moments.append(_second_moment(centred, weighted, potentials.structure))
+    second = np.stack(moments)
+    if potentials.structure[0] == 1:
+        second = second.sum(axis=0, keepdims=True)
+    return SufficientStatistics(shares.sum(axis=0), first, second, potentials.mean, data_term)
+
+
+def _second_moment(centred: Array, weighted: Array, structure: StructureShape) -> Array:
+    if len(structure) == 3:
+        return weighted.T @ centred
+    diagonal = np.einsum("nd,nd->d", weighted, centred)
+    return diagonal.sum(keepdims=True) if structure[1] == 1 else diagonal

@@ -1,0 +1,45 @@
+"""Errors and warnings; each message says what was found and what would be accepted."""
+
+
+class MixturaError(Exception):
+    """Base class of every error that mixtura raises on purpose."""
+
+
+class InvalidArgumentError(MixturaError, ValueError):
+    """An argument has a value that the model, method or option does not allow."""
+
+
+class DataError(MixturaError, ValueError):
+    """The data cannot be used as they are; the message names the file, row or column."""
+
+
+class ModelFileError(MixturaError, ValueError):
+    """A model file is damaged, foreign or of a version that this release cannot read."""
+
+
+class MissingExtraError(MixturaError, ImportError):
+    """A feature needs an optional dependency; the message is the command that installs it."""
+
+
+class MixturaWarning(UserWarning):
+    """Base class of the warnings about an answer that is doubtful."""
+
+
+class ConvergenceWarning(MixturaWarning):
+    """The method stopped at its limit of iterations before its objective settled."""
+
+
+class EmptyComponentWarning(MixturaWarning):
+    """At least one component holds (almost) no row."""
+
+
+class DegenerateComponentWarning(MixturaWarning):
+    """A component has collapsed onto tied rows or a constant direction."""
+
+
+class StartsDisagreeWarning(MixturaWarning):
+    """Several starts ended in different optima; the best one was kept."""
+
+
+class DataWarning(MixturaWarning):
+    """The data are lawful but doubtful: a constant column, fewer rows than components."""

@@ -1,0 +1,40 @@
+"""Triangular factors of stacked covariance matrices, safe at any scale of the columns."""
+
+import numpy as np
+
+from mixtura.typing import Array
+
+SMALLEST_EIGENVALUE = 1e-15
+"""Of a correlation matrix that rounding has made indefinite; about what float64 resolves."""
+
+
+def covariance_factor(covariances: Array) -> Array:
+    """Return lower-triangular L with L L^T each of the covariances, shape (..., D, D).
+
+    The factorisation runs on correlations, so that columns of very different units neither
+    overflow nor underflow. A matrix that rounding has made indefinite is lifted to the nearest
+    one that float64 can tell from singular.
+    """
+    deviations = np.sqrt(np.einsum("...dd->...d", covariances))
+    correlations = covariances / deviations[..., :, None] / deviations[..., None, :]
+    try:
+        lower = np.linalg.cholesky(correlations)
+    except np.linalg.LinAlgError:
+        lower = np.linalg.cholesky(nearest_positive_definite(correlations))
+    return lower * deviations[..., :, None]
+
+
+def precision_factor(covariances: Array) -> Array:
+    """Return upper-triangular P with P P^T the inverse of each covariance, shape (..., D, D)."""
+    deviations = np.sqrt(np.einsum("...dd->...d", covariances))
+    lower = covariance_factor(covariances) / deviations[..., :, None]
+    inverse = np.linalg.solve(lower, np.broadcast_to(np.eye(lower.shape[-1]), lower.shape))
+    return np.triu(np.swapaxes(inverse, -1, -2)) / deviations[..., :, None]
+
+
+def nearest_positive_definite(correlations: Array) -> Array:
+    """Return the matrices (..., D, D) with their eigenvalues raised to what float64 resolves."""
+    values, vectors = np.linalg.eigh(correlations)
+    floor = SMALLEST_EIGENVALUE * values.shape[-1] * np.maximum(values[..., -1:], 1.0)
+    values = np.maximum(values, floor)
+    return (vectors * values[..., None, :]) @ np.swapaxes(vectors, -1, -2)

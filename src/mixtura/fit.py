@@ -1,0 +1,201 @@
+"""What a run returns, and what it is given."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import ClassVar, final
+
+import numpy as np
+
+from mixtura.data import Rows
+from mixtura.diagnostics.components import Doubt
+from mixtura.engines import Engine
+from mixtura.model import MixtureModel
+from mixtura.parameters import MixtureParameters
+from mixtura.posteriors import Posterior
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import IntegerArray
+
+
+@final
+@dataclass(frozen=True)
+class Run:
+    """One start and where it led.
+
+    Parameters
+    ----------
+    start : str
+        Name of the start.
+    objectives : tuple of float
+        Objective after each iteration, in nats; the first belongs to the start.
+    converged : bool
+        Whether the objective settled before the limit of iterations.
+    """
+
+    start: str
+    objectives: tuple[float, ...]
+    converged: bool
+
+    @property
+    def objective(self) -> float:
+        """The last objective."""
+        return self.objectives[-1]
+
+    @property
+    def n_iter(self) -> int:
+        """Number of iterations after the start."""
+        return len(self.objectives) - 1
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Fit:
+    """The result of a run: frozen, independent of estimator and rows.
+
+    Parameters
+    ----------
+    model : MixtureModel
+        The model that was fitted.
+    posterior : Posterior
+        What is known about the parameters.
+    method : str
+        Name of the inference method.
+    objective : float
+        Objective at the estimate, in nats, all constants included.
+    objective_name : str
+        What the objective is: "log joint density" or "log likelihood".
+    log_likelihood : float
+        Log likelihood of the (weighted) rows at the estimate, in nats.
+    runs : tuple of Run
+        Every start.
+    best : int
+        Position in ``runs`` of the one that was kept.
+    n_rows : int
+        Number of rows N.
+    total_weight : float
+        Sum of the row weights; N without weights.
+    seconds : float
+        Wall-clock time of the run.
+    feature_names : tuple of str
+        Names of the D features; data, to be escaped wherever they are shown.
+    assumptions : tuple of str
+        Plain sentences on what was assumed on the user's behalf.
+    doubts : tuple of Doubt
+        What its reader should know before relying on the answer.
+    """
+
+    model: MixtureModel
+    posterior: Posterior
+    method: str
+    objective: float
+    objective_name: str
+    log_likelihood: float
+    runs: tuple[Run, ...]
+    best: int
+    n_rows: int
+    total_weight: float
+    seconds: float
+    feature_names: tuple[str, ...]
+    assumptions: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+
+    @property
+    def parameters(self) -> MixtureParameters:
+        """The point estimate."""
+        return self.posterior.parameters
+
+    @property
+    def converged(self) -> bool:
+        """Whether the run that was kept converged."""
+        return self.runs[self.best].converged
+
+    @property
+    def n_iter(self) -> int:
+        """Iterations of the run that was kept."""
+        return self.runs[self.best].n_iter
+
+    @property
+    def history(self) -> tuple[float, ...]:
+        """Objectives of the run that was kept."""
+        return self.runs[self.best].objectives
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Start:
+    """First statistics of a run.
+
+    Parameters
+    ----------
+    name : str
+        What the history calls it.
+    statistics : SufficientStatistics
+        Moments of the rows under the first responsibilities.
+    """
+
+    name: str
+    statistics: SufficientStatistics
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Everything an inference method needs.
+
+    Parameters
+    ----------
+    model : MixtureModel
+        Model in the data's units.
+    rows : Rows
+        The data.
+    engine : Engine
+        Where sweeps run.
+    starts : callable
+        Returns the starts for (model, rows), which may have been rescaled.
+    keep_numbering : bool
+        Whether the user gave the components their numbers (a given start, unequal weight priors).
+    max_iter, tol : int, float
+        Limits of the estimator; None for the method's own.
+    seed : SeedSequence
+        Source of every random stream of the run.
+    feature_names : tuple of str
+        Names of the features.
+    assumptions, doubts : tuples
+        What is known before the run, passed on to the fit.
+    report : callable
+        Called with one line of progress text.
+    """
+
+    model: MixtureModel
+    rows: Rows
+    engine: Engine
+    starts: Callable[[MixtureModel, Rows], list[Start]]
+    keep_numbering: bool
+    max_iter: int | None
+    tol: float | None
+    seed: np.random.SeedSequence
+    feature_names: tuple[str, ...]
+    assumptions: tuple[str, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
+    report: Callable[[str], None] = field(default=lambda line: None)
+
+
+class Inference(ABC):
+    """An inference method with its options.
+
+    Implementations are frozen dataclasses whose fields are the method's own options.
+    """
+
+    name: ClassVar[str]
+    objective_name: ClassVar[str] = "log joint density"
+    uses_flat_priors: ClassVar[bool] = False
+    default_max_iter: ClassVar[int]
+
+    @abstractmethod
+    def fit(self, problem: Problem) -> Fit:
+        """Run the method and return its result."""
+
+
+def canonical_order(parameters: MixtureParameters) -> IntegerArray:
+    """Return the order in which components are numbered: by their means, feature by feature."""
+    return np.lexsort(parameters.means.T[::-1])

@@ -1,0 +1,177 @@
+"""The only loop: starts, iterations, limits, and the choice of the best end."""
+
+import time
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from mixtura.data import Rows
+from mixtura.data.scaling import safe_factor
+from mixtura.diagnostics.components import Doubt, component_doubts
+from mixtura.errors import ConvergenceWarning, StartsDisagreeWarning
+from mixtura.fit import Fit, Problem, Run, Start, canonical_order
+from mixtura.inference.expectation_maximization import State, em_step, evaluate
+from mixtura.model import MixtureModel
+from mixtura.parameters import MixtureParameters
+from mixtura.posteriors import PointPosterior
+from mixtura.typing import Array
+
+SAME_OPTIMUM = 1e-6
+"""Objectives closer than this, relative to the best, count as the same optimum."""
+
+
+@final
+@dataclass(frozen=True)
+class Limits:
+    """When a run stops.
+
+    Parameters
+    ----------
+    max_iter : int
+        Largest number of iterations.
+    tol : float
+        The run has converged when neither the objective (relative to its size) nor the
+        parameters (relative to the components' widths) change by more than this.
+    """
+
+    max_iter: int
+    tol: float
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _End:
+    run: Run
+    state: State
+
+
+def optimise(problem: Problem, method: str, objective_name: str, limits: Limits) -> Fit:
+    """Run EM from every start and return the best end as a fit."""
+    began = time.perf_counter()
+    model, rows, factor = _safe(problem)
+    ends = []
+    for number, start in enumerate(problem.starts(model, rows)):
+        end = _run(model, rows, problem, start, limits)
+        ends.append(end)
+        problem.report(f"start {number + 1} ({start.name}): {_outcome(end.run)}")
+    best = max(range(len(ends)), key=lambda i: _rank(model, ends[i].state))
+    parameters, state = ends[best].state.parameters, ends[best].state
+    doubts = _doubts(model, problem, ends, best)
+    if factor is not None:
+        parameters = parameters.rescaled(1.0 / factor)
+    order = canonical_order(parameters)
+    if not problem.keep_numbering:
+        parameters = parameters.permuted(order)
+    shift = 0.0 if factor is None else problem.rows.total_weight * float(np.log(factor).sum())
+    log_likelihood = state.statistics.log_normalizer + shift
+    objective = log_likelihood + problem.model.log_prior(parameters)
+    runs = tuple(_shifted(end.run, objective - state.objective) for end in ends)
+    return Fit(
+        model=problem.model,
+        posterior=PointPosterior(parameters, problem.model.family),
+        method=method,
+        objective=objective,
+        objective_name=objective_name,
+        log_likelihood=log_likelihood,
+        runs=runs,
+        best=best,
+        n_rows=problem.rows.n_rows,
+        total_weight=problem.rows.total_weight,
+        seconds=time.perf_counter() - began,
+        feature_names=problem.feature_names,
+        assumptions=problem.assumptions,
+        doubts=problem.doubts + doubts,
+    )
+
+
+def _safe(problem: Problem) -> tuple[MixtureModel, Rows, Array | None]:
+    """Return model and rows in units whose squares neither overflow nor underflow."""
+    structure = problem.model.structure
+    common = len(structure) == 2 and structure[1] == 1
+    factor = safe_factor(problem.rows.magnitude(), common=common)
+    if factor is None:
+        return problem.model, problem.rows, None
+    return problem.model.rescaled(factor), problem.rows.rescaled(factor), factor
+
+
+def _run(model: MixtureModel, rows: Rows, problem: Problem, start: Start, limits: Limits) -> _End:
+    state = evaluate(model, rows, problem.engine, model.mode(start.statistics))
+    objectives = [state.objective]
+    converged = False
+    while not converged and len(objectives) <= limits.max_iter:
+        new = em_step(model, rows, problem.engine, state)
+        converged = _settled(state, new, limits.tol)
+        state = new
+        objectives.append(state.objective)
+    return _End(Run(start.name, tuple(objectives), converged), state)
+
+
+def _settled(old: State, new: State, tol: float) -> bool:
+    gain = new.objective - old.objective
+    if gain > tol * max(1.0, abs(new.objective)):
+        return False
+    return parameter_change(old.parameters, new.parameters) <= tol
+
+
+def parameter_change(old: MixtureParameters, new: MixtureParameters) -> float:
+    """Return the largest change of a weight, of a mean in standard deviations, or of a scale."""
+    weights = np.abs(new.weights - old.weights).max()
+    if new.covariances.ndim == 3:
+        variances = np.einsum("kdd->kd", new.covariances)
+        unit = np.sqrt(variances)
+        change = np.abs(new.covariances - old.covariances) / unit[:, :, None] / unit[:, None, :]
+    else:
+        variances = new.covariances
+        unit = np.sqrt(variances)
+        change = np.abs(new.covariances - old.covariances) / variances
+    # Means far from the origin cannot move by less than their own rounding.
+    resolution = 4.0 * np.finfo(float).eps * np.abs(new.means)
+    means = np.maximum(np.abs(new.means - old.means) - resolution, 0.0) / unit
+    return float(max(weights, means.max(), change.max()))
+
+
+def _rank(model: MixtureModel, state: State) -> tuple[bool, float]:
+    # Where the prior's density is unbounded, an emptied component would win on the prior alone.
+    inside = not model.weight_prior.is_unbounded_at(state.parameters.weights)
+    return inside, state.objective
+
+
+def _shifted(run: Run, shift: float) -> Run:
+    if shift == 0.0:
+        return run
+    return Run(run.start, tuple(value + shift for value in run.objectives), run.converged)
+
+
+def _outcome(run: Run) -> str:
+    settled = "converged" if run.converged else "not converged"
+    return f"{settled} after {run.n_iter} iterations at {run.objective:.6f}"
+
+
+def _doubts(
+    model: MixtureModel, problem: Problem, ends: list[_End], best: int
+) -> tuple[Doubt, ...]:
+    kept = ends[best]
+    doubts = []
+    if not kept.run.converged:
+        doubts.append(
+            Doubt(
+                ConvergenceWarning,
+                f"not converged after {kept.run.n_iter} iterations: raise max_iter, or tol",
+            )
+        )
+    same = SAME_OPTIMUM * max(1.0, abs(kept.run.objective))
+    reached = sum(end.run.objective >= kept.run.objective - same for end in ends)
+    if len(ends) > 1 and reached == 1:
+        doubts.append(
+            Doubt(
+                StartsDisagreeWarning,
+                f"only one of {len(ends)} starts reached the best optimum, which was kept: raise "
+                "n_init to make sure that there is none better",
+            )
+        )
+    row_weight = problem.rows.total_weight / problem.rows.n_rows
+    return (
+        *doubts,
+        *component_doubts(model, kept.state.parameters, kept.state.statistics.count, row_weight),
+    )

@@ -1,0 +1,14 @@
+"""Starts and their registry."""
+
+from mixtura.initialization.base import Initializer
+from mixtura.initialization.given import given_start
+from mixtura.initialization.kmeans import KMeans
+from mixtura.initialization.quantile import Quantile
+from mixtura.initialization.random import RandomRows
+
+INITIALIZERS: dict[str, Initializer] = {
+    start.name: start for start in (Quantile(), KMeans(), RandomRows())
+}
+"""Every registered start by name; a new one is one file and one entry here."""
+
+__all__ = ["INITIALIZERS", "Initializer", "given_start"]

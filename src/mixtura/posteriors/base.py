@@ -1,0 +1,41 @@
+"""What a fit knows about parameters and rows, whichever method made it."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from mixtura.data import Rows
+from mixtura.engines import Engine
+from mixtura.parameters import MixtureParameters
+from mixtura.typing import Array, IntegerArray
+
+
+class Posterior(ABC):
+    """A distribution (or a point) over mixture parameters, conditioned on the rows seen."""
+
+    @property
+    @abstractmethod
+    def parameters(self) -> MixtureParameters:
+        """The one value of the parameters that stands for the posterior."""
+
+    @abstractmethod
+    def log_predictive(self, rows: Rows, engine: Engine) -> Array:
+        """Return the log predictive density of each row, shape (N,), in nats."""
+
+    @abstractmethod
+    def responsibilities(self, rows: Rows, engine: Engine) -> Array:
+        """Return the probability of each component for each row, shape (N, K)."""
+
+    @abstractmethod
+    def labels(self, rows: Rows, engine: Engine) -> IntegerArray:
+        """Return the most probable component of each row, shape (N,)."""
+
+    @abstractmethod
+    def sample_assignments(
+        self, rows: Rows, engine: Engine, n_draws: int, seed: int
+    ) -> IntegerArray:
+        """Return components drawn for each row, shape (n_draws, N)."""
+
+    @abstractmethod
+    def sample(self, n_rows: int, rng: np.random.Generator) -> tuple[Array, IntegerArray]:
+        """Return rows (N, D) drawn from the predictive and their components (N,)."""

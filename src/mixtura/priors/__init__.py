@@ -1,0 +1,42 @@
+"""Priors of weights and components, and their registries."""
+
+from mixtura.priors.base import ComponentPrior, Prior, WeightPrior
+from mixtura.priors.dirichlet import Dirichlet
+from mixtura.priors.flat import FlatComponents, FlatWeights
+from mixtura.priors.independent import Independent
+from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
+from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
+from mixtura.priors.scales import InverseGamma, LogNormal, Normal, PositivePrior
+
+PRIORS: dict[str, type[Prior]] = {
+    prior.__name__: prior
+    for prior in (
+        Dirichlet,
+        FlatWeights,
+        FlatComponents,
+        Independent,
+        NormalInverseGamma,
+        NormalInverseWishart,
+        InverseGamma,
+        LogNormal,
+        Normal,
+    )
+}
+"""Every registered prior by class name; model files name priors by it."""
+
+__all__ = [
+    "PRIORS",
+    "ComponentPrior",
+    "Dirichlet",
+    "FlatComponents",
+    "FlatWeights",
+    "Independent",
+    "InverseGamma",
+    "LogNormal",
+    "Normal",
+    "NormalInverseGamma",
+    "NormalInverseWishart",
+    "PositivePrior",
+    "Prior",
+    "WeightPrior",
+]

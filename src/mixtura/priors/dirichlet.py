@@ -1,0 +1,85 @@
+"""The Dirichlet prior of the mixture weights."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from scipy.special import gammaln
+
+from mixtura.errors import InvalidArgumentError
+from mixtura.priors.base import WeightPrior, hyperparameter
+from mixtura.typing import Array
+
+SMALLEST_WEIGHT = 1e-12
+"""Weight of a component whose mode lies on the boundary of the simplex, where the density of a
+concentration below one has no upper bound."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Dirichlet(WeightPrior):
+    """Dirichlet distribution of the weights.
+
+    Parameters
+    ----------
+    concentration : float or array of shape (K,), default=1.0
+        One value for every component, or one for each. The value 1 is the uniform distribution; a
+        total of tau_0 spread evenly is ``Dirichlet(tau_0 / K)``. Below 1 the density grows without
+        bound at the edge of the simplex: a component may empty out, and then keeps the weight
+        1e-12.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a concentration is not a finite number above zero.
+    """
+
+    concentration: float | Array = 1.0
+
+    def __post_init__(self) -> None:
+        value = hyperparameter(self.concentration, "Dirichlet concentration", positive=True)
+        object.__setattr__(self, "concentration", value)
+
+    def _full(self, n_components: int) -> Array:
+        return np.broadcast_to(np.asarray(self.concentration, dtype=float), (n_components,))
+
+    @property
+    def is_exchangeable(self) -> bool:
+        return bool(np.all(np.asarray(self.concentration) == np.ravel(self.concentration)[0]))
+
+    def check(self, n_components: int) -> None:
+        if np.ndim(self.concentration) == 1 and np.size(self.concentration) != n_components:
+            raise InvalidArgumentError(
+                "Dirichlet concentration must be one number or one for each of the "
+                f"{n_components} components; got {np.size(self.concentration)} numbers"
+            )
+
+    def posterior(self, count: Array) -> "Dirichlet":
+        return Dirichlet(self.concentration + count)
+
+    def mode(self, n_components: int) -> Array:
+        excess = np.maximum(self._full(n_components) - 1.0, 0.0)
+        total = excess.sum()
+        if total == 0.0:
+            # Uniform, or unbounded at the edge: the centre is the only symmetric answer.
+            return np.full(n_components, 1.0 / n_components)
+        weights = excess / total
+        if (weights < SMALLEST_WEIGHT).any() and (self._full(n_components) < 1.0).any():
+            weights = np.maximum(weights, SMALLEST_WEIGHT)
+            weights = weights / weights.sum()
+        return weights
+
+    def log_density(self, weights: Array) -> float:
+        concentration = self._full(weights.size)
+        constant = gammaln(concentration.sum()) - gammaln(concentration).sum()
+        powers = concentration != 1.0  # 0 * log 0 counts as 0
+        with np.errstate(divide="ignore"):
+            logs = np.log(weights[powers])
+        return float(constant + ((concentration[powers] - 1.0) * logs).sum())
+
+    def is_unbounded_at(self, weights: Array) -> bool:
+        edge = weights <= 2.0 * SMALLEST_WEIGHT
+        return bool((edge & (self._full(weights.size) < 1.0)).any())
+
+    def draw(self, rng: np.random.Generator, n_components: int) -> Array:
+        return rng.dirichlet(self._full(n_components))

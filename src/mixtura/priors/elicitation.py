@@ -1,0 +1,87 @@
+"""Weakly informative priors taken from the data's overall mean and covariance."""
+
+from typing import final
+
+import numpy as np
+
+from mixtura.priors.base import ComponentPrior
+from mixtura.priors.flat import FlatComponents
+from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
+from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import Array, StructureShape
+
+SMALLEST_CORRELATION_EIGENVALUE = 1e-6
+FLOOR = 1e-12
+"""Smallest variance of maximum likelihood, relative to the variance of the whole column."""
+
+
+@final
+class OverallMoments:
+    """Mean and covariance of all rows, made safe for priors.
+
+    A constant column has no variance; it is given (1e-6 of its value)^2, or 1 where the value is
+    zero, so that a density exists at all. Directions in which the rows do not vary (fewer rows
+    than features, columns that repeat each other) are held above 1e-6 of the correlation matrix.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+        Of all rows as one component of full or diagonal structure.
+    """
+
+    def __init__(self, statistics: SufficientStatistics) -> None:
+        self.mean: Array = statistics.mean()[0]
+        total = max(statistics.total, np.finfo(float).tiny)
+        moments = statistics.scatter(statistics.mean())[0] / total
+        variances = np.diag(moments).copy() if moments.ndim == 2 else moments.copy()
+        resolution = (8.0 * np.finfo(float).eps * np.abs(self.mean)) ** 2
+        self.constant: Array = variances <= resolution
+        fallback = np.where(self.mean == 0.0, 1.0, (1e-6 * self.mean) ** 2)
+        self.variances: Array = np.where(self.constant, fallback, variances)
+        self._moments = moments if moments.ndim == 2 else np.diag(moments)
+
+    def covariance(self) -> Array:
+        """Return the covariance matrix (D, D) with flat directions lifted."""
+        deviations = np.sqrt(self.variances)
+        correlations = self._moments / deviations[:, None] / deviations
+        correlations[self.constant, :] = 0.0
+        correlations[:, self.constant] = 0.0
+        np.fill_diagonal(correlations, 1.0)
+        values, vectors = np.linalg.eigh(correlations)
+        if values[0] < SMALLEST_CORRELATION_EIGENVALUE:
+            values = np.maximum(values, SMALLEST_CORRELATION_EIGENVALUE)
+            correlations = (vectors * values) @ vectors.T
+        return correlations * deviations[:, None] * deviations
+
+
+def default_component_prior(
+    moments: OverallMoments, structure: StructureShape, n_components: int
+) -> ComponentPrior:
+    """Return the weakly informative prior of Fraley and Raftery [FraleyRaftery2007]_.
+
+    Mean: the column means, worth 0.01 rows. Degrees of freedom D + 2. Scale: the overall
+    covariance over K^(2/D); its diagonal for diagonal, its mean diagonal for spherical structures.
+    """
+    n_features = moments.mean.size
+    shrink = n_components ** (2.0 / n_features)
+    if len(structure) == 3:
+        return NormalInverseWishart(
+            mean=moments.mean,
+            shrinkage=0.01,
+            degrees_of_freedom=n_features + 2.0,
+            scale=moments.covariance() / shrink,
+        )
+    variances = moments.variances / shrink
+    spherical = structure[1] == 1 and n_features > 1
+    return NormalInverseGamma(
+        mean=moments.mean,
+        shrinkage=0.01,
+        shape=0.5 * (n_features + 2.0),
+        scale=0.5 * (float(variances.mean()) if spherical else variances),
+    )
+
+
+def likelihood_floor(moments: OverallMoments) -> FlatComponents:
+    """Return the flat prior whose floor is 1e-12 of each column's variance."""
+    return FlatComponents(FLOOR * moments.variances)

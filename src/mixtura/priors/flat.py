@@ -1,0 +1,136 @@
+"""Flat priors: under them the mode is the maximum of the likelihood."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from mixtura.errors import InvalidArgumentError
+from mixtura.priors.base import (
+    ComponentPosterior,
+    ComponentPrior,
+    WeightPrior,
+    check_per_feature,
+    hyperparameter,
+)
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import Array, StructureShape
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FlatWeights(WeightPrior):
+    """A density of one everywhere on the simplex.
+
+    Parameters
+    ----------
+    count : array of shape (K,), optional
+        Rows already seen (of a posterior).
+    """
+
+    count: float | Array = 0.0
+
+    def check(self, n_components: int) -> None:
+        pass
+
+    def posterior(self, count: Array) -> "FlatWeights":
+        return FlatWeights(self.count + count)
+
+    def mode(self, n_components: int) -> Array:
+        count = np.maximum(np.broadcast_to(self.count, (n_components,)), 0.0)
+        total = count.sum()
+        return count / total if total > 0 else np.full(n_components, 1.0 / n_components)
+
+    def log_density(self, weights: Array) -> float:
+        return 0.0
+
+    def draw(self, rng: np.random.Generator, n_components: int) -> Array:
+        raise InvalidArgumentError("a flat prior is improper: nothing can be drawn from it")
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FlatComponents(ComponentPrior):
+    """A density of one for all means and all variances above a floor.
+
+    The likelihood of a Gaussian mixture has no upper bound: a component may collapse onto one
+    row. The floor keeps the answer finite, and lies far below anything that data can resolve.
+
+    Parameters
+    ----------
+    minimum_variance : float or array of shape (D,)
+        Smallest variance, in squared units of the data. Matrices are held above the diagonal
+        matrix of these values.
+    """
+
+    structure_dimensions = (2, 3)
+
+    minimum_variance: float | Array
+
+    def __post_init__(self) -> None:
+        value = hyperparameter(self.minimum_variance, "minimum_variance", positive=True)
+        object.__setattr__(self, "minimum_variance", value)
+
+    def check(self, structure: StructureShape, n_components: int, n_features: int) -> None:
+        check_per_feature(self.minimum_variance, "minimum_variance", n_features)
+
+    def posterior(self, statistics: SufficientStatistics) -> "FlatPosterior":
+        return FlatPosterior(self, statistics)
+
+    def log_density(self, means: Array, covariances: Array) -> float:
+        return 0.0
+
+    def draw(
+        self,
+        rng: np.random.Generator,
+        structure: StructureShape,
+        n_components: int,
+        n_features: int,
+    ) -> tuple[Array, Array]:
+        raise InvalidArgumentError("a flat prior is improper: nothing can be drawn from it")
+
+    def rescaled(self, factor: Array) -> "FlatComponents":
+        return FlatComponents(self.minimum_variance * factor * factor)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FlatPosterior(ComponentPosterior):
+    """The likelihood of means and covariances, given assignments."""
+
+    prior: FlatComponents
+    statistics: SufficientStatistics
+
+    def posterior(self, statistics: SufficientStatistics) -> "FlatPosterior":
+        return FlatPosterior(self.prior, self.statistics + statistics)
+
+    def mode(self) -> tuple[Array, Array]:
+        statistics = self.statistics
+        means = statistics.mean()
+        structure = statistics.structure
+        scatter = statistics.scatter(means)
+        n_features = means.shape[1]
+        count = statistics.count if structure[0] > 1 else statistics.count.sum(keepdims=True)
+        if len(structure) == 2 and structure[1] == 1:
+            count = count * n_features
+        count = count.reshape((-1,) + (1,) * (len(structure) - 1))
+        # A component without rows takes the pooled covariance, from which it can recover.
+        pooled = scatter.sum(axis=0) / max(count.sum(), np.finfo(float).tiny)
+        seen = count > 0
+        covariances = np.where(seen, scatter / np.where(seen, count, 1.0), pooled)
+        return means, self._floored(covariances, n_features)
+
+    def _floored(self, covariances: Array, n_features: int) -> Array:
+        floor = np.broadcast_to(self.prior.minimum_variance, (n_features,))
+        if covariances.ndim == 2:
+            width = covariances.shape[1]
+            return np.maximum(covariances, floor.max() if width < n_features else floor)
+        # In the floor's units the constrained maximum raises the eigenvalues to one.
+        unit = np.sqrt(floor)
+        values, vectors = np.linalg.eigh(covariances / unit[:, None] / unit)
+        low = values[:, 0] < 1.0
+        if low.any():
+            lifted = (vectors * np.maximum(values, 1.0)[:, None, :]) @ vectors.transpose(0, 2, 1)
+            lifted = lifted * unit[:, None] * unit
+            covariances = np.where(low[:, None, None], lifted, covariances)
+        return covariances

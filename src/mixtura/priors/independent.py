@@ -1,0 +1,194 @@
+"""The article's prior: means and scales independent of each other."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from mixtura.errors import InvalidArgumentError
+from mixtura.priors.base import (
+    ComponentPosterior,
+    ComponentPrior,
+    check_per_feature,
+)
+from mixtura.priors.scales import Normal, PositivePrior
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import Array, StructureShape
+
+MAX_ALTERNATIONS = 1000
+RESOLUTION = 4.0 * np.finfo(float).eps
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Independent(ComponentPrior):
+    """Normal means, and standard deviations (or variances) independent of them.
+
+    For diagonal and spherical covariances and their tied forms, which includes every structure of
+    one feature. The density is taken in the means and in what the prior is stated on: standard
+    deviations with ``scale``, variances with ``variance``.
+
+    Parameters
+    ----------
+    mean : Normal
+        Prior of every component mean.
+    scale : InverseGamma or LogNormal, optional
+        Prior of the standard deviations.
+    variance : InverseGamma or LogNormal, optional
+        Prior of the variances. Exactly one of ``scale`` and ``variance`` is given.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If not exactly one of ``scale`` and ``variance`` is given, or a part has the wrong type.
+    """
+
+    structure_dimensions = (2,)
+
+    mean: Normal
+    scale: PositivePrior | None = None
+    variance: PositivePrior | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.mean, Normal):
+            raise InvalidArgumentError(f"Independent mean must be a Normal; got {self.mean!r}")
+        if (self.scale is None) == (self.variance is None):
+            raise InvalidArgumentError(
+                "Independent takes exactly one of scale= (on standard deviations) and variance="
+            )
+        if not isinstance(self.spread, PositivePrior):
+            raise InvalidArgumentError(
+                f"Independent scale or variance must be an InverseGamma or LogNormal; "
+                f"got {self.spread!r}"
+            )
+
+    @property
+    def spread(self) -> PositivePrior:
+        """The prior of the standard deviations or variances, whichever was given."""
+        return self.scale if self.scale is not None else self.variance  # type: ignore[return-value]
+
+    @property
+    def is_on_variance(self) -> bool:
+        """Whether the prior is stated on variances rather than standard deviations."""
+        return self.variance is not None
+
+    def check(self, structure: StructureShape, n_components: int, n_features: int) -> None:
+        if len(structure) != 2:
+            raise InvalidArgumentError(
+                "an Independent prior is for diagonal and spherical covariances (and any with one "
+                "feature); use NormalInverseWishart for full and tied ones"
+            )
+        for part in (self.mean, self.spread):
+            for name, value in part.hyperparameters().items():
+                check_per_feature(value, f"{type(part).__name__} {name}", n_features)
+        per_feature = any(np.ndim(value) > 0 for value in self.spread.hyperparameters().values())
+        if structure[1] < n_features and per_feature:
+            raise InvalidArgumentError(
+                f"{type(self.spread).__name__} must have one number for each hyperparameter where "
+                "one scale serves all features (spherical covariances)"
+            )
+
+    def posterior(self, statistics: SufficientStatistics) -> "IndependentPosterior":
+        return IndependentPosterior(self, statistics)
+
+    def log_density(self, means: Array, covariances: Array) -> float:
+        values = covariances if self.is_on_variance else np.sqrt(covariances)
+        of_spread = self.spread.log_density(values)
+        return float(self.mean.log_density(means).sum() + of_spread.sum())
+
+    def draw(
+        self,
+        rng: np.random.Generator,
+        structure: StructureShape,
+        n_components: int,
+        n_features: int,
+    ) -> tuple[Array, Array]:
+        means = self.mean.draw(rng, (n_components, n_features))
+        values = self.spread.draw(rng, structure)
+        return means, values if self.is_on_variance else values**2
+
+    def rescaled(self, factor: Array) -> "Independent":
+        spread = self.spread.rescaled(factor * factor if self.is_on_variance else factor)
+        mean = self.mean.rescaled(factor)
+        if self.is_on_variance:
+            return Independent(mean, variance=spread)
+        return Independent(mean, scale=spread)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class IndependentPosterior(ComponentPosterior):
+    """Independent prior times the likelihood of assigned rows; not of the prior's own form."""
+
+    prior: Independent
+    statistics: SufficientStatistics
+
+    def posterior(self, statistics: SufficientStatistics) -> "IndependentPosterior":
+        return IndependentPosterior(self.prior, self.statistics + statistics)
+
+    def mode(self) -> tuple[Array, Array]:
+        """Return the joint mode by alternating the two closed-form conditional modes.
+
+        Where prior and rows disagree strongly there may be two modes, one near each, so the
+        ascent starts from both and the better end is kept, separately for every free variance.
+        """
+        problem = _Alternation(self.prior, self.statistics)
+        near_rows = problem.ascend(self.statistics.mean())
+        near_prior = problem.ascend(
+            np.broadcast_to(np.asarray(self.prior.mean.location), near_rows[0].shape)
+        )
+        better = problem.objective(*near_prior) > problem.objective(*near_rows)
+        means, variances = (
+            np.where(better, new, old) for new, old in zip(near_prior, near_rows, strict=True)
+        )
+        return means, variances
+
+
+class _Alternation:
+    """The M-step's objective and its two conditional maximisers."""
+
+    def __init__(self, prior: Independent, statistics: SufficientStatistics) -> None:
+        self.prior = prior
+        self.structure = statistics.structure
+        self.count = statistics.count[:, None]
+        self.rows_mean = statistics.mean()
+        self.rows_scatter = statistics.scatter(self.rows_mean)
+        self.entries = self._reduced(np.broadcast_to(self.count, self.rows_mean.shape))
+
+    def _reduced(self, values: Array) -> Array:
+        if self.structure[1] == 1:
+            values = values.sum(axis=1, keepdims=True)
+        return values.sum(axis=0, keepdims=True) if self.structure[0] == 1 else values
+
+    def scatter(self, means: Array) -> Array:
+        return self.rows_scatter + self._reduced(self.count * (means - self.rows_mean) ** 2)
+
+    def variances_given(self, means: Array) -> Array:
+        scatter = self.scatter(means)
+        if self.prior.is_on_variance:
+            return self.prior.spread.variance_mode(self.entries, scatter)
+        return self.prior.spread.deviation_mode(self.entries, scatter) ** 2
+
+    def means_given(self, variances: Array) -> Array:
+        ratio = variances / np.asarray(self.prior.mean.scale) ** 2
+        share = self.count / (self.count + ratio)
+        location = np.asarray(self.prior.mean.location)
+        return location + share * (self.rows_mean - location)
+
+    def ascend(self, means: Array) -> tuple[Array, Array]:
+        variances = self.variances_given(means)
+        for _ in range(MAX_ALTERNATIONS):
+            means = self.means_given(variances)
+            updated = self.variances_given(means)
+            settled = np.abs(updated - variances) <= RESOLUTION * variances
+            variances = updated
+            if settled.all():
+                break
+        return self.means_given(variances), variances
+
+    def objective(self, means: Array, variances: Array) -> Array:
+        """Return the log density up to a constant, one value for each free variance."""
+        values = variances if self.prior.is_on_variance else np.sqrt(variances)
+        of_rows = -0.5 * (self.entries * np.log(variances) + self.scatter(means) / variances)
+        of_means = self._reduced(self.prior.mean.log_density(means))
+        return of_rows + self.prior.spread.log_density(values) + of_means

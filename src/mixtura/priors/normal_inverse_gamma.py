@@ -1,0 +1,145 @@
+"""The Normal-inverse-gamma prior: conjugate for diagonal and spherical covariances."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from scipy.special import gammaln
+
+from mixtura.errors import InvalidArgumentError
+from mixtura.priors.base import (
+    ComponentPosterior,
+    ComponentPrior,
+    check_per_feature,
+    hyperparameter,
+    unscaled,
+)
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import Array, PerFeature, StructureShape
+
+LOG_TWO_PI = float(np.log(2.0 * np.pi))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class NormalInverseGamma(ComponentPrior, ComponentPosterior):
+    """Conjugate prior of means and variances.
+
+    ``variance ~ InverseGamma(shape, scale)`` for every free variance of the structure, and
+    ``mean | variance ~ Normal(mean, variance / shrinkage)`` for every component and feature
+    [Murphy2007]_. The density is taken in the means and variances.
+
+    Parameters
+    ----------
+    mean : float or array of shape (D,), default=0.0
+        Expected component mean, in the data's units.
+    shrinkage : float or array of shape (D,), default=0.01
+        Number of rows that the prior's mean is worth.
+    shape : float or array of shape (D,), default=1.0
+        Shape of the inverse gamma distribution of the variance.
+    scale : float or array of shape (D,), default=1.0
+        Scale of the inverse gamma distribution of the variance, in squared units.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a hyperparameter is not finite, or not above zero where it must be.
+    """
+
+    structure_dimensions = (2,)
+
+    mean: PerFeature = 0.0
+    shrinkage: PerFeature = 0.01
+    shape: PerFeature = 1.0
+    scale: PerFeature = 1.0
+
+    def __post_init__(self) -> None:
+        # Posteriors hold one value for each component as well, hence two dimensions.
+        for name, positive in (
+            ("mean", False),
+            ("shrinkage", True),
+            ("shape", True),
+            ("scale", True),
+        ):
+            label = f"NormalInverseGamma {name}"
+            value = hyperparameter(getattr(self, name), label, positive=positive, max_ndim=2)
+            object.__setattr__(self, name, value)
+
+    def check(self, structure: StructureShape, n_components: int, n_features: int) -> None:
+        if len(structure) != 2:
+            raise InvalidArgumentError(
+                "NormalInverseGamma is for diagonal and spherical covariances; "
+                "use NormalInverseWishart for full and tied ones"
+            )
+        for name in ("mean", "shrinkage", "shape", "scale"):
+            check_per_feature(getattr(self, name), f"NormalInverseGamma {name}", n_features)
+        if structure[1] < n_features and np.ndim(self.shape) + np.ndim(self.scale) > 0:
+            raise InvalidArgumentError(
+                "NormalInverseGamma shape and scale must each be one number where one variance "
+                "serves all features (spherical covariances)"
+            )
+
+    def posterior(self, statistics: SufficientStatistics) -> "NormalInverseGamma":
+        structure = statistics.structure
+        count = np.broadcast_to(statistics.count[:, None], statistics.first.shape)
+        shrinkage = self.shrinkage + count
+        about_prior = statistics.first + count * (statistics.pivot - self.mean)
+        mean = self.mean + about_prior / shrinkage
+        pull = _summed(self.shrinkage * (mean - self.mean) ** 2, structure)
+        return NormalInverseGamma(
+            mean,
+            shrinkage,
+            self.shape + 0.5 * _summed(count, structure),
+            self.scale + 0.5 * (statistics.scatter(mean) + pull),
+        )
+
+    def mode(self) -> tuple[Array, Array]:
+        """Return the joint mode; needs the sizes that a posterior has."""
+        means, shape = np.asarray(self.mean), np.asarray(self.shape)
+        sharing = means.size / shape.size
+        return means, self.scale / (shape + 1.0 + 0.5 * sharing)
+
+    def log_density(self, means: Array, covariances: Array) -> float:
+        shape = np.broadcast_to(self.shape, covariances.shape)
+        scale = np.broadcast_to(self.scale, covariances.shape)
+        of_variances = (
+            shape * np.log(scale)
+            - gammaln(shape)
+            - (shape + 1.0) * np.log(covariances)
+            - scale / covariances
+        )
+        deviations = (means - self.mean) / np.sqrt(covariances)
+        of_means = 0.5 * (
+            np.log(self.shrinkage)
+            - LOG_TWO_PI
+            - np.log(covariances)
+            - self.shrinkage * deviations * deviations
+        )
+        return float(of_variances.sum() + np.broadcast_to(of_means, means.shape).sum())
+
+    def draw(
+        self,
+        rng: np.random.Generator,
+        structure: StructureShape,
+        n_components: int,
+        n_features: int,
+    ) -> tuple[Array, Array]:
+        covariances = self.scale / rng.gamma(np.broadcast_to(self.shape, structure))
+        deviations = np.sqrt(covariances / self.shrinkage)
+        noise = rng.standard_normal((n_components, n_features))
+        return self.mean + deviations * noise, covariances
+
+    def rescaled(self, factor: Array) -> "NormalInverseGamma":
+        return NormalInverseGamma(
+            unscaled(self.mean, factor),
+            self.shrinkage,
+            self.shape,
+            unscaled(self.scale, factor * factor, positive=True),
+        )
+
+
+def _summed(values: Array, structure: StructureShape) -> Array:
+    """Return (K, D) values summed over what the structure shares."""
+    if structure[1] == 1:
+        values = values.sum(axis=1, keepdims=True)
+    return values.sum(axis=0, keepdims=True) if structure[0] == 1 else values

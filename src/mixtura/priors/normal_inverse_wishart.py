@@ -1,0 +1,200 @@
+"""The Normal-inverse-Wishart prior: conjugate for full and tied covariances."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from scipy.special import multigammaln
+
+from mixtura.errors import InvalidArgumentError
+from mixtura.factorization import covariance_factor, precision_factor
+from mixtura.priors.base import (
+    ComponentPosterior,
+    ComponentPrior,
+    check_per_feature,
+    hyperparameter,
+)
+from mixtura.statistics import SufficientStatistics, outer_moments
+from mixtura.typing import Array, PerFeature, StructureShape
+
+LOG_TWO_PI = float(np.log(2.0 * np.pi))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class NormalInverseWishart(ComponentPrior, ComponentPosterior):
+    """Conjugate prior of means and covariance matrices.
+
+    ``covariance ~ InverseWishart(degrees_of_freedom, scale)`` and
+    ``mean | covariance ~ Normal(mean, covariance / shrinkage)`` [Murphy2007]_. The density is
+    taken in the means and covariance matrices.
+
+    Parameters
+    ----------
+    mean : float or array of shape (D,), default=0.0
+        Expected component mean, in the data's units.
+    shrinkage : float, default=0.01
+        Number of rows that the prior's mean is worth.
+    degrees_of_freedom : float, optional
+        Degrees of freedom, above D - 1. D + 2 by default, where the expected covariance is
+        ``scale``.
+    scale : float, array of shape (D,) or (D, D), default=1.0
+        Scale matrix in squared units: a multiple of the identity, a diagonal, or a symmetric
+        positive-definite matrix.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a hyperparameter is not finite, or not positive (definite) where it must be.
+    """
+
+    structure_dimensions = (3,)
+
+    mean: PerFeature = 0.0
+    shrinkage: float | Array = 0.01
+    degrees_of_freedom: float | Array | None = None
+    scale: float | Array = 1.0
+
+    def __post_init__(self) -> None:
+        def keep(name: str, positive: bool, max_ndim: int) -> None:
+            label = f"NormalInverseWishart {name}"
+            value = hyperparameter(getattr(self, name), label, positive=positive, max_ndim=max_ndim)
+            object.__setattr__(self, name, value)
+
+        # Posteriors hold one value for each component as well, hence the extra dimension.
+        keep("mean", False, 2)
+        keep("shrinkage", True, 1)
+        keep("scale", np.ndim(self.scale) < 2, 3)
+        if self.degrees_of_freedom is not None:
+            keep("degrees_of_freedom", True, 1)
+
+    def check(self, structure: StructureShape, n_components: int, n_features: int) -> None:
+        if len(structure) != 3:
+            raise InvalidArgumentError(
+                "NormalInverseWishart is for full and tied covariances; "
+                "use NormalInverseGamma for diagonal and spherical ones"
+            )
+        check_per_feature(self.mean, "NormalInverseWishart mean", n_features)
+        for name in ("shrinkage", "degrees_of_freedom"):
+            if np.ndim(getattr(self, name)) > 0:
+                raise InvalidArgumentError(f"NormalInverseWishart {name} must be one number")
+        if self._freedom(n_features) <= n_features - 1:
+            raise InvalidArgumentError(
+                "NormalInverseWishart degrees_of_freedom must be above the number of features "
+                f"less one, {n_features - 1}; got {self.degrees_of_freedom}"
+            )
+        check_per_feature(self.scale, "NormalInverseWishart scale", n_features)
+        if np.ndim(self.scale) >= 2:
+            self._check_matrix(n_features)
+
+    def _check_matrix(self, n_features: int) -> None:
+        scale = np.asarray(self.scale)
+        size = (n_features, n_features)
+        if scale.shape != size:
+            raise InvalidArgumentError(
+                f"NormalInverseWishart scale must be one number, {n_features} numbers or a matrix "
+                f"of shape {size}; got shape {scale.shape}"
+            )
+        deviations = np.sqrt(np.maximum(np.diag(scale), 0.0))
+        lawful = bool((deviations > 0).all())
+        if lawful:
+            correlations = scale / deviations[:, None] / deviations
+            lawful = np.allclose(correlations, correlations.T, rtol=0.0, atol=1e-10)
+            lawful = lawful and bool(np.linalg.eigvalsh(correlations)[0] > 0)
+        if not lawful:
+            raise InvalidArgumentError(
+                "NormalInverseWishart scale must be symmetric and positive definite"
+            )
+
+    def _freedom(self, n_features: int) -> float | Array:
+        if self.degrees_of_freedom is None:
+            return float(n_features + 2)
+        return self.degrees_of_freedom
+
+    def _matrix(self, n_features: int) -> Array:
+        scale = np.asarray(self.scale)
+        return scale if scale.ndim >= 2 else scale * np.eye(n_features)
+
+    def posterior(self, statistics: SufficientStatistics) -> "NormalInverseWishart":
+        structure = statistics.structure
+        n_features = structure[-1]
+        shrinkage = self.shrinkage + statistics.count
+        about_prior = statistics.first + statistics.count[:, None] * (statistics.pivot - self.mean)
+        mean = self.mean + about_prior / shrinkage[:, None]
+        offset = mean - self.mean
+        prior_shrinkage = np.broadcast_to(self.shrinkage, statistics.count.shape)
+        pull = outer_moments(prior_shrinkage[:, None] * offset, offset, structure)
+        count = statistics.count if structure[0] > 1 else statistics.count.sum(keepdims=True)
+        return NormalInverseWishart(
+            mean,
+            shrinkage,
+            self._freedom(n_features) + count,
+            self._matrix(n_features) + statistics.scatter(mean) + pull,
+        )
+
+    def mode(self) -> tuple[Array, Array]:
+        """Return the joint mode; needs the sizes that a posterior has."""
+        means, scale = np.asarray(self.mean), np.asarray(self.scale)
+        n_components, n_features = means.shape
+        sharing = n_components / scale.shape[0]
+        freedom = np.asarray(self._freedom(n_features)) + n_features + 1.0 + sharing
+        return means, scale / freedom.reshape(-1, 1, 1)
+
+    def log_density(self, means: Array, covariances: Array) -> float:
+        n_features = means.shape[1]
+        freedom = np.broadcast_to(self._freedom(n_features), covariances.shape[:1])
+        factor = precision_factor(covariances)
+        log_det = -2.0 * np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
+        scale_factor = covariance_factor(self._matrix(n_features))
+        scale_log_det = 2.0 * np.log(np.einsum("...dd->...d", scale_factor)).sum(axis=-1)
+        whitened = np.swapaxes(scale_factor, -1, -2) @ factor
+        trace = (whitened * whitened).sum(axis=(1, 2))
+        of_covariances = (
+            0.5 * freedom * (scale_log_det - n_features * np.log(2.0))
+            - multigammaln(0.5 * freedom, n_features)
+            - 0.5 * (freedom + n_features + 1.0) * log_det
+            - 0.5 * trace
+        )
+        residual = np.einsum(
+            "kd,kde->ke",
+            means - self.mean,
+            np.broadcast_to(factor, (means.shape[0], n_features, n_features)),
+        )
+        of_means = 0.5 * (
+            n_features * (np.log(self.shrinkage) - LOG_TWO_PI)
+            - log_det
+            - self.shrinkage * (residual * residual).sum(axis=1)
+        )
+        return float(of_covariances.sum() + np.broadcast_to(of_means, means.shape[:1]).sum())
+
+    def draw(
+        self,
+        rng: np.random.Generator,
+        structure: StructureShape,
+        n_components: int,
+        n_features: int,
+    ) -> tuple[Array, Array]:
+        size, n_matrices = n_features, structure[0]
+        freedom = np.broadcast_to(self._freedom(size), (n_matrices,))
+        # Bartlett: W = T T^T with T lower triangular is Wishart of the identity.
+        triangle = np.tril(rng.standard_normal((n_matrices, size, size)), -1)
+        squares = rng.chisquare(freedom[:, None] - np.arange(size))
+        triangle += np.sqrt(squares)[:, :, None] * np.eye(size)
+        scale_factor = covariance_factor(self._matrix(size))
+        root = scale_factor @ np.swapaxes(np.linalg.inv(triangle), -1, -2)
+        covariances = root @ np.swapaxes(root, -1, -2)
+        noise = rng.standard_normal((n_components, size))
+        spread = np.einsum("kde,ke->kd", np.broadcast_to(root, (n_components, size, size)), noise)
+        shrinkage = np.broadcast_to(self.shrinkage, (n_components,))
+        return self.mean + spread / np.sqrt(shrinkage)[:, None], covariances
+
+    def rescaled(self, factor: Array) -> "NormalInverseWishart":
+        scale = self.scale
+        if np.ndim(scale) < 2 and not (np.ndim(scale) == 0 and np.ptp(factor) == 0):
+            scale = np.asarray(scale) * factor * factor
+        elif np.ndim(scale) == 0:
+            scale = float(scale * factor[0] * factor[0])
+        else:
+            scale = scale * factor[:, None] * factor
+        mean = np.asarray(self.mean) * factor
+        return NormalInverseWishart(mean, self.shrinkage, self.degrees_of_freedom, scale)

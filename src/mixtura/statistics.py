@@ -1,0 +1,135 @@
+"""Sufficient statistics: the K-sized message that comes back from the rows, and adds up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from mixtura.typing import Array, StructureShape
+
+
+def outer_moments(left: Array, right: Array, structure: StructureShape) -> Array:
+    """Return, for each component, the product of two (K, D) arrays in a structure's shape.
+
+    Matrix structures take the outer product, the others the elementwise one; what the structure
+    shares (components, features) is summed.
+    """
+    if len(structure) == 3:
+        product = left[:, :, None] * right[:, None, :]
+    else:
+        product = left * right
+        if structure[1] == 1:
+            product = product.sum(axis=1, keepdims=True)
+    return product.sum(axis=0, keepdims=True) if structure[0] == 1 else product
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SufficientStatistics:
+    """Weighted moments of the rows under their responsibilities, about a pivot.
+
+    Moments about a pivot near the component's mean lose no digits however far the data lie from
+    the origin. Statistics with different pivots add exactly: one of them is shifted first.
+
+    Parameters
+    ----------
+    count : array of shape (K,)
+        Sum over rows of weight times responsibility.
+    first : array of shape (K, D)
+        First moments about the pivot.
+    second : array of the family's structure shape
+        Second moments about the pivot, summed over what the structure shares.
+    pivot : array of shape (K, D)
+        The points about which the moments are taken.
+    log_normalizer : float
+        Sum over rows of weight times the log of the summed exponentiated scores: the data term
+        of every objective.
+    """
+
+    count: Array
+    first: Array
+    second: Array
+    pivot: Array
+    log_normalizer: float = 0.0
+
+    @classmethod
+    def zero(cls, pivot: Array, structure: StructureShape) -> "SufficientStatistics":
+        """Return the statistics of no rows."""
+        return cls(
+            np.zeros(pivot.shape[0]), np.zeros_like(pivot), np.zeros(structure), pivot.copy()
+        )
+
+    @property
+    def structure(self) -> StructureShape:
+        """Shape of the covariance structure."""
+        return self.second.shape
+
+    @property
+    def total(self) -> float:
+        """Total weight of the rows."""
+        return float(self.count.sum())
+
+    def mean(self) -> Array:
+        """Return the component means, shape (K, D); the pivot where a component is empty."""
+        occupied = self.count > 0
+        safe = np.where(occupied, self.count, 1.0)[:, None]
+        return self.pivot + np.where(occupied[:, None], self.first / safe, 0.0)
+
+    def about(self, pivot: Array) -> "SufficientStatistics":
+        """Return the same statistics with the moments taken about another pivot (exact algebra)."""
+        if np.array_equal(pivot, self.pivot):
+            return self
+        shift = np.broadcast_to(pivot, self.pivot.shape) - self.pivot
+        moved = self.first - self.count[:, None] * shift
+        # sum (y - s)(y - s)^T = S - f s^T - s f^T + n s s^T = S - f s^T - s (f - n s)^T
+        cross = outer_moments(self.first, shift, self.structure)
+        cross = cross + outer_moments(shift, moved, self.structure)
+        return replace(self, first=moved, second=self.second - cross, pivot=self.pivot + shift)
+
+    def scatter(self, centre: Array) -> Array:
+        """Return the second moments about ``centre`` (K, D), with rounding below zero removed."""
+        second = self.about(centre).second
+        if second.ndim == 3:
+            second = 0.5 * (second + second.transpose(0, 2, 1))
+            diagonal = np.einsum("kdd->kd", second)
+            np.maximum(diagonal, 0.0, out=diagonal)
+            return second
+        return np.maximum(second, 0.0)
+
+    def merged(self, groups: Sequence[int]) -> "SufficientStatistics":
+        """Return the statistics with components of the same group (K labels 0..G-1) added."""
+        labels = np.asarray(groups)
+        n_groups = int(labels.max()) + 1
+        members = np.eye(n_groups)[labels]
+        pivot = (members.T @ self.pivot) / members.sum(axis=0)[:, None]
+        common = self.about(pivot[labels])
+        shared = self.structure[0] == 1
+        second = common.second if shared else np.tensordot(members.T, common.second, axes=1)
+        return SufficientStatistics(
+            members.T @ common.count, members.T @ common.first, second, pivot, self.log_normalizer
+        )
+
+    def __add__(self, other: "SufficientStatistics") -> "SufficientStatistics":
+        there = other.about(self.pivot)
+        return SufficientStatistics(
+            self.count + there.count,
+            self.first + there.first,
+            self.second + there.second,
+            self.pivot,
+            self.log_normalizer + there.log_normalizer,
+        )
+
+    def __sub__(self, other: "SufficientStatistics") -> "SufficientStatistics":
+        return self + other * -1.0
+
+    def __mul__(self, factor: float) -> "SufficientStatistics":
+        return SufficientStatistics(
+            self.count * factor,
+            self.first * factor,
+            self.second * factor,
+            self.pivot,
+            self.log_normalizer * factor,
+        )
+
+    __rmul__ = __mul__
