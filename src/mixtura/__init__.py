@@ -1,0 +1,55 @@
+"""Bayesian Gaussian mixture modelling: name the model once, fit it by any inference method.
+
+The public names are imported when they are first used, so that importing the package is quick.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mixtura import datasets, errors, inference, plots, ppl, priors
+    from mixtura.estimator import GaussianMixtureModel, load
+    from mixtura.inference import MAP, ML
+    from mixtura.ppl import SVI
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "MAP",
+    "ML",
+    "SVI",
+    "GaussianMixtureModel",
+    "__version__",
+    "datasets",
+    "errors",
+    "inference",
+    "load",
+    "plots",
+    "ppl",
+    "priors",
+]
+
+_MODULE_OF = {
+    "GaussianMixtureModel": "mixtura.estimator",
+    "MAP": "mixtura.inference",
+    "ML": "mixtura.inference",
+    "SVI": "mixtura.ppl",
+    "load": "mixtura.estimator",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used."""
+    if name in _MODULE_OF:
+        value = getattr(import_module(_MODULE_OF[name]), name)
+    elif name in __all__:
+        value = import_module(f"{__name__}.{name}")
+    else:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """Return the public names."""
+    return sorted(__all__)

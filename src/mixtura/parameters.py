@@ -5,7 +5,7 @@ from typing import final
 
 import numpy as np
 
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 
 @final
@@ -37,7 +37,7 @@ class MixtureParameters:
         """Number of features D."""
         return self.means.shape[1]
 
-    def permuted(self, order: Array) -> "MixtureParameters":
+    def permuted(self, order: IntegerArray) -> "MixtureParameters":
         """Return the same mixture with its components renumbered."""
         shared = self.covariances.shape[0] == 1
         return MixtureParameters(

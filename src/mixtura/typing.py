@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 Array: TypeAlias = npt.NDArray[np.float64]
 IntegerArray: TypeAlias = npt.NDArray[np.intp]
+BooleanArray: TypeAlias = npt.NDArray[np.bool_]
 Seed: TypeAlias = int | np.random.SeedSequence | np.random.Generator | None
 PerFeature: TypeAlias = float | Sequence[float] | npt.NDArray[np.float64]
 """One number, or one number for each of the D features."""

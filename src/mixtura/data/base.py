@@ -46,6 +46,11 @@ class Rows(ABC):
     def total_weight(self) -> float:
         """Sum of the row weights."""
 
+    @property
+    @abstractmethod
+    def factor(self) -> Array:
+        """What the user's rows have been multiplied by, shape (D,)."""
+
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
         """Yield the rows in order; block sizes depend on the data's shape alone."""

@@ -22,10 +22,15 @@ class ArrayRows(Rows):
         Finite float64 rows.
     weights : array of shape (N,), optional
         Non-negative weights; one each by default.
+    factor : array of shape (D,), optional
+        What the user's rows have been multiplied by; one by default.
     """
 
-    def __init__(self, values: Array, weights: Array | None = None) -> None:
+    def __init__(
+        self, values: Array, weights: Array | None = None, factor: Array | None = None
+    ) -> None:
         self.values = values
+        self._factor = np.ones(values.shape[1]) if factor is None else factor
         self.weights = np.ones(values.shape[0]) if weights is None else weights
 
     @property
@@ -40,6 +45,10 @@ class ArrayRows(Rows):
     def total_weight(self) -> float:
         return float(self.weights.sum())
 
+    @property
+    def factor(self) -> Array:
+        return self._factor
+
     def blocks(self) -> Iterator[Block]:
         step = max(1, BLOCK_ENTRIES // self.n_features)
         for start in range(0, self.n_rows, step):
@@ -50,4 +59,4 @@ class ArrayRows(Rows):
         return np.maximum(self.values.max(axis=0), -self.values.min(axis=0))
 
     def rescaled(self, factor: Array) -> "ArrayRows":
-        return ArrayRows(self.values * factor, self.weights)
+        return ArrayRows(self.values * factor, self.weights, self._factor * factor)

@@ -29,7 +29,10 @@ class Initializer(ABC):
     def statistics(
         self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
     ) -> SufficientStatistics:
-        """Return the moments of the rows under the responsibilities of start ``number`` (from 0)."""
+        """Return the moments of the rows under the responsibilities of one start.
+
+        Starts are numbered from 0.
+        """
 
 
 def gather(

@@ -33,7 +33,8 @@ class GivenMeans(Initializer):
     def statistics(
         self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
     ) -> SufficientStatistics:
-        return gather(model, rows, engine, nearest_responsibilities(self.means, rows, engine))
+        means = self.means * rows.factor
+        return gather(model, rows, engine, nearest_responsibilities(means, rows, engine))
 
 
 @final

@@ -33,8 +33,9 @@ class KMeans(Initializer):
         n_distinct = np.unique(standardised[weights > 0], axis=0).shape[0]
         kmeans = ScikitLearnKMeans(
             min(model.n_components, n_distinct),
-            n_init=1,
+            n_init=1,  # pyright: ignore[reportArgumentType]
             random_state=int(seed.generate_state(1)[0]),
         )
-        labels = kmeans.fit(standardised, sample_weight=weights).labels_.astype(np.intp)
+        found = kmeans.fit(standardised, sample_weight=weights).labels_
+        labels = np.asarray(found, dtype=np.intp)
         return gather(model, rows, engine, one_hot(labels, model.n_components))

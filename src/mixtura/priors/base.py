@@ -9,10 +9,10 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array, StructureShape
+from mixtura.typing import Array, PerFeature, StructureShape
 
 
-class Prior(ABC):
+class Prior(ABC):  # noqa: B024 - what its two kinds promise differs altogether
     """A distribution whose hyperparameters are the fields of a frozen dataclass."""
 
     def hyperparameters(self) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def hyperparameter(
     return float(array) if array.ndim == 0 else array
 
 
-def check_per_feature(value: float | Array, name: str, n_features: int) -> None:
+def check_per_feature(value: PerFeature, name: str, n_features: int) -> None:
     """Raise InvalidArgumentError unless a hyperparameter is one number or one per feature."""
     if np.ndim(value) == 1 and np.shape(value) != (n_features,):
         raise InvalidArgumentError(
@@ -137,7 +137,7 @@ def check_per_feature(value: float | Array, name: str, n_features: int) -> None:
         )
 
 
-def unscaled(value: float | Array, factor: Array, *, positive: bool = False) -> float | Array:
+def unscaled(value: PerFeature, factor: Array, *, positive: bool = False) -> float | Array:
     """Return ``value * factor``, a float again where both are the same for all features."""
     product = np.asarray(value) * factor
     if positive:

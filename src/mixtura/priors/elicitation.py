@@ -1,6 +1,6 @@
 """Weakly informative priors taken from the data's overall mean and covariance."""
 
-from typing import final
+from typing import TypeVar, final
 
 import numpy as np
 
@@ -9,7 +9,9 @@ from mixtura.priors.flat import FlatComponents
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array, StructureShape
+from mixtura.typing import Array, BooleanArray, StructureShape
+
+Elicited = TypeVar("Elicited", NormalInverseGamma, NormalInverseWishart, FlatComponents)
 
 SMALLEST_CORRELATION_EIGENVALUE = 1e-6
 FLOOR = 1e-12
@@ -28,18 +30,25 @@ class OverallMoments:
     ----------
     statistics : SufficientStatistics
         Of all rows as one component of full or diagonal structure.
+    factor : array of shape (D,), optional
+        What the rows had been multiplied by; the priors are stated in the rows' own units.
     """
 
-    def __init__(self, statistics: SufficientStatistics) -> None:
+    def __init__(self, statistics: SufficientStatistics, factor: Array | None = None) -> None:
+        self.factor = factor
         self.mean: Array = statistics.mean()[0]
         total = max(statistics.total, np.finfo(float).tiny)
         moments = statistics.scatter(statistics.mean())[0] / total
         variances = np.diag(moments).copy() if moments.ndim == 2 else moments.copy()
         resolution = (8.0 * np.finfo(float).eps * np.abs(self.mean)) ** 2
-        self.constant: Array = variances <= resolution
+        self.constant: BooleanArray = variances <= resolution
         fallback = np.where(self.mean == 0.0, 1.0, (1e-6 * self.mean) ** 2)
         self.variances: Array = np.where(self.constant, fallback, variances)
         self._moments = moments if moments.ndim == 2 else np.diag(moments)
+
+    def in_own_units(self, prior: Elicited) -> Elicited:
+        """Return a prior found from these moments in the units of the rows."""
+        return prior if self.factor is None else prior.rescaled(1.0 / self.factor)
 
     def covariance(self) -> Array:
         """Return the covariance matrix (D, D) with flat directions lifted."""
@@ -66,22 +75,24 @@ def default_component_prior(
     n_features = moments.mean.size
     shrink = n_components ** (2.0 / n_features)
     if len(structure) == 3:
-        return NormalInverseWishart(
+        matrices = NormalInverseWishart(
             mean=moments.mean,
             shrinkage=0.01,
             degrees_of_freedom=n_features + 2.0,
             scale=moments.covariance() / shrink,
         )
+        return moments.in_own_units(matrices)
     variances = moments.variances / shrink
     spherical = structure[1] == 1 and n_features > 1
-    return NormalInverseGamma(
+    prior = NormalInverseGamma(
         mean=moments.mean,
         shrinkage=0.01,
         shape=0.5 * (n_features + 2.0),
         scale=0.5 * (float(variances.mean()) if spherical else variances),
     )
+    return moments.in_own_units(prior)
 
 
 def likelihood_floor(moments: OverallMoments) -> FlatComponents:
     """Return the flat prior whose floor is 1e-12 of each column's variance."""
-    return FlatComponents(FLOOR * moments.variances)
+    return moments.in_own_units(FlatComponents(FLOOR * moments.variances))

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.special import multigammaln
+from scipy.special import multigammaln  # pyright: ignore[reportAttributeAccessIssue]
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.factorization import covariance_factor, precision_factor

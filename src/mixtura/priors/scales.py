@@ -111,7 +111,7 @@ class InverseGamma(PositivePrior):
 
     def log_density(self, values: Array) -> Array:
         constant = self.shape * np.log(self.scale) - gammaln(self.shape)
-        return constant - (self.shape + 1.0) * np.log(values) - self.scale / values
+        return constant - (np.asarray(self.shape) + 1.0) * np.log(values) - self.scale / values
 
     def draw(self, rng: np.random.Generator, size: tuple[int, ...]) -> Array:
         return self.scale / rng.gamma(np.broadcast_to(self.shape, size))
@@ -126,7 +126,7 @@ class InverseGamma(PositivePrior):
         return (self.scale + root) / (2.0 * power)
 
     def variance_mode(self, count: Array, scatter: Array) -> Array:
-        return (self.scale + 0.5 * scatter) / (self.shape + 1.0 + 0.5 * count)
+        return (self.scale + 0.5 * scatter) / (np.asarray(self.shape) + 1.0 + 0.5 * count)
 
 
 @final

@@ -1,0 +1,176 @@
+"""Where strings and plain values become objects: the estimator's and the command's arguments."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mixtura.data import Rows
+from mixtura.engines import Engine
+from mixtura.errors import InvalidArgumentError
+from mixtura.families import FAMILIES, CovarianceFamily
+from mixtura.fit import Inference, Start
+from mixtura.inference import MAP, ML
+from mixtura.initialization import INITIALIZERS, Initializer, given_start
+from mixtura.model import MixtureModel
+from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
+from mixtura.priors.elicitation import (
+    OverallMoments,
+    default_component_prior,
+    likelihood_floor,
+)
+from mixtura.typing import StructureShape
+
+
+def _svi() -> Inference:
+    from mixtura.ppl import SVI
+
+    return SVI()
+
+
+INFERENCES: dict[str, Callable[[], Inference]] = {"map": MAP, "ml": ML, "svi": _svi}
+"""Every inference method by name; a new one is one file and one entry here."""
+
+
+def inference_method(value: Any) -> Inference:
+    """Return the inference method of a name or an object."""
+    if isinstance(value, Inference):
+        return value
+    if isinstance(value, str) and value in INFERENCES:
+        return INFERENCES[value]()
+    raise InvalidArgumentError(
+        f"inference must be {_choices(INFERENCES)} or an inference object such as mixtura.MAP(); "
+        f"got {value!r}"
+    )
+
+
+def covariance_family(value: Any) -> CovarianceFamily:
+    """Return the covariance family of a name."""
+    if isinstance(value, str) and value in FAMILIES:
+        return FAMILIES[value]
+    raise InvalidArgumentError(f"covariance_type must be {_choices(FAMILIES)}; got {value!r}")
+
+
+def whole_number(value: Any, name: str, smallest: int) -> int:
+    """Return a validated whole number."""
+    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not is_whole or value < smallest:
+        raise InvalidArgumentError(
+            f"{name} must be a whole number of at least {smallest}; got {value!r}"
+        )
+    return int(value)
+
+
+def tolerance(value: Any) -> float | None:
+    """Return a validated tolerance, or None for the method's own."""
+    if value is None:
+        return None
+    if not isinstance(value, (int, float, np.number)) or not 0 <= value < np.inf:
+        raise InvalidArgumentError(f"tol must be None or a number of at least 0; got {value!r}")
+    return float(value)
+
+
+def priors(
+    weight_prior: Any,
+    component_prior: Any,
+    method: Inference,
+    moments: OverallMoments | None,
+    structure: StructureShape,
+    n_components: int,
+) -> tuple[WeightPrior, ComponentPrior, tuple[str, ...]]:
+    """Return both priors and what was assumed where they were not given.
+
+    ``moments`` may be None where no data are at hand; then a component prior must be given.
+    """
+    if method.uses_flat_priors:
+        return _flat_priors(weight_prior, component_prior, method, moments)
+    assumptions = []
+    if weight_prior is None:
+        weight_prior = Dirichlet(1.0)
+        assumptions.append("Weights: uniform prior, Dirichlet(1).")
+    if not isinstance(weight_prior, WeightPrior):
+        raise InvalidArgumentError(
+            f"weight_prior must be None or a Dirichlet; got {weight_prior!r}"
+        )
+    if component_prior is None:
+        if moments is None:
+            raise InvalidArgumentError(
+                "component_prior is None, which means a prior taken from the data: "
+                "fit first, or give a component_prior"
+            )
+        component_prior = default_component_prior(moments, structure, n_components)
+        assumptions.append(
+            "Components: weakly informative prior from the data's overall mean and covariance "
+            "(Fraley and Raftery 2007)."
+        )
+    if not isinstance(component_prior, ComponentPrior):
+        raise InvalidArgumentError(
+            "component_prior must be None, NormalInverseWishart, NormalInverseGamma or "
+            f"Independent; got {component_prior!r}"
+        )
+    return weight_prior, component_prior, tuple(assumptions)
+
+
+def _flat_priors(
+    weight_prior: Any, component_prior: Any, method: Inference, moments: OverallMoments | None
+) -> tuple[WeightPrior, ComponentPrior, tuple[str, ...]]:
+    for name, value in (("weight_prior", weight_prior), ("component_prior", component_prior)):
+        if value is not None:
+            raise InvalidArgumentError(
+                f"inference={method.name!r} has flat priors: leave {name} out, or use "
+                "inference='map'"
+            )
+    if moments is None:
+        raise InvalidArgumentError(f"inference={method.name!r} has flat priors: fit first")
+    floor = "Variances are held above 1e-12 of each column's variance."
+    return FlatWeights(), likelihood_floor(moments), (floor,)
+
+
+def initializer(value: Any, n_components: int, rows: Rows, engine: Engine) -> Initializer:
+    """Return the start of a name, array, fit or fitted estimator."""
+    if isinstance(value, str):
+        if value in INITIALIZERS:
+            return INITIALIZERS[value]
+        raise InvalidArgumentError(
+            f"init must be {_choices(INITIALIZERS)}, an array or a fitted model; got {value!r}"
+        )
+    earlier = getattr(value, "fit_", value)
+    return given_start(earlier, n_components, rows, engine)
+
+
+def starts_of(
+    start: Initializer, n_init: int | None, engine: Engine, seed: np.random.SeedSequence
+) -> Callable[[MixtureModel, Rows], list[Start]]:
+    """Return the function that makes every start for a model and its rows."""
+    number = start.default_starts if n_init is None else n_init
+    streams = seed.spawn(number)
+
+    def make(model: MixtureModel, rows: Rows) -> list[Start]:
+        return [
+            Start(start.name, start.statistics(model, rows, engine, i, stream))
+            for i, stream in enumerate(streams)
+        ]
+
+    return make
+
+
+def seed_sequence(random_state: Any) -> np.random.SeedSequence:
+    """Return the root of a run's random streams for any scikit-learn random state."""
+    if random_state is None:
+        return np.random.SeedSequence()
+    if isinstance(random_state, np.random.SeedSequence):
+        return np.random.SeedSequence(random_state.entropy, spawn_key=random_state.spawn_key)
+    if isinstance(random_state, (int, np.integer)) and random_state >= 0:
+        return np.random.SeedSequence(int(random_state))
+    if isinstance(random_state, np.random.RandomState):
+        return np.random.SeedSequence(int(random_state.randint(2**31)))
+    if isinstance(random_state, np.random.Generator):
+        return np.random.SeedSequence(int(random_state.integers(2**63)))
+    raise InvalidArgumentError(
+        "random_state must be None, a whole number of at least 0, or a NumPy generator; "
+        f"got {random_state!r}"
+    )
+
+
+def _choices(names: Any) -> str:
+    return ", ".join(repr(name) for name in names)

@@ -1,0 +1,396 @@
+"""The class: scikit-learn's contract on top of model, inference and fit."""
+
+import warnings
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_is_fitted,
+    validate_data,
+)
+
+from mixtura import arguments
+from mixtura.data import ArrayRows
+from mixtura.data.frames import as_matrix
+from mixtura.diagnostics import comparison
+from mixtura.engines import Engine, ReferenceEngine
+from mixtura.errors import DataError
+from mixtura.fit import Fit
+from mixtura.model import MixtureModel, PriorSample
+from mixtura.problem import build_model, build_problem
+from mixtura.typing import Array, IntegerArray
+from mixtura.views import FittedViews
+
+
+class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEstimator):
+    """Bayesian Gaussian mixture model.
+
+    Name the model once; every inference method returns the same fitted object.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components K.
+    covariance_type : str, default="full"
+        What the covariances share: "full", "tied", "diag", "spherical", "tied_diag" or
+        "tied_spherical".
+    weight_prior : Dirichlet, optional
+        Prior of the weights; uniform by default. Must be left out with ``inference="ml"``.
+    component_prior : NormalInverseWishart, NormalInverseGamma or Independent, optional
+        Prior of means and covariances; by default the weakly informative conjugate prior of
+        Fraley and Raftery [FraleyRaftery2007]_, taken from the data.
+    inference : str or Inference, default="map"
+        "map" (exact posterior mode), "ml" (maximum likelihood), "svi" (Pyro's stochastic
+        variational inference; needs the extra ``pyro``), or an inference object with its options.
+    init : str, array or fitted model, default="quantile"
+        "quantile" (deterministic), "kmeans", "random"; or means (K, D), labels (N,),
+        responsibilities (N, K), or an earlier fit. With a given start component k stays
+        component k; otherwise components are numbered by their means, first feature first.
+    n_init : int, optional
+        Number of starts, of which the best is kept; by default 1 for "quantile" and given
+        starts, 4 for "kmeans", 10 for "random".
+    max_iter : int, optional
+        Largest number of iterations; the method's own default where None.
+    tol : float, optional
+        A run has converged when its objective (relative to its size) and its parameters (relative
+        to the components' widths) change by no more than this; the method's own default (1e-10
+        for "map" and "ml") where None.
+    random_state : int, Generator, SeedSequence, RandomState or None, default=None
+        Source of all randomness.
+    verbose : int, default=0
+        1 prints a line for every start.
+
+    Attributes
+    ----------
+    weights_ : array of shape (K,)
+        Mixture weights.
+    means_ : array of shape (K, D)
+        Component means, in the data's units.
+    covariances_ : array
+        Covariances in squared units: (K, D, D) full, (D, D) tied, (K, D) diag, (K,) spherical,
+        (D,) tied_diag, () tied_spherical.
+    scales_ : array of shape (K, D)
+        Marginal standard deviations, in the data's units.
+    posterior_ : Posterior
+        What is known about the parameters.
+    fit_ : Fit
+        The frozen result of the run, which plots and reports take.
+    objective_ : float
+        Log joint density ("map", "svi") or log likelihood ("ml") at the estimate, in nats, all
+        constants included.
+    objective_history_ : array
+        The objective after each iteration of the run that was kept.
+    converged_ : bool
+        Whether that run converged.
+    n_iter_ : int
+        Its number of iterations.
+    labels_ : integer array of shape (N,)
+        Most probable component of each row of the training data.
+    n_features_in_ : int
+        Number of features D.
+    feature_names_in_ : array of shape (D,)
+        Column names, where the data had names.
+
+    Examples
+    --------
+    >>> from mixtura import GaussianMixtureModel
+    >>> from mixtura.datasets import load_faithful
+    >>> gmm = GaussianMixtureModel(2).fit(load_faithful().data)
+    >>> gmm.means_.round(1)
+    array([[ 2. , 54.5],
+           [ 4.3, 80. ]])
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        weight_prior: Any = None,
+        component_prior: Any = None,
+        inference: Any = "map",
+        init: Any = "quantile",
+        n_init: int | None = None,
+        max_iter: int | None = None,
+        tol: float | None = None,
+        random_state: Any = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.weight_prior = weight_prior
+        self.component_prior = component_prior
+        self.inference = inference
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # ------------------------------------------------------------------ fitting
+
+    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+        """Fit the model to rows.
+
+        Parameters
+        ----------
+        X : array or frame of shape (N, D), or one named column
+            NumPy array, pandas, polars or Arrow frame, or a Series.
+        y : ignored
+        sample_weight : array of shape (N,), optional
+            Non-negative weights; a weight of two counts as two rows.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an argument has a value that is not allowed.
+        ValueError
+            If the data are not finite numbers in two dimensions.
+        """
+        values = self._validated(X, reset=True)
+        weights = None if sample_weight is None else self._weights(sample_weight, values)
+        rows = ArrayRows(values, weights)
+        method, problem = build_problem(
+            self.get_params(deep=False), rows, self._engine(), self._feature_names()
+        )
+        fit = method.fit(problem)
+        self._adopt(fit)
+        self.labels_ = fit.posterior.labels(rows, self._engine())
+        self._training = (values, weights)
+        for doubt in fit.doubts:
+            warnings.warn(doubt.message, doubt.category, stacklevel=2)
+        return self
+
+    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> IntegerArray:
+        """Fit, and return the most probable component of each row, shape (N,)."""
+        return self.fit(X, y, sample_weight=sample_weight).labels_
+
+    def _adopt(self, fit: Fit) -> None:
+        """Set the fitted attributes from a fit."""
+        parameters = fit.parameters
+        sizes = parameters.means.shape
+        family = arguments.covariance_family(self.covariance_type)
+        self.fit_ = fit
+        self.weights_ = parameters.weights
+        self.means_ = parameters.means
+        self.covariances_ = family.public(parameters.covariances.reshape(family.structure(*sizes)))
+        self.scales_ = np.sqrt(fit.model.family.variances(parameters.covariances, *sizes))
+        self.posterior_ = fit.posterior
+        self.objective_ = fit.objective
+        self.objective_history_ = np.asarray(fit.history)
+        self.converged_ = fit.converged
+        self.n_iter_ = fit.n_iter
+
+    # ------------------------------------------------------------------ rows in
+
+    def _engine(self) -> Engine:
+        return ReferenceEngine()
+
+    def _validated(self, X: Any, *, reset: bool) -> Array:
+        matrix, names = as_matrix(X)
+        if names is None:
+            return validate_data(self, X, reset=reset, dtype=np.float64, order="C")
+        values = check_array(matrix, dtype=np.float64, order="C", estimator=self)
+        if reset:
+            self.n_features_in_ = values.shape[1]
+            self.feature_names_in_ = np.asarray(names, dtype=object)
+            return values
+        if values.shape[1] != self.n_features_in_:
+            raise DataError(
+                f"X has {values.shape[1]} features, but {type(self).__name__} is expecting "
+                f"{self.n_features_in_} features as input"
+            )
+        known = getattr(self, "feature_names_in_", None)
+        if known is not None and list(known) != list(names):
+            raise DataError(
+                f"the feature names should match those passed during fit: {list(known)!r}; "
+                f"got {list(names)!r}"
+            )
+        return values
+
+    def _weights(self, sample_weight: Any, values: Array) -> Array:
+        weights = _check_sample_weight(
+            sample_weight, values, dtype=np.float64, ensure_non_negative=True
+        )
+        if not weights.any():
+            raise DataError("sample_weight must hold at least one weight above zero")
+        return weights
+
+    def _rows(self, X: Any) -> ArrayRows:
+        check_is_fitted(self)
+        return ArrayRows(self._validated(X, reset=False))
+
+    def _feature_names(self) -> tuple[str, ...]:
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            return tuple(f"x{number}" for number in range(self.n_features_in_))
+        return tuple(str(name) for name in names)
+
+    # ------------------------------------------------------------------ answers
+
+    def predict(self, X: Any) -> IntegerArray:
+        """Return the most probable component of each row, shape (N,)."""
+        rows = self._rows(X)
+        return self.posterior_.labels(rows, self._engine())
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each component for each row, shape (N, K)."""
+        rows = self._rows(X)
+        return self.posterior_.responsibilities(rows, self._engine())
+
+    def transform(self, X: Any) -> Array:
+        """Return the responsibilities of each row, shape (N, K)."""
+        return self.predict_proba(X)
+
+    def score_samples(self, X: Any) -> Array:
+        """Return the log predictive density of each row, shape (N,), in nats."""
+        rows = self._rows(X)
+        return self.posterior_.log_predictive(rows, self._engine())
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the average log predictive density of the rows, in nats."""
+        by_row = self.score_samples(X)
+        if sample_weight is None:
+            return float(by_row.mean())
+        return float(np.average(by_row, weights=self._weights(sample_weight, by_row[:, None])))
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, IntegerArray]:
+        """Draw rows (n_samples, D) from the fitted mixture, and their components (n_samples,).
+
+        ``random_state`` is the estimator's own where None.
+        """
+        check_is_fitted(self)
+        n_samples = arguments.whole_number(n_samples, "n_samples", 1)
+        return self.posterior_.sample(n_samples, self._generator(random_state, "sample"))
+
+    def sample_assignments(
+        self, X: Any, n_draws: int = 1, random_state: Any = None
+    ) -> IntegerArray:
+        """Draw components for each row from their posterior probabilities.
+
+        Parameters
+        ----------
+        X : array or frame of shape (N, D)
+        n_draws : int, default=1
+        random_state : int, Generator, SeedSequence, RandomState or None
+            The estimator's own where None.
+
+        Returns
+        -------
+        integer array of shape (n_draws, N)
+        """
+        rows = self._rows(X)
+        n_draws = arguments.whole_number(n_draws, "n_draws", 1)
+        seed = int(self._generator(random_state, "assignments").integers(2**63))
+        return self.posterior_.sample_assignments(rows, self._engine(), n_draws, seed)
+
+    def sample_prior(
+        self, n_rows: int = 1, *, n_features: int | None = None, random_state: Any = None
+    ) -> PriorSample:
+        """Draw weights, parameters, assignments and rows from the prior.
+
+        Works before any fit where ``component_prior`` is given; ``n_features`` is then 1 unless
+        said otherwise. After a fit the fitted model's prior is used.
+        """
+        n_rows = arguments.whole_number(n_rows, "n_rows", 1)
+        model = self._described_model(n_features)
+        return model.sample_prior(n_rows, self._generator(random_state, "prior"))
+
+    def to_pyro(self, *, n_features: int | None = None) -> Any:
+        """Return the model as a Pyro program; see :func:`mixtura.ppl.to_pyro`."""
+        from mixtura.ppl import to_pyro
+
+        return to_pyro(self._described_model(n_features))
+
+    def _described_model(self, n_features: int | None) -> MixtureModel:
+        if hasattr(self, "fit_"):
+            return self.fit_.model
+        n_features = 1 if n_features is None else n_features
+        n_features = arguments.whole_number(n_features, "n_features", 1)
+        return build_model(self.get_params(deep=False), n_features, None)[0]
+
+    def _generator(self, random_state: Any, purpose: str) -> np.random.Generator:
+        root = arguments.seed_sequence(self.random_state if random_state is None else random_state)
+        key = int.from_bytes(purpose.encode()[:4], "little")
+        return np.random.default_rng(
+            np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, key))
+        )
+
+    # ------------------------------------------------------------------ criteria
+
+    def bic(self, X: Any, sample_weight: Any = None) -> float:
+        """Return the Bayesian information criterion on the rows; smaller is better."""
+        log_likelihood, total, _ = self._criteria(X, sample_weight)
+        return comparison.bic(log_likelihood, self.fit_.model.n_parameters, total)
+
+    def aic(self, X: Any, sample_weight: Any = None) -> float:
+        """Return Akaike's information criterion on the rows; smaller is better."""
+        log_likelihood, _, _ = self._criteria(X, sample_weight)
+        return comparison.aic(log_likelihood, self.fit_.model.n_parameters)
+
+    def icl(self, X: Any, sample_weight: Any = None) -> float:
+        """Return the integrated completed likelihood on the rows; smaller is better."""
+        log_likelihood, total, weights = self._criteria(X, sample_weight)
+        entropy = comparison.assignment_entropy(self.predict_proba(X), weights)
+        return comparison.icl(log_likelihood, self.fit_.model.n_parameters, total, entropy)
+
+    def _criteria(self, X: Any, sample_weight: Any) -> tuple[float, float, Array]:
+        by_row = self.score_samples(X)
+        weights = np.ones_like(by_row)
+        if sample_weight is not None:
+            weights = self._weights(sample_weight, by_row[:, None])
+        return float(weights @ by_row), float(weights.sum()), weights
+
+    # ------------------------------------------------------------------ scikit-learn's hooks
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("_training", None)
+        return state
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "fit_")
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.weights_.shape[0]
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns of ``transform``: component0, component1, ..."""
+        check_is_fitted(self)
+        return np.asarray([f"component{k}" for k in range(self._n_features_out)], dtype=object)
+
+
+def load(path: str | Path) -> GaussianMixtureModel:
+    """Return the fitted model of a file written by :meth:`GaussianMixtureModel.save`.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, foreign or of a newer version.
+    """
+    from mixtura.storage import load_fit
+
+    stored = load_fit(path)
+    model = stored.fit.model
+    estimator = GaussianMixtureModel(
+        model.n_components,
+        covariance_type=stored.covariance_type,
+        inference=stored.fit.method,
+    )
+    if not arguments.inference_method(stored.fit.method).uses_flat_priors:
+        estimator.set_params(weight_prior=model.weight_prior, component_prior=model.component_prior)
+    estimator.n_features_in_ = model.n_features
+    if stored.named:
+        estimator.feature_names_in_ = np.asarray(stored.fit.feature_names, dtype=object)
+    estimator._adopt(stored.fit)
+    return estimator

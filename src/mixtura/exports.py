@@ -1,0 +1,44 @@
+"""Fits as the objects of other libraries."""
+
+from typing import Any
+
+import numpy as np
+
+from mixtura.families import FAMILIES
+from mixtura.fit import Fit
+from mixtura.typing import Array
+
+SCIKIT_LEARN_FAMILIES = {"tied_diag": "diag", "tied_spherical": "spherical"}
+"""What scikit-learn's mixture calls a family that it has only in a more general form."""
+
+
+def to_sklearn(fit: Fit, covariance_type: str) -> Any:
+    """Return a fitted :class:`sklearn.mixture.GaussianMixture` with the fit's density.
+
+    The two families that scikit-learn lacks become its "diag" and "spherical".
+    """
+    from sklearn.mixture import GaussianMixture
+
+    model, parameters = fit.model, fit.parameters
+    sizes = (model.n_components, model.n_features)
+    known = SCIKIT_LEARN_FAMILIES.get(covariance_type, covariance_type)
+    target = FAMILIES[known]
+    family = FAMILIES[covariance_type]
+    covariances = parameters.covariances.reshape(family.structure(*sizes))
+    wanted = target.structure(*sizes)
+    covariances = np.broadcast_to(covariances, wanted).copy()
+    mixture = GaussianMixture(model.n_components, covariance_type=known)
+    mixture.weights_ = parameters.weights.copy()
+    mixture.means_ = parameters.means.copy()
+    mixture.covariances_ = target.public(covariances)
+    mixture.precisions_cholesky_ = target.public(target.precision_cholesky(covariances))
+    mixture.precisions_ = _precisions(mixture.precisions_cholesky_, len(wanted) == 3)
+    mixture.converged_ = fit.converged
+    mixture.n_iter_ = fit.n_iter
+    mixture.lower_bound_ = fit.log_likelihood / fit.total_weight
+    mixture.n_features_in_ = model.n_features
+    return mixture
+
+
+def _precisions(factor: Array, matrix: bool) -> Array:
+    return factor @ np.swapaxes(factor, -1, -2) if matrix else factor**2

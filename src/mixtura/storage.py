@@ -1,0 +1,223 @@
+"""Model files: numbers in safetensors, everything else in a JSON header, no code.
+
+A file holds one safetensors archive whose metadata has a ``header`` (JSON: format version, model,
+priors, method, history, names) and its SHA-256 together with that of the numbers. Loading checks
+the sizes before it allocates, the checksum, and that the parameters make a mixture.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from mixtura import errors
+from mixtura.diagnostics.components import Doubt
+from mixtura.errors import MixturaWarning, ModelFileError
+from mixtura.families import FAMILIES
+from mixtura.files import write_atomically
+from mixtura.fit import Fit, Run
+from mixtura.model import MixtureModel
+from mixtura.parameters import MixtureParameters
+from mixtura.posteriors import PointPosterior
+from mixtura.priors import PRIORS, ComponentPrior, Prior, WeightPrior
+from mixtura.typing import Array
+
+FORMAT = "mixtura"
+VERSION = 1
+LARGEST_FILE = 1 << 30
+"""A gigabyte: a thousand components of three hundred features fit; a bomb does not."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class StoredFit:
+    """What a model file holds.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+    covariance_type : str
+        The family's name as the user gave it.
+    named : bool
+        Whether the features' names came from the user's data.
+    """
+
+    fit: Fit
+    covariance_type: str
+    named: bool
+
+
+def save_fit(
+    fit: Fit, path: str | Path, covariance_type: str, *, named: bool, overwrite: bool
+) -> None:
+    """Write a fit to a file, under a temporary name first."""
+    from safetensors.numpy import save
+
+    parameters = fit.parameters
+    arrays = {
+        "weights": parameters.weights,
+        "means": parameters.means,
+        "covariances": parameters.covariances,
+    }
+    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    header = json.dumps(_header(fit, covariance_type, named), allow_nan=False)
+    metadata = {"header": header, "sha256": _digest(header, arrays)}
+    write_atomically(path, save(arrays, metadata), overwrite=overwrite)
+
+
+def load_fit(path: str | Path) -> StoredFit:
+    """Return the fit in a file written by :func:`save_fit`.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, foreign or of a newer version.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    path = Path(path)
+    label = repr(str(path))
+    try:
+        if path.stat().st_size > LARGEST_FILE:
+            raise ModelFileError(f"{label} is larger than any model file (1 GB)")
+        with safe_open(path, framework="numpy") as archive:
+            metadata = archive.metadata() or {}
+            header, claimed = metadata.get("header", ""), metadata.get("sha256", "")
+            arrays = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not a model file, or damaged"
+        raise ModelFileError(f"{label} cannot be read: {reason or 'damaged'}") from None
+    if _digest(header, arrays) != claimed:
+        raise ModelFileError(f"{label} is damaged or not a mixtura model: its checksum differs")
+    try:
+        return _restored(json.loads(header), arrays)
+    except ModelFileError as error:
+        raise ModelFileError(f"{label}: {error}") from None
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+        raise ModelFileError(f"{label} does not describe a mixture") from None
+
+
+def _header(fit: Fit, covariance_type: str, named: bool) -> dict[str, Any]:
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "covariance_type": covariance_type,
+        "named": named,
+        "n_components": fit.model.n_components,
+        "n_features": fit.model.n_features,
+        "weight_prior": _prior_to_json(fit.model.weight_prior),
+        "component_prior": _prior_to_json(fit.model.component_prior),
+        "method": fit.method,
+        "objective": fit.objective,
+        "objective_name": fit.objective_name,
+        "log_likelihood": fit.log_likelihood,
+        "runs": [[run.start, list(run.objectives), run.converged] for run in fit.runs],
+        "best": fit.best,
+        "n_rows": fit.n_rows,
+        "total_weight": fit.total_weight,
+        "seconds": fit.seconds,
+        "feature_names": list(fit.feature_names),
+        "assumptions": list(fit.assumptions),
+        "doubts": [[doubt.category.__name__, doubt.message] for doubt in fit.doubts],
+    }
+
+
+def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
+    if header["format"] != FORMAT:
+        raise ModelFileError("not a mixtura model")
+    if header["version"] > VERSION:
+        raise ModelFileError("written by a newer mixtura: upgrade to read it")
+    weight_prior = _prior_from_json(header["weight_prior"])
+    component_prior = _prior_from_json(header["component_prior"])
+    if not isinstance(weight_prior, WeightPrior) or not isinstance(component_prior, ComponentPrior):
+        raise ModelFileError("the priors are of the wrong kind")
+    model = MixtureModel(
+        int(header["n_components"]),
+        int(header["n_features"]),
+        weight_prior,
+        component_prior,
+        FAMILIES[header["covariance_type"]],
+    )
+    parameters = MixtureParameters(arrays["weights"], arrays["means"], arrays["covariances"])
+    _check_parameters(model, parameters)
+    fit = Fit(
+        model=model,
+        posterior=PointPosterior(parameters, model.family),
+        method=str(header["method"]),
+        objective=float(header["objective"]),
+        objective_name=str(header["objective_name"]),
+        log_likelihood=float(header["log_likelihood"]),
+        runs=tuple(Run(start, tuple(values), done) for start, values, done in header["runs"]),
+        best=int(header["best"]),
+        n_rows=int(header["n_rows"]),
+        total_weight=float(header["total_weight"]),
+        seconds=float(header["seconds"]),
+        feature_names=tuple(header["feature_names"]),
+        assumptions=tuple(header["assumptions"]),
+        doubts=tuple(_doubt(name, message) for name, message in header["doubts"]),
+    )
+    fit.history  # noqa: B018  # an index out of range must show now, not later
+    if len(fit.feature_names) != model.n_features:
+        raise ModelFileError("the features' names do not match the parameters")
+    return StoredFit(fit, header["covariance_type"], bool(header["named"]))
+
+
+def _check_parameters(model: MixtureModel, parameters: MixtureParameters) -> None:
+    sizes = (model.n_components, model.n_features)
+    shapes = (parameters.weights.shape, parameters.means.shape, parameters.covariances.shape)
+    if shapes != (sizes[:1], sizes, model.structure):
+        raise ModelFileError("the parameters' shapes do not match the model")
+    dtypes = {part.dtype for part in (parameters.weights, parameters.means, parameters.covariances)}
+    if dtypes != {np.dtype(np.float64)} or not parameters.is_finite():
+        raise ModelFileError("the parameters are not finite float64 numbers")
+    if (parameters.weights < 0).any() or abs(parameters.weights.sum() - 1.0) > 1e-8:
+        raise ModelFileError("the weights are not those of a mixture")
+    matrices = model.family.expand(parameters.covariances, *sizes)
+    deviations = np.sqrt(np.maximum(np.einsum("kdd->kd", matrices), 0.0))
+    if not (deviations > 0).all():
+        raise ModelFileError("a variance is not above zero")
+    correlations = matrices / deviations[:, :, None] / deviations[:, None, :]
+    symmetric = np.allclose(correlations, correlations.transpose(0, 2, 1), atol=1e-8)
+    if not symmetric or np.linalg.eigvalsh(correlations).min() < -1e-12:
+        raise ModelFileError("a covariance is not symmetric positive definite")
+
+
+def _prior_to_json(prior: Prior) -> dict[str, Any]:
+    def encode(value: Any) -> Any:
+        if isinstance(value, Prior):
+            return _prior_to_json(value)
+        return value.tolist() if isinstance(value, np.ndarray) else value
+
+    values = {name: encode(value) for name, value in prior.hyperparameters().items()}
+    return {"prior": type(prior).__name__, **values}
+
+
+def _prior_from_json(values: dict[str, Any]) -> Prior:
+    def decode(value: Any) -> Any:
+        if isinstance(value, dict):
+            return _prior_from_json(value)
+        return np.asarray(value, dtype=np.float64) if isinstance(value, list) else value
+
+    values = dict(values)
+    prior = PRIORS[values.pop("prior")]
+    return prior.from_hyperparameters({name: decode(value) for name, value in values.items()})
+
+
+def _doubt(name: str, message: str) -> Doubt:
+    category = getattr(errors, name)
+    if not issubclass(category, MixturaWarning):
+        raise ModelFileError("an unknown warning")
+    return Doubt(category, str(message))
+
+
+def _digest(header: str, arrays: dict[str, Array]) -> str:
+    digest = hashlib.sha256(header.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,140 @@
+"""What a fitted estimator shows, and where it can go."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from typing import Any
+
+from sklearn.utils.validation import check_is_fitted
+
+from mixtura.data import ArrayRows
+from mixtura.engines import Engine
+from mixtura.errors import InvalidArgumentError
+from mixtura.fit import Fit
+from mixtura.posteriors import Posterior
+from mixtura.typing import Array
+
+
+class FittedViews(ABC):
+    """Summary, report, pictures and files of an estimator that has ``fit_`` and ``posterior_``."""
+
+    fit_: Fit
+    posterior_: Posterior
+    covariance_type: str
+    _training: tuple[Array, Array | None]
+
+    @abstractmethod
+    def _engine(self) -> Engine:
+        """Return the engine that scores rows."""
+
+    @abstractmethod
+    def _validated(self, X: Any, *, reset: bool) -> Array:
+        """Return rows as a finite float64 array of shape (N, D)."""
+
+    def summary(self) -> Any:
+        """Return a table by component that prints as text and shows as HTML."""
+        from mixtura.reports import Summary
+
+        check_is_fitted(self)
+        return Summary(self.fit_)
+
+    def report(self, X: Any = None) -> Any:
+        """Return the report of the fit on rows (the training rows where X is None)."""
+        from mixtura.reports import build_report
+
+        values, weights = self._shown(X)
+        rows = ArrayRows(values, weights)
+        return build_report(
+            self.fit_,
+            values,
+            labels=self.posterior_.labels(rows, self._engine()),
+            responsibilities=self.posterior_.responsibilities(rows, self._engine()),
+        )
+
+    def plot_swarm(self, X: Any = None, *, feature: int | str = 0, ax: Any = None) -> Any:
+        """Plot one feature of the rows as a swarm; returns the matplotlib Axes."""
+        from mixtura.plots import swarm
+
+        values, _ = self._shown(X)
+        column = self._feature_number(feature)
+        return swarm(values[:, column], feature_name=self.fit_.feature_names[column], ax=ax)
+
+    def plot_objective(self, *, ax: Any = None) -> Any:
+        """Plot the objective of every start; returns the matplotlib Axes."""
+        from mixtura.plots import objective
+
+        check_is_fitted(self)
+        return objective(self.fit_, ax=ax)
+
+    def plot_density(
+        self, X: Any = None, *, feature: int | str | None = None, ax: Any = None
+    ) -> Any:
+        """Plot component and mixture densities over the rows; returns the matplotlib Axes."""
+        from mixtura.plots import density
+
+        values, weights = self._shown(X)
+        column = None if feature is None else self._feature_number(feature)
+        return density(self.fit_, values, weights=weights, feature=column, ax=ax)
+
+    def plot_clusters(self, X: Any = None, *, ax: Any = None) -> Any:
+        """Plot the rows by their most probable component; returns the matplotlib Axes."""
+        from mixtura.plots import clusters
+
+        values, _ = self._shown(X)
+        labels = self.posterior_.labels(ArrayRows(values), self._engine())
+        return clusters(self.fit_, values, labels, ax=ax)
+
+    def plot_uncertainty(self, X: Any = None, *, ax: Any = None) -> Any:
+        """Plot how uncertain each row's assignment is; returns the matplotlib Axes."""
+        from mixtura.plots import uncertainty
+
+        values, _ = self._shown(X)
+        shares = self.posterior_.responsibilities(ArrayRows(values), self._engine())
+        return uncertainty(self.fit_, values, shares, ax=ax)
+
+    def _shown(self, X: Any) -> tuple[Array, Array | None]:
+        check_is_fitted(self)
+        if X is not None:
+            return self._validated(X, reset=False), None
+        if not hasattr(self, "_training"):
+            raise InvalidArgumentError(
+                "the training rows are not kept in files and pickles: pass X"
+            )
+        return self._training
+
+    def _feature_number(self, feature: int | str) -> int:
+        names = self.fit_.feature_names
+        if isinstance(feature, str) and feature in names:
+            return names.index(feature)
+        if isinstance(feature, int) and 0 <= feature < len(names):
+            return feature
+        raise InvalidArgumentError(
+            f"feature must be a number from 0 to {len(names) - 1} or one of {list(names)!r}; "
+            f"got {feature!r}"
+        )
+
+    def save(self, path: str | Path, *, overwrite: bool = False) -> None:
+        """Write the fitted model to a file that holds numbers and JSON, and no code.
+
+        Parameters
+        ----------
+        path : str or Path
+        overwrite : bool, default=False
+            Whether an existing file may be replaced.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the file exists and ``overwrite`` is False.
+        """
+        from mixtura.storage import save_fit
+
+        check_is_fitted(self)
+        named = hasattr(self, "feature_names_in_")
+        save_fit(self.fit_, path, self.covariance_type, named=named, overwrite=overwrite)
+
+    def to_sklearn(self) -> Any:
+        """Return a fitted :class:`sklearn.mixture.GaussianMixture` with the same density."""
+        from mixtura.exports import to_sklearn
+
+        check_is_fitted(self)
+        return to_sklearn(self.fit_, self.covariance_type)
