@@ -1,0 +1,138 @@
+"""What every file format hands over: columns that are numbers, or why they are not."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from mixtura.typing import Array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Column:
+    """One column of a file.
+
+    Parameters
+    ----------
+    index : int
+        Position in the file, from zero.
+    values : pyarrow.ChunkedArray or None
+        Numbers of any Arrow type, missing cells null; None if some cell is not a number.
+    present : int
+        Cells that are not missing.
+    numeric : int
+        Cells that are numbers.
+    first_bad : int or None
+        Row, from zero, of the first cell that is neither a number nor missing, where known.
+    kind : str
+        What the column holds if not numbers, for messages.
+    """
+
+    index: int
+    values: "pa.ChunkedArray | None"
+    present: int
+    numeric: int
+    first_bad: int | None = None
+    kind: str = "numbers"
+
+
+@final
+@dataclass(frozen=True)
+class Place:
+    """One cell as the user finds it in the file.
+
+    Parameters
+    ----------
+    line : int or None
+        Physical line, from one, where the format has lines.
+    cell : str
+        What the cell holds.
+    """
+
+    line: int | None
+    cell: str
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class RawTable:
+    """A file whose header is known and whose columns are read on demand.
+
+    Parameters
+    ----------
+    label : str
+        What messages call the file.
+    names : tuple of str
+        Column names, in the file's order; they need not be unique.
+    load : callable
+        Reads the columns at the given positions.
+    locate : callable
+        Returns the :class:`Place` of a row and a column position, both from zero.
+    notes : tuple of str
+        What was guessed so far.
+    row_numbers : frozenset of int
+        Columns that no user named and that may merely number the rows.
+    """
+
+    label: str
+    names: tuple[str, ...]
+    load: Callable[[Sequence[int]], list[Column]]
+    locate: Callable[[int, int], Place]
+    notes: tuple[str, ...]
+    row_numbers: frozenset[int] = frozenset()
+
+
+def is_numeric(type_: "pa.DataType") -> bool:
+    """Whether an Arrow type holds numbers; booleans, dates and durations do not."""
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(type_) or pa.types.is_run_end_encoded(type_):
+        return is_numeric(type_.value_type)
+    return pa.types.is_integer(type_) or pa.types.is_floating(type_) or pa.types.is_decimal(type_)
+
+
+def fill(target: Array, values: "pa.ChunkedArray") -> None:
+    """Write a numeric column into an array, missing cells as NaN.
+
+    Parameters
+    ----------
+    target : array of shape (N,)
+        Where the float64 numbers go, possibly strided.
+    values : pyarrow.ChunkedArray of length N
+        Integers, floats, decimals or dictionaries of them.
+    """
+    start = 0
+    for chunk in values.chunks:
+        # An integer above 2**53 is rounded to the nearest float64, not refused.
+        numbers = _plain(chunk).to_numpy(zero_copy_only=False)
+        with np.errstate(invalid="ignore"):  # signalling NaNs of a damaged file
+            target[start : start + len(numbers)] = numbers
+        start += len(numbers)
+
+
+def _plain(chunk: "pa.Array") -> "pa.Array":
+    """Return integers or floats in place of dictionaries, runs and decimals of them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_dictionary(chunk.type):
+        return _plain(chunk.dictionary_decode())
+    if pa.types.is_run_end_encoded(chunk.type):
+        return _plain(pc.call_function("run_end_decode", [chunk]))
+    return pc.cast(chunk, pa.float64()) if pa.types.is_decimal(chunk.type) else chunk
+
+
+def counts_rows(values: "pa.ChunkedArray") -> bool:
+    """Whether a column merely numbers the rows: 0, 1, 2, ... or 1, 2, 3, ..."""
+    import pyarrow as pa
+
+    if values.null_count or not len(values) or not pa.types.is_integer(values.type):
+        return False
+    numbers = np.empty(len(values))
+    fill(numbers, values)
+    return numbers[0] in (0.0, 1.0) and bool(np.all(np.diff(numbers) == 1.0))

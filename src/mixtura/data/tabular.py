@@ -1,0 +1,245 @@
+"""Read the numbers of a table from CSV, TSV, Parquet, Arrow or standard input."""
+
+import difflib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, NoReturn, final
+
+import numpy as np
+
+from mixtura.data.columns import Column, RawTable, counts_rows, fill
+from mixtura.data.sources import ByteSource, Format, detect_format, listed, open_source, shown
+from mixtura.errors import DataError
+from mixtura.typing import Array
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Table:
+    """The numeric columns of a file.
+
+    Parameters
+    ----------
+    source : str
+        Path of the file, or ``"standard input"``; printable, on one line.
+    names : tuple of str of length D
+        Column names as the file has them; they are user data, so escape them before display.
+    values : array of shape (N, D)
+        Finite float64 numbers, C-contiguous.
+    weights : array of shape (N,) or None
+        Non-negative row weights with a positive sum, where a column of them was named.
+    notes : tuple of str
+        Plain sentences about what was guessed and left out.
+    """
+
+    source: str
+    names: tuple[str, ...]
+    values: Array
+    weights: Array | None
+    notes: tuple[str, ...]
+
+
+def read_table(
+    source: str | Path,
+    columns: Sequence[str] | None = None,
+    weights: str | None = None,
+    stdin: BinaryIO | None = None,
+) -> Table:
+    """Read numeric columns from a file or from standard input.
+
+    The format is told from the first bytes: Parquet, Arrow IPC (file, stream, Feather version 2),
+    else delimited text whose encoding, delimiter, decimal mark and header are guessed.
+
+    Parameters
+    ----------
+    source : str or Path
+        A path, or ``"-"`` for standard input.
+    columns : sequence of str, optional
+        The columns to take, in this order; by default all numeric columns in the file's order.
+        Columns of a file without header are called ``column_1``, ``column_2``, ...
+    weights : str, optional
+        A column of non-negative row weights.
+    stdin : binary file, optional
+        Read in place of the process's standard input.
+
+    Returns
+    -------
+    Table
+        ``values`` of shape (N, D) and, where asked for, ``weights`` of shape (N,).
+
+    Raises
+    ------
+    DataError
+        If there is no such file or column, the file is damaged or in an unknown format, or a cell
+        that is needed is missing, infinite or not a number. The message is one printable line
+        that names file, row and column.
+    """
+    origin = open_source(source, stdin)
+    try:
+        raw = _open(origin)
+        chosen = None if columns is None else _requested(raw, columns)
+        weight = None if weights is None else _position(raw, weights)
+        if chosen is not None and weight in chosen:
+            raise DataError(f"{raw.label}: column {shown(weights)} cannot be data and weights")
+        taken, notes = _take(raw, chosen, weight)
+        data = [column for column in taken if column.index != weight]
+        matrix = _matrix(raw, data)
+        row_weights = [_weights(raw, column) for column in taken if column.index == weight]
+    except OSError as error:
+        raise DataError(f"{origin.label}: {error.strerror or 'could not be read'}") from None
+    names = tuple(raw.names[column.index] for column in data)
+    return Table(raw.label, names, matrix, next(iter(row_weights), None), raw.notes + notes)
+
+
+def _open(origin: ByteSource) -> RawTable:
+    # Each reader brings its own part of pyarrow; only the one that is needed is imported.
+    format_ = detect_format(origin)
+    if format_ is Format.TEXT:
+        from mixtura.data.delimited import open_delimited
+
+        return open_delimited(origin)
+    from mixtura.data.columnar import open_columnar
+
+    return open_columnar(origin, format_)
+
+
+def _requested(raw: RawTable, columns: Sequence[str]) -> list[int]:
+    names = [columns] if isinstance(columns, str) else list(columns)
+    if not names:
+        raise DataError(f"{raw.label}: no column was asked for; there are {listed(raw.names)}")
+    for name, count in Counter(names).items():
+        if count > 1:
+            raise DataError(f"{raw.label}: column {shown(name)} was asked for {count} times")
+    return [_position(raw, name) for name in names]
+
+
+def _position(raw: RawTable, name: str) -> int:
+    found = [i for i, known in enumerate(raw.names) if known == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        places = " and ".join(str(i + 1) for i in found)
+        raise DataError(
+            f"{raw.label}: columns {places} are both called {shown(name)}: rename one of them"
+        )
+    folded = {known.casefold(): known for known in reversed(raw.names)}
+    close = difflib.get_close_matches(str(name).casefold(), folded, n=1)
+    hint = f" (did you mean {shown(folded[close[0]])}?)" if close else ""
+    raise DataError(
+        f"{raw.label}: there is no column {shown(name)}{hint}; there are {listed(raw.names)}"
+    )
+
+
+def _take(
+    raw: RawTable, chosen: list[int] | None, weight: int | None
+) -> tuple[list[Column], tuple[str, ...]]:
+    """Return the data columns and the weights column, all numeric, and what was left out."""
+    if chosen is not None:
+        columns = raw.load(chosen if weight is None else [*chosen, weight])
+        for column in columns:
+            if column.values is None:
+                _refuse_words(raw, column)
+        return columns, ()
+    kept, words, counters = [], [], []
+    for column in raw.load(range(len(raw.names))):
+        if column.values is not None:
+            is_counter = column.index in raw.row_numbers and counts_rows(column.values)
+            (counters if is_counter and column.index != weight else kept).append(column)
+        elif column.index == weight or (column.numeric and 2 * column.numeric >= column.present):
+            _refuse_words(raw, column)
+        else:
+            words.append(column)
+    _refuse_twins(raw, [column for column in kept if column.index != weight])
+    return kept, _left_out(raw, words, counters)
+
+
+def _refuse_words(raw: RawTable, column: Column) -> NoReturn:
+    name = shown(raw.names[column.index])
+    if column.first_bad is None:
+        raise DataError(f"{raw.label}: column {name} has {column.kind}, not numbers")
+    where, cell = _place(raw, column.first_bad, column.index)
+    message = f"{where}: {shown(cell)} is not a number"
+    if any(c.isdigit() for c in cell) and any(c in cell for c in ".,"):
+        message += " (thousands separators are not understood, nor two kinds of decimal mark)"
+    if column.numeric:
+        message += f"; {column.numeric} of the {column.present} cells of this column are"
+    raise DataError(message)
+
+
+def _refuse_twins(raw: RawTable, columns: list[Column]) -> None:
+    seen: dict[str, int] = {}
+    for column in columns:
+        name = raw.names[column.index]
+        if name in seen:
+            raise DataError(
+                f"{raw.label}: columns {seen[name] + 1} and {column.index + 1} are both called "
+                f"{shown(name)}: rename one of them, or name the columns to read"
+            )
+        seen[name] = column.index
+    if not columns:
+        raise DataError(f"{raw.label}: no column holds numbers; there are {listed(raw.names)}")
+
+
+def _left_out(raw: RawTable, words: list[Column], counters: list[Column]) -> tuple[str, ...]:
+    notes = []
+    empty = [column for column in words if not column.present and column.kind == "no values"]
+    words = [column for column in words if column not in empty]
+    groups = (
+        (words, "not numeric"),
+        (empty, "no values"),
+        (counters, "it only numbers the rows"),
+    )
+    for columns, why in groups:
+        if columns:
+            names = [raw.names[column.index] for column in columns]
+            plural = "columns" if len(names) > 1 else "column"
+            notes.append(f"Left out {plural} {listed(names)}: {why}.")
+    return tuple(notes)
+
+
+def _matrix(raw: RawTable, columns: list[Column]) -> Array:
+    """Return complete finite numbers, shape (N, D)."""
+    arrays = [column.values for column in columns if column.values is not None]
+    matrix = np.empty((len(arrays[0]), len(arrays)))
+    if not len(matrix):
+        raise DataError(f"{raw.label}: has no rows")
+    for position, values in enumerate(arrays):
+        fill(matrix[:, position], values)
+    wrong = ~np.isfinite(matrix)
+    if not wrong.any():
+        return matrix
+    missing = np.isnan(matrix)
+    incomplete = missing.any(axis=1)
+    row, position = np.argwhere(missing if incomplete.any() else wrong)[0]
+    where, cell = _place(raw, int(row), columns[position].index)
+    if not incomplete.any():
+        raise DataError(f"{where}: {shown(cell)} is infinite")
+    count = int(incomplete.sum())
+    rows = "1 row has" if count == 1 else f"{count} rows have"
+    word = f"({shown(cell)}) " if cell.strip() else ""
+    raise DataError(
+        f"{where}: the value {word}is missing; {rows} missing values in the columns used: "
+        "remove or impute them first, since a mixture needs complete rows"
+    )
+
+
+def _weights(raw: RawTable, column: Column) -> Array:
+    weights = np.ascontiguousarray(_matrix(raw, [column])[:, 0])
+    if weights.min() < 0:
+        where, cell = _place(raw, int(np.argmax(weights < 0)), column.index)
+        raise DataError(f"{where}: the weight {shown(cell)} is negative")
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if not 0 < total < np.inf:
+        name = shown(raw.names[column.index])
+        raise DataError(f"{raw.label}: the weights in column {name} sum to {total:g}")
+    return weights
+
+
+def _place(raw: RawTable, row: int, index: int) -> tuple[str, str]:
+    """Return where a cell is, in words, and what it holds."""
+    place = raw.locate(row, index)
+    line = "" if place.line is None else f" (line {place.line})"
+    return f"{raw.label}: row {row + 1}{line}, column {shown(raw.names[index])}", place.cell
