@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixtura.data.sources import one_line, shown
+from mixtura.data.tabular import Table
 from mixtura.errors import DataError
 from mixtura.typing import Array
 
@@ -21,9 +22,9 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
 
     Parameters
     ----------
-    X : frame, series or anything else
+    X : frame, series, Table or anything else
         A pandas, polars or pyarrow frame, or whatever else narwhals knows, with N rows and D
-        columns; or one such column.
+        columns; or one such column; or what ``read_table`` returned.
 
     Returns
     -------
@@ -41,6 +42,8 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     """
     if isinstance(X, np.ndarray | list | tuple):
         return X, None  # the usual case, without importing narwhals
+    if isinstance(X, Table):
+        return X.values, X.names
     import narwhals as nw
 
     try:

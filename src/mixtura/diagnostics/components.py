@@ -13,7 +13,7 @@ from mixtura.errors import (
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.priors import FlatComponents
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 
 @final
@@ -55,8 +55,8 @@ def component_doubts(
         doubts.append(
             Doubt(
                 EmptyComponentWarning,
-                f"{_components(empty)} with less than half a row of the data: fewer components, another start "
-                "or a larger weight concentration may describe the data better",
+                f"{_components(empty)} with less than half a row of the data: fewer components, "
+                "another start or a larger weight concentration may describe the data better",
             )
         )
     collapsed = _collapsed(model, parameters)
@@ -72,7 +72,7 @@ def component_doubts(
     return tuple(doubts)
 
 
-def _collapsed(model: MixtureModel, parameters: MixtureParameters) -> Array:
+def _collapsed(model: MixtureModel, parameters: MixtureParameters) -> IntegerArray:
     prior = model.component_prior
     if not isinstance(prior, FlatComponents):
         return np.empty(0, dtype=np.intp)
@@ -87,6 +87,6 @@ def _collapsed(model: MixtureModel, parameters: MixtureParameters) -> Array:
     return np.flatnonzero(smallest < 10.0)
 
 
-def _components(numbers: Array) -> str:
+def _components(numbers: IntegerArray) -> str:
     names = ", ".join(str(int(k)) for k in numbers)
     return f"component {names}" if numbers.size == 1 else f"components {names}"

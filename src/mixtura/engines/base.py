@@ -53,11 +53,8 @@ class Engine(ABC):
         """Return the statistics of all rows as one component, about their own mean."""
         shape = (1, rows.n_features)
         structure = (1, *shape[1:], rows.n_features) if matrix else shape
-        first = next(iter(rows.blocks())).values[:1]
-        for _ in range(2):  # the second pass is about the mean, where no digits cancel
-            potentials = Potentials(
-                np.zeros(1), np.zeros(1), np.asarray(first), np.zeros(structure)
-            )
-            statistics = self.sweep(rows, potentials, Soft())
-            first = statistics.mean()
-        return statistics
+        blank, factor = np.zeros(1), np.zeros(structure)
+        first = np.asarray(next(iter(rows.blocks())).values[:1])
+        rough = self.sweep(rows, Potentials(blank, blank, first, factor), Soft())
+        # The second pass is about the mean, where no digits cancel.
+        return self.sweep(rows, Potentials(blank, blank, rough.mean(), factor), Soft())

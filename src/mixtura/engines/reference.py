@@ -5,7 +5,7 @@ from typing import final
 import numpy as np
 from scipy.special import logsumexp
 
-from mixtura.assignments import Assignment, Sampled
+from mixtura.assignments import Assignment, Sampled, shares
 from mixtura.data import Block, Rows
 from mixtura.engines.base import Engine
 from mixtura.potentials import Potentials
@@ -29,13 +29,11 @@ class ReferenceEngine(Engine):
         return total
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
-        shares = np.empty((rows.n_rows, potentials.mean.shape[0]))
+        result = np.empty((rows.n_rows, potentials.mean.shape[0]))
         for block in rows.blocks():
             scores = block_scores(block.values, potentials)
-            shares[block.start : block.start + len(scores)] = np.exp(
-                scores - _log_normalizer(scores)[:, None]
-            )
-        return shares
+            result[block.start : block.start + len(scores)] = shares(scores)
+        return result
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
         parts = [_log_normalizer(block_scores(b.values, potentials)) for b in rows.blocks()]
@@ -54,8 +52,8 @@ class ReferenceEngine(Engine):
             normalizer = _log_normalizer(scores)
             where = slice(block.start, block.start + len(scores))
             for sweep in range(n_draws):
-                shares = Sampled(seed, sweep).assign(scores, normalizer, block.start)
-                drawn[sweep, where] = shares.argmax(axis=1)
+                chosen = Sampled(seed, sweep).assign(scores, normalizer, block.start)
+                drawn[sweep, where] = chosen.argmax(axis=1)
         return drawn
 
     def project(self, rows: Rows, centre: Array, direction: Array) -> Array:
@@ -74,15 +72,19 @@ def block_scores(values: Array, potentials: Potentials) -> Array:
         factor = np.broadcast_to(factor, (n_components, n_features, n_features))
     scores = np.empty((values.shape[0], n_components))
     for k in range(n_components):
-        centred = values - potentials.mean[k]
-        whitened = centred * factor[k] if factor.ndim == 2 else centred @ factor[k]
+        with np.errstate(over="ignore", invalid="ignore"):
+            centred = values - potentials.mean[k]
+            whitened = centred * factor[k] if factor.ndim == 2 else centred @ factor[k]
+        lost = np.isnan(whitened)  # past the end of float64: differences of infinities
+        if lost.any():
+            whitened[lost & np.isfinite(values).all(axis=1)[:, None]] = FARTHEST
         np.clip(whitened, -FARTHEST, FARTHEST, out=whitened)
         scores[:, k] = -0.5 * np.einsum("nd,nd->n", whitened, whitened)
     return scores + (potentials.log_weight + potentials.offset)
 
 
 def _log_normalizer(scores: Array) -> Array:
-    return logsumexp(scores, axis=1)
+    return np.asarray(logsumexp(scores, axis=1))
 
 
 def _block_statistics(
@@ -90,19 +92,19 @@ def _block_statistics(
 ) -> SufficientStatistics:
     scores = block_scores(block.values, potentials)
     normalizer = _log_normalizer(scores)
-    shares = assignment.assign(scores, normalizer, block.start) * block.weights[:, None]
+    mass = assignment.assign(scores, normalizer, block.start) * block.weights[:, None]
     data_term = float(block.weights @ assignment.data_term(scores, normalizer))
     first = np.empty_like(potentials.mean)
     moments = []
     for k in range(potentials.mean.shape[0]):
         centred = block.values - potentials.mean[k]
-        weighted = centred * shares[:, k : k + 1]
+        weighted = centred * mass[:, k : k + 1]
         first[k] = weighted.sum(axis=0)
         moments.append(_second_moment(centred, weighted, potentials.structure))
     second = np.stack(moments)
     if potentials.structure[0] == 1:
         second = second.sum(axis=0, keepdims=True)
-    return SufficientStatistics(shares.sum(axis=0), first, second, potentials.mean, data_term)
+    return SufficientStatistics(mass.sum(axis=0), first, second, potentials.mean, data_term)
 
 
 def _second_moment(centred: Array, weighted: Array, structure: StructureShape) -> Array:

@@ -2,7 +2,7 @@
 
 import time
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -11,9 +11,8 @@ from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt, component_doubts
 from mixtura.errors import ConvergenceWarning, StartsDisagreeWarning
 from mixtura.fit import Fit, Problem, Run, Start, canonical_order
-from mixtura.inference.expectation_maximization import State, em_step, evaluate
+from mixtura.inference.expectation_maximization import Optimizer, State, evaluate
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import PointPosterior
 from mixtura.typing import Array
 
@@ -32,11 +31,14 @@ class Limits:
         Largest number of iterations.
     tol : float
         The run has converged when neither the objective (relative to its size) nor the
-        parameters (relative to the components' widths) change by more than this.
+        parameters (relative to the components' widths) have further than this to go.
+    optimizer : Optimizer
+        Which step leads from one iteration to the next.
     """
 
     max_iter: int
     tol: float
+    optimizer: Optimizer[Any]
 
 
 @final
@@ -47,7 +49,7 @@ class _End:
 
 
 def optimise(problem: Problem, method: str, objective_name: str, limits: Limits) -> Fit:
-    """Run EM from every start and return the best end as a fit."""
+    """Run the optimizer from every start and return the best end as a fit."""
     began = time.perf_counter()
     model, rows, factor = _safe(problem)
     ends = []
@@ -96,39 +98,17 @@ def _safe(problem: Problem) -> tuple[MixtureModel, Rows, Array | None]:
 
 
 def _run(model: MixtureModel, rows: Rows, problem: Problem, start: Start, limits: Limits) -> _End:
-    state = evaluate(model, rows, problem.engine, model.mode(start.statistics))
-    objectives = [state.objective]
+    optimizer, engine = limits.optimizer, problem.engine
+    search = optimizer.begin(model, evaluate(model, rows, engine, model.mode(start.statistics)))
+    objectives = [optimizer.state(search).objective]
     converged = False
     while not converged and len(objectives) <= limits.max_iter:
-        new = em_step(model, rows, problem.engine, state)
-        converged = _settled(state, new, limits.tol)
-        state = new
-        objectives.append(state.objective)
-    return _End(Run(start.name, tuple(objectives), converged), state)
-
-
-def _settled(old: State, new: State, tol: float) -> bool:
-    gain = new.objective - old.objective
-    if gain > tol * max(1.0, abs(new.objective)):
-        return False
-    return parameter_change(old.parameters, new.parameters) <= tol
-
-
-def parameter_change(old: MixtureParameters, new: MixtureParameters) -> float:
-    """Return the largest change of a weight, of a mean in standard deviations, or of a scale."""
-    weights = np.abs(new.weights - old.weights).max()
-    if new.covariances.ndim == 3:
-        variances = np.einsum("kdd->kd", new.covariances)
-        unit = np.sqrt(variances)
-        change = np.abs(new.covariances - old.covariances) / unit[:, :, None] / unit[:, None, :]
-    else:
-        variances = new.covariances
-        unit = np.sqrt(variances)
-        change = np.abs(new.covariances - old.covariances) / variances
-    # Means far from the origin cannot move by less than their own rounding.
-    resolution = 4.0 * np.finfo(float).eps * np.abs(new.means)
-    means = np.maximum(np.abs(new.means - old.means) - resolution, 0.0) / unit
-    return float(max(weights, means.max(), change.max()))
+        new = optimizer.step(model, rows, engine, search)
+        converged = optimizer.settled(search, new, limits.tol)
+        search = new
+        objectives.append(optimizer.state(search).objective)
+    run = Run(start.name, tuple(objectives), converged)
+    return _End(run, optimizer.state(search))
 
 
 def _rank(model: MixtureModel, state: State) -> tuple[bool, float]:

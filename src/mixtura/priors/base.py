@@ -45,6 +45,10 @@ class WeightPrior(Prior):
         """Return the log density of weights of shape (K,), in nats, all constants included."""
 
     @abstractmethod
+    def log_weight_gradient(self, n_components: int) -> Array:
+        """Return the gradient of the log density in the logarithms of the weights, shape (K,)."""
+
+    @abstractmethod
     def draw(self, rng: np.random.Generator, n_components: int) -> Array:
         """Return weights drawn from the prior, shape (K,)."""
 
@@ -93,6 +97,17 @@ class ComponentPrior(Prior):
     def log_density(self, means: Array, covariances: Array) -> float:
         """Return the log density in nats, all constants included."""
 
+    def allows(self, covariances: Array) -> bool:
+        """Whether the density is positive at positive (definite) covariances."""
+        return True
+
+    @abstractmethod
+    def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        """Return the gradient of the log density in the means and in the covariances.
+
+        Matrices are taken as functions of all their entries, so that the gradient is symmetric.
+        """
+
     @abstractmethod
     def draw(
         self,
@@ -130,10 +145,10 @@ def hyperparameter(
 
 def check_per_feature(value: PerFeature, name: str, n_features: int) -> None:
     """Raise InvalidArgumentError unless a hyperparameter is one number or one per feature."""
-    if np.ndim(value) == 1 and np.shape(value) != (n_features,):
+    if np.ndim(value) > 0 and np.shape(value) != (n_features,):
         raise InvalidArgumentError(
             f"{name} must be one number or one for each of the {n_features} features; "
-            f"got {np.size(value)} numbers"
+            f"got shape {np.shape(value)}"
         )
 
 

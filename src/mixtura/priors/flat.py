@@ -30,6 +30,9 @@ class FlatWeights(WeightPrior):
 
     count: float | Array = 0.0
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "count", hyperparameter(self.count, "FlatWeights count"))
+
     def check(self, n_components: int) -> None:
         pass
 
@@ -43,6 +46,9 @@ class FlatWeights(WeightPrior):
 
     def log_density(self, weights: Array) -> float:
         return 0.0
+
+    def log_weight_gradient(self, n_components: int) -> Array:
+        return np.zeros(n_components)
 
     def draw(self, rng: np.random.Generator, n_components: int) -> Array:
         raise InvalidArgumentError("a flat prior is improper: nothing can be drawn from it")
@@ -79,6 +85,24 @@ class FlatComponents(ComponentPrior):
 
     def log_density(self, means: Array, covariances: Array) -> float:
         return 0.0
+
+    def allows(self, covariances: Array) -> bool:
+        return bool((self.in_floor_units(covariances) >= 1.0).all())
+
+    def in_floor_units(self, covariances: Array) -> Array:
+        """Return the variances, or the matrices' eigenvalues, as multiples of the floor."""
+        if covariances.ndim == 2:
+            return covariances / self._floor(covariances.shape[1])
+        unit = np.sqrt(self._floor(covariances.shape[1]))
+        return np.asarray(np.linalg.eigvalsh(covariances / unit[:, None] / unit), dtype=np.float64)
+
+    def _floor(self, width: int) -> Array:
+        # One variance for features of different floors is held above the highest.
+        floor = np.asarray(self.minimum_variance)
+        return np.broadcast_to(floor.max() if width < floor.size else floor, (width,))
+
+    def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        return np.zeros_like(means), np.zeros_like(covariances)
 
     def draw(
         self,

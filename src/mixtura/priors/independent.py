@@ -17,6 +17,10 @@ from mixtura.typing import Array, StructureShape
 
 MAX_ALTERNATIONS = 1000
 RESOLUTION = 4.0 * np.finfo(float).eps
+SMALLEST_DEVIATION = 1e-150
+"""Its square is still a number that float64 holds in full."""
+GRID = 64
+"""Variances that are tried between the smallest and the largest mode."""
 
 
 @final
@@ -96,6 +100,14 @@ class Independent(ComponentPrior):
         of_spread = self.spread.log_density(values)
         return float(self.mean.log_density(means).sum() + of_spread.sum())
 
+    def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        location, scale = np.asarray(self.mean.location), np.asarray(self.mean.scale)
+        of_means = (location - means) / scale / scale
+        if self.is_on_variance:
+            return of_means, self.spread.gradient(covariances)
+        deviations = np.sqrt(covariances)
+        return of_means, self.spread.gradient(deviations) * 0.5 / deviations
+
     def draw(
         self,
         rng: np.random.Generator,
@@ -129,21 +141,23 @@ class IndependentPosterior(ComponentPosterior):
     def mode(self) -> tuple[Array, Array]:
         """Return the joint mode by alternating the two closed-form conditional modes.
 
-        Where prior and rows disagree strongly there may be two modes, one near each, so the
-        ascent starts from both and the better end is kept, separately for every free variance.
+        Where prior and rows disagree strongly there may be several modes. The ascent from the
+        means of the rows ends in the one of smallest variance, that from the prior's means in the
+        one of largest; where they differ, others are looked for in between. The best is kept,
+        separately for every free variance.
         """
         problem = _Alternation(self.prior, self.statistics)
         near_rows = problem.ascend(self.statistics.mean())
         near_prior = problem.ascend(
             np.broadcast_to(np.asarray(self.prior.mean.location), near_rows[0].shape)
         )
-        better = problem.objective(*near_prior) > problem.objective(*near_rows)
-        means, variances = (
-            np.where(better, new, old) for new, old in zip(near_prior, near_rows, strict=True)
-        )
-        return means, variances
+        best = problem.better(near_prior, near_rows)
+        if (near_prior[1] > near_rows[1] * (1.0 + 1e-6)).any():
+            best = problem.better(problem.ascend(problem.between(near_rows, near_prior)), best)
+        return best
 
 
+@final
 class _Alternation:
     """The M-step's objective and its two conditional maximisers."""
 
@@ -154,6 +168,12 @@ class _Alternation:
         self.rows_mean = statistics.mean()
         self.rows_scatter = statistics.scatter(self.rows_mean)
         self.entries = self._reduced(np.broadcast_to(self.count, self.rows_mean.shape))
+        # A prior may let the spread of tied rows shrink to nothing, below the rounding of the
+        # rows themselves and at last below the smallest number: not further than that.
+        size = np.abs(self.rows_mean)
+        size = size.max(axis=1, keepdims=True) if self.structure[1] == 1 else size
+        size = size.max(axis=0, keepdims=True) if self.structure[0] == 1 else size
+        self.smallest = np.maximum(2.0 * RESOLUTION * size, SMALLEST_DEVIATION) ** 2
 
     def _reduced(self, values: Array) -> Array:
         if self.structure[1] == 1:
@@ -166,8 +186,10 @@ class _Alternation:
     def variances_given(self, means: Array) -> Array:
         scatter = self.scatter(means)
         if self.prior.is_on_variance:
-            return self.prior.spread.variance_mode(self.entries, scatter)
-        return self.prior.spread.deviation_mode(self.entries, scatter) ** 2
+            variances = self.prior.spread.variance_mode(self.entries, scatter)
+        else:
+            variances = self.prior.spread.deviation_mode(self.entries, scatter) ** 2
+        return np.maximum(variances, self.smallest)
 
     def means_given(self, variances: Array) -> Array:
         ratio = variances / np.asarray(self.prior.mean.scale) ** 2
@@ -185,6 +207,21 @@ class _Alternation:
             if settled.all():
                 break
         return self.means_given(variances), variances
+
+    def between(self, low: tuple[Array, Array], high: tuple[Array, Array]) -> Array:
+        """Return the means of the best variances of a grid from the low to the high ones."""
+        best = low
+        for share in np.linspace(0.0, 1.0, GRID + 2)[1:-1]:
+            variances = low[1] * (high[1] / low[1]) ** share
+            best = self.better((self.means_given(variances), variances), best)
+        return best[0]
+
+    def better(
+        self, new: tuple[Array, Array], old: tuple[Array, Array]
+    ) -> tuple[Array, Array]:
+        """Return the means and variances of the higher objective, for every free variance."""
+        higher = self.objective(*new) > self.objective(*old)
+        return np.where(higher, new[0], old[0]), np.where(higher, new[1], old[1])
 
     def objective(self, means: Array, variances: Array) -> Array:
         """Return the log density up to a constant, one value for each free variance."""

@@ -117,6 +117,17 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
         )
         return float(of_variances.sum() + np.broadcast_to(of_means, means.shape).sum())
 
+    def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        precisions = 1.0 / covariances
+        offsets = means - self.mean
+        of_means = -np.asarray(self.shrinkage) * offsets * precisions
+        # Each mean that shares a variance adds -1/2 to the power of the variance.
+        of_offsets = -0.5 * precisions * (1.0 + of_means * offsets)
+        of_variances = precisions * (self.scale * precisions - np.asarray(self.shape) - 1.0)
+        return of_means, of_variances + _summed(
+            np.broadcast_to(of_offsets, means.shape), covariances.shape
+        )
+
     def draw(
         self,
         rng: np.random.Generator,

@@ -83,9 +83,10 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
                 "NormalInverseWishart degrees_of_freedom must be above the number of features "
                 f"less one, {n_features - 1}; got {self.degrees_of_freedom}"
             )
-        check_per_feature(self.scale, "NormalInverseWishart scale", n_features)
         if np.ndim(self.scale) >= 2:
             self._check_matrix(n_features)
+        else:
+            check_per_feature(self.scale, "NormalInverseWishart scale", n_features)
 
     def _check_matrix(self, n_features: int) -> None:
         scale = np.asarray(self.scale)
@@ -166,6 +167,20 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
             - self.shrinkage * (residual * residual).sum(axis=1)
         )
         return float(of_covariances.sum() + np.broadcast_to(of_means, means.shape[:1]).sum())
+
+    def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        n_components, n_features = means.shape
+        factor = precision_factor(covariances)
+        precisions = factor @ np.swapaxes(factor, -1, -2)
+        stacked = np.broadcast_to(precisions, (n_components, n_features, n_features))
+        pulls = np.einsum("kde,ke->kd", stacked, means - self.mean)
+        shrinkage = np.broadcast_to(self.shrinkage, (n_components,))[:, None]
+        power = np.asarray(self._freedom(n_features)) + n_features + 1.0
+        power = power + n_components / covariances.shape[0]
+        squares = outer_moments(shrinkage * pulls, pulls, covariances.shape)
+        of_scale = precisions @ self._matrix(n_features) @ precisions
+        of_covariances = of_scale + squares - np.reshape(power, (-1, 1, 1)) * precisions
+        return -shrinkage * pulls, 0.5 * of_covariances
 
     def draw(
         self,

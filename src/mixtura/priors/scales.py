@@ -62,6 +62,10 @@ class PositivePrior(Prior, ABC):
         """Return the log density of each value."""
 
     @abstractmethod
+    def gradient(self, values: Array) -> Array:
+        """Return the derivative of the log density at each value."""
+
+    @abstractmethod
     def draw(self, rng: np.random.Generator, size: tuple[int, ...]) -> Array:
         """Return draws of the given size."""
 
@@ -113,6 +117,9 @@ class InverseGamma(PositivePrior):
         constant = self.shape * np.log(self.scale) - gammaln(self.shape)
         return constant - (np.asarray(self.shape) + 1.0) * np.log(values) - self.scale / values
 
+    def gradient(self, values: Array) -> Array:
+        return (self.scale / values - (np.asarray(self.shape) + 1.0)) / values
+
     def draw(self, rng: np.random.Generator, size: tuple[int, ...]) -> Array:
         return self.scale / rng.gamma(np.broadcast_to(self.shape, size))
 
@@ -160,6 +167,10 @@ class LogNormal(PositivePrior):
         logs = np.log(values)
         deviations = (logs - self.location) / self.scale
         return -0.5 * (deviations * deviations + LOG_TWO_PI) - np.log(self.scale) - logs
+
+    def gradient(self, values: Array) -> Array:
+        deviations = (np.log(values) - self.location) / self.scale
+        return -(1.0 + deviations / self.scale) / values
 
     def draw(self, rng: np.random.Generator, size: tuple[int, ...]) -> Array:
         return np.exp(self.location + self.scale * rng.standard_normal(size))

@@ -1,0 +1,300 @@
+"""What the fitted class says, and what it refuses."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.stats import multivariate_normal
+from sklearn.mixture import GaussianMixture
+
+import mixtura
+from mixtura import GaussianMixtureModel
+from mixtura.datasets import load_faithful, load_iris
+from mixtura.errors import (
+    ConvergenceWarning,
+    DataWarning,
+    EmptyComponentWarning,
+    InvalidArgumentError,
+    ModelFileError,
+    StartsDisagreeWarning,
+)
+from mixtura.families import FAMILIES
+from mixtura.priors import (
+    Dirichlet,
+    Independent,
+    InverseGamma,
+    LogNormal,
+    Normal,
+    NormalInverseGamma,
+    NormalInverseWishart,
+)
+
+
+@pytest.fixture(scope="module")
+def iris():
+    return load_iris().data
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def fitted(request, iris):
+    return GaussianMixtureModel(3, covariance_type=request.param).fit(iris)
+
+
+def covariance_matrices(gmm):
+    """The public covariances as (K, D, D), by scikit-learn's reading of their shapes."""
+    covariances, (n_components, n_features) = gmm.covariances_, gmm.means_.shape
+    identity = np.eye(n_features)
+    return {
+        "full": lambda: covariances,
+        "tied": lambda: np.broadcast_to(covariances, (n_components, n_features, n_features)),
+        "diag": lambda: covariances[:, :, None] * identity,
+        "spherical": lambda: covariances[:, None, None] * identity,
+        "tied_diag": lambda: np.broadcast_to(np.diag(covariances), (n_components, 4, 4)),
+        "tied_spherical": lambda: np.broadcast_to(covariances * identity, (n_components, 4, 4)),
+    }[gmm.covariance_type]()
+
+
+def test_densities_and_probabilities_are_those_of_the_attributes(fitted, iris):
+    matrices = covariance_matrices(fitted)
+    joint = np.column_stack(
+        [
+            weight * multivariate_normal(mean, matrix).pdf(iris)
+            for weight, mean, matrix in zip(
+                fitted.weights_, fitted.means_, matrices, strict=True
+            )
+        ]
+    )
+    np.testing.assert_allclose(fitted.score_samples(iris), np.log(joint.sum(axis=1)), rtol=1e-9)
+    np.testing.assert_allclose(
+        fitted.predict_proba(iris), joint / joint.sum(axis=1, keepdims=True), atol=1e-9
+    )
+    np.testing.assert_array_equal(fitted.predict(iris), joint.argmax(axis=1))
+    np.testing.assert_allclose(
+        fitted.scales_, np.sqrt(np.einsum("kdd->kd", matrices)), rtol=1e-12
+    )
+    assert fitted.score(iris) == pytest.approx(fitted.score_samples(iris).mean())
+
+
+def test_scikit_learn_twin_has_the_same_density(fitted, iris):
+    twin = fitted.to_sklearn()
+    assert isinstance(twin, GaussianMixture)
+    np.testing.assert_allclose(twin.score_samples(iris), fitted.score_samples(iris), rtol=1e-10)
+    np.testing.assert_array_equal(twin.predict(iris), fitted.predict(iris))
+    assert twin.sample(5)[0].shape == (5, 4)
+
+
+def test_file_brings_back_every_bit(fitted, iris, tmp_path):
+    path = tmp_path / "iris.mixtura"
+    fitted.save(path)
+    twin = mixtura.load(path)
+    np.testing.assert_array_equal(twin.score_samples(iris), fitted.score_samples(iris))
+    np.testing.assert_array_equal(twin.covariances_, fitted.covariances_)
+    assert twin.covariance_type == fitted.covariance_type
+    assert twin.objective_ == fitted.objective_
+    assert twin.fit_.runs == fitted.fit_.runs
+    assert str(twin.summary()) == str(fitted.summary())
+    with pytest.raises(InvalidArgumentError, match="exists"):
+        fitted.save(path)
+    fitted.save(path, overwrite=True)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["iris.mixtura"]
+    # The loaded model can be fitted again: its priors are in the file.
+    np.testing.assert_allclose(twin.fit(iris).means_, fitted.means_, rtol=1e-8)
+
+
+@pytest.mark.parametrize(
+    "prior",
+    [
+        Independent(Normal(0.0, 10.0), scale=LogNormal([0.0, 0.1, 0.2, 0.3], 1.0)),
+        Independent(Normal(0.0, [1.0, 2.0, 3.0, 4.0]), variance=InverseGamma(2.0, 1.0)),
+        NormalInverseGamma(shape=[1.0, 2.0, 3.0, 4.0]),
+    ],
+    ids=lambda prior: type(prior).__name__,
+)
+def test_files_keep_priors(prior, iris, tmp_path):
+    weights = Dirichlet([1.0, 2.0])
+    gmm = GaussianMixtureModel(
+        2, covariance_type="diag", component_prior=prior, weight_prior=weights
+    ).fit(iris)
+    gmm.save(tmp_path / "model")
+    twin = mixtura.load(tmp_path / "model")
+    parameters = gmm.fit_.parameters
+    assert twin.fit_.model.log_prior(parameters) == gmm.fit_.model.log_prior(parameters)
+
+
+def test_damaged_files_are_refused_in_one_line(iris, tmp_path):
+    path = tmp_path / "model.mixtura"
+    GaussianMixtureModel(2).fit(iris).save(path)
+    content = path.read_bytes()
+    rng = np.random.default_rng(0)
+    damaged = [content[:cut] for cut in (0, 7, 100, len(content) // 2, len(content) - 1)]
+    for _ in range(200):
+        broken = bytearray(content)
+        broken[rng.integers(len(content))] ^= 1 << rng.integers(8)
+        damaged.append(bytes(broken))
+    for broken in damaged:
+        path.write_bytes(broken)
+        with pytest.raises(ModelFileError) as caught:
+            mixtura.load(path)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ModelFileError, match="No such file"):
+        mixtura.load(tmp_path / "none")
+
+
+def test_draws_follow_the_mixture_and_the_seed():
+    faithful = load_faithful().data
+    gmm = GaussianMixtureModel(2, random_state=3).fit(faithful)
+    rows, components = gmm.sample(20_000)
+    np.testing.assert_array_equal(rows, gmm.sample(20_000)[0])
+    assert not np.array_equal(rows, gmm.sample(20_000, random_state=4)[0])
+    # Five standard errors of each average.
+    for k in range(2):
+        member = rows[components == k]
+        error = 5 * gmm.scales_[k] / np.sqrt(len(member))
+        assert (np.abs(member.mean(axis=0) - gmm.means_[k]) < error).all()
+        np.testing.assert_allclose(np.cov(member.T), gmm.covariances_[k], rtol=0.15)
+    assert abs((components == 0).mean() - gmm.weights_[0]) < 5 * 0.5 / np.sqrt(20_000)
+
+
+def test_sampled_assignments_follow_the_responsibilities(iris):
+    gmm = GaussianMixtureModel(3, random_state=0).fit(iris)
+    drawn = gmm.sample_assignments(iris, 2000)
+    assert drawn.shape == (2000, 150)
+    np.testing.assert_array_equal(drawn, gmm.sample_assignments(iris, 2000))
+    frequency = np.stack([(drawn == k).mean(axis=0) for k in range(3)], axis=1)
+    # Six standard errors: 450 comparisons.
+    assert np.abs(frequency - gmm.predict_proba(iris)).max() < 6 * 0.5 / np.sqrt(2000)
+
+
+def test_prior_can_be_drawn_from_before_any_fit():
+    gmm = GaussianMixtureModel(
+        2,
+        covariance_type="diag",
+        component_prior=Independent(Normal(0.0, 10.0), scale=InverseGamma(1.0, 1.0)),
+        random_state=0,
+    )
+    drawn = gmm.sample_prior(7)
+    assert drawn.rows.shape == (7, 1)
+    assert drawn.assignments.shape == (7,)
+    assert drawn.parameters.weights.sum() == pytest.approx(1.0)
+    assert gmm.sample_prior(7, n_features=3).rows.shape == (7, 3)
+    with pytest.raises(InvalidArgumentError, match="fit first"):
+        GaussianMixtureModel(2).sample_prior()
+
+
+def test_criteria_are_scikit_learn_s(iris):
+    gmm = GaussianMixtureModel(3, inference="ml").fit(iris)
+    twin = gmm.to_sklearn()
+    assert gmm.bic(iris) == pytest.approx(twin.bic(iris), rel=1e-10)
+    assert gmm.aic(iris) == pytest.approx(twin.aic(iris), rel=1e-10)
+    assert gmm.icl(iris) > gmm.bic(iris)
+    doubled = np.full(150, 2.0)
+    assert gmm.bic(iris, doubled) == pytest.approx(gmm.bic(np.repeat(iris, 2, axis=0)))
+
+
+def test_given_starts_keep_the_users_numbers(iris):
+    species = load_iris().target
+    swapped = np.array([2, 0, 1])[species]
+    gmm = GaussianMixtureModel(3, init=swapped).fit(iris)
+    assert (gmm.predict(iris)[species == 0] == 2).all()
+    by_means = GaussianMixtureModel(
+        3, init=np.stack([iris[swapped == k].mean(axis=0) for k in range(3)])
+    ).fit(iris)
+    assert (by_means.predict(iris)[species == 0] == 2).all()
+    again = GaussianMixtureModel(3, init=gmm).fit(iris)
+    np.testing.assert_allclose(again.means_, gmm.means_, rtol=1e-6)
+    assert again.n_iter_ < gmm.n_iter_
+    shares = GaussianMixtureModel(3, init=gmm.predict_proba(iris)).fit(iris)
+    np.testing.assert_allclose(shares.means_, gmm.means_, rtol=1e-6)
+
+
+@pytest.mark.parametrize("init", ["quantile", "kmeans", "random"])
+def test_every_start_is_in_the_history(init, iris):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StartsDisagreeWarning)
+        gmm = GaussianMixtureModel(3, init=init, n_init=5, random_state=1).fit(iris)
+    runs = gmm.fit_.runs
+    assert [run.start for run in runs] == [init] * 5
+    assert gmm.objective_ == max(run.objective for run in runs)
+    assert gmm.objective_history_[-1] == gmm.objective_
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_components": 0}, "n_components must be a whole number of at least 1; got 0"),
+        ({"n_components": 2.5}, "n_components must be a whole number"),
+        ({"n_components": True}, "n_components must be a whole number"),
+        ({"covariance_type": "round"}, "covariance_type must be 'full', 'tied'"),
+        ({"inference": "mcmc"}, "inference must be 'map', 'ml', 'svi'"),
+        ({"init": "best"}, "init must be 'quantile', 'kmeans', 'random'"),
+        ({"init": np.zeros((7, 7))}, r"got an array of shape \(7, 7\)"),
+        ({"n_init": 0}, "n_init must be a whole number"),
+        ({"max_iter": -1}, "max_iter must be a whole number"),
+        ({"tol": -1.0}, "tol must be None or a number of at least 0"),
+        ({"tol": float("nan")}, "tol must be None or a number"),
+        ({"random_state": -1}, "random_state must be"),
+        ({"weight_prior": 1.0}, "weight_prior must be None or a Dirichlet"),
+        ({"weight_prior": Dirichlet([1.0, 2.0, 3.0])}, "each of the 2 components; got 3"),
+        ({"component_prior": Normal()}, "component_prior must be None, NormalInverseWishart"),
+        ({"component_prior": NormalInverseGamma()}, "use NormalInverseWishart for full"),
+        (
+            {"component_prior": NormalInverseWishart(), "covariance_type": "diag"},
+            "use NormalInverseGamma for diagonal",
+        ),
+        (
+            {"component_prior": NormalInverseGamma(scale=[1.0, 2.0]), "covariance_type": "diag"},
+            r"one for each of the 4 features; got shape \(2,\)",
+        ),
+        (
+            {
+                "component_prior": NormalInverseGamma(scale=[1.0, 2.0, 3.0, 4.0]),
+                "covariance_type": "spherical",
+            },
+            "one number where one variance serves all features",
+        ),
+        (
+            {"component_prior": NormalInverseWishart(degrees_of_freedom=2.0)},
+            "degrees_of_freedom must be above",
+        ),
+        (
+            {"component_prior": NormalInverseWishart(scale=-np.eye(4))},
+            "symmetric and positive definite",
+        ),
+        ({"inference": "ml", "weight_prior": Dirichlet(1.0)}, "leave weight_prior out"),
+    ],
+)
+def test_unlawful_arguments_are_named_with_what_is_lawful(arguments, message, iris):
+    with pytest.raises(InvalidArgumentError, match=message) as caught:
+        GaussianMixtureModel(**{"n_components": 2, **arguments}).fit(iris)
+    assert "\n" not in str(caught.value)
+
+
+def test_doubtful_answers_come_with_a_warning(iris):
+    with pytest.warns(ConvergenceWarning, match="not converged after 1 iterations"):
+        gmm = GaussianMixtureModel(3, max_iter=1).fit(iris)
+    assert not gmm.converged_
+    with pytest.warns(DataWarning, match="fewer rows"), pytest.warns(EmptyComponentWarning):
+        GaussianMixtureModel(3).fit(iris[:1])
+    constant = np.column_stack([iris, np.ones(150)])
+    with pytest.warns(DataWarning, match=r"constant column\(s\) \['x4'\]"):
+        GaussianMixtureModel(2).fit(constant)
+
+
+def test_same_seed_same_bits(iris):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", StartsDisagreeWarning)
+        first, second = (
+            GaussianMixtureModel(4, init="random", n_init=3, random_state=5).fit(iris)
+            for _ in range(2)
+        )
+    np.testing.assert_array_equal(first.means_, second.means_)
+    assert first.fit_.runs == second.fit_.runs
+
+
+def test_a_generator_is_advanced_and_a_seed_sequence_is_not(iris):
+    generator = np.random.default_rng(0)
+    gmm = GaussianMixtureModel(2, random_state=generator).fit(iris)
+    assert not np.array_equal(gmm.sample(3)[0], gmm.sample(3)[0])
+    sequence = np.random.SeedSequence(1)
+    gmm = GaussianMixtureModel(2, random_state=sequence).fit(iris)
+    np.testing.assert_array_equal(gmm.sample(3)[0], gmm.sample(3)[0])
