@@ -2,7 +2,7 @@
 
 import warnings
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
@@ -26,6 +26,7 @@ from mixtura.typing import Array, IntegerArray
 from mixtura.views import FittedViews
 
 
+@final
 class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEstimator):
     """Bayesian Gaussian mixture model.
 
@@ -198,8 +199,10 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
     def _validated(self, X: Any, *, reset: bool) -> Array:
         matrix, names = as_matrix(X)
         if names is None:
-            return validate_data(self, X, reset=reset, dtype=np.float64, order="C")
-        values = check_array(matrix, dtype=np.float64, order="C", estimator=self)
+            checked: Any = validate_data(self, X, reset=reset, dtype=np.float64, order="C")
+            return checked
+        # scikit-learn annotates dtype as a string.
+        values: Any = check_array(matrix, dtype="float64", order="C", estimator=self)
         if reset:
             self.n_features_in_ = values.shape[1]
             self.feature_names_in_ = np.asarray(names, dtype=object)
@@ -256,7 +259,9 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         rows = self._rows(X)
         return self.posterior_.log_predictive(rows, self._engine())
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+    def score(  # type: ignore[override]  # DensityMixin's does nothing
+        self, X: Any, y: Any = None, sample_weight: Any = None
+    ) -> float:
         """Return the average log predictive density of the rows, in nats."""
         by_row = self.score_samples(X)
         if sample_weight is None:
@@ -353,9 +358,8 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
     # ------------------------------------------------------------------ scikit-learn's hooks
 
     def __getstate__(self) -> dict[str, Any]:
-        state = dict(super().__getstate__())
-        state.pop("_training", None)
-        return state
+        state: Any = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_training"}
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "fit_")

@@ -27,7 +27,7 @@ def to_sklearn(fit: Fit, covariance_type: str) -> Any:
     covariances = parameters.covariances.reshape(family.structure(*sizes))
     wanted = target.structure(*sizes)
     covariances = np.broadcast_to(covariances, wanted).copy()
-    mixture = GaussianMixture(model.n_components, covariance_type=known)
+    mixture: Any = GaussianMixture(model.n_components, covariance_type=known)
     mixture.weights_ = parameters.weights.copy()
     mixture.means_ = parameters.means.copy()
     mixture.covariances_ = target.public(covariances)

@@ -11,7 +11,7 @@ from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.posteriors import Posterior
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 
 class FittedViews(ABC):
@@ -20,6 +20,7 @@ class FittedViews(ABC):
     fit_: Fit
     posterior_: Posterior
     covariance_type: str
+    labels_: IntegerArray
     _training: tuple[Array, Array | None]
 
     @abstractmethod
@@ -32,10 +33,14 @@ class FittedViews(ABC):
 
     def summary(self) -> Any:
         """Return a table by component that prints as text and shows as HTML."""
-        from mixtura.reports import Summary
+        from mixtura.reports import summarize
 
         check_is_fitted(self)
-        return Summary(self.fit_)
+        if not hasattr(self, "_training"):
+            return summarize(self.fit_)
+        values, weights = self._training
+        shares = self.posterior_.responsibilities(ArrayRows(values, weights), self._engine())
+        return summarize(self.fit_, self.labels_, shares, weights=weights)
 
     def report(self, X: Any = None) -> Any:
         """Return the report of the fit on rows (the training rows where X is None)."""

@@ -1,0 +1,75 @@
+# Everything runs in a virtual environment that the first target makes; only Python and make are
+# needed beforehand. Variables: PYTHON (what the environment is made with), VENV (where it lies),
+# JOBS (processes of the tests), ARGS (handed on by `make test`, `make calibrate`, `make bench`).
+
+PYTHON ?= python3
+VENV ?= .venv
+JOBS ?= 2
+ARGS ?=
+
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+REQUIREMENTS := pyproject.toml constraints.txt
+
+# Pyright would otherwise ask the network whether there is a newer one.
+export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test lint format calibrate bench clean
+
+help:  ## List the targets.
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(VENV)/.installed-demo  ## Fit the article's model to the iris data, by Pyro and exactly.
+	$(BIN)/mixtura demo
+
+test: lint  ## Run everything that CI runs: lint, types, import contracts and the tests.
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not calibrate" $(ARGS)
+
+lint: $(VENV)/.installed-test  ## Check style, types and import contracts.
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(VENV)/.installed-test  ## Rewrite the code in the project's style.
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+calibrate: $(VENV)/.installed-test  ## Run the slow statistical tests.
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m calibrate $(ARGS)
+
+bench: $(VENV)/.installed-bench  ## Measure against other packages.
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## Remove the environment and everything that was built.
+	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find $(wildcard src tests benchmarks examples) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp stands for what is installed; it is renewed when the requirements change.
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		version=$$($(PYTHON) --version 2>&1) || version="not to be found"; \
+		echo "mixtura needs Python 3.11 or later; $(PYTHON) is $$version." \
+			"Name another: make PYTHON=python3.12 ..." >&2; \
+		exit 1; \
+	}
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
+	@touch $@
+
+$(VENV)/.installed-demo: $(REQUIREMENTS) | $(VENV)/.made
+	@echo "Installing mixtura with PyTorch and Pyro into $(VENV); the first time takes minutes."
+	@$(INSTALL) --editable '.[pyro]'
+	@touch $@
+
+$(VENV)/.installed-test: $(REQUIREMENTS) | $(VENV)/.made
+	@echo "Installing mixtura and its tests' requirements into $(VENV); the first time takes minutes."
+	@$(INSTALL) --editable '.[pyro,test]'
+	@touch $@ $(VENV)/.installed-demo
+
+$(VENV)/.installed-bench: $(REQUIREMENTS) | $(VENV)/.made
+	@echo "Installing mixtura and its benchmarks' requirements into $(VENV)."
+	@$(INSTALL) --editable '.[pyro,bench]'
+	@touch $@ $(VENV)/.installed-demo

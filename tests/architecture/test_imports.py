@@ -1,0 +1,112 @@
+"""What imports what, and what an import costs."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import mixtura
+
+ROOT = Path(__file__).resolve().parents[2]
+
+HEAVY = (
+    "jinja2",
+    "matplotlib",
+    "numba",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "pyro",
+    "scipy.stats",
+    "sklearn",
+    "torch",
+)
+"""What importing the package must not load; each takes between 0.05 and 3 seconds."""
+
+PRINT_HEAVY = f"import sys; print(*sorted(set({HEAVY!r}) & set(sys.modules)), file=sys.stderr)"
+
+
+def heavy_after(program: str) -> str:
+    """Return the heavy modules that a fresh interpreter has loaded after a program."""
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", f"{program}\n{PRINT_HEAVY}"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert run.returncode == 0, run.stderr
+    return run.stderr.strip()
+
+
+def test_import_contracts_are_kept() -> None:
+    program = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+    run = subprocess.run(
+        [sys.executable, "-c", program, "--no-logo", "--no-cache"],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert heavy_after("import mixtura") == ""
+
+
+def test_priors_load_nothing_heavy() -> None:
+    assert heavy_after("from mixtura.priors import Dirichlet") == ""
+
+
+def test_help_of_the_command_loads_nothing_heavy() -> None:
+    program = """
+import runpy, sys
+sys.argv = ["mixtura", "--help"]
+try:
+    runpy.run_module("mixtura", run_name="__main__", alter_sys=True)
+except SystemExit as end:
+    assert not end.code, end.code
+"""
+    assert heavy_after(program) == ""
+
+
+def test_the_estimator_loads_neither_plots_nor_pyro() -> None:
+    loaded = heavy_after("from mixtura import GaussianMixtureModel").split()
+    assert not {"torch", "pyro", "matplotlib", "polars", "jinja2"} & set(loaded)
+
+
+@pytest.mark.parametrize("name", mixtura.__all__)
+def test_public_name_resolves_and_is_documented(name: str) -> None:
+    value = getattr(mixtura, name)
+    if name == "__version__":
+        return
+    assert isinstance(value, ModuleType) or callable(value)
+    assert inspect.getdoc(value)
+
+
+def test_dir_lists_the_public_names() -> None:
+    assert dir(mixtura) == sorted(mixtura.__all__)
+
+
+def test_unknown_name_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+        _ = mixtura.nonsense
+
+
+def test_submodules_that_are_not_public_names_can_be_imported_too() -> None:
+    assert importlib.import_module("mixtura.typing").__doc__
+
+
+def test_version_is_the_same_everywhere() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    citation = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    assert mixtura.__version__ == project["version"]
+    assert f"\nversion: {mixtura.__version__}\n" in citation
