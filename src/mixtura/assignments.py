@@ -9,6 +9,16 @@ import numpy as np
 from mixtura.typing import Array
 
 
+def shares(scores: Array) -> Array:
+    """Return probabilities proportional to the exponentiated scores, shape (n, K).
+
+    Each row is divided by its own sum: a row 1e8 deviations from every component has scores of
+    -5e15, from which a logarithm of the sum can no longer be subtracted.
+    """
+    relative = np.exp(scores - scores.max(axis=1, keepdims=True))
+    return relative / relative.sum(axis=1, keepdims=True)
+
+
 class Assignment(ABC):
     """Turns scores into responsibilities."""
 
@@ -36,7 +46,7 @@ class Soft(Assignment):
     """Responsibilities proportional to the exponentiated scores."""
 
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
-        return np.exp(scores - log_normalizer[:, None])
+        return shares(scores)
 
 
 @final
@@ -72,7 +82,7 @@ class Sampled(Assignment):
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
         key = np.random.SeedSequence(self.seed, spawn_key=(self.sweep, first_row))
         uniform = np.random.Generator(np.random.Philox(key)).random(scores.shape[0])
-        cumulative = np.cumsum(np.exp(scores - log_normalizer[:, None]), axis=1)
+        cumulative = np.cumsum(shares(scores), axis=1)
         # Compare with the last sum rather than with 1: rounding must not pick a component K.
         below = cumulative < (uniform * cumulative[:, -1])[:, None]
         return np.eye(scores.shape[1])[below[:, :-1].sum(axis=1)]

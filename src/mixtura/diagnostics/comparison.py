@@ -19,9 +19,10 @@ def aic(log_likelihood: float, n_parameters: int) -> float:
 
 
 def icl(log_likelihood: float, n_parameters: int, n_rows: float, entropy: float) -> float:
-    """Return the integrated completed likelihood [Biernacki2000]_; smaller is better.
+    """Return the integrated completed likelihood [McLachlanPeel2000]_; smaller is better.
 
-    BIC plus twice the entropy of the responsibilities.
+    BIC plus twice the entropy of the responsibilities; [Biernacki2000]_, who proposed it, assign
+    each row whole instead.
     """
     return bic(log_likelihood, n_parameters, n_rows) + 2.0 * entropy
 

@@ -77,7 +77,7 @@ def block_scores(values: Array, potentials: Potentials) -> Array:
             whitened = centred * factor[k] if factor.ndim == 2 else centred @ factor[k]
         lost = np.isnan(whitened)  # past the end of float64: differences of infinities
         if lost.any():
-            whitened[lost & np.isfinite(values).all(axis=1)[:, None]] = FARTHEST
+            whitened[lost & np.all(np.isfinite(values), axis=1, keepdims=True)] = FARTHEST
         np.clip(whitened, -FARTHEST, FARTHEST, out=whitened)
         scores[:, k] = -0.5 * np.einsum("nd,nd->n", whitened, whitened)
     return scores + (potentials.log_weight + potentials.offset)

@@ -86,6 +86,7 @@ class NaturalCoordinates:
             covariances = self.reference.covariances * np.exp(2.0 * spread)
         return MixtureParameters(weights / weights.sum(), moved, covariances)
 
+    @np.errstate(over="ignore", invalid="ignore")  # an EM step follows where it is not finite
     def gradient(
         self, point: Array, parameters: MixtureParameters, statistics: SufficientStatistics
     ) -> Array:

@@ -58,13 +58,19 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
         ends.append(end)
         problem.report(f"start {number + 1} ({start.name}): {_outcome(end.run)}")
     best = max(range(len(ends)), key=lambda i: _rank(model, ends[i].state))
-    parameters, state = ends[best].state.parameters, ends[best].state
-    doubts = _doubts(model, problem, ends, best)
+    state = ends[best].state
+    order = np.arange(model.n_components)
+    if not problem.keep_numbering:
+        order = canonical_order(state.parameters)
+    parameters = state.parameters.permuted(order)
+    doubts = _run_doubts(ends, best) + component_doubts(
+        model,
+        parameters,
+        state.statistics.count[order],
+        row_weight=problem.rows.total_weight / problem.rows.n_rows,
+    )
     if factor is not None:
         parameters = parameters.rescaled(1.0 / factor)
-    order = canonical_order(parameters)
-    if not problem.keep_numbering:
-        parameters = parameters.permuted(order)
     shift = 0.0 if factor is None else problem.rows.total_weight * float(np.log(factor).sum())
     log_likelihood = state.statistics.log_normalizer + shift
     objective = log_likelihood + problem.model.log_prior(parameters)
@@ -128,9 +134,7 @@ def _outcome(run: Run) -> str:
     return f"{settled} after {run.n_iter} iterations at {run.objective:.6f}"
 
 
-def _doubts(
-    model: MixtureModel, problem: Problem, ends: list[_End], best: int
-) -> tuple[Doubt, ...]:
+def _run_doubts(ends: list[_End], best: int) -> tuple[Doubt, ...]:
     kept = ends[best]
     doubts = []
     if not kept.run.converged:
@@ -150,8 +154,4 @@ def _doubts(
                 "n_init to make sure that there is none better",
             )
         )
-    row_weight = problem.rows.total_weight / problem.rows.n_rows
-    return (
-        *doubts,
-        *component_doubts(model, kept.state.parameters, kept.state.statistics.count, row_weight),
-    )
+    return tuple(doubts)

@@ -161,6 +161,8 @@ def _ascended(
     model: MixtureModel, rows: Rows, engine: Engine, search: Search, path: Path
 ) -> Search:
     """Return the search after a quasi-Newton step, shortened once if need be, or an EM step."""
+    if not np.isfinite(path.gradient).all():
+        return _em(model, rows, engine, search)
     move = path.direction()
     slope = float(path.gradient @ move)
     farthest = np.abs(move * path.coordinates.units).max()
@@ -176,6 +178,8 @@ def _ascended(
         gain = state.objective - search.state.objective
         if gain >= ENOUGH * length * slope - NOISE * abs(state.objective):
             gradient = path.coordinates.gradient(point, state.parameters, state.statistics)
+            if not np.isfinite(gradient).all():
+                break
             return Search(state, search.em_steps, gain, path.advanced(point, gradient))
         curvature = 2.0 * (slope * length - gain) / length**2
         length = float(np.clip(slope / curvature, 0.1 * length, 0.5 * length))

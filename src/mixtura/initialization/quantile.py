@@ -43,7 +43,10 @@ def slicing_direction(overall: SufficientStatistics, number: int, seed: SeedSequ
     _, vectors = np.linalg.eigh(moments * inverse[:, None] * inverse)
     if number < len(inverse):
         direction = vectors[:, -1 - number]
-        direction = direction * np.sign(direction[np.abs(direction).argmax()])
+        # The first of the largest entries is positive. Of two features both are equally large
+        # but for rounding, which must not choose: hence the tolerance.
+        size = np.abs(direction)
+        direction = direction * np.sign(direction[np.argmax(size > (1.0 - 1e-6) * size.max())])
     else:
         direction = np.random.default_rng(seed).standard_normal(len(inverse))
     return direction * inverse

@@ -17,6 +17,9 @@ SMALLEST_CORRELATION_EIGENVALUE = 1e-6
 FLOOR = 1e-12
 """Smallest variance of maximum likelihood, relative to the variance of the whole column."""
 
+SMALLEST_VARIANCE = np.finfo(float).tiny / FLOOR
+"""Of a column that is nothing beside the others with which it shares one unit."""
+
 
 @final
 class OverallMoments:
@@ -43,7 +46,8 @@ class OverallMoments:
         resolution = (8.0 * np.finfo(float).eps * np.abs(self.mean)) ** 2
         self.constant: BooleanArray = variances <= resolution
         fallback = np.where(self.mean == 0.0, 1.0, (1e-6 * self.mean) ** 2)
-        self.variances: Array = np.where(self.constant, fallback, variances)
+        variances = np.where(self.constant, fallback, variances)
+        self.variances: Array = np.maximum(variances, SMALLEST_VARIANCE)
         self._moments = moments if moments.ndim == 2 else np.diag(moments)
 
     def in_own_units(self, prior: Elicited) -> Elicited:

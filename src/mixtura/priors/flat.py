@@ -12,6 +12,7 @@ from mixtura.priors.base import (
     WeightPrior,
     check_per_feature,
     hyperparameter,
+    unscaled,
 )
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, StructureShape
@@ -114,7 +115,7 @@ class FlatComponents(ComponentPrior):
         raise InvalidArgumentError("a flat prior is improper: nothing can be drawn from it")
 
     def rescaled(self, factor: Array) -> "FlatComponents":
-        return FlatComponents(self.minimum_variance * factor * factor)
+        return FlatComponents(unscaled(self.minimum_variance, factor * factor, positive=True))
 
 
 @final
@@ -138,7 +139,7 @@ class FlatPosterior(ComponentPosterior):
         if len(structure) == 2 and structure[1] == 1:
             count = count * n_features
         count = count.reshape((-1,) + (1,) * (len(structure) - 1))
-        # A component without rows takes the pooled covariance, from which it can recover.
+        # A component without rows takes the pooled covariance: a lawful one, at no weight.
         pooled = scatter.sum(axis=0) / max(count.sum(), np.finfo(float).tiny)
         seen = count > 0
         covariances = np.where(seen, scatter / np.where(seen, count, 1.0), pooled)

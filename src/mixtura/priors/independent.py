@@ -17,8 +17,8 @@ from mixtura.typing import Array, StructureShape
 
 MAX_ALTERNATIONS = 1000
 RESOLUTION = 4.0 * np.finfo(float).eps
-SMALLEST_DEVIATION = 1e-150
-"""Its square is still a number that float64 holds in full."""
+SMALLEST_DEVIATION, LARGEST_DEVIATION = 1e-150, 1e150
+"""Their squares are still numbers that float64 holds in full."""
 GRID = 64
 """Variances that are tried between the smallest and the largest mode."""
 
@@ -188,11 +188,14 @@ class _Alternation:
         if self.prior.is_on_variance:
             variances = self.prior.spread.variance_mode(self.entries, scatter)
         else:
-            variances = self.prior.spread.deviation_mode(self.entries, scatter) ** 2
-        return np.maximum(variances, self.smallest)
+            deviations = self.prior.spread.deviation_mode(self.entries, scatter)
+            variances = np.minimum(deviations, LARGEST_DEVIATION) ** 2
+        return np.clip(variances, self.smallest, LARGEST_DEVIATION**2)
 
     def means_given(self, variances: Array) -> Array:
-        ratio = variances / np.asarray(self.prior.mean.scale) ** 2
+        scale = np.asarray(self.prior.mean.scale)
+        with np.errstate(over="ignore"):  # of rows of 1e150 under a prior of 1e-100
+            ratio = variances / scale / scale
         share = self.count / (self.count + ratio)
         location = np.asarray(self.prior.mean.location)
         return location + share * (self.rows_mean - location)
@@ -216,9 +219,7 @@ class _Alternation:
             best = self.better((self.means_given(variances), variances), best)
         return best[0]
 
-    def better(
-        self, new: tuple[Array, Array], old: tuple[Array, Array]
-    ) -> tuple[Array, Array]:
+    def better(self, new: tuple[Array, Array], old: tuple[Array, Array]) -> tuple[Array, Array]:
         """Return the means and variances of the higher objective, for every free variance."""
         higher = self.objective(*new) > self.objective(*old)
         return np.where(higher, new[0], old[0]), np.where(higher, new[1], old[1])

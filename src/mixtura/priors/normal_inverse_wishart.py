@@ -13,6 +13,7 @@ from mixtura.priors.base import (
     ComponentPrior,
     check_per_feature,
     hyperparameter,
+    unscaled,
 )
 from mixtura.statistics import SufficientStatistics, outer_moments
 from mixtura.typing import Array, PerFeature, StructureShape
@@ -205,11 +206,11 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
 
     def rescaled(self, factor: Array) -> "NormalInverseWishart":
         scale = self.scale
-        if np.ndim(scale) < 2 and not (np.ndim(scale) == 0 and np.ptp(factor) == 0):
-            scale = np.asarray(scale) * factor * factor
-        elif np.ndim(scale) == 0:
-            scale = float(scale * factor[0] * factor[0])
+        if np.ndim(scale) < 2:
+            scale = unscaled(scale, factor * factor, positive=True)
         else:
             scale = scale * factor[:, None] * factor
-        mean = np.asarray(self.mean) * factor
+            diagonal = np.einsum("...dd->...d", scale)
+            np.maximum(diagonal, np.finfo(float).tiny, out=diagonal)
+        mean = unscaled(self.mean, factor)
         return NormalInverseWishart(mean, self.shrinkage, self.degrees_of_freedom, scale)

@@ -42,8 +42,9 @@ class Normal(Prior):
 
     def log_density(self, values: Array) -> Array:
         """Return the log density of each value."""
-        deviations = (values - self.location) / self.scale
-        return -0.5 * (deviations * deviations + LOG_TWO_PI) - np.log(self.scale)
+        with np.errstate(over="ignore"):  # too far away to count: a density of zero
+            deviations = (values - self.location) / self.scale
+            return -0.5 * (deviations * deviations + LOG_TWO_PI) - np.log(self.scale)
 
     def draw(self, rng: np.random.Generator, size: tuple[int, ...]) -> Array:
         """Return draws of the given size."""
