@@ -1,0 +1,71 @@
+"""``mixtura fit``."""
+
+from mixtura.cli import options
+from mixtura.cli.inputs import read_rows
+from mixtura.cli.outputs import check_outputs
+from mixtura.cli.priors import PriorTexts
+from mixtura.cli.results import Findings, FitFiles, deliver_fit
+from mixtura.cli.settings import FitSettings, SviSettings
+from mixtura.cli.streams import Talk
+
+
+def fit(
+    data: options.Data,
+    column: options.Columns = None,
+    components: options.Components = 2,
+    covariance: options.Covariance = "full",
+    weights: options.Weights = None,
+    inference: options.Method = "map",
+    mean_prior: options.MeanPrior = None,
+    scale_prior: options.ScalePrior = None,
+    variance_prior: options.VariancePrior = None,
+    weight_prior: options.WeightPrior = None,
+    init: options.Start = "quantile",
+    n_init: options.Runs = None,
+    max_iter: options.Iterations = None,
+    tol: options.Tolerance = None,
+    seed: options.Seed = 0,
+    steps: options.Steps = None,
+    learning_rate: options.LearningRate = None,
+    print_every: options.PrintEvery = None,
+    report: options.Report = None,
+    assignments: options.Assignments = None,
+    save: options.Save = None,
+    json: options.Json = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Fit a mixture to the rows of a table.
+
+    Prints the components: their weights, means and standard deviations.
+
+    \b
+      mixtura fit flowers.csv -c petal_length -k 2
+      mixtura fit flowers.csv -k 3 --report report.html --assignments groups.csv
+      mixtura fit flowers.csv -c petal_length -k 2 \\
+          --mean-prior normal:0,10 --scale-prior inverse-gamma:1,1
+      zcat flowers.csv.gz | mixtura fit - -k 3 --json
+    """
+    talk = Talk(quiet, verbose)
+    settings = FitSettings(
+        components=components,
+        covariance=covariance,
+        inference=inference,
+        priors=PriorTexts(mean_prior, scale_prior, variance_prior, weight_prior),
+        init=init,
+        n_init=n_init,
+        max_iter=max_iter,
+        tol=tol,
+        seed=seed,
+        svi=SviSettings(steps, learning_rate, print_every),
+    )
+    files = FitFiles(report, assignments, save)
+    settings.check()
+    check_outputs(files.outputs().values(), [data], force=force)
+    table = read_rows(data, column, weights, talk)
+    settings.check_columns(len(table.names))
+    gmm = settings.estimator(talk)
+    with talk.working("fitting"):
+        gmm.fit(table, sample_weight=table.weights)
+    deliver_fit(Findings(gmm, table, seed), files, talk, json=json, force=force)

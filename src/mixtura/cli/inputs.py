@@ -1,0 +1,121 @@
+"""DATA: read, described to the user, and matched to a model's features."""
+
+import io
+import sys
+from typing import TYPE_CHECKING, Any
+
+from mixtura.cli.streams import Talk
+from mixtura.cli.tables import guarded_text
+from mixtura.cli.wording import counted
+from mixtura.errors import DataError
+
+if TYPE_CHECKING:
+    from mixtura.data.tabular import Table
+
+
+def read_rows(source: str, columns: list[str] | None, weights: str | None, talk: Talk) -> "Table":
+    """Read DATA and say on standard error what was guessed.
+
+    Parameters
+    ----------
+    source : str
+        A path, or ``"-"`` for standard input.
+    columns : list of str, optional
+        The columns to take; all numeric ones where there are none.
+    weights : str, optional
+        A column of row weights.
+    talk : Talk
+        How much is said.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used.
+    """
+    from mixtura.data.tabular import read_table
+
+    table = read_table(source, columns or None, weights, _standard_input(source, talk))
+    _describe(table, talk)
+    return table
+
+
+def read_rows_for(model: Any, source: str, talk: Talk) -> "Table":
+    """Read the columns that a fitted model is about, whatever their order in the file.
+
+    Parameters
+    ----------
+    model : GaussianMixtureModel
+        A fitted model; where it knows no column names, columns are taken in order.
+    source : str
+        A path, or ``"-"`` for standard input.
+    talk : Talk
+        How much is said.
+
+    Raises
+    ------
+    DataError
+        If the data cannot be used, or lack a column.
+    """
+    from mixtura.data.sources import listed
+    from mixtura.data.tabular import read_table
+
+    stdin = _standard_input(source, talk)
+    names = getattr(model, "feature_names_in_", None)
+    if names is None:
+        table = read_table(source, stdin=stdin)
+        found, wanted = len(table.names), model.n_features_in_
+        if found != wanted:
+            raise DataError(
+                f"{table.source}: {counted(found, 'numeric column')} ({listed(table.names)}), "
+                f"but the model was fitted to {wanted}"
+            )
+    else:
+        table = _read_named(source, [str(name) for name in names], stdin)
+    _describe(table, talk)
+    return table
+
+
+def _read_named(source: str, names: list[str], stdin: io.BytesIO | None) -> "Table":
+    from mixtura.data.tabular import Table, read_table
+
+    try:
+        return read_table(source, names, stdin=stdin)
+    except DataError as error:
+        guarded = [guarded_text(name) for name in names]
+        if guarded == names:
+            raise _with_all_names(error, names) from None
+        try:  # a file that `mixtura sample` wrote
+            if stdin is not None:
+                stdin.seek(0)
+            table = read_table(source, guarded, stdin=stdin)
+        except DataError:
+            raise _with_all_names(error, names) from None
+        return Table(table.source, tuple(names), table.values, table.weights, table.notes)
+
+
+def _with_all_names(error: DataError, names: list[str]) -> DataError:
+    if len(names) == 1 or "there is no column" not in str(error):
+        return error
+    from mixtura.data.sources import listed
+
+    return DataError(f"{error}; the model needs {listed(names)}")
+
+
+def _standard_input(source: str, talk: Talk) -> io.BytesIO | None:
+    """Return the content of standard input, which can be read only once."""
+    if source != "-":
+        return None
+    if sys.stdin is None:
+        raise DataError("standard input: is closed")
+    if sys.stdin.isatty():
+        talk.note("reading the data from the terminal; end them with Ctrl-D")
+    return io.BytesIO(sys.stdin.buffer.read())
+
+
+def _describe(table: "Table", talk: Talk) -> None:
+    from mixtura.data.sources import listed
+
+    rows, columns = table.values.shape
+    extent = f"{counted(rows, 'row')} of {counted(columns, 'column')} ({listed(table.names)})"
+    weighted = "" if table.weights is None else " with weights"
+    talk.note(f"{table.source}: {extent}{weighted}. {' '.join(table.notes)}")

@@ -1,0 +1,244 @@
+"""The options that the subcommands are made of, with their help."""
+
+import difflib
+from collections.abc import Callable
+from typing import Annotated
+
+import typer
+
+from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
+
+# Written out, because the registries bring NumPy and SciPy; a test compares them.
+COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
+STARTS = ("quantile", "kmeans", "random")
+METHODS = ("map", "ml", "svi")
+
+MODEL = "Model"
+PRIORS = "Priors"
+SEARCH = "Search"
+SVI_ONLY = "Only with --inference svi"
+RESULTS = "Results"
+
+
+def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
+    """Return a check that a text is one of the choices."""
+
+    def check(value: str) -> str:
+        if value in choices:
+            return value
+        close = difflib.get_close_matches(value.lower(), choices, n=1)
+        hint = f" (did you mean {close[0]}?)" if close else ""
+        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}{hint}")
+
+    return check
+
+
+def _option(*names: str, help: str, panel: str | None = None, **more: object) -> object:
+    return typer.Option(*names, help=help, rich_help_panel=panel, **more)  # type: ignore[arg-type]
+
+
+def _choice(*names: str, help: str, panel: str, choices: tuple[str, ...]) -> object:
+    said = f"{help} One of {', '.join(choices)}."
+    return _option(*names, help=said, panel=panel, metavar="NAME", callback=one_of(choices))
+
+
+Data = Annotated[
+    str,
+    typer.Argument(
+        metavar="DATA",
+        help="A CSV, TSV, Parquet or Arrow file, or - for standard input.",
+        show_default=False,
+    ),
+]
+ModelFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A model file that mixtura fit --save wrote.",
+        show_default=False,
+    ),
+]
+Columns = Annotated[
+    list[str] | None,
+    _option(
+        "-c",
+        "--column",
+        metavar="NAME",
+        help="A column to model; repeat it for several. All numeric columns by default.",
+        panel=MODEL,
+    ),
+]
+Weights = Annotated[
+    str | None,
+    _option(
+        "--weights",
+        metavar="NAME",
+        help="A column of row weights: a row of weight 2 counts as two rows.",
+        panel=MODEL,
+    ),
+]
+Components = Annotated[
+    int,
+    _option("-k", "--components", min=1, metavar="K", help="Number of components.", panel=MODEL),
+]
+Covariance = Annotated[
+    str,
+    _choice(
+        "--covariance",
+        help="What shape the components have and share.",
+        panel=MODEL,
+        choices=COVARIANCES,
+    ),
+]
+Method = Annotated[
+    str,
+    _choice(
+        "--inference",
+        help="The exact posterior mode, maximum likelihood, or Pyro's stochastic variational "
+        'inference (which needs: pip install "mixtura\\[pyro]").',
+        panel=MODEL,
+        choices=METHODS,
+    ),
+]
+MeanPrior = Annotated[
+    str | None,
+    _option(
+        "--mean-prior",
+        metavar=MEAN_PRIOR,
+        help="Prior of the component means, the same for every column: mean and standard "
+        "deviation. Example: normal:0,10. Needs --scale-prior or --variance-prior. Without "
+        "it, a weakly informative prior is taken from the data.",
+        panel=PRIORS,
+    ),
+]
+ScalePrior = Annotated[
+    str | None,
+    _option(
+        "--scale-prior",
+        metavar=SPREAD_PRIOR,
+        help="Prior of the standard deviations. Example: inverse-gamma:1,1 (shape, scale) or "
+        "log-normal:0,2 (mean and sd of the logarithm).",
+        panel=PRIORS,
+    ),
+]
+VariancePrior = Annotated[
+    str | None,
+    _option(
+        "--variance-prior",
+        metavar=SPREAD_PRIOR,
+        help="The same for the variances, in place of --scale-prior.",
+        panel=PRIORS,
+    ),
+]
+WeightPrior = Annotated[
+    str | None,
+    _option(
+        "--weight-prior",
+        metavar=WEIGHT_PRIOR,
+        help="Prior of the weights: one concentration, or one for each component. "
+        "Example: dirichlet:1 or dirichlet:1,2,3.",
+        panel=PRIORS,
+    ),
+]
+Start = Annotated[
+    str,
+    _choice("--init", help="How a run starts.", panel=SEARCH, choices=STARTS),
+]
+Runs = Annotated[
+    int | None,
+    _option(
+        "--n-init",
+        min=1,
+        metavar="N",
+        help="Number of starts, of which the best is kept. By default 1 for quantile, 4 for "
+        "kmeans, 10 for random.",
+        panel=SEARCH,
+    ),
+]
+Iterations = Annotated[
+    int | None,
+    _option(
+        "--max-iter",
+        min=1,
+        metavar="N",
+        help="Largest number of iterations; exit code 4 says that it was reached.",
+        panel=SEARCH,
+    ),
+]
+Tolerance = Annotated[
+    float | None,
+    _option(
+        "--tol",
+        min=0.0,
+        metavar="X",
+        help="Relative change at which a run has converged (1e-10 for map and ml).",
+        panel=SEARCH,
+    ),
+]
+Seed = Annotated[
+    int,
+    _option("--seed", min=0, metavar="N", help="Source of all randomness.", panel=SEARCH),
+]
+Steps = Annotated[
+    int | None,
+    _option("--steps", min=1, metavar="N", help="Number of gradient steps.", panel=SVI_ONLY),
+]
+LearningRate = Annotated[
+    float | None,
+    _option("--learning-rate", metavar="X", help="Adam's learning rate.", panel=SVI_ONLY),
+]
+PrintEvery = Annotated[
+    int | None,
+    _option(
+        "--print-every",
+        min=1,
+        metavar="N",
+        help="Print the loss every N steps, on standard error.",
+        panel=SVI_ONLY,
+    ),
+]
+Report = Annotated[
+    str | None,
+    _option("--report", metavar="FILE.html", help="Write a report with pictures.", panel=RESULTS),
+]
+Assignments = Annotated[
+    str | None,
+    _option(
+        "--assignments",
+        metavar="FILE.csv",
+        help="Write, for each row, its number, its most probable component, and the probability "
+        "of every component. Ends in .csv or .tsv.",
+        panel=RESULTS,
+    ),
+]
+Save = Annotated[
+    str | None,
+    _option(
+        "--save",
+        metavar="FILE.mixtura",
+        help="Write the fitted model, for mixtura predict, sample and report.",
+        panel=RESULTS,
+    ),
+]
+Json = Annotated[
+    bool,
+    _option("--json", help="Print the report as JSON and nothing else.", panel=RESULTS),
+]
+Force = Annotated[bool, _option("--force", help="Replace files that exist.", panel=RESULTS)]
+TableFile = Annotated[
+    str | None,
+    _option(
+        "-o",
+        "--output",
+        metavar="FILE.csv",
+        help="Write to a file that ends in .csv or .tsv; standard output by default.",
+        panel=RESULTS,
+    ),
+]
+Quiet = Annotated[
+    bool,
+    _option("-q", "--quiet", help="Say nothing on standard error but warnings and errors."),
+]
+Verbose = Annotated[
+    bool, _option("-v", "--verbose", help="Say how every start ended, on standard error.")
+]

@@ -1,0 +1,52 @@
+"""``mixtura predict``."""
+
+from typing import Annotated
+
+import typer
+
+from mixtura.cli import options
+from mixtura.cli.inputs import read_rows_for
+from mixtura.cli.outputs import check_outputs
+from mixtura.cli.streams import Talk
+from mixtura.cli.tables import assignment_columns, deliver, table_output
+
+Probabilities = Annotated[
+    bool,
+    typer.Option(
+        "--proba",
+        help="Add the probability of every component.",
+        rich_help_panel=options.RESULTS,
+    ),
+]
+
+
+def predict(
+    model: options.ModelFile,
+    data: options.Data,
+    output: options.TableFile = None,
+    proba: Probabilities = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Say which component each row belongs to.
+
+    The columns of DATA are found by the names that the model was fitted
+    with, in any order; other columns are ignored.
+
+    The result is CSV: the row's number, from 1, and its most probable
+    component, from 0.
+
+    \b
+      mixtura predict flowers.mixtura new-flowers.csv --proba -o assignments.csv
+    """
+    talk = Talk(quiet)
+    target = table_output("--output", output)
+    check_outputs([target] if target else [], [model, data], force=force)
+    from mixtura.estimator import load
+
+    gmm = load(model)
+    table = read_rows_for(gmm, data, talk)
+    names, columns = assignment_columns(
+        gmm.predict(table), gmm.predict_proba(table) if proba else None
+    )
+    deliver(names, columns, target, talk, force=force)

@@ -1,0 +1,101 @@
+"""Priors as the user writes them: ``normal:0,10``."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, final
+
+from mixtura.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from mixtura.priors import Dirichlet, Independent
+
+MEAN_PRIOR = "normal:M,SD"
+SPREAD_PRIOR = "NAME:A,B"
+WEIGHT_PRIOR = "dirichlet:A,..."
+
+
+@final
+@dataclass(frozen=True)
+class PriorTexts:
+    """The priors as they stand on the command line.
+
+    Parameters
+    ----------
+    mean, scale, variance, weight : str or None
+        What follows ``--mean-prior``, ``--scale-prior``, ``--variance-prior``, ``--weight-prior``.
+    """
+
+    mean: str | None = None
+    scale: str | None = None
+    variance: str | None = None
+    weight: str | None = None
+
+    def given(self) -> list[str]:
+        """Return the options that were used."""
+        texts = {
+            "--mean-prior": self.mean,
+            "--scale-prior": self.scale,
+            "--variance-prior": self.variance,
+            "--weight-prior": self.weight,
+        }
+        return [option for option, text in texts.items() if text is not None]
+
+
+def weight_prior(texts: PriorTexts) -> "Dirichlet | None":
+    """Return the prior of the weights, or None for the default."""
+    import numpy as np
+
+    from mixtura.priors import Dirichlet
+
+    if texts.weight is None:
+        return None
+
+    def dirichlet(*numbers: float) -> Dirichlet:
+        return Dirichlet(numbers[0] if len(numbers) == 1 else np.array(numbers))
+
+    example = "dirichlet:1 or dirichlet:1,2"
+    return _parsed("--weight-prior", texts.weight, example, {"dirichlet": dirichlet}, None)
+
+
+def component_prior(texts: PriorTexts) -> "Independent | None":
+    """Return the prior of means and scales, or None for the default from the data.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a text cannot be understood, or one of the two parts is missing.
+    """
+    from mixtura.priors import Independent, InverseGamma, LogNormal, Normal
+
+    if texts.mean is None and texts.scale is None and texts.variance is None:
+        return None
+    if texts.mean is None or (texts.scale is None) == (texts.variance is None):
+        raise InvalidArgumentError(
+            "--mean-prior needs one of --scale-prior and --variance-prior beside it, and they "
+            "need --mean-prior: for example --mean-prior normal:0,10 --scale-prior "
+            f"inverse-gamma:1,1; got {' '.join(texts.given())}"
+        )
+    spreads = {"inverse-gamma": InverseGamma, "log-normal": LogNormal}
+    example = "inverse-gamma:1,1 or log-normal:0,2"
+    mean = _parsed("--mean-prior", texts.mean, "normal:0,10", {"normal": Normal}, 2)
+    if texts.scale is not None:
+        return Independent(mean, _parsed("--scale-prior", texts.scale, example, spreads, 2))
+    spread = _parsed("--variance-prior", texts.variance or "", example, spreads, 2)
+    return Independent(mean, variance=spread)
+
+
+def _parsed(
+    option: str, text: str, example: str, kinds: Mapping[str, Callable[..., Any]], count: int | None
+) -> Any:
+    name, _, rest = text.partition(":")
+    try:
+        numbers = [float(number) for number in rest.split(",")]
+    except ValueError:
+        numbers = []
+    kind = kinds.get(name.strip().lower())
+    if kind is None or not numbers or count not in (None, len(numbers)):
+        raise InvalidArgumentError(f"{option} must look like {example}; got {text!r}")
+    try:
+        return kind(*numbers)
+    except InvalidArgumentError as error:
+        raise InvalidArgumentError(f"{option} {text}: {error}") from None

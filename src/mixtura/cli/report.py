@@ -1,0 +1,50 @@
+"""``mixtura report``."""
+
+from typing import Annotated
+
+import typer
+
+from mixtura.cli import options
+from mixtura.cli.inputs import read_rows_for
+from mixtura.cli.outputs import Output, check_outputs, write_output
+from mixtura.cli.results import PAGE, Findings
+from mixtura.cli.streams import Talk
+
+Page = Annotated[
+    str,
+    typer.Option(
+        "-o",
+        "--output",
+        metavar="FILE.html",
+        help="Where the report goes.",
+        rich_help_panel=options.RESULTS,
+    ),
+]
+
+
+def report(
+    model: options.ModelFile,
+    data: options.Data,
+    output: Page = "report.html",
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+) -> None:
+    """Write a report with pictures on a fitted model and a table.
+
+    The columns of DATA are found by the names that the model was fitted
+    with. The report is one file of HTML that needs nothing else.
+
+    \b
+      mixtura report flowers.mixtura flowers.csv -o flowers.html
+    """
+    talk = Talk(quiet)
+    target = Output("--output", output, PAGE)
+    check_outputs([target], [model, data], force=force)
+    from mixtura.estimator import load
+
+    gmm = load(model)
+    table = read_rows_for(gmm, data, talk)
+    with talk.working("drawing"):
+        page = Findings(gmm, table).page()
+    write_output(target, page, force=force)
+    talk.note(f"wrote {output}")

@@ -1,0 +1,152 @@
+"""What ``mixtura fit`` found: printed, and written to the files that were asked for."""
+
+import sys
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, final
+
+import typer
+
+from mixtura.cli.failures import ExitCode
+from mixtura.cli.outputs import Output, write_output
+from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
+from mixtura.cli.tables import DELIMITERS, assignment_columns, delimited
+
+if TYPE_CHECKING:
+    from mixtura.data.tabular import Table
+    from mixtura.estimator import GaussianMixtureModel
+    from mixtura.reports import Report, Summary
+
+PAGE = (".html", ".htm")
+"""How the name of a report may end."""
+
+
+@final
+@dataclass(frozen=True)
+class FitFiles:
+    """The files that ``mixtura fit`` writes.
+
+    Parameters
+    ----------
+    report, assignments, save : str or None
+        Where the report, the table of assignments and the model go.
+    """
+
+    report: str | None
+    assignments: str | None
+    save: str | None
+
+    def outputs(self) -> dict[str, Output]:
+        """Return the files that were asked for, by what they hold."""
+        asked = {
+            "report": ("--report", self.report, PAGE),
+            "assignments": ("--assignments", self.assignments, tuple(DELIMITERS)),
+            "model": ("--save", self.save, ()),
+        }
+        return {
+            what: Output(option, path, suffixes)
+            for what, (option, path, suffixes) in asked.items()
+            if path is not None
+        }
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Findings:
+    """A fit with the rows that it is shown on.
+
+    Parameters
+    ----------
+    gmm : GaussianMixtureModel
+        The fitted model.
+    table : Table
+        The rows.
+    seed : int or None
+        Seed of the run, where it is known.
+    """
+
+    gmm: "GaussianMixtureModel"
+    table: "Table"
+    seed: int | None = None
+
+    def report(self, *, pictures: bool) -> "Report":
+        """Return the report of the fit on the rows."""
+        from mixtura.reports import build_report
+
+        return build_report(
+            self.gmm.fit_,
+            self.table.values,
+            weights=self.table.weights,
+            source=self.table.source,
+            notes=self.table.notes,
+            seed=self.seed,
+            pictures=pictures,
+        )
+
+    def page(self) -> str:
+        """Return the report with its pictures as a page of HTML."""
+        from mixtura.reports.html import as_html
+
+        return as_html(self.report(pictures=True))
+
+    def json(self) -> str:
+        """Return the report as strict JSON."""
+        from mixtura.reports.json import as_json
+
+        return as_json(self.report(pictures=False)).rstrip("\n")
+
+    def summary(self) -> "Summary":
+        """Return the components as a table; doubts are told as warnings, not here."""
+        from mixtura.reports import summarize
+
+        responsibilities = self.gmm.predict_proba(self.table)
+        summary = summarize(
+            self.gmm.fit_, responsibilities=responsibilities, weights=self.table.weights
+        )
+        return replace(summary, doubts=())
+
+    def assignments(self, path: str) -> str:
+        """Return the table of assignments for a file of that name."""
+        responsibilities = self.gmm.predict_proba(self.table)
+        return delimited(*assignment_columns(self.gmm.labels_, responsibilities), path)
+
+
+def deliver_fit(
+    findings: Findings, files: FitFiles, talk: Talk, *, json: bool, force: bool
+) -> None:
+    """Write the files that were asked for and print the result, even if a file cannot be written.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a file cannot be written after all.
+    Exit
+        If the fit has not converged.
+    """
+    outputs = files.outputs()
+    makers = {
+        "report": lambda path: findings.page(),
+        "assignments": findings.assignments,
+    }
+    contents = {what: makers[what](outputs[what].path) for what in makers if what in outputs}
+    answer = partial(result, findings.json()) if json else partial(_show, findings.summary())
+    try:
+        for what, content in contents.items():
+            write_output(outputs[what], content, force=force)
+            talk.note(f"wrote {outputs[what].path}")
+        if "model" in outputs:
+            findings.gmm.save(outputs["model"].target, overwrite=force)
+            talk.note(f"wrote {outputs['model'].path}")
+    finally:
+        answer()
+    if not findings.gmm.converged_:
+        raise typer.Exit(ExitCode.NOT_CONVERGED)
+
+
+def _show(summary: "Summary") -> None:
+    from mixtura.reports import summary_renderable
+
+    if is_decorated(sys.stdout):
+        show(summary_renderable(summary, result_width()))
+    else:
+        result(summary.to_text(result_width()).rstrip("\n"))

@@ -1,0 +1,142 @@
+"""From the options of ``mixtura fit`` to an estimator."""
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, final
+
+from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
+from mixtura.cli.streams import Talk
+from mixtura.cli.wording import counted
+from mixtura.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from mixtura.estimator import GaussianMixtureModel
+
+
+@final
+@dataclass(frozen=True)
+class SviSettings:
+    """Options of Pyro's stochastic variational inference; None for its own defaults.
+
+    Parameters
+    ----------
+    steps : int or None
+        Number of gradient steps.
+    learning_rate : float or None
+        Adam's learning rate.
+    print_every : int or None
+        Steps between two lines of progress.
+    """
+
+    steps: int | None = None
+    learning_rate: float | None = None
+    print_every: int | None = None
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that were used, by the names of the class ``SVI``."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+@final
+@dataclass(frozen=True)
+class FitSettings:
+    """What ``mixtura fit`` was asked for.
+
+    Parameters
+    ----------
+    components : int
+        Number of components.
+    covariance, inference, init : str
+        Names of the covariance family, of the method and of the start.
+    priors : PriorTexts
+        The priors as they were written.
+    n_init, max_iter, tol : int, int, float
+        Limits; None for the defaults.
+    seed : int
+        Source of all randomness.
+    svi : SviSettings
+        Options of SVI.
+    """
+
+    components: int
+    covariance: str
+    inference: str
+    priors: PriorTexts
+    init: str
+    n_init: int | None
+    max_iter: int | None
+    tol: float | None
+    seed: int
+    svi: SviSettings
+
+    def check(self) -> None:
+        """Refuse options that contradict each other, before any data are read.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the priors cannot be understood, or options do not go together.
+        MissingExtraError
+            If Pyro is needed and not installed.
+        """
+        weight, component = weight_prior(self.priors), component_prior(self.priors)
+        if self.inference == "ml" and (weight, component) != (None, None):
+            raise InvalidArgumentError(
+                f"--inference ml has flat priors: leave {' and '.join(self.priors.given())} out, "
+                "or use --inference map"
+            )
+        if self.inference == "svi":
+            from mixtura.ppl.extra import require_pyro
+
+            require_pyro()
+            self._method()
+        elif self.svi.given():
+            options = (f"--{name.replace('_', '-')}" for name in self.svi.given())
+            raise InvalidArgumentError(f"{', '.join(options)}: only with --inference svi")
+
+    def check_columns(self, number: int) -> None:
+        """Refuse a covariance that the priors are not for, now that the columns are known."""
+        from mixtura.families import FAMILIES
+
+        prior = component_prior(self.priors)
+        if prior is None or number == 1:
+            return
+        possible = [
+            name
+            for name, family in FAMILIES.items()
+            if len(family.structure(self.components, number)) in prior.structure_dimensions
+        ]
+        if self.covariance not in possible:
+            raise InvalidArgumentError(
+                f"--mean-prior does not go with --covariance {self.covariance} where there are "
+                f"{counted(number, 'column')}: add --covariance diag (or {_or(possible[1:])})"
+            )
+
+    def estimator(self, talk: Talk) -> "GaussianMixtureModel":
+        """Return the estimator that is to be fitted."""
+        from mixtura.estimator import GaussianMixtureModel
+
+        return GaussianMixtureModel(
+            self.components,
+            covariance_type=self.covariance,
+            weight_prior=weight_prior(self.priors),
+            component_prior=component_prior(self.priors),
+            inference=self._method(),
+            init=self.init,
+            n_init=self.n_init,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            random_state=self.seed,
+            verbose=int(talk.verbose),
+        )
+
+    def _method(self) -> Any:
+        if self.inference != "svi" or not self.svi.given():
+            return self.inference
+        from mixtura.ppl import SVI
+
+        return SVI(**self.svi.given())
+
+
+def _or(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -1,0 +1,129 @@
+"""Options: their values, their help, and what is refused."""
+
+import dataclasses
+import inspect
+import re
+
+import pytest
+
+from mixtura import SVI, GaussianMixtureModel, __version__
+from mixtura.arguments import INFERENCES
+from mixtura.cli import options
+from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
+from mixtura.cli.settings import SviSettings
+from mixtura.cli.wording import OPTION_OF, in_options
+from mixtura.families import FAMILIES
+from mixtura.initialization import INITIALIZERS
+from mixtura.priors import PRIORS, PositivePrior
+
+COMMANDS = ("demo", "fit", "predict", "sample", "report")
+
+
+def test_choices_are_those_of_the_registries() -> None:
+    assert set(options.COVARIANCES) == set(FAMILIES)
+    assert set(options.STARTS) == set(INITIALIZERS)
+    assert set(options.METHODS) == set(INFERENCES)
+
+
+def test_every_prior_of_a_scale_can_be_written() -> None:
+    written = {"InverseGamma": "inverse-gamma:1,2", "LogNormal": "log-normal:1,2"}
+    known = {name for name, kind in PRIORS.items() if issubclass(kind, PositivePrior)}
+    assert known == set(written)
+    for name, text in written.items():
+        prior = component_prior(PriorTexts(mean="normal:0,10", scale=text))
+        assert prior is not None
+        assert type(prior.scale).__name__ == name
+
+
+def test_dirichlet_of_one_or_many() -> None:
+    assert weight_prior(PriorTexts()) is None
+    assert weight_prior(PriorTexts(weight="dirichlet:0.5")).concentration == 0.5
+    assert list(weight_prior(PriorTexts(weight="dirichlet:1,2,3")).concentration) == [1, 2, 3]
+
+
+def test_options_of_svi_are_fields_of_the_class() -> None:
+    fields = {field.name for field in dataclasses.fields(SVI)}
+    assert {field.name for field in dataclasses.fields(SviSettings)} <= fields
+
+
+def test_words_of_the_class_become_options() -> None:
+    parameters = set(inspect.signature(GaussianMixtureModel).parameters)
+    assert set(OPTION_OF) - parameters == {"n_samples", "learning_rate"}
+    assert in_options("raise max_iter, or tol") == "raise --max-iter, or --tol"
+    assert in_options("use inference='map'") == "use --inference map"
+    assert in_options("column 'tol' is constant") == "column 'tol' is constant"
+
+
+def test_version(run) -> None:
+    assert run("--version").out == f"mixtura {__version__}\n"
+
+
+def test_without_arguments_it_introduces_itself(run) -> None:
+    done = run()
+    assert (done.code, done.err) == (0, "")
+    assert "mixtura demo" in done.out
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_has_an_example(run, command) -> None:
+    done = run(command, "--help")
+    said = re.sub(r"\x1b\[[0-9;]*m", "", done.out)  # typer colours it where CI services run
+    assert done.code == 0
+    assert f"mixtura {command} " in said.replace(f"Usage: mixtura {command}", "")
+    assert "mixtura[pyro]" in said or command != "fit"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ("fit", "DATA"),
+        ("fit {} --nonsense", "--nonsense"),
+        ("nonsense", "nonsense"),
+        ("fit {} -k 0", "-k"),
+        ("fit {} -k two", "-k"),
+        ("fit {} --seed -1", "--seed"),
+        ("fit {} --n-init 0", "--n-init"),
+        ("fit {} --max-iter 0", "--max-iter"),
+        ("fit {} --tol -1", "--tol"),
+        ("fit {} --tol nan", "--tol"),
+        ("fit {} --covariance diagonal", "did you mean diag?"),
+        ("fit {} --inference vb", "map, ml, svi"),
+        ("fit {} --init Kmeans", "did you mean kmeans?"),
+        ("fit {} --mean-prior normal:0,10", "--scale-prior"),
+        ("fit {} --scale-prior inverse-gamma:1,1", "--mean-prior"),
+        (
+            "fit {} --mean-prior normal:0,10 --scale-prior inverse-gamma:1,1 "
+            "--variance-prior inverse-gamma:1,1",
+            "one of --scale-prior and --variance-prior",
+        ),
+        ("fit {} --mean-prior normal:0 --scale-prior inverse-gamma:1,1", "normal:0,10"),
+        ("fit {} --mean-prior gauss:0,1 --scale-prior inverse-gamma:1,1", "'gauss:0,1'"),
+        ("fit {} --mean-prior normal:0,x --scale-prior inverse-gamma:1,1", "'normal:0,x'"),
+        ("fit {} --mean-prior normal:0,-1 --scale-prior inverse-gamma:1,1", "above zero"),
+        ("fit {} --mean-prior normal:0,inf --scale-prior inverse-gamma:1,1", "finite"),
+        ("fit {} --weight-prior dirichlet:0", "above zero"),
+        ("fit {} --weight-prior 1", "dirichlet:1"),
+        ("fit {} --weight-prior dirichlet:1,2,3", "2 components"),
+        ("fit {} --inference ml --weight-prior dirichlet:1", "leave --weight-prior out"),
+        ("fit {} --steps 10", "only with --inference svi"),
+        ("fit {} --learning-rate 1 --print-every 2", "--learning-rate, --print-every"),
+        ("fit {} --inference svi --learning-rate -1", "--learning-rate"),
+        ("fit {} --report page.pdf", ".html"),
+        ("fit {} --report -", "not standard output"),
+        ("fit {} --assignments a.xlsx", ".csv or .tsv"),
+        ("fit {} --save nowhere/m.mixtura", "no directory"),
+        ("fit {} --save .", "directory"),
+        ("fit {} --save a.html --report ./a.html", "same file"),
+        ("fit {} --save {} --force", "would replace an input"),
+        ("fit {} --save /dev/null --force", "not a regular file"),
+        ("predict {}", "DATA"),
+        ("sample {} -n 0", "-n"),
+    ],
+)
+def test_wrong_usage_is_one_line_and_exit_code_2(run, small, arguments, part) -> None:
+    before = sorted(small.parent.iterdir())
+    done = run(*arguments.replace("{}", str(small)).split())
+    assert done.code == 2
+    assert part in done.error
+    assert done.out == ""
+    assert sorted(small.parent.iterdir()) == before
