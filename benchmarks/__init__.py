@@ -1,0 +1,1 @@
+"""Measurements of mixtura against other packages; run by ``python -m benchmarks``."""

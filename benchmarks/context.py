@@ -1,0 +1,58 @@
+"""What every measurement is given."""
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import final
+
+from benchmarks.cases import CASES, Case
+from benchmarks.rates import Rates, measure_rates
+from benchmarks.timing import Plan
+
+
+@final
+@dataclass(frozen=True)
+class Settings:
+    """What the command line asked for.
+
+    Parameters
+    ----------
+    plan : Plan
+        Number of rounds, and seconds that one contender may take.
+    threads : int
+        Threads of mixtura, and the larger of the two numbers of threads that peers are tried at.
+    structures : tuple of str
+        Covariance structures of ``sweep``, ``scoring`` and ``precision``.
+    cases : tuple of Case
+        Their sizes.
+    rows_at_most : int or None
+        Most rows of the problems of ``optimum`` and ``memory``.
+    article_steps : int
+        Steps of the article's script.
+    """
+
+    plan: Plan
+    threads: int
+    structures: tuple[str, ...] = ("full", "diag")
+    cases: tuple[Case, ...] = CASES
+    rows_at_most: int | None = None
+    article_steps: int = 3000
+
+
+def _to_standard_error(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+@dataclass(eq=False)
+class Context:
+    """Settings, the machine's rates (measured once, when first asked for) and progress lines."""
+
+    settings: Settings
+    report: Callable[[str], None] = field(default=_to_standard_error)
+
+    @cached_property
+    def rates(self) -> Rates:
+        """The machine's rates."""
+        self.report("rates of this machine")
+        return measure_rates(self.settings.threads)

@@ -1,0 +1,20 @@
+"""The measurements and their registry."""
+
+from collections.abc import Callable
+
+from benchmarks.context import Context
+from benchmarks.measurements import article, memory, optimum, precision, scoring, sweep
+from benchmarks.table import Table
+
+MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
+    "article": article.measure_article,
+    "sweep": sweep.measure_sweep,
+    "scoring": scoring.measure_scoring,
+    "optimum": optimum.measure_optimum,
+    "precision": precision.measure_precision,
+    "memory": memory.measure_memory,
+}
+"""Every measurement by name; a new one is one file and one entry here."""
+
+DEFAULT = ("article", "sweep", "scoring", "optimum")
+"""What is run where no name is given."""

@@ -1,0 +1,1 @@
+"""Other packages, each started from given parameters and timed at its own best."""
