@@ -61,6 +61,17 @@ def whole_number(value: Any, name: str, smallest: int) -> int:
     return int(value)
 
 
+def number_of_jobs(value: Any) -> int:
+    """Return a number of threads: 1 for None, counted from all processors where negative."""
+    if value is None:
+        return 1
+    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value == 0:
+        raise InvalidArgumentError(f"n_jobs must be None or a whole number but 0; got {value!r}")
+    from joblib import effective_n_jobs
+
+    return effective_n_jobs(int(value))
+
+
 def tolerance(value: Any) -> float | None:
     """Return a validated tolerance, or None for the method's own."""
     if value is None:

@@ -62,6 +62,8 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         for "map" and "ml") where None.
     random_state : int, Generator, SeedSequence, RandomState or None, default=None
         Source of all randomness.
+    n_jobs : int, optional
+        How many starts run at a time (threads); -1 for all processors. It never shows in an answer.
     verbose : int, default=0
         1 prints a line for every start.
 
@@ -119,6 +121,7 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         max_iter: int | None = None,
         tol: float | None = None,
         random_state: Any = None,
+        n_jobs: int | None = None,
         verbose: int = 0,
     ) -> None:
         self.n_components = n_components
@@ -131,6 +134,7 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         self.max_iter = max_iter
         self.tol = tol
         self.random_state = random_state
+        self.n_jobs = n_jobs
         self.verbose = verbose
 
     # ------------------------------------------------------------------ fitting
@@ -354,8 +358,6 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         if sample_weight is not None:
             weights = self._weights(sample_weight, by_row[:, None])
         return float(weights @ by_row), float(weights.sum()), weights
-
-    # ------------------------------------------------------------------ scikit-learn's hooks
 
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()

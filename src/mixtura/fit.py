@@ -164,6 +164,8 @@ class Problem:
         What is known before the run, passed on to the fit.
     report : callable
         Called with one line of progress text.
+    n_jobs : int
+        Largest number of threads.
     """
 
     model: MixtureModel
@@ -178,6 +180,7 @@ class Problem:
     assumptions: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     report: Callable[[str], None] = field(default=lambda line: None)
+    n_jobs: int = 1
 
 
 class Inference(ABC):

@@ -44,6 +44,7 @@ def build_problem(
         keep_numbering=start.numbers_components or not model.weight_prior.is_exchangeable,
         max_iter=max_iter,
         tol=arguments.tolerance(given["tol"]),
+        n_jobs=arguments.number_of_jobs(given["n_jobs"]),
         seed=of_method,
         feature_names=names,
         assumptions=assumptions,

@@ -59,9 +59,7 @@ def test_densities_and_probabilities_are_those_of_the_attributes(fitted, iris):
     joint = np.column_stack(
         [
             weight * multivariate_normal(mean, matrix).pdf(iris)
-            for weight, mean, matrix in zip(
-                fitted.weights_, fitted.means_, matrices, strict=True
-            )
+            for weight, mean, matrix in zip(fitted.weights_, fitted.means_, matrices, strict=True)
         ]
     )
     np.testing.assert_allclose(fitted.score_samples(iris), np.log(joint.sum(axis=1)), rtol=1e-9)
@@ -69,9 +67,7 @@ def test_densities_and_probabilities_are_those_of_the_attributes(fitted, iris):
         fitted.predict_proba(iris), joint / joint.sum(axis=1, keepdims=True), atol=1e-9
     )
     np.testing.assert_array_equal(fitted.predict(iris), joint.argmax(axis=1))
-    np.testing.assert_allclose(
-        fitted.scales_, np.sqrt(np.einsum("kdd->kd", matrices)), rtol=1e-12
-    )
+    np.testing.assert_allclose(fitted.scales_, np.sqrt(np.einsum("kdd->kd", matrices)), rtol=1e-12)
     assert fitted.score(iris) == pytest.approx(fitted.score_samples(iris).mean())
 
 
@@ -230,6 +226,7 @@ def test_every_start_is_in_the_history(init, iris):
         ({"init": np.zeros((7, 7))}, r"got an array of shape \(7, 7\)"),
         ({"n_init": 0}, "n_init must be a whole number"),
         ({"max_iter": -1}, "max_iter must be a whole number"),
+        ({"n_jobs": 0}, "n_jobs must be None or a whole number but 0"),
         ({"tol": -1.0}, "tol must be None or a number of at least 0"),
         ({"tol": float("nan")}, "tol must be None or a number"),
         ({"random_state": -1}, "random_state must be"),
@@ -289,6 +286,19 @@ def test_same_seed_same_bits(iris):
         )
     np.testing.assert_array_equal(first.means_, second.means_)
     assert first.fit_.runs == second.fit_.runs
+
+
+def test_number_of_threads_does_not_show(iris):
+    def fit(n_jobs):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", StartsDisagreeWarning)
+            return GaussianMixtureModel(
+                3, init="random", n_init=4, random_state=2, n_jobs=n_jobs
+            ).fit(iris)
+
+    alone, together = fit(None), fit(2)
+    np.testing.assert_array_equal(alone.means_, together.means_)
+    assert alone.fit_.runs == together.fit_.runs
 
 
 def test_a_generator_is_advanced_and_a_seed_sequence_is_not(iris):

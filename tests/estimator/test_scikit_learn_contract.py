@@ -34,9 +34,7 @@ def frame():
 @pytest.mark.parametrize("inference", ["map", "ml"])
 @pytest.mark.parametrize("n_components", [1, 2])
 def test_scikit_learn_finds_no_fault(inference, n_components):
-    results = check_estimator(
-        GaussianMixtureModel(n_components, inference=inference), on_fail=None
-    )
+    results = check_estimator(GaussianMixtureModel(n_components, inference=inference), on_fail=None)
     failed = {
         result["check_name"]: str(result["exception"])
         for result in results
@@ -100,7 +98,7 @@ def test_sample_weights_are_routed(iris):
     "convert",
     [
         lambda frame: frame,
-        lambda frame: pl.from_pandas(frame),
+        pl.from_pandas,
         lambda frame: pa.Table.from_pandas(frame, preserve_index=False),
     ],
     ids=["pandas", "polars", "arrow"],

@@ -1,6 +1,7 @@
 """The only loop: starts, iterations, limits, and the choice of the best end."""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -52,11 +53,7 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
     """Run the optimizer from every start and return the best end as a fit."""
     began = time.perf_counter()
     model, rows, factor = _safe(problem)
-    ends = []
-    for number, start in enumerate(problem.starts(model, rows)):
-        end = _run(model, rows, problem, start, limits)
-        ends.append(end)
-        problem.report(f"start {number + 1} ({start.name}): {_outcome(end.run)}")
+    ends = _ends(model, rows, problem, limits)
     best = max(range(len(ends)), key=lambda i: _rank(model, ends[i].state))
     state = ends[best].state
     order = np.arange(model.n_components)
@@ -101,6 +98,22 @@ def _safe(problem: Problem) -> tuple[MixtureModel, Rows, Array | None]:
     if factor is None:
         return problem.model, problem.rows, None
     return problem.model.rescaled(factor), problem.rows.rescaled(factor), factor
+
+
+def _ends(model: MixtureModel, rows: Rows, problem: Problem, limits: Limits) -> list[_End]:
+    """Return where every start led, in the order of the starts."""
+    starts = problem.starts(model, rows)
+
+    def run(number: int) -> _End:
+        end = _run(model, rows, problem, starts[number], limits)
+        name = starts[number].name
+        problem.report(f"start {number + 1} ({name}): {_outcome(end.run)}")
+        return end
+
+    if problem.n_jobs == 1 or len(starts) == 1:
+        return [run(number) for number in range(len(starts))]
+    with ThreadPoolExecutor(problem.n_jobs) as threads:
+        return list(threads.map(run, range(len(starts))))
 
 
 def _run(model: MixtureModel, rows: Rows, problem: Problem, start: Start, limits: Limits) -> _End:
