@@ -195,8 +195,6 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         self.converged_ = fit.converged
         self.n_iter_ = fit.n_iter
 
-    # ------------------------------------------------------------------ rows in
-
     def _engine(self) -> Engine:
         return ReferenceEngine()
 
@@ -333,8 +331,6 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         return np.random.default_rng(
             np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, key))
         )
-
-    # ------------------------------------------------------------------ criteria
 
     def bic(self, X: Any, sample_weight: Any = None) -> float:
         """Return the Bayesian information criterion on the rows; smaller is better."""

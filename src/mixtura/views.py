@@ -53,6 +53,7 @@ class FittedViews(ABC):
             values,
             labels=self.posterior_.labels(rows, self._engine()),
             responsibilities=self.posterior_.responsibilities(rows, self._engine()),
+            weights=weights,
         )
 
     def plot_swarm(self, X: Any = None, *, feature: int | str = 0, ax: Any = None) -> Any:

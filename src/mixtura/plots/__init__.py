@@ -1,0 +1,20 @@
+"""Pictures of data and fits: functions that take and return matplotlib axes.
+
+matplotlib is imported by the first picture, not by this package.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from mixtura.plots.clusters import clusters
+from mixtura.plots.density import density
+from mixtura.plots.objective import objective
+from mixtura.plots.swarm import swarm
+from mixtura.plots.uncertainty import uncertainty
+
+PLOTS: dict[str, Callable[..., Any]] = {
+    plot.__name__: plot for plot in (swarm, objective, density, clusters, uncertainty)
+}
+"""Every registered plot by name; a new one is one file and one entry here."""
+
+__all__ = ["PLOTS", "clusters", "density", "objective", "swarm", "uncertainty"]

@@ -1,0 +1,62 @@
+"""Figures and axes to draw on, with and without pyplot."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mixtura.errors import InvalidArgumentError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import FigureBase
+
+Size = tuple[float, float]
+
+
+def new_figure(size: Size) -> "FigureBase":
+    """Return an empty figure of the given size in inches.
+
+    A session that uses pyplot expects its figures to appear, so they are made with it; elsewhere
+    a plain figure is made, which needs neither a display nor to be closed.
+    """
+    if "matplotlib.pyplot" in sys.modules:
+        return sys.modules["matplotlib.pyplot"].figure(figsize=size, layout="constrained")
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=size, layout="constrained")
+
+
+def single_axes(ax: "Axes | None", figure: "FigureBase | None", size: Size) -> "Axes":
+    """Return the axes given, or new ones in the figure given, or in a new figure."""
+    if ax is not None:
+        return ax
+    return (new_figure(size) if figure is None else figure).add_subplot()
+
+
+def axes_grid(
+    ax: Any, figure: "FigureBase | None", shape: tuple[int, int], size: Size, **layout: Any
+) -> np.ndarray:
+    """Return an array of axes of the given shape: the array given, or a new one.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an array of another size was given.
+    """
+    if ax is not None:
+        given = np.asarray(ax, dtype=object)
+        if given.size != shape[0] * shape[1]:
+            raise InvalidArgumentError(
+                f"ax must hold {shape[0]} x {shape[1]} axes for this plot; got {given.size}"
+            )
+        return given.reshape(shape)
+    figure = new_figure(size) if figure is None else figure
+    return figure.subplots(*shape, squeeze=False, gridspec_kw=layout or None)
+
+
+def size_in_points(ax: "Axes") -> Size:
+    """Return width and height of the axes in points, before any layout engine has moved them."""
+    box = ax.get_window_extent()
+    dots = ax.figure.dpi
+    return 72.0 * box.width / dots, 72.0 * box.height / dots

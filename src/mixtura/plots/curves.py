@@ -1,0 +1,144 @@
+"""Marginal densities of the components as lines."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from mixtura.fit import Fit
+from mixtura.plots.separation import standard_deviations
+from mixtura.plots.style import component_colour, component_marker, ink
+from mixtura.typing import Array
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.lines import Line2D
+
+REACH = 5.0
+"""Standard deviations to either side that a line covers; 6e-7 of the mass lies beyond."""
+
+STEPS = 160
+"""Intervals of a line. The trapezoidal rule on them integrates a normal density to 1e-6."""
+
+TALLEST = 8.0
+"""Peaks above so many times the typical peak are cut off, or they would flatten all others."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Marginals:
+    """Weighted normal densities of one feature.
+
+    Parameters
+    ----------
+    weights, means, deviations : arrays of shape (K,)
+        Weight of each component, and its mean and standard deviation of the feature.
+    """
+
+    weights: Array
+    means: Array
+    deviations: Array
+
+    @classmethod
+    def of(cls, fit: Fit, feature: int) -> "Marginals":
+        """Return the marginal densities of one feature of a fit."""
+        parameters = fit.parameters
+        deviations = standard_deviations(fit)[:, feature]
+        return cls(parameters.weights, parameters.means[:, feature], deviations)
+
+    @property
+    def peaks(self) -> Array:
+        """Height of each component's weighted density."""
+        return self.weights / (self.deviations * np.sqrt(2.0 * np.pi))
+
+    def component(self, k: int, points: Array) -> Array:
+        """Return the density of component k times its weight."""
+        standard = (points - self.means[k]) / self.deviations[k]
+        # Beyond 38 standard deviations the density is zero in double precision.
+        return self.peaks[k] * np.exp(-0.5 * np.clip(standard, -40.0, 40.0) ** 2)
+
+    def total(self, points: Array) -> Array:
+        """Return the density of the mixture."""
+        return sum((self.component(k, points) for k in range(self.weights.size)), 0.0 * points)
+
+    def uncertainty(self, points: Array) -> Array:
+        """Return one minus the largest responsibility at each point."""
+        distance = (points[:, None] - self.means) / self.deviations
+        with np.errstate(divide="ignore", over="ignore"):
+            scores = np.log(self.weights / self.deviations) - 0.5 * distance * distance
+        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
+        # The largest share is one after scaling, so the rest can be summed without it.
+        rest = np.sort(shares, axis=1)[:, :-1].sum(axis=1)
+        return rest / (1.0 + rest)
+
+    def grid(self, k: int) -> Array:
+        """Return the points on which component k is drawn."""
+        return self.means[k] + self.deviations[k] * np.linspace(-REACH, REACH, STEPS + 1)
+
+    def common_grid(self) -> Array:
+        """Return the points on which the total is drawn: fine wherever a component is narrow."""
+        return np.unique(np.concatenate([self.grid(k) for k in range(self.weights.size)]))
+
+    def ceiling(self, *, total: bool = True) -> tuple[float, bool]:
+        """Return the height of the scale, and whether it cuts peaks off.
+
+        With ``total=False`` for the components alone, without their sum.
+        """
+        peaks = self.peaks
+        order = np.argsort(peaks)
+        typical = peaks[order][np.searchsorted(np.cumsum(self.weights[order]), 0.5)]
+        tallest = float(peaks.max())
+        if total:
+            tallest = max(tallest, float(self.total(self.means).max()))
+        return min(tallest, TALLEST * typical), tallest > TALLEST * typical
+
+
+def draw_components(ax: "Axes", marginals: Marginals, *, upright: bool = True) -> "list[Line2D]":
+    """Draw each component's density, with its marker at the peak; return the lines.
+
+    With ``upright=False`` the feature runs along the vertical axis.
+    """
+    lines = []
+    for k in range(marginals.weights.size):
+        points = marginals.grid(k)
+        heights = marginals.component(k, points)
+        (line,) = ax.plot(
+            *((points, heights) if upright else (heights, points)),
+            color=component_colour(k),
+            marker=component_marker(k),
+            markevery=[STEPS // 2],
+            markersize=6,
+            linewidth=1.5,
+        )
+        lines.append(line)
+    return lines
+
+
+def draw_total(ax: "Axes", marginals: Marginals) -> "Line2D":
+    """Draw the density of the mixture; return the line."""
+    points = marginals.common_grid()
+    (line,) = ax.plot(
+        points, marginals.total(points), color=ink(), linestyle=(0, (4, 2)), linewidth=1.2
+    )
+    return line
+
+
+def histogram(
+    values: Array, weights: Array | None, marginals: Marginals
+) -> tuple[Array, Array] | None:
+    """Return densities and edges of a histogram, None for values without any range.
+
+    Freedman and Diaconis's width, between 10 and 120 bins.
+    """
+    if values.size < 2 or not np.ptp(values) > 0:
+        return None
+    low, high = float(values.min()), float(values.max())
+    quarter = np.subtract(*np.percentile(values, [75, 25]))
+    width = 2.0 * quarter / np.cbrt(values.size)
+    wanted = (high - low) / width if width > 0 else 10.0
+    bins = int(np.clip(np.ceil(wanted), 10, 120))
+    counts, edges = np.histogram(values, bins=bins, range=(low, high), weights=weights)
+    if not (np.diff(edges) > 0).all():
+        return None  # the range is too small for its magnitude
+    total = counts.sum()
+    return counts / (total if total > 0 else 1.0) / np.diff(edges), edges

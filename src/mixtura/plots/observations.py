@@ -1,0 +1,89 @@
+"""Rows as plots take them: checked, and few enough to draw."""
+
+from typing import Any
+
+import numpy as np
+
+from mixtura.errors import InvalidArgumentError
+from mixtura.fit import Fit
+from mixtura.typing import Array, IntegerArray
+
+
+def as_column(x: Any, name: str = "x") -> Array:
+    """Return one column of numbers, shape (N,).
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is more than one column.
+    """
+    values = np.asarray(x, dtype=np.float64)
+    if values.ndim == 2 and values.shape[1] == 1:
+        values = values[:, 0]
+    if values.ndim != 1:
+        raise InvalidArgumentError(f"{name} must be one column; got shape {values.shape}")
+    return values
+
+
+def as_rows(x: Any, fit: Fit) -> Array:
+    """Return the rows as an array of shape (N, D).
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the number of columns is not the model's.
+    """
+    values = np.asarray(x, dtype=np.float64)
+    if values.ndim == 1:
+        values = values[:, None]
+    if values.ndim != 2 or values.shape[1] != fit.model.n_features:
+        raise InvalidArgumentError(
+            f"x must have the {fit.model.n_features} columns of the fit; got shape {values.shape}"
+        )
+    return values
+
+
+def as_labels(labels: Any, n_rows: int, n_components: int) -> IntegerArray:
+    """Return component numbers, one for each row.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is not one for each row, or one lies outside the model.
+    """
+    values = np.asarray(labels)
+    if values.shape != (n_rows,):
+        raise InvalidArgumentError(
+            f"labels must be {n_rows} component numbers, one for each row; got shape {values.shape}"
+        )
+    values = values.astype(np.intp)
+    if values.size and not (values.min() >= 0 and values.max() < n_components):
+        raise InvalidArgumentError(f"labels must lie between 0 and {n_components - 1}")
+    return values
+
+
+def as_responsibilities(responsibilities: Any, n_rows: int, n_components: int) -> Array:
+    """Return responsibilities of shape (N, K).
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they have another shape.
+    """
+    values = np.asarray(responsibilities, dtype=np.float64)
+    if values.shape != (n_rows, n_components):
+        raise InvalidArgumentError(
+            f"responsibilities must have shape {(n_rows, n_components)}; got {values.shape}"
+        )
+    return values
+
+
+def subsample(n_rows: int, limit: int) -> tuple[IntegerArray, str]:
+    """Return the positions of at most ``limit`` rows, and the sentence that says so.
+
+    The same rows are chosen each time, evenly at random, so that no period in the data shows.
+    """
+    if n_rows <= limit:
+        return np.arange(n_rows), ""
+    chosen = np.sort(np.random.default_rng(0).choice(n_rows, size=limit, replace=False))
+    return chosen, f"a random {limit:,} of {n_rows:,} rows drawn"

@@ -1,0 +1,199 @@
+"""The components of a fit as data and tables."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+import numpy as np
+
+from mixtura.fit import Fit
+from mixtura.plots.separation import feature_separation, standard_deviations
+from mixtura.reports.numbers import count, measured, share
+from mixtura.reports.tables import Table, name
+from mixtura.typing import Array, IntegerArray
+
+WIDE_FEATURES = 4
+"""Features up to which each gets a column; more get a row each."""
+
+MAX_FEATURES = 30
+"""Features that tables show; of more, those that separate the components best."""
+
+MAX_CELLS = 400
+"""Features times components that tables show, but for four features at least."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Components:
+    """What a reader wants to know about each component.
+
+    Parameters
+    ----------
+    features : tuple of str
+        Names of the features, as the user wrote them.
+    weights : array of shape (K,)
+        Mixture weights.
+    means, deviations : arrays of shape (K, D)
+        Mean and standard deviation of each feature, in the data's units.
+    separation : array of shape (D,)
+        Share of each feature's variance that lies between components.
+    n_assigned : integer array of shape (K,), optional
+        Rows assigned to each component; None without rows.
+    expected : array of shape (K,), optional
+        Sum of the (weighted) responsibilities of each component; None without them.
+    """
+
+    features: tuple[str, ...]
+    weights: Array
+    means: Array
+    deviations: Array
+    separation: Array
+    n_assigned: IntegerArray | None = None
+    expected: Array | None = None
+
+    @classmethod
+    def of(
+        cls, fit: Fit, labels: Any = None, responsibilities: Any = None, weights: Any = None
+    ) -> "Components":
+        """Return the components of a fit, with the rows that they hold where these are known."""
+        n_components = fit.model.n_components
+        if labels is None and responsibilities is not None:
+            labels = np.asarray(responsibilities).argmax(axis=1)
+        assigned = None
+        if labels is not None:
+            assigned = np.bincount(np.asarray(labels, dtype=np.intp), minlength=n_components)
+        expected = None
+        if responsibilities is not None:
+            shares = np.asarray(responsibilities)
+            expected = shares.sum(axis=0) if weights is None else np.asarray(weights) @ shares
+        parameters = fit.parameters
+        return cls(
+            fit.feature_names,
+            parameters.weights,
+            parameters.means,
+            standard_deviations(fit),
+            feature_separation(fit),
+            assigned,
+            expected,
+        )
+
+    @property
+    def n_components(self) -> int:
+        """Number of components K."""
+        return self.weights.size
+
+    def tables(self, per_block: int = 8, *, wide: bool | None = None) -> tuple[Table, ...]:
+        """Return the components as tables.
+
+        Up to four features, one table with a row for each component. More features, one table of
+        weights and, for every so many components, one with a row for each feature.
+
+        Parameters
+        ----------
+        per_block : int, default=8
+            Components side by side where features are rows.
+        wide : bool, optional
+            Whether features are columns; by default up to four are.
+        """
+        if wide is None:
+            wide = len(self.features) <= WIDE_FEATURES
+        sizes = self._sizes()
+        if wide:
+            return (self._wide(sizes),)
+        blocks = range(0, self.n_components, per_block)
+        return (
+            sizes,
+            *(self._block(range(b, min(b + per_block, self.n_components))) for b in blocks),
+        )
+
+    def _sizes(self) -> Table:
+        columns, rows = ["component", "weight"], []
+        for k in range(self.n_components):
+            row = [str(k), share(float(self.weights[k]))]
+            if self.n_assigned is not None:
+                row.append(count(float(self.n_assigned[k])))
+            if self.expected is not None:
+                row.append(count(round(float(self.expected[k]), 1)))
+            rows.append(tuple(row))
+        if self.n_assigned is not None:
+            columns.append("rows")
+        if self.expected is not None:
+            columns.append("expected")
+        note = ""
+        if self.expected is not None:
+            note = (
+                "Rows: those most probably of the component. Expected: the sum of their "
+                "probabilities."
+            )
+        listed = tuple(range(self.n_components))
+        return Table("Components", tuple(columns), tuple(rows), note, components=listed)
+
+    def _wide(self, sizes: Table) -> Table:
+        columns = sizes.columns + tuple(name(f, 32) for f in self.features)
+        rows = tuple(
+            row + tuple(self._cell(k, d) for d in range(len(self.features)))
+            for k, row in enumerate(sizes.rows)
+        )
+        note = f"Features: mean (standard deviation). {sizes.note}".rstrip()
+        return Table(sizes.title, columns, rows, note, components=sizes.components)
+
+    def _block(self, components: range) -> Table:
+        shown, note = self.shown_features(max(4, min(MAX_FEATURES, MAX_CELLS // self.n_components)))
+        columns = ("mean (sd) of", *(f"component {k}" for k in components))
+        rows = tuple(
+            (name(self.features[d]), *(self._cell(k, d) for k in components)) for d in shown
+        )
+        span = f"component {components[0]}"
+        if len(components) > 1:
+            span = f"components {components[0]} to {components[-1]}"
+        return Table(f"Features of {span}", columns, rows, note)
+
+    def shown_features(self, limit: int) -> tuple[list[int], str]:
+        """Return the features that tables show, in the data's order, and what is left out."""
+        n_features = len(self.features)
+        if n_features <= limit:
+            return list(range(n_features)), ""
+        order = np.argsort(-self.separation, kind="stable")[:limit]
+        note = (
+            f"The {limit} of {n_features} features that separate the components best; the JSON "
+            "report has all."
+        )
+        return sorted(order.tolist()), note
+
+    def measured(self, k: int, d: int) -> tuple[str, str]:
+        """Return mean and standard deviation of a feature, to one place for all components."""
+        finest = float(self.deviations[:, d].min())
+        return measured(float(self.means[k, d]), float(self.deviations[k, d]), finest)
+
+    def _cell(self, k: int, d: int) -> str:
+        mean, deviation = self.measured(k, d)
+        return f"{mean} ({deviation})"
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one dictionary for each component, in full precision."""
+        names = distinct_names(self.features)
+        records = []
+        for k in range(self.n_components):
+            record: dict[str, Any] = {"component": k, "weight": float(self.weights[k])}
+            if self.n_assigned is not None:
+                record["rows"] = int(self.n_assigned[k])
+            if self.expected is not None:
+                record["expected_rows"] = float(self.expected[k])
+            for d, feature in enumerate(names):
+                record[f"{feature} mean"] = float(self.means[k, d])
+                record[f"{feature} sd"] = float(self.deviations[k, d])
+            records.append(record)
+        return records
+
+
+def distinct_names(features: tuple[str, ...]) -> list[str]:
+    """Return the names with a number added to those that occur before."""
+    taken: set[str] = set()
+    names = []
+    for feature in features:
+        candidate, repeat = str(feature), 1
+        while candidate in taken:
+            repeat += 1
+            candidate = f"{feature} ({repeat})"
+        taken.add(candidate)
+        names.append(candidate)
+    return names

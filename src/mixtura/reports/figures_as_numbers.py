@@ -1,0 +1,127 @@
+"""What the pictures of a report show, as tables."""
+
+from itertools import pairwise
+
+import numpy as np
+from scipy.special import ndtr
+
+from mixtura.fit import Fit
+from mixtura.plots.curves import Marginals
+from mixtura.plots.separation import best_features
+from mixtura.plots.uncertainty import row_uncertainty
+from mixtura.reports.numbers import exact, share, significant
+from mixtura.reports.tables import Table, name, truncated
+from mixtura.typing import Array, IntegerArray
+
+N_BINS = 12
+MAX_STEPS = 12
+MAX_COLUMNS = 6
+MOST_DOUBTFUL = 10
+
+
+def _edges(values: Array) -> Array:
+    low, high = float(values.min()), float(values.max())
+    edges = np.linspace(low, high, N_BINS + 1)
+    return edges if (np.diff(edges) > 0).all() else np.array([low, high])
+
+
+def _intervals(edges: Array) -> list[str]:
+    digits = 4
+    while digits < 15 and len({significant(e, digits) for e in edges}) < np.unique(edges).size:
+        digits += 1
+    shown = [significant(edge, digits) for edge in edges]
+    return [f"{low} to {high}" for low, high in pairwise(shown)]
+
+
+def _counts(values: Array, edges: Array, weights: Array | None = None) -> Array:
+    if edges.size == 2:
+        return np.array([values.size if weights is None else weights.sum()], dtype=float)
+    return np.histogram(values, bins=edges, weights=weights)[0].astype(float)
+
+
+def swarm(values: Array) -> Table:
+    """Return how many rows fall into equal intervals."""
+    edges = _edges(values)
+    counts = _counts(values, edges)
+    rows = tuple(
+        (interval, f"{int(number):,}")
+        for interval, number in zip(_intervals(edges), counts, strict=True)
+    )
+    return Table("Rows by interval", ("interval", "rows"), rows)
+
+
+def objective(fit: Fit) -> Table:
+    """Return the objective of the kept run by iteration."""
+    steps = [(f"{i:,}", exact(value)) for i, value in enumerate(fit.history)]
+    rows, note = truncated(steps, MAX_STEPS, "iterations")
+    return Table(
+        f"{fit.objective_name[:1].upper()}{fit.objective_name[1:]} of the run that was kept",
+        ("iteration", f"{fit.objective_name} (nats)"),
+        rows,
+        note,
+    )
+
+
+def density(fit: Fit, x: Array, weights: Array | None) -> Table:
+    """Return the observed and the fitted share of rows in equal intervals of one feature."""
+    (feature,), chosen = best_features(fit, 1)
+    values = x[:, feature]
+    marginals = Marginals.of(fit, int(feature))
+    edges = _edges(values)
+    counts = _counts(values, edges, weights)
+    observed = counts / max(float(counts.sum()), np.finfo(float).tiny)
+    standard = (edges[:, None] - marginals.means) / marginals.deviations
+    by_component = marginals.weights * np.diff(ndtr(standard), axis=0)
+    listed = min(marginals.weights.size, MAX_COLUMNS)
+    columns = ("interval", "data", "all components", *(f"component {k}" for k in range(listed)))
+    rows = tuple(
+        (interval, share(seen), share(float(fitted.sum())), *map(share, fitted[:listed].tolist()))
+        for interval, seen, fitted in zip(_intervals(edges), observed, by_component, strict=True)
+    )
+    notes = []
+    if chosen:
+        notes.append(f"Of {x.shape[1]} features, the one that separates the components best.")
+    if listed < marginals.weights.size:
+        notes.append(f"The first {listed} of {marginals.weights.size} components.")
+    title = f"Shares of the rows by interval of {name(fit.feature_names[feature])}"
+    return Table(title, columns, rows, " ".join(notes))
+
+
+def clusters(fit: Fit, x: Array, labels: IntegerArray) -> Table:
+    """Return the range of the rows of each component."""
+    features, chosen = best_features(fit, 5)
+    columns = ["component", "rows"]
+    columns += [f"{name(fit.feature_names[d], 32)}: median (range)" for d in features]
+    rows = []
+    for k in range(fit.model.n_components):
+        member = x[labels == k]
+        cells = [_range(member[:, d]) for d in features]
+        rows.append((str(k), f"{member.shape[0]:,}", *cells))
+    kept, note = truncated(rows, 30, "components")
+    sentences = [note, f"{chosen[:1].upper()}{chosen[1:]}." if chosen else ""]
+    return Table("Rows by component", tuple(columns), kept, " ".join(s for s in sentences if s))
+
+
+def _range(values: Array) -> str:
+    if not values.size:
+        return "-"
+    low, middle, high = (significant(v) for v in np.percentile(values, [0, 50, 100]))
+    return f"{middle} ({low} to {high})"
+
+
+def uncertainty(responsibilities: Array) -> Table:
+    """Return the most doubtful rows."""
+    doubt = row_uncertainty(responsibilities)
+    doubtful = np.argsort(-doubt, kind="stable")[:MOST_DOUBTFUL]
+    rows = []
+    for row in doubtful:
+        shares = responsibilities[row].tolist()
+        first, second = np.argsort(-responsibilities[row], kind="stable")[:2].tolist()
+        rows.append(
+            (f"{int(row):,}", str(first), share(shares[first]), str(second), share(shares[second]))
+        )
+    columns = ("row (from 0)", "best component", "probability", "second best", "probability")
+    note = ""
+    if doubt.size > MOST_DOUBTFUL:
+        note = f"The {MOST_DOUBTFUL} most doubtful of {doubt.size:,} rows."
+    return Table("Rows whose assignment is least certain", columns, tuple(rows), note)
