@@ -267,7 +267,7 @@ def test_unlawful_arguments_are_named_with_what_is_lawful(arguments, message, ir
 
 
 def test_doubtful_answers_come_with_a_warning(iris):
-    with pytest.warns(ConvergenceWarning, match="not converged after 1 iterations"):
+    with pytest.warns(ConvergenceWarning, match="not converged after 1 iteration"):
         gmm = GaussianMixtureModel(3, max_iter=1).fit(iris)
     assert not gmm.converged_
     with pytest.warns(DataWarning, match="fewer rows"), pytest.warns(EmptyComponentWarning):

@@ -80,7 +80,7 @@ def exact_lines(gmm: "GaussianMixtureModel") -> list[str]:
     fit = gmm.fit_
     ending = "converged" if fit.converged else "not converged"
     return [
-        f"The most probable parameters, by expectation-maximisation: {ending}",
+        f"The most probable parameters, by EM and quasi-Newton steps: {ending}",
         f"after {counted(fit.n_iter, 'iteration')} in {1000 * fit.seconds:.0f} ms.",
         "",
         f"p     = {_numbers(gmm.weights_, 7)}",

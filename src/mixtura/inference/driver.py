@@ -144,7 +144,11 @@ def _shifted(run: Run, shift: float) -> Run:
 
 def _outcome(run: Run) -> str:
     settled = "converged" if run.converged else "not converged"
-    return f"{settled} after {run.n_iter} iterations at {run.objective:.6f}"
+    return f"{settled} after {_iterations(run.n_iter)} at {run.objective:.6f}"
+
+
+def _iterations(number: int) -> str:
+    return "1 iteration" if number == 1 else f"{number} iterations"
 
 
 def _run_doubts(ends: list[_End], best: int) -> tuple[Doubt, ...]:
@@ -154,7 +158,7 @@ def _run_doubts(ends: list[_End], best: int) -> tuple[Doubt, ...]:
         doubts.append(
             Doubt(
                 ConvergenceWarning,
-                f"not converged after {kept.run.n_iter} iterations: raise max_iter, or tol",
+                f"not converged after {_iterations(kept.run.n_iter)}: raise max_iter, or tol",
             )
         )
     same = SAME_OPTIMUM * max(1.0, abs(kept.run.objective))

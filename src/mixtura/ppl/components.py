@@ -1,0 +1,216 @@
+"""Component priors as Pyro statements; a new prior is one class and one registry entry here."""
+
+from abc import ABC, abstractmethod
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Generic, TypeVar, final
+
+import numpy as np
+import pyro
+import pyro.distributions as dist
+import torch
+from pyro.ops.indexing import Vindex
+
+from mixtura.errors import InvalidArgumentError
+from mixtura.factorization import covariance_factor
+from mixtura.model import MixtureModel
+from mixtura.ppl.inverse_wishart import InverseWishart
+from mixtura.priors import (
+    ComponentPrior,
+    Independent,
+    InverseGamma,
+    LogNormal,
+    NormalInverseGamma,
+    NormalInverseWishart,
+    PositivePrior,
+)
+
+PriorT = TypeVar("PriorT", bound=ComponentPrior)
+
+
+def tensor(value: Any) -> torch.Tensor:
+    """Return a float64 copy of a number or an array."""
+    return torch.tensor(np.asarray(value, dtype=np.float64))
+
+
+class ComponentProgram(ABC, Generic[PriorT]):
+    """The component prior of one model, as Pyro statements.
+
+    Parameters
+    ----------
+    model : MixtureModel
+        The model; what its covariances share decides on the shapes of the sites.
+    """
+
+    def __init__(self, model: MixtureModel) -> None:
+        self.prior: PriorT = model.component_prior
+        self.n_components, self.n_features = model.n_components, model.n_features
+        # Sizes of one more, so that a length of one can only mean sharing.
+        structure = model.family.structure(model.n_components + 1, model.n_features + 1)
+        self.is_tied = structure[0] == 1
+        self.mean_dim = 0 if self.n_features == 1 else 1
+        self.is_matrix = len(structure) == 3
+        self.spread_dim = 2 if self.is_matrix else (0 if structure[1] == 1 else self.mean_dim)
+
+    @property
+    @abstractmethod
+    def spread_site(self) -> str:
+        """Name of what the prior is stated on: ``sigma``, ``variance`` or ``Sigma``."""
+
+    @abstractmethod
+    def sample(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Sample the components; return means and the factors of the covariances.
+
+        Factors are Cholesky factors of matrices of more than one feature, otherwise standard
+        deviations.
+        """
+
+    def emission(self, means: torch.Tensor, factors: torch.Tensor, z: torch.Tensor) -> Any:
+        """Return the distribution of rows that belong to components ``z``."""
+        factor_dim = self.spread_dim if self.n_features > 1 else 0
+        chosen = factors if self.is_tied else _picked(factors, z, factor_dim)
+        return self.rows(_picked(means, z, self.mean_dim), chosen)
+
+    def rows(self, means: torch.Tensor, factors: torch.Tensor) -> Any:
+        """Return the distribution of rows around means."""
+        if self.n_features == 1:
+            return dist.Normal(means, factors)
+        if self.is_matrix:
+            return dist.MultivariateNormal(means, scale_tril=factors)
+        deviations = factors if self.spread_dim == 1 else factors[..., None]
+        return dist.Normal(means, deviations).to_event(1)
+
+    def plate(self) -> Any:
+        """Return the plate over components."""
+        return pyro.plate("components", self.n_components, dim=-1)
+
+    def spread_plate(self, plate: Any) -> AbstractContextManager[Any]:
+        """Return the plate of the covariances: none where they are shared."""
+        return nullcontext() if self.is_tied else plate
+
+    def per_feature(self, value: Any) -> torch.Tensor:
+        """Return a hyperparameter of the means, of shape (D,), or () with one feature."""
+        full = tensor(np.broadcast_to(value, (self.n_features,)))
+        return full.reshape(()) if self.mean_dim == 0 else full
+
+    def per_spread(self, value: Any) -> torch.Tensor:
+        """Return a hyperparameter of the spread, of shape (D,), or () where it is one number."""
+        return self.per_feature(value) if self.spread_dim == 1 else tensor(value).reshape(())
+
+
+def _picked(values: torch.Tensor, z: torch.Tensor, event_dim: int) -> torch.Tensor:
+    """Return ``values[z]``, also where Pyro has stacked samples to the left of the components."""
+    if values.dim() == event_dim + 1:
+        return values[z]
+    stacked = Vindex(values.unsqueeze(-2 - event_dim))
+    return stacked[(..., z, *[slice(None)] * event_dim)]
+
+
+def _recorded(sigma: torch.Tensor) -> torch.Tensor:
+    # Outside the plate: inside, Pyro gives a deterministic site a log density of the default
+    # dtype, which TraceEnum_ELBO cannot multiply with one of float64.
+    return pyro.deterministic("sigma", sigma)
+
+
+@final
+class IndependentProgram(ComponentProgram[Independent]):
+    """The article's statements."""
+
+    def __init__(self, model: MixtureModel) -> None:
+        super().__init__(model)
+        mean = self.prior.mean
+        location, scale = self.per_feature(mean.location), self.per_feature(mean.scale)
+        self.mean = dist.Normal(location, scale).to_event(self.mean_dim)
+        self.spread = self._positive(self.prior.spread).to_event(self.spread_dim)
+
+    def _positive(self, prior: PositivePrior) -> Any:
+        if isinstance(prior, InverseGamma):
+            return dist.InverseGamma(self.per_spread(prior.shape), self.per_spread(prior.scale))
+        if isinstance(prior, LogNormal):
+            return dist.LogNormal(self.per_spread(prior.location), self.per_spread(prior.scale))
+        raise _unknown(prior)
+
+    @property
+    def spread_site(self) -> str:
+        return "variance" if self.prior.is_on_variance else "sigma"
+
+    def sample(self) -> tuple[torch.Tensor, torch.Tensor]:
+        plate = self.plate()
+        with plate:
+            mu = pyro.sample("mu", self.mean)
+        with self.spread_plate(plate):
+            spread = pyro.sample(self.spread_site, self.spread)
+        return mu, _recorded(spread.sqrt()) if self.prior.is_on_variance else spread
+
+
+@final
+class NormalInverseGammaProgram(ComponentProgram[NormalInverseGamma]):
+    """Variances, and means given them."""
+
+    spread_site = "variance"
+
+    def __init__(self, model: MixtureModel) -> None:
+        super().__init__(model)
+        shape, scale = self.per_spread(self.prior.shape), self.per_spread(self.prior.scale)
+        self.spread = dist.InverseGamma(shape, scale).to_event(self.spread_dim)
+        self.location = self.per_feature(self.prior.mean)
+        self.widening = self.per_feature(self.prior.shrinkage).rsqrt()
+
+    def sample(self) -> tuple[torch.Tensor, torch.Tensor]:
+        plate = self.plate()
+        with self.spread_plate(plate):
+            variance = pyro.sample("variance", self.spread)
+        sigma = _recorded(variance.sqrt())
+        deviations = sigma if self.spread_dim == self.mean_dim else sigma[..., None]
+        means = dist.Normal(self.location, deviations * self.widening).to_event(self.mean_dim)
+        with plate:
+            mu = pyro.sample("mu", means)
+        return mu, sigma
+
+
+@final
+class NormalInverseWishartProgram(ComponentProgram[NormalInverseWishart]):
+    """Covariance matrices, and means given them."""
+
+    spread_site = "Sigma"
+
+    def __init__(self, model: MixtureModel) -> None:
+        super().__init__(model)
+        size, freedom = self.n_features, self.prior.degrees_of_freedom
+        scale = np.asarray(self.prior.scale)
+        matrix = scale if scale.ndim == 2 else scale * np.eye(size)
+        self.spread = InverseWishart(
+            tensor(size + 2.0 if freedom is None else freedom), tensor(covariance_factor(matrix))
+        )
+        self.location = self.per_feature(self.prior.mean)
+        self.widening = tensor(self.prior.shrinkage).rsqrt()
+
+    def sample(self) -> tuple[torch.Tensor, torch.Tensor]:
+        plate = self.plate()
+        with self.spread_plate(plate):
+            matrices = pyro.sample("Sigma", self.spread)
+        sigma = matrices.diagonal(dim1=-2, dim2=-1).sqrt()
+        sigma = _recorded(sigma.squeeze(-1) if self.mean_dim == 0 else sigma)
+        factors = sigma if self.mean_dim == 0 else torch.linalg.cholesky(matrices)
+        with plate:
+            mu = pyro.sample("mu", self.rows(self.location, factors * self.widening))
+        return mu, factors
+
+
+COMPONENT_PROGRAMS: dict[type[ComponentPrior], type[ComponentProgram[Any]]] = {
+    Independent: IndependentProgram,
+    NormalInverseGamma: NormalInverseGammaProgram,
+    NormalInverseWishart: NormalInverseWishartProgram,
+}
+"""Every component prior that has a program; a new one is one class and one entry here."""
+
+
+def component_program(model: MixtureModel) -> ComponentProgram[Any]:
+    """Return the component prior of a model as Pyro statements."""
+    program = COMPONENT_PROGRAMS.get(type(model.component_prior))
+    if program is None:
+        raise _unknown(model.component_prior)
+    return program(model)
+
+
+def _unknown(prior: object) -> InvalidArgumentError:
+    return InvalidArgumentError(f"a {type(prior).__name__} prior has no Pyro program yet")
