@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 
 def shares(scores: Array) -> Array:
@@ -65,8 +65,7 @@ class Hard(Assignment):
 class Sampled(Assignment):
     """The whole row to one component, drawn with the responsibilities' probabilities.
 
-    The stream is keyed by (seed, sweep, block), never by worker, so that the number of threads
-    does not show in the draws.
+    A row's draw is a function of (seed, sweep, row), whatever the blocks and threads.
 
     Parameters
     ----------
@@ -80,12 +79,31 @@ class Sampled(Assignment):
     sweep: int = 0
 
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
-        key = np.random.SeedSequence(self.seed, spawn_key=(self.sweep, first_row))
-        uniform = np.random.Generator(np.random.Philox(key)).random(scores.shape[0])
+        key = row_key(self.seed, self.sweep)
+        uniform = row_uniforms(key, first_row, scores.shape[0])
         cumulative = np.cumsum(shares(scores), axis=1)
         # Compare with the last sum rather than with 1: rounding must not pick a component K.
-        below = cumulative < (uniform * cumulative[:, -1])[:, None]
+        below = cumulative <= (uniform * cumulative[:, -1])[:, None]
         return np.eye(scores.shape[1])[below[:, :-1].sum(axis=1)]
+
+
+def row_key(seed: int, sweep: int) -> int:
+    """Return the 64-bit key of a sweep's row numbers."""
+    sequence = np.random.SeedSequence(seed, spawn_key=(sweep,))
+    return int(sequence.generate_state(1, np.uint64)[0])
+
+
+def row_uniforms(key: int, first_row: int, n_rows: int) -> Array:
+    """Return a number from 0 to below 1 for each row: SplitMix64 of the row's number [Steele2014]_.
+
+    A counter-based generator: any row's number can be had without those before it.
+    """
+    counter = np.arange(first_row + 1, first_row + n_rows + 1, dtype=np.uint64)
+    bits = np.uint64(key) + counter * np.uint64(0x9E3779B97F4A7C15)
+    bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    bits = bits ^ (bits >> np.uint64(31))
+    return (bits >> np.uint64(11)) * (1.0 / (1 << 53))
 
 
 @final
@@ -103,3 +121,21 @@ class Given(Assignment):
 
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
         return self.responsibilities[first_row : first_row + scores.shape[0]]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Labelled(Assignment):
+    """Whole rows to components that are known beforehand.
+
+    Parameters
+    ----------
+    labels : integer array of shape (N,)
+        Component of each row, 0 to K - 1.
+    """
+
+    labels: IntegerArray
+
+    def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
+        labels = self.labels[first_row : first_row + scores.shape[0]]
+        return np.eye(scores.shape[1])[labels]

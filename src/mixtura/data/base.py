@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+
 from mixtura.typing import Array
 
 
@@ -19,13 +21,18 @@ class Block:
         Position of the first row in the data.
     values : array of shape (n, D)
         The rows, in the data's units.
-    weights : array of shape (n,)
-        Non-negative weights of the rows.
+    weights : array of shape (n,), optional
+        Non-negative weights of the rows; None for one each.
     """
 
     start: int
     values: Array
-    weights: Array
+    weights: Array | None = None
+
+    @property
+    def row_weights(self) -> Array:
+        """The weights, ones where there are none."""
+        return np.ones(len(self.values)) if self.weights is None else self.weights
 
 
 class Rows(ABC):
@@ -54,6 +61,10 @@ class Rows(ABC):
     @abstractmethod
     def blocks(self) -> Iterator[Block]:
         """Yield the rows in order; block sizes depend on the data's shape alone."""
+
+    def pieces(self) -> Iterator[Block]:
+        """Yield the rows in order, as long as they lie together."""
+        return self.blocks()
 
     @abstractmethod
     def magnitude(self) -> Array:

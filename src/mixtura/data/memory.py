@@ -31,7 +31,7 @@ class ArrayRows(Rows):
     ) -> None:
         self.values = values
         self._factor = np.ones(values.shape[1]) if factor is None else factor
-        self.weights = np.ones(values.shape[0]) if weights is None else weights
+        self.weights = weights
 
     @property
     def n_rows(self) -> int:
@@ -43,7 +43,7 @@ class ArrayRows(Rows):
 
     @property
     def total_weight(self) -> float:
-        return float(self.weights.sum())
+        return float(self.n_rows if self.weights is None else self.weights.sum())
 
     @property
     def factor(self) -> Array:
@@ -53,7 +53,11 @@ class ArrayRows(Rows):
         step = max(1, BLOCK_ENTRIES // self.n_features)
         for start in range(0, self.n_rows, step):
             stop = start + step
-            yield Block(start, self.values[start:stop], self.weights[start:stop])
+            weights = None if self.weights is None else self.weights[start:stop]
+            yield Block(start, self.values[start:stop], weights)
+
+    def pieces(self) -> Iterator[Block]:
+        yield Block(0, self.values, self.weights)
 
     def magnitude(self) -> Array:
         return np.maximum(self.values.max(axis=0), -self.values.min(axis=0))

@@ -45,9 +45,11 @@ class Engine(ABC):
     ) -> IntegerArray:
         """Return components drawn for each row, shape (n_draws, N)."""
 
-    @abstractmethod
     def project(self, rows: Rows, centre: Array, direction: Array) -> Array:
         """Return ``(x - centre) . direction`` for each row, shape (N,)."""
+        # A sum along each row, not a matrix product: equal rows must give equal bits.
+        parts = [((b.values - centre) * direction).sum(axis=1) for b in rows.blocks()]
+        return np.concatenate(parts)
 
     def overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
         """Return the statistics of all rows as one component, about their own mean."""

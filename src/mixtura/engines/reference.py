@@ -56,11 +56,6 @@ class ReferenceEngine(Engine):
                 drawn[sweep, where] = chosen.argmax(axis=1)
         return drawn
 
-    def project(self, rows: Rows, centre: Array, direction: Array) -> Array:
-        # A sum along each row, not a matrix product: equal rows must give equal bits.
-        parts = [((b.values - centre) * direction).sum(axis=1) for b in rows.blocks()]
-        return np.concatenate(parts)
-
 
 def block_scores(values: Array, potentials: Potentials) -> Array:
     """Return the scores of a block of rows, shape (n, K)."""
@@ -92,8 +87,8 @@ def _block_statistics(
 ) -> SufficientStatistics:
     scores = block_scores(block.values, potentials)
     normalizer = _log_normalizer(scores)
-    mass = assignment.assign(scores, normalizer, block.start) * block.weights[:, None]
-    data_term = float(block.weights @ assignment.data_term(scores, normalizer))
+    mass = assignment.assign(scores, normalizer, block.start) * block.row_weights[:, None]
+    data_term = float(block.row_weights @ assignment.data_term(scores, normalizer))
     first = np.empty_like(potentials.mean)
     moments = []
     for k in range(potentials.mean.shape[0]):

@@ -29,7 +29,7 @@ class KMeans(Initializer):
         unit = np.sqrt(np.where(variances > 0, variances, 1.0))
         blocks = list(rows.blocks())
         standardised = np.concatenate([(b.values - overall.mean()) / unit for b in blocks])
-        weights = np.concatenate([b.weights for b in blocks])
+        weights = np.concatenate([b.row_weights for b in blocks])
         n_distinct = np.unique(standardised[weights > 0], axis=0).shape[0]
         kmeans = ScikitLearnKMeans(
             min(model.n_components, n_distinct),

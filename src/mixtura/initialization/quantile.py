@@ -30,7 +30,7 @@ class Quantile(Initializer):
         overall = engine.overall(rows, matrix=True)
         direction = slicing_direction(overall, number, seed)
         projected = engine.project(rows, overall.mean()[0], direction)
-        weights = np.concatenate([block.weights for block in rows.blocks()])
+        weights = np.concatenate([block.row_weights for block in rows.blocks()])
         labels = weighted_slices(projected, weights, model.n_components)
         return gather(model, rows, engine, one_hot(labels, model.n_components))
 

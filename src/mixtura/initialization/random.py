@@ -32,7 +32,7 @@ def random_rows(rows: Rows, n_wanted: int, rng: np.random.Generator) -> Array:
 
     Two components that begin at equal rows would stay equal for ever.
     """
-    weights = np.concatenate([block.weights for block in rows.blocks()])
+    weights = np.concatenate([block.row_weights for block in rows.blocks()])
     possible = np.flatnonzero(weights > 0)
     share = weights[possible] / weights[possible].sum()
     n_drawn = n_wanted

@@ -46,13 +46,24 @@ def ascend(
         Options of the optimiser. Coordinates are relative to the start where it is adaptive.
     tell : callable
         Called with the number of steps made so far and the loss they led to.
+
+    Returns
+    -------
+    Descent, MixtureParameters
+        The losses; without any where Pyro cannot evaluate the start, which is then the estimate.
     """
     n_entries = rows.n_rows * rows.n_features * model.n_components
     with isolated(seed, n_entries):
         program, elbo, arguments = _objective(model, rows)
-        guide = _guide(model, program, start, arguments)
-        if control.adaptive and start is not None:
-            _make_relative(guide, model, start)
+        try:
+            guide = _guide(model, program, start, arguments)
+            if control.adaptive and start is not None:
+                _make_relative(guide, model, start)
+        except torch.linalg.LinAlgError:
+            # Matrices that are singular to torch; the engines lift them and can go on.
+            if start is None:
+                raise
+            return Descent((), is_settled=False, is_broken=True), start
         descent = descend(
             lambda: elbo.differentiable_loss(program, guide, *arguments),
             list(guide.parameters()),
@@ -66,7 +77,7 @@ def _objective(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any], Any
     """Return program, loss and the program's arguments."""
     blocks = list(rows.blocks())
     values = np.concatenate([block.values for block in blocks])
-    weights = np.concatenate([block.weights for block in blocks])
+    weights = np.concatenate([block.row_weights for block in blocks])
     if (weights == 1.0).all():
         data = as_rows(values, model.n_features)
         return build_program(model), TraceEnum_ELBO(max_plate_nesting=1), (data,)

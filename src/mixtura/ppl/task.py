@@ -167,12 +167,14 @@ class Task:
         doubts = []
         if kept.is_broken:
             message = (
-                "a step led to an objective that is no finite number, and the best step before it "
-                "was kept: lower learning_rate"
+                f"an objective that is no finite number ended the run after {kept.run.n_iter} "
+                "steps, and the best step was kept: lower learning_rate, or use inference='map'"
             )
             doubts.append(Doubt(ConvergenceWarning, message))
         elif not kept.run.converged:
-            message = f"not settled after {kept.run.n_iter} steps: raise steps, or use 'map'"
+            message = (
+                f"not settled after {kept.run.n_iter} steps: raise steps, or use inference='map'"
+            )
             doubts.append(Doubt(ConvergenceWarning, message))
         same = SAME_OPTIMUM * max(1.0, abs(kept.run.objective))
         reached = sum(end.run.objective >= kept.run.objective - same for end in ends)
