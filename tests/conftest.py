@@ -1,0 +1,222 @@
+"""Fixtures shared by all tests: seeds, every registered member, and examples of every prior.
+
+Members come from the registries, so that a new one is tested unasked; a new prior needs an entry
+in ``PRIOR_EXAMPLES`` (a law says so where it is missing).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, settings
+
+from mixtura.engines import ENGINES, Engine, ReferenceEngine
+from mixtura.errors import InvalidArgumentError
+from mixtura.families import FAMILIES, CovarianceFamily
+from mixtura.initialization import INITIALIZERS, Initializer
+from mixtura.priors import (
+    PRIORS,
+    ComponentPrior,
+    Dirichlet,
+    FlatComponents,
+    FlatWeights,
+    Independent,
+    InverseGamma,
+    LogNormal,
+    Normal,
+    NormalInverseGamma,
+    NormalInverseWishart,
+    Prior,
+    WeightPrior,
+)
+
+# The same examples on every machine and run: a red law stays red until it is mended.
+settings.register_profile(
+    "laws",
+    derandomize=True,
+    deadline=None,
+    max_examples=20,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+settings.load_profile("laws")
+
+SEED = 20_240_229
+"""Of every random number in the tests that hypothesis does not choose; any other would do."""
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return a fresh stream, the same in every test."""
+    return np.random.default_rng(SEED)
+
+
+@pytest.fixture(params=sorted(FAMILIES), scope="session")
+def family(request: pytest.FixtureRequest) -> CovarianceFamily:
+    """Return every registered covariance family."""
+    return FAMILIES[request.param]
+
+
+@pytest.fixture(params=sorted(ENGINES), scope="session")
+def engine(request: pytest.FixtureRequest) -> Engine:
+    """Return every registered engine."""
+    return ENGINES[request.param]()
+
+
+@pytest.fixture(scope="session")
+def reference_engine() -> Engine:
+    """Return the oracle."""
+    return ReferenceEngine()
+
+
+@pytest.fixture(params=sorted(INITIALIZERS), scope="session")
+def initializer(request: pytest.FixtureRequest) -> Initializer:
+    """Return every registered start."""
+    return INITIALIZERS[request.param]
+
+
+# ----------------------------------------------------------------------- examples of priors
+
+
+def matrix_scale(n_features: int) -> np.ndarray:
+    """Return a positive-definite matrix (D, D) that is not diagonal."""
+    root = np.eye(n_features) + 0.3 * np.tri(n_features, k=-1)
+    return root @ root.T * np.linspace(1.0, 2.0, n_features).mean()
+
+
+def _ramp(low: float, high: float, size: int) -> np.ndarray:
+    return np.linspace(low, high, size)
+
+
+PRIOR_EXAMPLES: dict[str, list[Callable[[int, int], Prior]]] = {
+    "Dirichlet": [
+        lambda K, D: Dirichlet(),
+        lambda K, D: Dirichlet(0.5),
+        lambda K, D: Dirichlet(7.3),
+        lambda K, D: Dirichlet(_ramp(1.5, 4.0, K)),
+    ],
+    "FlatWeights": [lambda K, D: FlatWeights()],
+    "FlatComponents": [
+        lambda K, D: FlatComponents(1e-9),
+        lambda K, D: FlatComponents(np.geomspace(1e-9, 1e-7, D)),
+    ],
+    "Independent": [
+        lambda K, D: Independent(Normal(0.0, 10.0), InverseGamma(1.0, 1.0)),
+        lambda K, D: Independent(Normal(0.5, 2.0), variance=InverseGamma(2.5, 1.3)),
+        lambda K, D: Independent(Normal(-0.5, 3.0), LogNormal(0.3, 0.8)),
+        lambda K, D: Independent(Normal(1.0, 3.0), variance=LogNormal(-0.4, 1.4)),
+        lambda K, D: Independent(
+            Normal(_ramp(-1.0, 1.0, D), _ramp(1.0, 4.0, D)),
+            InverseGamma(_ramp(1.0, 3.0, D), _ramp(0.4, 2.0, D)),
+        ),
+        lambda K, D: Independent(
+            Normal(_ramp(-1.0, 1.0, D), 2.0),
+            variance=LogNormal(_ramp(-1.0, 1.0, D), _ramp(0.5, 2.0, D)),
+        ),
+    ],
+    "NormalInverseGamma": [
+        lambda K, D: NormalInverseGamma(),
+        lambda K, D: NormalInverseGamma(_ramp(-1.0, 2.0, D), 0.7, 3.0, 1.7),
+        lambda K, D: NormalInverseGamma(0.3, _ramp(0.1, 2.0, D), 2.0, 0.6),
+        lambda K, D: NormalInverseGamma(0.3, 0.2, _ramp(1.0, 2.0, D), _ramp(0.3, 2.0, D)),
+    ],
+    "NormalInverseWishart": [
+        lambda K, D: NormalInverseWishart(),
+        lambda K, D: NormalInverseWishart(_ramp(-1.0, 2.0, D), 0.7, D + 5.5, _ramp(0.5, 2.0, D)),
+        lambda K, D: NormalInverseWishart(0.4, 2.5, D - 0.2, matrix_scale(D)),
+    ],
+    "InverseGamma": [
+        lambda K, D: InverseGamma(),
+        lambda K, D: InverseGamma(2.7, 0.3),
+        lambda K, D: InverseGamma(_ramp(0.5, 4.0, D), _ramp(0.1, 9.0, D)),
+    ],
+    "LogNormal": [
+        lambda K, D: LogNormal(),
+        lambda K, D: LogNormal(-1.2, 0.3),
+        lambda K, D: LogNormal(_ramp(-1.0, 4.0, D), _ramp(0.1, 3.0, D)),
+    ],
+    "Normal": [
+        lambda K, D: Normal(),
+        lambda K, D: Normal(3.0, 0.4),
+        lambda K, D: Normal(_ramp(-1.0, 4.0, D), _ramp(0.1, 3.0, D)),
+    ],
+}
+"""Examples of every registered prior by class name, as functions of K and D."""
+
+
+@pytest.fixture(scope="session")
+def prior_examples() -> dict[str, list[Callable[[int, int], Prior]]]:
+    """Return the table of examples."""
+    return PRIOR_EXAMPLES
+
+
+@dataclass(frozen=True, eq=False)
+class ComponentCase:
+    """One component prior with one family and sizes that it is for."""
+
+    prior: ComponentPrior
+    family: CovarianceFamily
+    n_components: int
+    n_features: int
+
+    @property
+    def structure(self) -> tuple[int, ...]:
+        return self.family.structure(self.n_components, self.n_features)
+
+    @property
+    def is_proper(self) -> bool:
+        try:
+            sizes = (self.structure, self.n_components, self.n_features)
+            self.prior.draw(np.random.default_rng(0), *sizes)
+        except InvalidArgumentError:
+            return False
+        return True
+
+
+def _component_cases() -> list:
+    cases = []
+    for name, cls in PRIORS.items():
+        if not issubclass(cls, ComponentPrior):
+            continue
+        for number, example in enumerate(PRIOR_EXAMPLES.get(name, [])):
+            for family in FAMILIES.values():
+                for n_components, n_features in ((2, 3), (3, 1)):
+                    prior = example(n_components, n_features)
+                    structure = family.structure(n_components, n_features)
+                    try:
+                        prior.check(structure, n_components, n_features)
+                    except InvalidArgumentError:
+                        continue
+                    if len(structure) not in prior.structure_dimensions:
+                        continue
+                    case = ComponentCase(prior, family, n_components, n_features)
+                    label = f"{name}{number}-{family.name}-K{n_components}D{n_features}"
+                    cases.append(pytest.param(case, id=label))
+    return cases
+
+
+def _instances(base: type, *, exclude: tuple[type, ...] = ()) -> list:
+    return [
+        pytest.param(example(3, 3), id=f"{name}{number}")
+        for name, cls in PRIORS.items()
+        if issubclass(cls, base) and not issubclass(cls, exclude)
+        for number, example in enumerate(PRIOR_EXAMPLES.get(name, []))
+    ]
+
+
+@pytest.fixture(params=_component_cases(), scope="session")
+def component_case(request: pytest.FixtureRequest) -> ComponentCase:
+    """Return every example of a component prior with every family that it is for."""
+    return request.param
+
+
+@pytest.fixture(params=_instances(WeightPrior), scope="session")
+def weight_prior(request: pytest.FixtureRequest) -> WeightPrior:
+    """Return every example of a weight prior, for three components."""
+    return request.param
+
+
+@pytest.fixture(params=_instances(Prior, exclude=(WeightPrior, ComponentPrior)), scope="session")
+def univariate_prior(request: pytest.FixtureRequest) -> Prior:
+    """Return every example of a univariate prior, for three features."""
+    return request.param

@@ -1,0 +1,129 @@
+"""Data sets, models with elicited priors, and fits without the estimator."""
+
+from typing import Any
+
+import numpy as np
+
+from mixtura.data import ArrayRows
+from mixtura.engines import Engine, ReferenceEngine
+from mixtura.families import CovarianceFamily
+from mixtura.fit import Fit, Inference, Problem, Start
+from mixtura.inference import MAP, ML
+from mixtura.inference.point import OPTIMIZERS
+from mixtura.initialization import INITIALIZERS, Initializer
+from mixtura.initialization.given import GivenResponsibilities
+from mixtura.model import MixtureModel
+from mixtura.parameters import MixtureParameters
+from mixtura.priors import Dirichlet, FlatWeights
+from mixtura.priors.elicitation import default_component_prior, likelihood_floor
+from mixtura.problem import overall_moments
+
+METHODS: dict[str, Inference] = {
+    f"{method.name} {optimizer}": method(optimizer=optimizer)
+    for method in (MAP, ML)
+    for optimizer in OPTIMIZERS
+}
+"""Every point method with every registered optimizer."""
+
+
+def blobs(
+    rng: np.random.Generator, n_rows: int, n_features: int, n_groups: int, apart: float = 3.0
+) -> np.ndarray:
+    """Return rows (N, D) around random centres, of unequal widths, correlated."""
+    centres = apart * rng.standard_normal((n_groups, n_features))
+    centres[:, 0] = 1.5 * apart * np.arange(n_groups)
+    mixing = np.eye(n_features) + 0.4 * rng.standard_normal((n_groups, n_features, n_features))
+    labels = rng.integers(n_groups, size=n_rows)
+    noise = rng.standard_normal((n_rows, n_features))
+    return centres[labels] + np.einsum("nd,nde->ne", noise, mixing[labels])
+
+
+def random_parameters(
+    rng: np.random.Generator,
+    family: CovarianceFamily,
+    n_components: int,
+    n_features: int,
+    scale: float = 1.0,
+    offset: float = 0.0,
+) -> MixtureParameters:
+    """Return parameters of a family, with well-conditioned covariances."""
+    structure = family.structure(n_components, n_features)
+    if len(structure) == 3:
+        root = rng.standard_normal((structure[0], n_features, 2 * n_features + 1))
+        covariances = root @ root.transpose(0, 2, 1) / (2 * n_features + 1)
+    else:
+        covariances = rng.gamma(4.0, 0.25, structure)
+    weights = rng.dirichlet(np.full(n_components, 3.0))
+    means = offset + 2.0 * scale * rng.standard_normal((n_components, n_features))
+    return MixtureParameters(weights, means, covariances * scale**2)
+
+
+def elicited(
+    family: CovarianceFamily,
+    rows: np.ndarray,
+    n_components: int,
+    method: Inference | None = None,
+    weights: np.ndarray | None = None,
+    engine: Engine | None = None,
+) -> MixtureModel:
+    """Return the model with the default priors of a method: what users get without priors."""
+    method = MAP() if method is None else method
+    n_features = rows.shape[1]
+    structure = family.structure(n_components, n_features)
+    moments = overall_moments(
+        ArrayRows(rows, weights), engine or ReferenceEngine(), family.structure(1, n_features)
+    )
+    if method.uses_flat_priors:
+        priors = FlatWeights(), likelihood_floor(moments)
+    else:
+        priors = Dirichlet(1.0), default_component_prior(moments, structure, n_components)
+    return MixtureModel(n_components, n_features, *priors, family)
+
+
+def run(
+    model: MixtureModel,
+    rows: np.ndarray,
+    method: Inference | None = None,
+    start: str | Initializer | np.ndarray = "quantile",
+    *,
+    weights: np.ndarray | None = None,
+    seed: int = 0,
+    n_starts: int = 1,
+    keep_numbering: bool = False,
+    engine: Engine | None = None,
+    max_iter: int | None = None,
+    tol: float | None = None,
+    n_jobs: int = 1,
+) -> Fit:
+    """Return a fit. ``start`` is a registered name, an initializer or responsibilities (N, K)."""
+    method = MAP() if method is None else method
+    engine = ReferenceEngine() if engine is None else engine
+    source = np.random.SeedSequence(seed)
+    initializer: Any = start
+    if isinstance(start, str):
+        initializer = INITIALIZERS[start]
+    elif isinstance(start, np.ndarray):
+        initializer = GivenResponsibilities(start)
+
+    def starts(used_model: MixtureModel, used_rows: Any) -> list[Start]:
+        return [
+            Start(
+                initializer.name,
+                initializer.statistics(used_model, used_rows, engine, number, child),
+            )
+            for number, child in enumerate(source.spawn(n_starts))
+        ]
+
+    problem = Problem(
+        model=model,
+        rows=ArrayRows(np.ascontiguousarray(rows, dtype=np.float64), weights),
+        engine=engine,
+        starts=starts,
+        keep_numbering=keep_numbering,
+        max_iter=max_iter,
+        tol=tol,
+        seed=source,
+        feature_names=tuple(f"x{d}" for d in range(rows.shape[1])),
+        n_jobs=n_jobs,
+    )
+    return method.fit(problem)

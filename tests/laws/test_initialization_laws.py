@@ -1,0 +1,209 @@
+"""Laws of every registered start, and of the starts that users give."""
+
+import numpy as np
+import pytest
+
+from laws.independent import direct_statistics
+from laws.running import blobs, elicited, run
+from mixtura.data import ArrayRows
+from mixtura.engines import Engine
+from mixtura.errors import InvalidArgumentError
+from mixtura.families import FAMILIES, CovarianceFamily
+from mixtura.initialization import INITIALIZERS, Initializer, given_start
+from mixtura.initialization.quantile import weighted_slices
+from mixtura.model import MixtureModel
+from mixtura.statistics import SufficientStatistics
+
+
+def statistics_of(
+    initializer: Initializer,
+    family: CovarianceFamily,
+    rows: np.ndarray,
+    engine: Engine,
+    *,
+    K: int = 3,
+    number: int = 0,
+    seed: int = 0,
+    weights: np.ndarray | None = None,
+) -> SufficientStatistics:
+    model = elicited(family, rows, K, weights=weights)
+    child = np.random.SeedSequence(seed).spawn(number + 1)[number]
+    data = ArrayRows(np.ascontiguousarray(rows), weights)
+    return initializer.statistics(model, data, engine, number, child)
+
+
+def same(one: SufficientStatistics, other: SufficientStatistics, rtol: float = 1e-10) -> None:
+    moved = other.about(one.pivot)
+    size = 1.0 + np.abs(one.second).max()
+    for name in ("count", "first", "second"):
+        np.testing.assert_allclose(
+            getattr(moved, name), getattr(one, name), rtol=rtol, atol=rtol * size
+        )
+
+
+def test_registry_names_are_the_starts_own() -> None:
+    assert all(name == start.name for name, start in INITIALIZERS.items())
+    assert all(start.default_starts >= 1 for start in INITIALIZERS.values())
+
+
+@pytest.mark.parametrize("number", [0, 1, 2, 5])
+def test_starts_partition_the_rows(
+    initializer: Initializer, family: CovarianceFamily, reference_engine: Engine, number: int
+) -> None:
+    rows = blobs(np.random.default_rng(31), 70, 2, 3)
+    weights = np.random.default_rng(32).gamma(1.0, size=70)
+    found = statistics_of(
+        initializer, family, rows, reference_engine, number=number, weights=weights
+    )
+    assert found.structure == family.structure(3, 2)
+    assert found.total == pytest.approx(weights.sum(), rel=1e-12)
+    assert (found.count > 0).all()
+    # Summed over the components they are the moments of all rows about one pivot.
+    centre = np.zeros((1, 2))
+    together = found.merged([0, 0, 0]).about(centre)
+    whole = direct_statistics(rows, np.ones((70, 1)), centre, family.structure(1, 2), weights)
+    same(whole, together)
+
+
+def test_the_same_seed_gives_the_same_bits(
+    initializer: Initializer, family: CovarianceFamily, reference_engine: Engine
+) -> None:
+    rows = blobs(np.random.default_rng(33), 70, 2, 3)
+    one, other = (
+        statistics_of(initializer, family, rows, reference_engine, number=4, seed=9)
+        for _ in range(2)
+    )
+    for name in ("count", "first", "second", "pivot"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_random_starts_differ(reference_engine: Engine) -> None:
+    rows = blobs(np.random.default_rng(34), 70, 2, 3)
+    counts = {
+        tuple(
+            statistics_of(
+                INITIALIZERS["random"], FAMILIES["full"], rows, reference_engine, seed=seed
+            ).count
+        )
+        for seed in range(10)
+    }
+    assert len(counts) > 5
+
+
+@pytest.mark.parametrize("number", [0, 1])
+@pytest.mark.parametrize("D", [1, 2, 3])
+def test_quantile_start_is_a_function_of_the_distribution(
+    reference_engine: Engine, D: int, number: int
+) -> None:
+    # Two features are the hard case: the principal components of any 2 x 2 correlation matrix
+    # are (1, 1) and (1, -1), whose largest entry is a tie that rounding must not break.
+    if number >= D:
+        return
+    family, quantile = FAMILIES["full"], INITIALIZERS["quantile"]
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        rows = rng.standard_normal((41, D)) @ rng.standard_normal((D, D))
+        plain = statistics_of(quantile, family, rows, reference_engine, K=2, number=number)
+        order = rng.permutation(41)
+        shuffled = statistics_of(
+            quantile, family, rows[order], reference_engine, K=2, number=number
+        )
+        same(plain, shuffled)
+        times = rng.integers(1, 4, 41)
+        weighted = statistics_of(
+            quantile,
+            family,
+            rows,
+            reference_engine,
+            K=2,
+            number=number,
+            weights=times.astype(float),
+        )
+        repeated = statistics_of(
+            quantile, family, np.repeat(rows, times, axis=0), reference_engine, K=2, number=number
+        )
+        same(weighted, repeated)
+        scaled = statistics_of(
+            quantile, family, rows * 1e3 + 5.0, reference_engine, K=2, number=number
+        )
+        np.testing.assert_allclose(scaled.count, plain.count, rtol=1e-12)
+        np.testing.assert_allclose(scaled.mean(), plain.mean() * 1e3 + 5.0, rtol=1e-9)
+
+
+def test_slices_have_equal_weight_and_keep_ties_together() -> None:
+    values = np.array([3.0, 1.0, 2.0, 4.0, 2.0, 6.0])
+    np.testing.assert_array_equal(weighted_slices(values, np.ones(6), 2), [1, 0, 0, 1, 0, 1])
+    np.testing.assert_array_equal(weighted_slices(values, np.ones(6), 1), np.zeros(6))
+    np.testing.assert_array_equal(weighted_slices(np.ones(5), np.ones(5), 4), np.full(5, 2))
+    # The row of weight ten is as ten rows; those of weight zero follow their neighbours.
+    weights = np.array([1.0, 10.0, 0.0, 1.0, 0.0, 0.0])
+    assert weighted_slices(values, weights, 2).tolist() == [1, 0, 1, 1, 1, 1]
+    assert weighted_slices(values, np.zeros(6), 3).max() <= 2
+
+
+# ------------------------------------------------------------------------------ starts by users
+
+
+def test_given_starts_take_every_documented_form(
+    family: CovarianceFamily, reference_engine: Engine
+) -> None:
+    rows = blobs(np.random.default_rng(35), 60, 2, 3)
+    data = ArrayRows(rows)
+    labels = np.random.default_rng(36).integers(3, size=60)
+    shares = np.eye(3)[labels]
+    model = elicited(family, rows, 3)
+    expected = direct_statistics(rows, shares, np.zeros((3, 2)), family.structure(3, 2))
+    fit = run(model, rows)
+    means = np.array([[0.0, 0.0], [5.0, 0.0], [9.0, 0.0]])
+    for value, numbered in (
+        (labels, True),
+        (labels.tolist(), True),
+        (shares, True),
+        (fit, True),
+        (means, True),
+    ):
+        start = given_start(value, 3, data, reference_engine)
+        assert start.numbers_components == numbered
+        found = start.statistics(model, data, reference_engine, 0, np.random.SeedSequence(0))
+        assert found.total == pytest.approx(60.0)
+        if value is fit:
+            again = fit.posterior.responsibilities(data, reference_engine)
+            same(direct_statistics(rows, again, np.zeros((3, 2)), found.structure), found)
+        elif value is not means:
+            same(expected, found)
+
+
+def test_given_means_are_near_their_rows(reference_engine: Engine) -> None:
+    rows = np.array([[0.0], [1.0], [10.0], [11.0], [30.0], [31.0]])
+    model: MixtureModel = elicited(FAMILIES["full"], rows, 3)
+    data = ArrayRows(rows)
+    start = given_start([[30.0], [0.0], [10.0]], 3, data, reference_engine)
+    found = start.statistics(model, data, reference_engine, 0, np.random.SeedSequence(0))
+    np.testing.assert_array_equal(found.mean()[:, 0].argsort(), [1, 2, 0])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "best",
+        np.zeros((3, 3)),
+        np.full(60, 3),
+        np.full(60, -1),
+        np.full(60, 0.5),
+        np.full((60, 3), 0.5),
+        np.full((60, 3), np.nan),
+        np.tile([2.0, -1.0, 0.0], (60, 1)),
+    ],
+    ids=["word", "shape", "high", "low", "fraction", "sum", "missing", "negative"],
+)
+def test_given_starts_refuse_anything_else(value: object, reference_engine: Engine) -> None:
+    rows = blobs(np.random.default_rng(35), 60, 2, 3)
+    with pytest.raises(InvalidArgumentError):
+        given_start(value, 3, ArrayRows(rows), reference_engine)
+
+
+def test_given_fits_must_be_of_the_same_sizes(reference_engine: Engine) -> None:
+    rows = blobs(np.random.default_rng(35), 60, 2, 3)
+    fit = run(elicited(FAMILIES["full"], rows, 2), rows)
+    with pytest.raises(InvalidArgumentError, match="2 components"):
+        given_start(fit, 3, ArrayRows(rows), reference_engine)
