@@ -154,10 +154,10 @@ def check_per_feature(value: PerFeature, name: str, n_features: int) -> None:
 
 def unscaled(value: PerFeature, factor: Array, *, positive: bool = False) -> float | Array:
     """Return ``value * factor``, a float again where both are the same for all features."""
-    product = np.asarray(value) * factor
-    if positive:
-        limits = np.finfo(float)
-        product = np.clip(product, limits.tiny, limits.max)
+    limits = np.finfo(float)
+    with np.errstate(over="ignore"):  # the largest number, where the product is larger
+        product = np.asarray(value) * factor
+    product = np.clip(product, limits.tiny if positive else -limits.max, limits.max)
     if np.ndim(value) == 0 and np.all(factor == factor[0]):
         return float(product[0])
     return product
