@@ -132,7 +132,10 @@ def _flat_priors(
                 "inference='map'"
             )
     if moments is None:
-        raise InvalidArgumentError(f"inference={method.name!r} has flat priors: fit first")
+        raise InvalidArgumentError(
+            f"inference={method.name!r} has flat priors, from which nothing can be drawn: "
+            "use inference='map'"
+        )
     floor = "Variances are held above 1e-12 of each column's variance."
     return FlatWeights(), likelihood_floor(moments), (floor,)
 

@@ -103,7 +103,7 @@ def row_uniforms(key: int, first_row: int, n_rows: int) -> Array:
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     bits = bits ^ (bits >> np.uint64(31))
-    return (bits >> np.uint64(11)) * (1.0 / (1 << 53))
+    return (bits >> np.uint64(11)).astype(np.float64) * (1.0 / (1 << 53))
 
 
 @final

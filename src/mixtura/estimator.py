@@ -15,10 +15,10 @@ from sklearn.utils.validation import (
 
 from mixtura import arguments
 from mixtura.data import ArrayRows
-from mixtura.data.frames import as_matrix
+from mixtura.data.frames import as_matrix, finite_matrix
 from mixtura.diagnostics import comparison
 from mixtura.engines import Engine, ReferenceEngine
-from mixtura.errors import DataError
+from mixtura.errors import DataError, InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.model import MixtureModel, PriorSample
 from mixtura.problem import build_model, build_problem
@@ -78,19 +78,15 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         (D,) tied_diag, () tied_spherical.
     scales_ : array of shape (K, D)
         Marginal standard deviations, in the data's units.
-    posterior_ : Posterior
-        What is known about the parameters.
-    fit_ : Fit
-        The frozen result of the run, which plots and reports take.
+    posterior_, fit_ : Posterior, Fit
+        What is known about the parameters; the frozen result that plots and reports take.
     objective_ : float
         Log joint density ("map", "svi") or log likelihood ("ml") at the estimate, in nats, all
         constants included.
     objective_history_ : array
         The objective after each iteration of the run that was kept.
-    converged_ : bool
-        Whether that run converged.
-    n_iter_ : int
-        Its number of iterations.
+    converged_, n_iter_ : bool, int
+        Whether that run converged, and its number of iterations.
     labels_ : integer array of shape (N,)
         Most probable component of each row of the training data.
     n_features_in_ : int
@@ -136,8 +132,6 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
-
-    # ------------------------------------------------------------------ fitting
 
     def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Fit the model to rows.
@@ -201,10 +195,15 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
     def _validated(self, X: Any, *, reset: bool) -> Array:
         matrix, names = as_matrix(X)
         if names is None:
-            checked: Any = validate_data(self, X, reset=reset, dtype=np.float64, order="C")
-            return checked
+            checked: Any = validate_data(
+                self, X, reset=reset, dtype=np.float64, order="C", ensure_all_finite=False
+            )
+            return finite_matrix(checked, getattr(self, "feature_names_in_", None))
         # scikit-learn annotates dtype as a string.
-        values: Any = check_array(matrix, dtype="float64", order="C", estimator=self)
+        values: Any = check_array(
+            matrix, dtype="float64", order="C", estimator=self, ensure_all_finite=False
+        )
+        values = finite_matrix(values, names)
         if reset:
             self.n_features_in_ = values.shape[1]
             self.feature_names_in_ = np.asarray(names, dtype=object)
@@ -214,8 +213,8 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
                 f"X has {values.shape[1]} features, but {type(self).__name__} is expecting "
                 f"{self.n_features_in_} features as input"
             )
-        known = getattr(self, "feature_names_in_", None)
-        if known is not None and list(known) != list(names):
+        known = getattr(self, "feature_names_in_", names)
+        if list(known) != list(names):
             raise DataError(
                 f"the feature names should match those passed during fit: {list(known)!r}; "
                 f"got {list(names)!r}"
@@ -239,8 +238,6 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         if names is None:
             return tuple(f"x{number}" for number in range(self.n_features_in_))
         return tuple(str(name) for name in names)
-
-    # ------------------------------------------------------------------ answers
 
     def predict(self, X: Any) -> IntegerArray:
         """Return the most probable component of each row, shape (N,)."""
@@ -320,6 +317,10 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
 
     def _described_model(self, n_features: int | None) -> MixtureModel:
         if hasattr(self, "fit_"):
+            if n_features not in (None, self.n_features_in_):
+                raise InvalidArgumentError(
+                    f"the fitted model has {self.n_features_in_} features; got {n_features!r}"
+                )
             return self.fit_.model
         n_features = 1 if n_features is None else n_features
         n_features = arguments.whole_number(n_features, "n_features", 1)
@@ -389,8 +390,8 @@ def load(path: str | Path) -> GaussianMixtureModel:
         covariance_type=stored.covariance_type,
         inference=stored.fit.method,
     )
-    if not arguments.inference_method(stored.fit.method).uses_flat_priors:
-        estimator.set_params(weight_prior=model.weight_prior, component_prior=model.component_prior)
+    for name in {"weight_prior", "component_prior"} - set(stored.default_priors):
+        estimator.set_params(**{name: getattr(model, name)})
     estimator.n_features_in_ = model.n_features
     if stored.named:
         estimator.feature_names_in_ = np.asarray(stored.fit.feature_names, dtype=object)

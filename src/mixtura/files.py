@@ -24,7 +24,9 @@ def write_atomically(path: str | Path, content: bytes, *, overwrite: bool) -> No
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise InvalidArgumentError(f"{str(path)!r} exists: choose another name, or overwrite it")
+        raise InvalidArgumentError(
+            f"{str(path)!r} exists: choose another name, or pass overwrite=True"
+        )
     try:
         handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
     except OSError as error:

@@ -3,16 +3,21 @@
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
+
 from mixtura import arguments
 from mixtura.data import Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt
 from mixtura.engines import Engine
-from mixtura.errors import DataWarning
+from mixtura.errors import DataError, DataWarning
 from mixtura.fit import Inference, Problem
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
-from mixtura.typing import StructureShape
+from mixtura.typing import Array, StructureShape
+
+LARGEST = 1e152
+"""Largest size of a value: its square is still a number that float64 holds in full."""
 
 
 def build_problem(
@@ -28,6 +33,7 @@ def build_problem(
     n_components = arguments.whole_number(given["n_components"], "n_components", 1)
     method = arguments.inference_method(given["inference"])
     family = arguments.covariance_family(given["covariance_type"])
+    _check_magnitude(rows.magnitude(), names)
     moments = overall_moments(rows, engine, family.structure(1, rows.n_features))
     model, assumptions = build_model(given, rows.n_features, moments)
     start = arguments.initializer(given["init"], n_components, rows, engine)
@@ -79,6 +85,17 @@ def overall_moments(rows: Rows, engine: Engine, structure: StructureShape) -> Ov
     return OverallMoments(engine.overall(scaled, matrix=True), factor)
 
 
+def _check_magnitude(magnitude: Array, names: tuple[str, ...]) -> None:
+    """Raise DataError where a column's squares are beyond float64, in whatever units."""
+    beyond = (magnitude > LARGEST) | ((magnitude > 0) & (magnitude < 1.0 / LARGEST))
+    if beyond.any():
+        column = int(np.flatnonzero(beyond)[0])
+        raise DataError(
+            f"column {names[column]!r} has values of size {magnitude[column]:.3g}, whose variance "
+            "float64 cannot hold: rescale it to between 1e-152 and 1e152"
+        )
+
+
 def _data_doubts(
     rows: Rows, moments: OverallMoments, n_components: int, names: tuple[str, ...]
 ) -> tuple[Doubt, ...]:
@@ -87,7 +104,8 @@ def _data_doubts(
         fewer = f"there are fewer rows ({rows.n_rows}) than components ({n_components})"
         doubts.append(Doubt(DataWarning, fewer))
     if rows.n_rows > 1 and moments.constant.any():
-        constant = [name for name, flat in zip(names, moments.constant, strict=True) if flat]
-        said = f"constant column(s) {constant!r} say nothing about clusters: leave them out"
+        constant = [repr(name) for name, flat in zip(names, moments.constant, strict=True) if flat]
+        which = "constant column " if len(constant) == 1 else "constant columns "
+        said = which + ", ".join(constant) + ": nothing to tell clusters apart by; leave out"
         doubts.append(Doubt(DataWarning, said))
     return tuple(doubts)

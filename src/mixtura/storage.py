@@ -44,27 +44,28 @@ class StoredFit:
         The family's name as the user gave it.
     named : bool
         Whether the features' names came from the user's data.
+    default_priors : tuple of str
+        Names of the estimator's priors that were left to their defaults.
     """
 
     fit: Fit
     covariance_type: str
     named: bool
+    default_priors: tuple[str, ...]
 
 
-def save_fit(
-    fit: Fit, path: str | Path, covariance_type: str, *, named: bool, overwrite: bool
-) -> None:
+def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
     """Write a fit to a file, under a temporary name first."""
     from safetensors.numpy import save
 
-    parameters = fit.parameters
+    parameters = stored.fit.parameters
     arrays = {
         "weights": parameters.weights,
         "means": parameters.means,
         "covariances": parameters.covariances,
     }
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    header = json.dumps(_header(fit, covariance_type, named), allow_nan=False)
+    header = json.dumps(_header(stored), allow_nan=False)
     metadata = {"header": header, "sha256": _digest(header, arrays)}
     write_atomically(path, save(arrays, metadata), overwrite=overwrite)
 
@@ -101,12 +102,14 @@ def load_fit(path: str | Path) -> StoredFit:
         raise ModelFileError(f"{label} does not describe a mixture") from None
 
 
-def _header(fit: Fit, covariance_type: str, named: bool) -> dict[str, Any]:
+def _header(stored: StoredFit) -> dict[str, Any]:
+    fit = stored.fit
     return {
         "format": FORMAT,
         "version": VERSION,
-        "covariance_type": covariance_type,
-        "named": named,
+        "covariance_type": stored.covariance_type,
+        "named": stored.named,
+        "default_priors": list(stored.default_priors),
         "n_components": fit.model.n_components,
         "n_features": fit.model.n_features,
         "weight_prior": _prior_to_json(fit.model.weight_prior),
@@ -163,7 +166,8 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
     fit.history  # noqa: B018  # an index out of range must show now, not later
     if len(fit.feature_names) != model.n_features:
         raise ModelFileError("the features' names do not match the parameters")
-    return StoredFit(fit, header["covariance_type"], bool(header["named"]))
+    defaults = tuple(str(name) for name in header["default_priors"])
+    return StoredFit(fit, header["covariance_type"], bool(header["named"]), defaults)
 
 
 def _check_parameters(model: MixtureModel, parameters: MixtureParameters) -> None:

@@ -74,7 +74,10 @@ class FittedViews(ABC):
     def plot_density(
         self, X: Any = None, *, feature: int | str | None = None, ax: Any = None
     ) -> Any:
-        """Plot component and mixture densities over the rows; returns the matplotlib Axes."""
+        """Plot component and mixture densities over the rows.
+
+        Returns the matplotlib Axes; an array of them, one for each feature, where D > 1.
+        """
         from mixtura.plots import density
 
         values, weights = self._shown(X)
@@ -82,7 +85,10 @@ class FittedViews(ABC):
         return density(self.fit_, values, weights=weights, feature=column, ax=ax)
 
     def plot_clusters(self, X: Any = None, *, ax: Any = None) -> Any:
-        """Plot the rows by their most probable component; returns the matplotlib Axes."""
+        """Plot the rows by their most probable component.
+
+        Returns the matplotlib Axes; an array of them, one for each pair of features, where D > 1.
+        """
         from mixtura.plots import clusters
 
         values, _ = self._shown(X)
@@ -132,11 +138,36 @@ class FittedViews(ABC):
         InvalidArgumentError
             If the file exists and ``overwrite`` is False.
         """
-        from mixtura.storage import save_fit
+        from mixtura.storage import StoredFit, save_fit
 
         check_is_fitted(self)
         named = hasattr(self, "feature_names_in_")
-        save_fit(self.fit_, path, self.covariance_type, named=named, overwrite=overwrite)
+        priors = ("weight_prior", "component_prior")
+        defaults = tuple(name for name in priors if getattr(self, name) is None)
+        stored = StoredFit(self.fit_, self.covariance_type, named, defaults)
+        save_fit(stored, path, overwrite=overwrite)
+
+    def write_report(self, path: str | Path, X: Any = None, *, overwrite: bool = False) -> Path:
+        """Write the report of the fit to a file.
+
+        Parameters
+        ----------
+        path : str or Path
+            Its ending says how: ``.html`` (one page that needs nothing else), ``.txt`` or
+            ``.json``.
+        X : array or frame of shape (N, D), optional
+            The rows to report on; the training rows where None.
+        overwrite : bool, default=False
+            Whether an existing file may be replaced.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the ending is unknown, or the file exists and ``overwrite`` is False.
+        """
+        from mixtura.reports import write_report
+
+        return write_report(self.report(X), path, force=overwrite)
 
     def to_sklearn(self) -> Any:
         """Return a fitted :class:`sklearn.mixture.GaussianMixture` with the same density."""

@@ -58,7 +58,7 @@ def test_a_warning_is_one_plain_line(run) -> None:
     done = run("fit", "-", stdin=b"a,b\n1,2\n1,3\n1,5\n1,9\n")
     assert done.code == 0
     (line,) = [line for line in done.err.splitlines() if "constant" in line]
-    assert line.startswith("mixtura: warning: constant column(s) ['a']")
+    assert line.startswith("mixtura: warning: constant column 'a'")
 
 
 @pytest.fixture

@@ -59,6 +59,26 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     return X, None
 
 
+def finite_matrix(values: Array, names: Any) -> Array:
+    """Return rows (N, D) as they are.
+
+    Raises
+    ------
+    DataError
+        If a number is missing or infinite; it names the first one's row and column.
+    """
+    if np.isfinite(values.sum()) or np.isfinite(values).all():
+        return values
+    row, column = np.argwhere(~np.isfinite(values))[0]
+    found = "NaN" if np.isnan(values[row, column]) else "infinity"
+    name = f"column {column}" if names is None else f"column {shown(names[column])}"
+    n_rows = int((~np.isfinite(values)).any(axis=1).sum())
+    raise DataError(
+        f"X contains {found} in row {row}, {name} (rows counted from 0; {n_rows} such row(s) in "
+        "all): remove or impute them, a mixture with missing cells is not supported"
+    )
+
+
 def _gathered(X: Any) -> Any:
     # narwhals reads tables and chunked arrays, not the batches and arrays they consist of.
     pa = sys.modules.get("pyarrow")

@@ -15,6 +15,12 @@ from mixtura.parameters import MixtureParameters
 from mixtura.priors import FlatComponents
 from mixtura.typing import Array, IntegerArray
 
+MOST_NAMED = 10
+"""Components that a message lists."""
+
+COLLAPSED = 1e-12
+"""Share of the mixture's variance below which a component is a point beside the others."""
+
 
 @final
 @dataclass(frozen=True)
@@ -62,31 +68,31 @@ def component_doubts(
     collapsed = _collapsed(model, parameters)
     if collapsed.size:
         which = "the shared covariance" if model.structure[0] == 1 else _components(collapsed)
-        doubts.append(
-            Doubt(
-                DegenerateComponentWarning,
-                f"{which} collapsed onto tied rows or a constant direction, where the likelihood "
-                "has no upper bound: use inference='map', whose prior prevents it",
-            )
+        remedy = (
+            "use inference='map', whose prior prevents it"
+            if isinstance(model.component_prior, FlatComponents)
+            else "a prior that keeps away from zero prevents it"
         )
+        message = f"{which} collapsed onto tied rows or a constant direction: {remedy}"
+        doubts.append(Doubt(DegenerateComponentWarning, message))
     return tuple(doubts)
 
 
 def _collapsed(model: MixtureModel, parameters: MixtureParameters) -> IntegerArray:
+    """Return the components at maximum likelihood's floor, or 1e-6 as wide as the mixture."""
     prior = model.component_prior
-    if not isinstance(prior, FlatComponents):
-        return np.empty(0, dtype=np.intp)
-    floor = np.broadcast_to(prior.minimum_variance, (model.n_features,))
-    covariances = parameters.covariances
-    if covariances.ndim == 3:
-        unit = np.sqrt(floor)
-        smallest = np.linalg.eigvalsh(covariances / unit[:, None] / unit)[:, 0]
-    else:
-        limit = floor.max() if covariances.shape[1] < model.n_features else floor
-        smallest = (covariances / limit).min(axis=1)
-    return np.flatnonzero(smallest < 10.0)
+    if isinstance(prior, FlatComponents):
+        multiples = prior.in_floor_units(parameters.covariances)
+        return np.flatnonzero((multiples < 10.0).any(axis=1))
+    sizes = (model.n_components, model.n_features)
+    variances = model.family.variances(parameters.covariances, *sizes)
+    weights = parameters.weights[:, None]
+    spread = parameters.means - (weights * parameters.means).sum(axis=0)
+    whole = (weights * (variances + spread * spread)).sum(axis=0)
+    return np.flatnonzero((variances < COLLAPSED * whole).any(axis=1))
 
 
 def _components(numbers: IntegerArray) -> str:
-    names = ", ".join(str(int(k)) for k in numbers)
-    return f"component {names}" if numbers.size == 1 else f"components {names}"
+    names = ", ".join(str(int(k)) for k in numbers[:MOST_NAMED])
+    more = f" and {numbers.size - MOST_NAMED} more" if numbers.size > MOST_NAMED else ""
+    return f"component {names}" if numbers.size == 1 else f"components {names}{more}"

@@ -37,6 +37,10 @@ CALM = 1e-3
 NOISE = 16.0 * np.finfo(float).eps
 """Relative rounding of an objective."""
 
+PATIENCE = 20
+"""Steps in a row that gain no more than rounding, after which nothing is left to gain: along a
+ridge, where the parameters are free, they would go on for ever."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -53,12 +57,21 @@ class Search:
         What the last step gained.
     path : Path, optional
         Memory of the quasi-Newton steps; None after an EM step.
+    idle : int
+        Steps in a row that gained no more than rounding.
     """
 
     state: State
     em_steps: int = 0
     gain: float = np.inf
     path: "Path | None" = None
+    idle: int = 0
+
+    def followed_by(self, state: State, em_steps: int, path: "Path | None") -> "Search":
+        """Return the search after one more step."""
+        gain = state.objective - self.state.objective
+        idle = self.idle + 1 if gain <= NOISE * abs(state.objective) else 0
+        return Search(state, em_steps, gain, path, idle)
 
 
 @final
@@ -136,6 +149,8 @@ class QuasiNewton(Optimizer[Search]):
 
     def settled(self, old: Search, new: Search, tol: float) -> bool:
         scale = max(1.0, abs(new.state.objective))
+        if new.idle >= PATIENCE:
+            return True
         if new.path is None:
             return EM().settled(old.state, new.state, tol)
         move = new.path.direction()
@@ -154,7 +169,7 @@ def _em_leads(model: MixtureModel, search: Search) -> bool:
 
 def _em(model: MixtureModel, rows: Rows, engine: Engine, search: Search) -> Search:
     state = em_step(model, rows, engine, search.state)
-    return Search(state, search.em_steps + 1, state.objective - search.state.objective)
+    return search.followed_by(state, search.em_steps + 1, None)
 
 
 def _ascended(
@@ -180,7 +195,7 @@ def _ascended(
             gradient = path.coordinates.gradient(point, state.parameters, state.statistics)
             if not np.isfinite(gradient).all():
                 break
-            return Search(state, search.em_steps, gain, path.advanced(point, gradient))
+            return search.followed_by(state, search.em_steps, path.advanced(point, gradient))
         curvature = 2.0 * (slope * length - gain) / length**2
         length = float(np.clip(slope / curvature, 0.1 * length, 0.5 * length))
     return _em(model, rows, engine, search)

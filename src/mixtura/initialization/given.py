@@ -70,9 +70,9 @@ def given_start(value: Any, n_components: int, rows: Rows, engine: Engine) -> In
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise InvalidArgumentError(f"init must be {wanted}; got {value!r}") from None
+        raise InvalidArgumentError(f"init must be {wanted}; got no numbers") from None
     if not np.isfinite(array).all():
-        raise InvalidArgumentError("init must be finite")
+        raise InvalidArgumentError(f"init must be {wanted}; got something that is not finite")
     if array.shape == (n_components, rows.n_features):
         return GivenMeans(array)
     if array.shape == (rows.n_rows,):

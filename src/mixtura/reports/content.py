@@ -181,3 +181,8 @@ class Report:
     provenance: tuple[tuple[str, str], ...] = field(default=())
     comparison: Comparison | None = None
     pictures: tuple[Picture, ...] = ()
+
+    def __repr__(self) -> str:
+        # The whole would be tens of thousands of characters of numbers and drawings.
+        fits = "1 fit" if len(self.sections) == 1 else f"{len(self.sections)} fits"
+        return f"<Report {self.title!r} of {fits}; mixtura.reports.write_report writes it>"
