@@ -37,7 +37,10 @@ class Assignment(ABC):
         """
 
     def data_term(self, scores: Array, log_normalizer: Array) -> Array:
-        """Return each row's contribution to the data term of the objective, shape (n,)."""
+        """Return each row's contribution to the data term of the objective, shape (n,).
+
+        Zero where the assignment does not ask for scores.
+        """
         return log_normalizer
 
 
@@ -122,6 +125,9 @@ class Given(Assignment):
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
         return self.responsibilities[first_row : first_row + scores.shape[0]]
 
+    def data_term(self, scores: Array, log_normalizer: Array) -> Array:
+        return np.zeros_like(log_normalizer)
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -139,3 +145,6 @@ class Labelled(Assignment):
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
         labels = self.labels[first_row : first_row + scores.shape[0]]
         return np.eye(scores.shape[1])[labels]
+
+    def data_term(self, scores: Array, log_normalizer: Array) -> Array:
+        return np.zeros_like(log_normalizer)

@@ -17,7 +17,7 @@ from mixtura import arguments
 from mixtura.data import ArrayRows
 from mixtura.data.frames import as_matrix, finite_matrix
 from mixtura.diagnostics import comparison
-from mixtura.engines import Engine, ReferenceEngine
+from mixtura.engines import ENGINES, Engine
 from mixtura.errors import DataError, InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.model import MixtureModel, PriorSample
@@ -190,7 +190,7 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         self.n_iter_ = fit.n_iter
 
     def _engine(self) -> Engine:
-        return ReferenceEngine()
+        return ENGINES["compiled"]()
 
     def _validated(self, X: Any, *, reset: bool) -> Array:
         matrix, names = as_matrix(X)

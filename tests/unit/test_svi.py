@@ -172,9 +172,9 @@ def test_several_starts_and_the_best_is_kept() -> None:
 def test_starts_from_the_prior_follow_the_seed(plain: bool) -> None:
     recipe = SVI(steps=2, from_prior=True, plain=plain)
     # Of the first seeds, some are drawn so far from all rows that one component takes them all.
-    ends = [unsettled(recipe, random_state=seed).fit_.history[0] for seed in (0, 0, 1, 2, 3)]
+    ends = [unsettled(recipe, random_state=seed).fit_.history[0] for seed in (0, *range(12))]
     assert ends[0] == ends[1]
-    assert len(set(ends)) > 1
+    assert len({round(end, 3) for end in ends}) > 1
 
 
 def test_the_article_recipe_is_the_article_written_out() -> None:

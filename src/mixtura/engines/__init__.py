@@ -5,7 +5,15 @@ from collections.abc import Callable
 from mixtura.engines.base import Engine
 from mixtura.engines.reference import ReferenceEngine
 
-ENGINES: dict[str, Callable[[], Engine]] = {"reference": ReferenceEngine}
+
+def _compiled() -> Engine:
+    # Numba takes a third of a second to import: not before a sweep is wanted.
+    from mixtura.engines.compiled import CompiledEngine
+
+    return CompiledEngine()
+
+
+ENGINES: dict[str, Callable[[], Engine]] = {"compiled": _compiled, "reference": ReferenceEngine}
 """Every registered engine by name; a new one is one file and one entry here."""
 
 __all__ = ["ENGINES", "Engine", "ReferenceEngine"]

@@ -1,0 +1,211 @@
+"""Eight float64 lanes as one value of compiled code.
+
+LLVM turns every operation into the widest instructions that the machine has (one AVX-512, two
+AVX or four SSE and NEON registers), whatever its loop vectoriser would have made of a loop.
+"""
+
+from typing import Any, final
+
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.extending import intrinsic, models, register_model
+
+LANES = 8
+
+_DOUBLE = ir.DoubleType()
+_INTEGER = ir.IntType(64)
+_DOUBLES = ir.VectorType(_DOUBLE, LANES)
+_INTEGERS = ir.VectorType(_INTEGER, LANES)
+_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_INDEX = ir.IntType(32)
+
+MAGIC = 6755399441055744.0
+"""1.5 * 2^52: a small number added to it is rounded to a whole one, in the low bits."""
+MAGIC_BITS = 0x4338000000000000
+SQUARE_ROOT_HALF_BITS = 0x3FE6A09E667F3BCD
+
+
+@final
+class LanesType(types.Type):
+    """The type of eight lanes."""
+
+    def __init__(self) -> None:
+        super().__init__(name="Float64x8")
+
+
+lanes = LanesType()
+
+
+@final
+@register_model(LanesType)
+class _LanesModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, front_end_type: Any) -> None:
+        super().__init__(manager, front_end_type, _DOUBLES)
+
+
+def _constant(value: float) -> ir.Constant:
+    return ir.Constant(_DOUBLES, [ir.Constant(_DOUBLE, value)] * LANES)
+
+
+def _whole(value: int) -> ir.Constant:
+    return ir.Constant(_INTEGERS, [ir.Constant(_INTEGER, value)] * LANES)
+
+
+def _pick(lane_numbers: list[int]) -> ir.Constant:
+    return ir.Constant(ir.VectorType(_INDEX, len(lane_numbers)), lane_numbers)
+
+
+def _spread(builder: Any, scalar: Any) -> Any:
+    empty = ir.Constant(_DOUBLES, ir.Undefined)
+    first = builder.insert_element(empty, scalar, ir.Constant(_INDEX, 0))
+    return builder.shuffle_vector(first, empty, _pick([0] * LANES))
+
+
+def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    array = context.make_array(signature.args[0])(context, builder, arguments[0])
+    return builder.gep(array.data, [arguments[1]])
+
+
+@intrinsic
+def load(typing_context, array, start):
+    """Return eight numbers of a contiguous array, from a flat position on."""
+
+    def generate(context, builder, signature, arguments):
+        address = _address(context, builder, signature, arguments)
+        if signature.args[0].dtype == types.float32:
+            narrow = builder.load(builder.bitcast(address, _FLOATS.as_pointer()))
+            narrow.align = 4
+            return builder.fpext(narrow, _DOUBLES)
+        value = builder.load(builder.bitcast(address, _DOUBLES.as_pointer()))
+        value.align = 8
+        return value
+
+    return lanes(array, types.intp), generate
+
+
+@intrinsic
+def store(typing_context, array, start, value):
+    """Write eight numbers to a contiguous float64 array, from a flat position on."""
+
+    def generate(context, builder, signature, arguments):
+        address = _address(context, builder, signature, arguments)
+        builder.store(arguments[2], builder.bitcast(address, _DOUBLES.as_pointer())).align = 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes), generate
+
+
+@intrinsic
+def splat(typing_context, scalar):
+    """Return one number in all lanes."""
+
+    def generate(context, builder, signature, arguments):
+        return _spread(builder, arguments[0])
+
+    return lanes(types.float64), generate
+
+
+def _binary(instruction: str, meaning: str) -> Any:
+    @intrinsic
+    def operation(typing_context, left, right):
+        def generate(context, builder, signature, arguments):
+            return getattr(builder, instruction)(*arguments)
+
+        return lanes(lanes, lanes), generate
+
+    operation.__doc__ = meaning
+    return operation
+
+
+add = _binary("fadd", "Return left + right.")
+sub = _binary("fsub", "Return left - right.")
+mul = _binary("fmul", "Return left * right.")
+div = _binary("fdiv", "Return left / right.")
+
+
+def _multiply_add(builder: Any, left: Any, right: Any, addend: Any) -> Any:
+    kind = ir.FunctionType(_DOUBLES, [_DOUBLES] * 3)
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.fma.v8f64")
+    return builder.call(function, [left, right, addend])
+
+
+@intrinsic
+def fma(typing_context, left, right, addend):
+    """Return left * right + addend, rounded once."""
+
+    def generate(context, builder, signature, arguments):
+        return _multiply_add(builder, *arguments)
+
+    return lanes(lanes, lanes, lanes), generate
+
+
+@intrinsic
+def fnma(typing_context, left, right, addend):
+    """Return addend - left * right, rounded once."""
+
+    def generate(context, builder, signature, arguments):
+        left, right, addend = arguments
+        return _multiply_add(builder, builder.fneg(left), right, addend)
+
+    return lanes(lanes, lanes, lanes), generate
+
+
+def _choice(comparison: str, meaning: str) -> Any:
+    @intrinsic
+    def operation(typing_context, left, right, chosen, other):
+        def generate(context, builder, signature, arguments):
+            left, right, chosen, other = arguments
+            return builder.select(builder.fcmp_ordered(comparison, left, right), chosen, other)
+
+        return lanes(lanes, lanes, lanes, lanes), generate
+
+    operation.__doc__ = meaning
+    return operation
+
+
+where_greater = _choice(">", "Return chosen where left > right, else other.")
+where_at_least = _choice(">=", "Return chosen where left >= right, else other.")
+
+
+@intrinsic
+def total(typing_context, value):
+    """Return the sum of the lanes, added pairwise."""
+
+    def generate(context, builder, signature, arguments):
+        value, width = arguments[0], LANES
+        while width > 1:
+            half = width // 2
+            low = builder.shuffle_vector(value, value, _pick(list(range(half))))
+            high = builder.shuffle_vector(value, value, _pick(list(range(half, width))))
+            value, width = builder.fadd(low, high), half
+        return builder.extract_element(value, ir.Constant(_INDEX, 0))
+
+    return types.float64(lanes), generate
+
+
+@intrinsic
+def times_power_of_two(typing_context, value, exponent):
+    """Return value * 2^k where k sits in the low bits of ``exponent``, as MAGIC leaves it."""
+
+    def generate(context, builder, signature, arguments):
+        value, exponent = (builder.bitcast(argument, _INTEGERS) for argument in arguments)
+        shifted = builder.shl(exponent, _whole(52))
+        return builder.bitcast(builder.add(value, shifted), _DOUBLES)
+
+    return lanes(lanes, lanes), generate
+
+
+@intrinsic
+def exponent_and_mantissa(typing_context, value):
+    """Return k and m with value = m 2^k and m from sqrt(1/2) to sqrt(2)."""
+
+    def generate(context, builder, signature, arguments):
+        bits = builder.bitcast(arguments[0], _INTEGERS)
+        exponent = builder.ashr(builder.sub(bits, _whole(SQUARE_ROOT_HALF_BITS)), _whole(52))
+        rest = builder.sub(bits, builder.shl(exponent, _whole(52)))
+        mantissa = builder.bitcast(rest, _DOUBLES)
+        # Through MAGIC to a float: needs no instruction that only AVX-512 has.
+        as_float = builder.bitcast(builder.add(exponent, _whole(MAGIC_BITS)), _DOUBLES)
+        return cgutils.pack_array(builder, [builder.fsub(as_float, _constant(MAGIC)), mantissa])
+
+    return types.UniTuple(lanes, 2)(lanes), generate

@@ -1,0 +1,120 @@
+"""Scores and moments of diagonal structures, one component and block at a time."""
+
+from numba import njit
+
+from mixtura.engines.compiled.lanes import add, fma, load, mul, splat, sub, total
+from mixtura.engines.compiled.scores import store_scores
+
+OPTIONS = {"nogil": True, "error_model": "numpy", "forceinline": True}
+
+
+@njit(**OPTIONS)
+def score_vector(block, stride, n_features, n, constant, mean, scale, at, scores, start):
+    """Write constant - 1/2 sum_d ((x_d - mean_d) scale_d)^2 for each row of the block.
+
+    ``mean`` and ``scale`` are flat (K D); the component's values begin at ``at``.
+    """
+    for b in range(0, n, 32):
+        q0 = splat(0.0)
+        q1 = splat(0.0)
+        q2 = splat(0.0)
+        q3 = splat(0.0)
+        for d in range(n_features):
+            m = splat(mean[at + d])
+            p = splat(scale[at + d])
+            row = d * stride + b
+            z0 = mul(sub(load(block, row), m), p)
+            z1 = mul(sub(load(block, row + 8), m), p)
+            z2 = mul(sub(load(block, row + 16), m), p)
+            z3 = mul(sub(load(block, row + 24), m), p)
+            q0 = fma(z0, z0, q0)
+            q1 = fma(z1, z1, q1)
+            q2 = fma(z2, z2, q2)
+            q3 = fma(z3, z3, q3)
+        store_scores(scores, start + b, constant, q0, q1, q2, q3)
+
+
+@njit(**OPTIONS)
+def count_of(shares, start, n):
+    """Return the sum of a component's responsibilities over the block."""
+    first = splat(0.0)
+    second = splat(0.0)
+    for b in range(0, n, 16):
+        first = add(first, load(shares, start + b))
+        second = add(second, load(shares, start + b + 8))
+    return total(add(first, second))
+
+
+@njit(**OPTIONS)
+def one_feature(block, row, n, shares, start, mean, first, second, position):
+    """Add the first and second moments of one feature about ``mean``."""
+    m = splat(mean)
+    f0 = splat(0.0)
+    f1 = splat(0.0)
+    s0 = splat(0.0)
+    s1 = splat(0.0)
+    for b in range(0, n, 16):
+        c0 = sub(load(block, row + b), m)
+        c1 = sub(load(block, row + b + 8), m)
+        w0 = mul(load(shares, start + b), c0)
+        w1 = mul(load(shares, start + b + 8), c1)
+        f0 = add(f0, w0)
+        f1 = add(f1, w1)
+        s0 = fma(w0, c0, s0)
+        s1 = fma(w1, c1, s1)
+    first[position] += total(add(f0, f1))
+    second[position] += total(add(s0, s1))
+
+
+@njit(**OPTIONS)
+def four_features(block, stride, row, n, shares, start, mean, at, first, second):
+    """Add the moments of four consecutive features; their responsibilities are read once."""
+    m0 = splat(mean[at])
+    m1 = splat(mean[at + 1])
+    m2 = splat(mean[at + 2])
+    m3 = splat(mean[at + 3])
+    f0 = splat(0.0)
+    f1 = splat(0.0)
+    f2 = splat(0.0)
+    f3 = splat(0.0)
+    s0 = splat(0.0)
+    s1 = splat(0.0)
+    s2 = splat(0.0)
+    s3 = splat(0.0)
+    for b in range(0, n, 8):
+        r = load(shares, start + b)
+        at_row = row + b
+        c0 = sub(load(block, at_row), m0)
+        c1 = sub(load(block, at_row + stride), m1)
+        c2 = sub(load(block, at_row + 2 * stride), m2)
+        c3 = sub(load(block, at_row + 3 * stride), m3)
+        w0 = mul(r, c0)
+        w1 = mul(r, c1)
+        w2 = mul(r, c2)
+        w3 = mul(r, c3)
+        f0 = add(f0, w0)
+        f1 = add(f1, w1)
+        f2 = add(f2, w2)
+        f3 = add(f3, w3)
+        s0 = fma(w0, c0, s0)
+        s1 = fma(w1, c1, s1)
+        s2 = fma(w2, c2, s2)
+        s3 = fma(w3, c3, s3)
+    first[at] += total(f0)
+    first[at + 1] += total(f1)
+    first[at + 2] += total(f2)
+    first[at + 3] += total(f3)
+    second[at] += total(s0)
+    second[at + 1] += total(s1)
+    second[at + 2] += total(s2)
+    second[at + 3] += total(s3)
+
+
+@njit(**OPTIONS)
+def moments_vector(block, stride, n_features, n, shares, start, mean, at, first, second):
+    """Add a component's first and second moments about its mean, feature by feature."""
+    whole = n_features - n_features % 4
+    for d in range(0, whole, 4):
+        four_features(block, stride, d * stride, n, shares, start, mean, at + d, first, second)
+    for d in range(whole, n_features):
+        one_feature(block, d * stride, n, shares, start, mean[at + d], first, second, at + d)

@@ -1,0 +1,80 @@
+"""How a pass is cut into segments, and the threads that run them."""
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache
+from threading import Lock
+from typing import TypeVar
+
+from threadpoolctl import ThreadpoolController
+
+Result = TypeVar("Result")
+
+SMALL = 1 << 18
+"""Multiplications below which a pass is one segment: threads would cost more than they save."""
+
+MOST_SEGMENTS = 32
+MOST_BYTES = 1 << 26
+"""Of the statistics of all segments together."""
+
+
+def block_size(n_components: int, n_features: int, is_matrix: bool) -> int:
+    """Return the rows of a block: what a pass needs of them should stay in a core's cache."""
+    per_row = 8 * (n_components + (3 if is_matrix else 1) * n_features + 8)
+    fitting = (96 << 10) // per_row // 32 * 32
+    return min(max(fitting, 128), 1024)
+
+
+def segment_rows(n_rows: int, work_per_row: int, bytes_per_segment: int, block: int) -> int:
+    """Return the rows of a segment: whole blocks, a function of the sizes alone.
+
+    So the order in which segments are added does not depend on the number of threads.
+    """
+    if n_rows * work_per_row < SMALL:
+        return max(n_rows, 1)
+    n_segments = min(MOST_SEGMENTS, max(2, MOST_BYTES // max(bytes_per_segment, 1)))
+    n_segments = min(n_segments, max(1, n_rows * work_per_row // (SMALL // 2)))
+    rows = -(-n_rows // n_segments)
+    return -(-rows // block) * block
+
+
+_pools: dict[tuple[int, int], ThreadPoolExecutor] = {}
+_lock = Lock()
+
+
+def _pool(n_threads: int) -> ThreadPoolExecutor:
+    # Keyed by the process: a fork inherits the dictionary, but none of the threads.
+    key = (os.getpid(), n_threads)
+    with _lock:
+        if key not in _pools:
+            _pools[key] = ThreadPoolExecutor(n_threads, thread_name_prefix="mixtura")
+        return _pools[key]
+
+
+def run_segments(
+    job: Callable[[int], Result], starts: Sequence[int], n_threads: int
+) -> list[Result]:
+    """Return the job's result for every segment, in the order of the segments."""
+    if len(starts) == 1 or n_threads == 1:
+        return [job(start) for start in starts]
+    return list(_pool(n_threads).map(job, starts))
+
+
+@cache
+def _controller() -> ThreadpoolController:
+    return ThreadpoolController()
+
+
+def available_threads() -> int:
+    """Return how many threads this process may use.
+
+    The processors that it may run on, or fewer where OMP_NUM_THREADS or threadpoolctl say so
+    (joblib sets both in its workers).
+    """
+    limits = [len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()]
+    asked = os.environ.get("OMP_NUM_THREADS", "").split(",")[0]
+    if asked.isdigit() and int(asked) > 0:
+        limits.append(int(asked))
+    limits.extend(library.num_threads for library in _controller().lib_controllers)
+    return max(1, min(limit for limit in limits if limit))
