@@ -325,16 +325,6 @@ def test_a_component_on_tied_rows_is_doubted():
         GaussianMixtureModel(2, component_prior=prior).fit(rows)
 
 
-def test_ridges_are_left_once_nothing_is_gained():
-    """Four spherical components on a 6 x 6 grid: the optimum is flat in some directions."""
-    grid = np.stack(np.meshgrid(np.arange(6.0), np.arange(6.0)), axis=-1).reshape(-1, 2)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", EmptyComponentWarning)
-        gmm = GaussianMixtureModel(4, covariance_type="spherical").fit(grid)
-    assert gmm.converged_
-    assert gmm.n_iter_ < 1000
-
-
 def test_same_seed_same_bits(iris):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StartsDisagreeWarning)

@@ -16,6 +16,7 @@ from mixtura.engines import ReferenceEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.inference.coordinates import NaturalCoordinates
 from mixtura.inference.expectation_maximization import evaluate
+from mixtura.inference.quasi_newton import PATIENCE, QuasiNewton, Search
 from mixtura.model import MixtureModel
 from mixtura.priors import Dirichlet, FlatComponents, FlatWeights, Independent, LogNormal, Normal
 
@@ -121,6 +122,23 @@ def test_objective_never_decreases_on_the_way(family):
     gmm = GaussianMixtureModel(4, covariance_type=family.name).fit(rows)
     history = gmm.objective_history_
     assert (np.diff(history) >= -1e-13 * np.abs(history[1:])).all()
+
+
+def test_steps_that_gain_only_rounding_are_counted_and_end_the_search():
+    """A search that stands at one state gains nothing; patience, not distance, must end it."""
+    iris = load_iris().data
+    gmm = GaussianMixtureModel(2).fit(iris)
+    model = gmm.fit_.model
+    state = evaluate(model, ArrayRows(iris), ENGINE, gmm.fit_.parameters)
+    elsewhere = replace(gmm.fit_.parameters, means=gmm.means_ + 0.5)
+    far = replace(state, parameters=elsewhere)
+    search = Search(state)
+    for number in range(1, PATIENCE + 1):
+        previous, search = search, search.followed_by(far if number % 2 else state, 0, None)
+        assert search.idle == number
+        assert QuasiNewton().settled(previous, search, 1e-10) == (number == PATIENCE)
+    gained = replace(state, objective=state.objective + 1.0)
+    assert search.followed_by(gained, 0, None).idle == 0
 
 
 def test_unknown_optimizers_are_refused():
