@@ -1,30 +1,23 @@
 """The compiled engine: fused sweeps in machine code, in threads."""
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 import numpy as np
 
 from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft, row_key
 from mixtura.data import Block, Rows
 from mixtura.engines.base import Engine
-from mixtura.engines.compiled import kernels
-from mixtura.engines.compiled.matrices import pack_factor
-from mixtura.engines.compiled.workspace import (
-    available_threads,
-    block_size,
-    run_segments,
-    segment_rows,
-)
+from mixtura.engines.compiled import responsibilities
+from mixtura.engines.compiled.exact import LOWEST_CONSTANT, Exact
+from mixtura.engines.compiled.expansion import Expansion, expansion_of
+from mixtura.engines.compiled.workspace import available_threads, run_segments, segment_rows
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array, IntegerArray, StructureShape
+from mixtura.typing import Array, IntegerArray
 
 NOTHING = np.empty(0)
 NO_LABELS = np.empty(0, dtype=np.int64)
-NO_MATRICES = np.empty((0, 0, 0))
-LOWEST_CONSTANT = -1e300
-"""In place of minus infinity, from which nothing may be subtracted."""
 
 
 @final
@@ -43,36 +36,37 @@ class CompiledEngine(Engine):
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
-        prepared = _Prepared(potentials)
-        parts = [
-            self._sweep_piece(piece, prepared, potentials, assignment) for piece in rows.pieces()
-        ]
+        prepared = _prepared(potentials, soft=isinstance(assignment, Soft))
+        parts = [self._sweep_piece(piece, prepared, assignment) for piece in rows.pieces()]
         total = parts[0]
         for part in parts[1:]:
             total = total + part
         return total
 
     def _sweep_piece(
-        self, piece: Block, prepared: "_Prepared", potentials: Potentials, assignment: Assignment
+        self, piece: Block, prepared: "Prepared", assignment: Assignment
     ) -> SufficientStatistics:
         values, single = _flat(piece.values)
         assigned = _assigned(assignment, piece)
         weighting = (NOTHING, False) if piece.weights is None else (piece.weights, True)
-        kernel = kernels.sweep_kernel(single)
+        kernel = prepared.sweep_kernel(single)
         n_rows = len(piece.values)
-        step = prepared.segment_rows(n_rows)
+        step = _segment(prepared, n_rows)
 
         def job(start: int) -> tuple[Any, ...]:
             statistics = prepared.zeros()
             span = (piece.start, start, min(start + step, n_rows), prepared.block)
+            work = np.empty(prepared.work_size)
             data_term = kernel(
-                values, weighting, prepared.arguments, assigned, span, statistics, prepared.room()
+                values, weighting, prepared.arguments, assigned, span, statistics, work
             )
             return data_term, *statistics
 
         parts = run_segments(job, range(0, n_rows, step), self._threads(n_rows > step))
         summed = [_added(part) for part in zip(*parts, strict=True)]
-        return prepared.statistics(potentials, *summed)
+        if isinstance(prepared, Expansion) and np.isnan(summed[0]):
+            return self._sweep_piece(piece, Exact(prepared.potentials), assignment)
+        return prepared.statistics(*summed)
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
         n_components = potentials.mean.shape[0]
@@ -114,20 +108,32 @@ class CompiledEngine(Engine):
         densities: Array = NOTHING,
         labels: Any = NO_LABELS,
         assignment: Assignment | None = None,
+        prepared: "Prepared | None" = None,
     ) -> None:
-        prepared = _Prepared(potentials)
+        prepared = prepared or _prepared(potentials)
         values, single = _flat(piece.values)
         number, key, _, _ = _assigned(assignment or Soft(), piece)
         outputs = (shares, densities, labels)
-        kernel = kernels.tell_kernel(single)
+        kernel = prepared.tell_kernel(single)
         n_rows = len(piece.values)
-        step = prepared.segment_rows(n_rows)
+        step = _segment(prepared, n_rows)
 
-        def job(start: int) -> None:
+        def job(start: int) -> float:
             span = (piece.start, start, min(start + step, n_rows), prepared.block)
-            kernel(values, prepared.arguments, number, key, span, prepared.room(), outputs)
+            work = np.empty(prepared.work_size)
+            return kernel(values, prepared.arguments, number, key, span, work, outputs)
 
-        run_segments(job, range(0, n_rows, step), self._threads(n_rows > step))
+        told = run_segments(job, range(0, n_rows, step), self._threads(n_rows > step))
+        if isinstance(prepared, Expansion) and np.isnan(told).any():
+            self._tell(
+                piece,
+                potentials,
+                shares=shares,
+                densities=densities,
+                labels=labels,
+                assignment=assignment,
+                prepared=Exact(potentials),
+            )
 
     def _threads(self, worthwhile: bool) -> int:
         if not worthwhile:
@@ -136,82 +142,19 @@ class CompiledEngine(Engine):
         return available if self.n_threads is None else min(available, self.n_threads)
 
 
-@final
-class _Prepared:
-    """Potentials as the kernels want them, and the sizes that follow."""
-
-    def __init__(self, potentials: Potentials) -> None:
-        self.sizes = n_components, n_features = potentials.mean.shape
-        self.structure: StructureShape = potentials.structure
-        self.is_matrix = len(self.structure) == 3
-        constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST_CONSTANT)
-        mean = np.ascontiguousarray(potentials.mean).reshape(-1)
-        scale, factor, packed = NOTHING, NO_MATRICES, NOTHING
-        if self.is_matrix:
-            shape = (n_components, n_features, n_features)
-            factor = np.ascontiguousarray(np.broadcast_to(potentials.precision_cholesky, shape))
-            kind = kernels.PLANE if n_features == 2 else kernels.MATRIX
-            packed = _packed(factor) if kind == kernels.MATRIX else NOTHING
-        else:
-            kind = kernels.VECTOR
-            spread = np.broadcast_to(potentials.precision_cholesky, self.sizes)
-            scale = np.ascontiguousarray(spread).reshape(-1)
-        self.arguments = (kind, constant, mean, scale, factor, packed)
-        self.block = block_size(n_components, n_features, self.is_matrix)
-        self.work_size = (n_components + 2 * n_features + 8) * (self.block + 8)
-
-    def segment_rows(self, n_rows: int) -> int:
-        """Return the rows of a segment."""
-        n_components, n_features = self.sizes
-        moments = n_features * n_features if self.is_matrix else n_features
-        work = n_components * (moments + 8)
-        return segment_rows(n_rows, work, 8 * n_components * (moments + n_features), self.block)
-
-    def room(self) -> Array:
-        """Return working memory for one segment."""
-        return np.empty(self.work_size)
-
-    def zeros(self) -> tuple[Array, Array, Array, Array]:
-        """Return zeroed count, first and second moments and matrices of one segment."""
-        n_components, n_features = self.sizes
-        matrices = (n_components, n_features, n_features) if self.is_matrix else (0, 0, 0)
-        return (
-            np.zeros(n_components),
-            np.zeros(n_components * n_features),
-            np.zeros(0 if self.is_matrix else n_components * n_features),
-            np.zeros(matrices),
-        )
-
-    def statistics(
-        self,
-        potentials: Potentials,
-        data_term: float,
-        count: Array,
-        first: Array,
-        second: Array,
-        square: Array,
-    ) -> SufficientStatistics:
-        """Return what the kernels found, in the potentials' structure."""
-        if self.is_matrix:
-            moments = square + np.tril(square, -1).transpose(0, 2, 1)
-        else:
-            moments = second.reshape(self.sizes)
-            if self.structure[1] == 1:
-                moments = moments.sum(axis=1, keepdims=True)
-        if self.structure[0] == 1:
-            moments = moments.sum(axis=0, keepdims=True)
-        first = first.reshape(self.sizes)
-        return SufficientStatistics(count, first, moments, potentials.mean, float(data_term))
+Prepared: TypeAlias = Exact | Expansion
 
 
-def _packed(factor: Array) -> Array:
-    n_components, n_features = factor.shape[:2]
-    columns = range(-((-n_features) % 4), n_features, 4)
-    width = sum(4 * (column + 4) for column in columns)
-    packed = np.empty(n_components * width)
-    for k in range(n_components):
-        pack_factor(factor[k], n_features, packed, k * width)
-    return packed
+def _prepared(potentials: Potentials, *, soft: bool = False) -> Prepared:
+    """Return the potentials in the fastest form that keeps their digits."""
+    if soft and potentials.mean.shape == (2, 1):
+        return Exact(potentials)  # which has a kernel of its own for them
+    constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST_CONSTANT)
+    return expansion_of(potentials, constant) or Exact(potentials)
+
+
+def _segment(prepared: Prepared, n_rows: int) -> int:
+    return segment_rows(n_rows, prepared.work_per_row, prepared.bytes_per_segment, prepared.block)
 
 
 def _flat(values: Array) -> tuple[Array, bool]:
@@ -225,18 +168,18 @@ def _assigned(assignment: Assignment, piece: Block) -> tuple[int, Any, Array, An
     """Return the assignment's number, key, responsibilities and labels for the kernel."""
     rows = slice(piece.start, piece.start + len(piece.values))
     if isinstance(assignment, Soft):
-        return kernels.SOFT, np.uint64(0), NOTHING, NO_LABELS
+        return responsibilities.SOFT, np.uint64(0), NOTHING, NO_LABELS
     if isinstance(assignment, Hard):
-        return kernels.HARD, np.uint64(0), NOTHING, NO_LABELS
+        return responsibilities.HARD, np.uint64(0), NOTHING, NO_LABELS
     if isinstance(assignment, Sampled):
         key = row_key(assignment.seed, assignment.sweep)
-        return kernels.SAMPLED, np.uint64(key), NOTHING, NO_LABELS
+        return responsibilities.SAMPLED, np.uint64(key), NOTHING, NO_LABELS
     if isinstance(assignment, Labelled):
         labels = np.ascontiguousarray(assignment.labels[rows], dtype=np.int64)
-        return kernels.LABELLED, np.uint64(0), NOTHING, labels
+        return responsibilities.LABELLED, np.uint64(0), NOTHING, labels
     if isinstance(assignment, Given):
         given = np.ascontiguousarray(assignment.responsibilities[rows], dtype=np.float64)
-        return kernels.GIVEN, np.uint64(0), given.reshape(-1), NO_LABELS
+        return responsibilities.GIVEN, np.uint64(0), given.reshape(-1), NO_LABELS
     raise TypeError(f"the compiled engine does not know {assignment!r}")
 
 

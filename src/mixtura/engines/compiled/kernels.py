@@ -2,55 +2,40 @@
 
 from collections.abc import Callable
 from functools import cache
-from typing import Any
 
 from numba import njit, types
 
-from mixtura.engines.compiled.counter import uniforms_of
-from mixtura.engines.compiled.elementary import log
-from mixtura.engines.compiled.lanes import add, load, store
+from mixtura.engines.compiled.blocks import take_block, take_given, take_labels, take_weights
 from mixtura.engines.compiled.matrices import centre, moments_matrix, score_matrix
+from mixtura.engines.compiled.outputs import write_labels, write_shares
+from mixtura.engines.compiled.pairs import sweep_pairs
 from mixtura.engines.compiled.planes import moments_plane, score_plane
-from mixtura.engines.compiled.responsibilities import draw, exponentiate, harden, highest, soften
-from mixtura.engines.compiled.vectors import count_of, moments_vector, score_vector
-
-OPTIONS = {"nogil": True, "error_model": "numpy"}
-
-SOFT, HARD, SAMPLED, GIVEN, LABELLED = range(5)
-"""Numbers of the assignments within compiled code."""
+from mixtura.engines.compiled.products import weigh_and_count
+from mixtura.engines.compiled.responsibilities import (
+    GIVEN,
+    LABELLED,
+    SOFT,
+    fill,
+    highest,
+    log_sums,
+    scale_rows,
+    share,
+)
+from mixtura.engines.compiled.signatures import (
+    ASSIGNED,
+    FLAT,
+    OPTIONS,
+    OUTPUTS,
+    READ,
+    SPAN,
+    WEIGHTING,
+    made,
+    read_only,
+)
+from mixtura.engines.compiled.vectors import moments_vector, score_vector
 
 VECTOR, PLANE, MATRIX = range(3)
 """Numbers of the structures within compiled code."""
-
-
-@njit(**OPTIONS)
-def take_block(rows, n_features, start, n, padded, stride, block):
-    """Copy rows to (D, stride), features first; the last row again where the block is padded."""
-    if n_features == 1:
-        for b in range(n // 8 * 8, n):
-            block[b] = rows[start + b]
-        for b in range(0, n // 8 * 8, 8):
-            store(block, b, load(rows, start + b))
-        for b in range(n, padded):
-            block[b] = rows[start + n - 1]
-        return
-    for b in range(n):
-        at = (start + b) * n_features
-        for d in range(n_features):
-            block[d * stride + b] = rows[at + d]
-    for b in range(n, padded):
-        at = (start + n - 1) * n_features
-        for d in range(n_features):
-            block[d * stride + b] = rows[at + d]
-
-
-@njit(**OPTIONS)
-def take_weights(row_weights, weighted, start, n, padded, weights):
-    """Copy the rows' weights; padding weighs nothing."""
-    for b in range(n):
-        weights[b] = row_weights[start + b] if weighted else 1.0
-    for b in range(n, padded):
-        weights[b] = 0.0
 
 
 @njit(**OPTIONS)
@@ -71,26 +56,6 @@ def score_block(potentials, block, stride, n, centred, scores):
 
 
 @njit(**OPTIONS)
-def take_given(given, n_components, start, n, padded, stride, weights, scores):
-    """Copy known responsibilities (N, K), times weights, to (K, stride)."""
-    for k in range(n_components):
-        for b in range(n):
-            scores[k * stride + b] = given[(start + b) * n_components + k] * weights[b]
-        for b in range(n, padded):
-            scores[k * stride + b] = 0.0
-
-
-@njit(**OPTIONS)
-def take_labels(labels, n_components, start, n, padded, stride, weights, scores):
-    """Write known labels as weighted responsibilities."""
-    for k in range(n_components):
-        for b in range(n):
-            scores[k * stride + b] = weights[b] if labels[start + b] == k else 0.0
-        for b in range(n, padded):
-            scores[k * stride + b] = 0.0
-
-
-@njit(**OPTIONS)
 def add_moments(potentials, block, stride, n, centred, products, scores, statistics):
     """Add every component's moments to count (K,), first and second (K D), square (K, D, D)."""
     kind, _, mean, _, _, _ = potentials
@@ -99,7 +64,6 @@ def add_moments(potentials, block, stride, n, centred, products, scores, statist
     n_features = mean.size // n_components
     for k in range(n_components):
         at, start = k * n_features, k * stride
-        count[k] += count_of(scores, start, n)
         if kind == VECTOR:
             moments_vector(block, stride, n_features, n, scores, start, mean, at, first, second)
         elif kind == PLANE:
@@ -130,18 +94,6 @@ def room_of(work, n_components, n_features, stride):
     )
 
 
-@njit(**OPTIONS)
-def share(assignment, key, row, scores, stride, n_components, n, weights, weighted, spare):
-    """Turn scores into weighted responsibilities; return the data term."""
-    top, sums, uniforms = spare
-    if assignment == SOFT:
-        return soften(scores, stride, n_components, n, weights, weighted, top, sums)
-    if assignment == HARD:
-        return harden(scores, stride, n_components, n, weights, top)
-    uniforms_of(key, row, n, uniforms)
-    return draw(scores, stride, n_components, n, weights, weighted, uniforms, top, sums)
-
-
 def _sweep(rows, weighting, potentials, assigned, span, statistics, work):
     """Add the statistics of a span of rows; return their data term.
 
@@ -158,6 +110,20 @@ def _sweep(rows, weighting, potentials, assigned, span, statistics, work):
         work, n_components, n_features, stride
     )
     result = 0.0
+    if potentials[0] == VECTOR and n_features == 1 and n_components == 2 and assignment == SOFT:
+        whole = begin + (end - begin) // 8 * 8
+        result += sweep_pairs(
+            rows,
+            row_weights,
+            weighted,
+            potentials[1],
+            potentials[2],
+            potentials[3],
+            begin,
+            whole,
+            statistics[:3],
+        )
+        begin = whole
     for start in range(begin, end, size):
         n = min(size, end - start)
         padded = (n + 31) // 32 * 32
@@ -165,15 +131,19 @@ def _sweep(rows, weighting, potentials, assigned, span, statistics, work):
         take_weights(row_weights, weighted, start, n, padded, weights)
         if assignment == GIVEN:
             take_given(given, n_components, start, n, padded, stride, weights, scores)
+            fill(sums, padded, 1.0)
         elif assignment == LABELLED:
             take_labels(labels, n_components, start, n, padded, stride, weights, scores)
+            fill(sums, padded, 1.0)
         else:
             score_block(potentials, block, stride, padded, centred, scores)
+            highest(scores, stride, n_components, padded, top)
             row, uneven = first_row + start, weighted or padded > n
             spare = (top, sums, uniforms)
             result += share(
                 assignment, key, row, scores, stride, n_components, padded, weights, uneven, spare
             )
+        weigh_and_count(scores, stride, n_components, padded, sums, statistics[0])
         add_moments(potentials, block, stride, padded, centred, products, scores, statistics)
     return result
 
@@ -197,6 +167,7 @@ def _tell(rows, potentials, assignment, key, span, work, outputs):
         padded = (n + 31) // 32 * 32
         take_block(rows, n_features, start, n, padded, stride, block)
         score_block(potentials, block, stride, padded, centred, scores)
+        highest(scores, stride, n_components, padded, top)
         if densities.size > 0:
             log_sums(scores, stride, n_components, padded, top, sums)
             write_densities(block, stride, n_features, n, top, densities, start)
@@ -205,9 +176,11 @@ def _tell(rows, potentials, assignment, key, span, work, outputs):
         row, spare = first_row + start, (top, sums, uniforms)
         share(assignment, key, row, scores, stride, n_components, padded, weights, False, spare)
         if shares.size > 0:
+            scale_rows(scores, stride, n_components, padded, sums)
             write_shares(scores, stride, n_components, n, shares, start)
         else:
             write_labels(scores, stride, n_components, n, labels, start)
+    return 0.0
 
 
 @njit(**OPTIONS)
@@ -220,69 +193,24 @@ def write_densities(block, stride, n_features, n, top, densities, start):
         densities[start + b] = top[b] + nothing
 
 
-@njit(**OPTIONS)
-def write_shares(scores, stride, n_components, n, shares, start):
-    """Write responsibilities row by row."""
-    for b in range(n):
-        at = (start + b) * n_components
-        for k in range(n_components):
-            shares[at + k] = scores[k * stride + b]
+POTENTIALS = types.Tuple((types.int64, READ, READ, READ, read_only(types.float64, 3), READ))
+"""Kind, constants, means, reciprocal standard deviations, factors, packed factors."""
 
-
-@njit(**OPTIONS)
-def write_labels(scores, stride, n_components, n, labels, start):
-    """Write each row's component where whole rows have been assigned."""
-    for b in range(n):
-        labels[start + b] = 0
-    for k in range(1, n_components):
-        for b in range(n):
-            if scores[k * stride + b] > 0.5:
-                labels[start + b] = k
-
-
-@njit(**OPTIONS)
-def log_sums(scores, stride, n_components, n, top, sums):
-    """Write each row's log of the summed exponentiated scores to ``top``."""
-    highest(scores, stride, n_components, n, top)
-    exponentiate(scores, stride, n_components, n, top, sums)
-    for b in range(0, n, 8):
-        store(top, b, add(load(top, b), log(load(sums, b))))
-
-
-def _read_only(kind: Any, dimensions: int = 1) -> Any:
-    return types.Array(kind, dimensions, "C", readonly=True)
-
-
-_FLAT = types.Array(types.float64, 1, "C")
-_GIVEN = _read_only(types.float64)
-_POTENTIALS = types.Tuple(
-    (types.int64, _GIVEN, _GIVEN, _GIVEN, _read_only(types.float64, 3), _GIVEN)
-)
-_WEIGHTING = types.Tuple((_GIVEN, types.boolean))
-_ASSIGNED = types.Tuple((types.int64, types.uint64, _GIVEN, _read_only(types.int64)))
-_SPAN = types.UniTuple(types.int64, 4)
-_STATISTICS = types.Tuple((_FLAT, _FLAT, _FLAT, types.Array(types.float64, 3, "C")))
-_OUTPUTS = types.Tuple((_FLAT, _FLAT, types.Array(types.int64, 1, "C")))
-
-
-def _made(signature: Any, function: Callable[..., Any]) -> Callable[..., Any]:
-    try:
-        return njit(signature, cache=True, **OPTIONS)(function)
-    except RuntimeError:  # nowhere to keep machine code: make it anew in every process
-        return njit(signature, **OPTIONS)(function)
+STATISTICS = types.Tuple((FLAT, FLAT, FLAT, types.Array(types.float64, 3, "C")))
+"""Counts (K,), first and second moments (K D), matrices (K, D, D)."""
 
 
 @cache
 def sweep_kernel(single: bool) -> Callable[..., float]:
     """Return the compiled sweep over float32 (``single``) or float64 rows, flat (N D)."""
-    rows = _read_only(types.float32 if single else types.float64)
-    signature = types.float64(rows, _WEIGHTING, _POTENTIALS, _ASSIGNED, _SPAN, _STATISTICS, _FLAT)
-    return _made(signature, _sweep)
+    rows = read_only(types.float32 if single else types.float64)
+    signature = types.float64(rows, WEIGHTING, POTENTIALS, ASSIGNED, SPAN, STATISTICS, FLAT)
+    return made(signature, _sweep)
 
 
 @cache
-def tell_kernel(single: bool) -> Callable[..., None]:
+def tell_kernel(single: bool) -> Callable[..., float]:
     """Return the compiled pass that writes responsibilities, log densities or labels."""
-    rows = _read_only(types.float32 if single else types.float64)
-    signature = types.void(rows, _POTENTIALS, types.int64, types.uint64, _SPAN, _FLAT, _OUTPUTS)
-    return _made(signature, _tell)
+    rows = read_only(types.float32 if single else types.float64)
+    signature = types.float64(rows, POTENTIALS, types.int64, types.uint64, SPAN, FLAT, OUTPUTS)
+    return made(signature, _tell)

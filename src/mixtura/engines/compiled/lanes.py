@@ -66,21 +66,65 @@ def _address(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return builder.gep(array.data, [arguments[1]])
 
 
+def _loaded(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+    address = _address(context, builder, signature, arguments)
+    if signature.args[0].dtype == types.float32:
+        narrow = builder.load(builder.bitcast(address, _FLOATS.as_pointer()))
+        narrow.align = 4
+        return builder.fpext(narrow, _DOUBLES)
+    value = builder.load(builder.bitcast(address, _DOUBLES.as_pointer()))
+    value.align = 8
+    return value
+
+
 @intrinsic
 def load(typing_context, array, start):
     """Return eight numbers of a contiguous array, from a flat position on."""
 
-    def generate(context, builder, signature, arguments):
-        address = _address(context, builder, signature, arguments)
-        if signature.args[0].dtype == types.float32:
-            narrow = builder.load(builder.bitcast(address, _FLOATS.as_pointer()))
-            narrow.align = 4
-            return builder.fpext(narrow, _DOUBLES)
-        value = builder.load(builder.bitcast(address, _DOUBLES.as_pointer()))
-        value.align = 8
-        return value
+    return lanes(array, types.intp), _loaded
 
-    return lanes(array, types.intp), generate
+
+@intrinsic
+def load_transposed(typing_context, array, start, step):
+    """Return eight lanes, lane i of value j being the number at ``start + i step + j``.
+
+    Eight features of eight rows become eight rows of eight features.
+    """
+
+    def generate(context, builder, signature, arguments):
+        array, start, step = arguments
+        values, position = [], start
+        for _ in range(LANES):
+            one = lanes(signature.args[0], types.intp)
+            values.append(_loaded(context, builder, one, [array, position]))
+            position = builder.add(position, step)
+        # After three rounds of exchanging halves, quarters and eighths rows have become columns.
+        for width in (4, 2, 1):
+            for first in (i for i in range(LANES) if not i & width):
+                low, high = values[first], values[first + width]
+                kept = [i if not i & width else i - width + LANES for i in range(LANES)]
+                moved = [i + width if not i & width else i + LANES for i in range(LANES)]
+                values[first] = builder.shuffle_vector(low, high, _pick(kept))
+                values[first + width] = builder.shuffle_vector(low, high, _pick(moved))
+        return cgutils.pack_array(builder, values)
+
+    return types.UniTuple(lanes, LANES)(array, types.intp, types.intp), generate
+
+
+@intrinsic
+def load_pairs(typing_context, array, start):
+    """Return eight lanes of the numbers at even and eight of those at odd distances from start."""
+
+    def generate(context, builder, signature, arguments):
+        one = lanes(signature.args[0], types.intp)
+        low = _loaded(context, builder, one, arguments)
+        there = builder.add(arguments[1], ir.Constant(_INTEGER, LANES))
+        high = _loaded(context, builder, one, [arguments[0], there])
+        even, odd = list(range(0, 2 * LANES, 2)), list(range(1, 2 * LANES, 2))
+        halves = [builder.shuffle_vector(low, high, _pick(half)) for half in (even, odd)]
+        return cgutils.pack_array(builder, halves)
+
+    return types.UniTuple(lanes, 2)(array, types.intp), generate
 
 
 @intrinsic
@@ -181,6 +225,38 @@ def total(typing_context, value):
         return builder.extract_element(value, ir.Constant(_INDEX, 0))
 
     return types.float64(lanes), generate
+
+
+@intrinsic
+def add_totals(typing_context, array, start, first, second, third, fourth):
+    """Add the totals of four lanes to four neighbours of a float64 array.
+
+    The four trees of additions share their shuffles: cheaper than four separate totals.
+    """
+
+    def generate(context, builder, signature, arguments):
+        def joined(left, right, step):
+            # Lanes of left and right by turns, each the sum of two that were step apart.
+            kept = [i if not i & step else i - step + LANES for i in range(LANES)]
+            moved = [i + step if not i & step else i + LANES for i in range(LANES)]
+            return builder.fadd(
+                builder.shuffle_vector(left, right, _pick(kept)),
+                builder.shuffle_vector(left, right, _pick(moved)),
+            )
+
+        low = joined(arguments[2], arguments[3], 1)
+        high = joined(arguments[4], arguments[5], 1)
+        sums = joined(low, high, 2)
+        halves = [builder.shuffle_vector(sums, sums, _pick(list(range(i, i + 4)))) for i in (0, 4)]
+        address = _address(context, builder, signature, arguments)
+        pointer = builder.bitcast(address, ir.VectorType(_DOUBLE, 4).as_pointer())
+        before = builder.load(pointer)
+        before.align = 8
+        after = builder.fadd(before, builder.fadd(*halves))
+        builder.store(after, pointer).align = 8
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp, lanes, lanes, lanes, lanes), generate
 
 
 @intrinsic

@@ -2,6 +2,7 @@
 
 from numba import njit
 
+from mixtura.engines.compiled.counter import uniforms_of
 from mixtura.engines.compiled.elementary import exp, log
 from mixtura.engines.compiled.lanes import (
     add,
@@ -17,7 +18,10 @@ from mixtura.engines.compiled.lanes import (
     where_greater,
 )
 
-OPTIONS = {"nogil": True, "error_model": "numpy", "forceinline": True}
+OPTIONS = {"nogil": True, "error_model": "numpy"}
+
+SOFT, HARD, SAMPLED, GIVEN, LABELLED = range(5)
+"""Numbers of the assignments within compiled code."""
 
 MULTIPLIED = 16
 """Sums of exponentials, each from 1 to K, that one logarithm serves."""
@@ -37,17 +41,18 @@ def highest(scores, stride, n_components, n, top):
 @njit(**OPTIONS)
 def exponentiate(scores, stride, n_components, n, top, sums):
     """Replace scores by their exponentials relative to the highest; write the sums."""
-    for b in range(0, n, 8):
-        store(sums, b, splat(0.0))
-    for k in range(n_components):
-        row = k * stride
-        for b in range(0, n, 16):
-            first = exp(sub(load(scores, row + b), load(top, b)))
-            second = exp(sub(load(scores, row + b + 8), load(top, b + 8)))
-            store(scores, row + b, first)
-            store(scores, row + b + 8, second)
-            store(sums, b, add(load(sums, b), first))
-            store(sums, b + 8, add(load(sums, b + 8), second))
+    for b in range(0, n, 16):
+        first_top, second_top = load(top, b), load(top, b + 8)
+        first_sum, second_sum = splat(0.0), splat(0.0)
+        for k in range(n_components):
+            at = k * stride + b
+            first = exp(sub(load(scores, at), first_top))
+            second = exp(sub(load(scores, at + 8), second_top))
+            store(scores, at, first)
+            store(scores, at + 8, second)
+            first_sum, second_sum = add(first_sum, first), add(second_sum, second)
+        store(sums, b, first_sum)
+        store(sums, b + 8, second_sum)
 
 
 @njit(**OPTIONS)
@@ -70,19 +75,20 @@ def data_term(top, sums, weights, weighted, n):
 
 @njit(**OPTIONS)
 def soften(scores, stride, n_components, n, weights, weighted, top, sums):
-    """Turn scores into weighted responsibilities; return the data term."""
+    """Turn scores into responsibilities up to a factor for each row, which ``sums`` receives.
+
+    ``top`` holds the highest scores. Returns the data term.
+    """
     if n_components == 2:
         soften_two(scores, stride, n, top, sums)
         result = data_term(top, sums, weights, weighted, n)
-        if weighted:
-            scale_rows(scores, stride, 2, n, weights)
+        for b in range(0, n, 8):
+            store(sums, b, load(weights, b))
         return result
-    highest(scores, stride, n_components, n, top)
     exponentiate(scores, stride, n_components, n, top, sums)
     result = data_term(top, sums, weights, weighted, n)
     for b in range(0, n, 8):
         store(sums, b, div(load(weights, b), load(sums, b)))
-    scale_rows(scores, stride, n_components, n, sums)
     return result
 
 
@@ -93,6 +99,13 @@ def scale_rows(scores, stride, n_components, n, factor):
         row = k * stride
         for b in range(0, n, 8):
             store(scores, row + b, mul(load(scores, row + b), load(factor, b)))
+
+
+@njit(**OPTIONS)
+def fill(row, n, value):
+    """Write one value n times."""
+    for b in range(0, n, 8):
+        store(row, b, splat(value))
 
 
 @njit(**OPTIONS)
@@ -117,7 +130,6 @@ def soften_two(scores, stride, n, top, sums):
 @njit(**OPTIONS)
 def harden(scores, stride, n_components, n, weights, top):
     """Give each row whole to its highest score (the first of equals); return the data term."""
-    highest(scores, stride, n_components, n, top)
     result = splat(0.0)
     for b in range(0, n, 8):
         left = load(weights, b)
@@ -134,7 +146,6 @@ def harden(scores, stride, n_components, n, weights, top):
 @njit(**OPTIONS)
 def draw(scores, stride, n_components, n, weights, weighted, uniforms, top, sums):
     """Give each row whole to a component drawn by its uniform number; return the data term."""
-    highest(scores, stride, n_components, n, top)
     exponentiate(scores, stride, n_components, n, top, sums)
     result = data_term(top, sums, weights, weighted, n)
     for b in range(0, n, 8):
@@ -148,3 +159,30 @@ def draw(scores, stride, n_components, n, weights, weighted, uniforms, top, sums
             left = where_greater(cumulative, threshold, splat(0.0), left)
         store(scores, (n_components - 1) * stride + b, left)
     return result
+
+
+@njit(**OPTIONS)
+def share(assignment, key, row, scores, stride, n_components, n, weights, weighted, spare):
+    """Turn scores into weighted responsibilities but for a factor for each row.
+
+    ``spare`` are three rows: the highest scores, the factors that are left, and uniform numbers.
+    Returns the data term.
+    """
+    top, sums, uniforms = spare
+    if assignment == SOFT:
+        return soften(scores, stride, n_components, n, weights, weighted, top, sums)
+    if assignment == HARD:
+        result = harden(scores, stride, n_components, n, weights, top)
+    else:
+        uniforms_of(key, row, n, uniforms)
+        result = draw(scores, stride, n_components, n, weights, weighted, uniforms, top, sums)
+    fill(sums, n, 1.0)
+    return result
+
+
+@njit(**OPTIONS)
+def log_sums(scores, stride, n_components, n, top, sums):
+    """Add to each row's highest score the log of the summed exponentials relative to it."""
+    exponentiate(scores, stride, n_components, n, top, sums)
+    for b in range(0, n, 8):
+        store(top, b, add(load(top, b), log(load(sums, b))))

@@ -35,17 +35,6 @@ def score_vector(block, stride, n_features, n, constant, mean, scale, at, scores
 
 
 @njit(**OPTIONS)
-def count_of(shares, start, n):
-    """Return the sum of a component's responsibilities over the block."""
-    first = splat(0.0)
-    second = splat(0.0)
-    for b in range(0, n, 16):
-        first = add(first, load(shares, start + b))
-        second = add(second, load(shares, start + b + 8))
-    return total(add(first, second))
-
-
-@njit(**OPTIONS)
 def one_feature(block, row, n, shares, start, mean, first, second, position):
     """Add the first and second moments of one feature about ``mean``."""
     m = splat(mean)

@@ -19,11 +19,16 @@ MOST_BYTES = 1 << 26
 """Of the statistics of all segments together."""
 
 
-def block_size(n_components: int, n_features: int, is_matrix: bool) -> int:
-    """Return the rows of a block: what a pass needs of them should stay in a core's cache."""
-    per_row = 8 * (n_components + (3 if is_matrix else 1) * n_features + 8)
-    fitting = (96 << 10) // per_row // 32 * 32
-    return min(max(fitting, 128), 1024)
+BLOCK_BYTES = 96 << 10
+
+
+def block_size(n_numbers: int) -> int:
+    """Return the rows of a block, given how many numbers a pass keeps of each.
+
+    They should stay in a core's cache.
+    """
+    fitting = BLOCK_BYTES // (8 * (n_numbers + 8)) // 32 * 32
+    return min(max(fitting, 64), 1024)
 
 
 def segment_rows(n_rows: int, work_per_row: int, bytes_per_segment: int, block: int) -> int:
