@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mixtura.engines import ENGINES, Engine, ReferenceEngine
+from mixtura.engines.compiled import CompiledEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.initialization import INITIALIZERS, Initializer
@@ -57,9 +58,15 @@ def family(request: pytest.FixtureRequest) -> CovarianceFamily:
     return FAMILIES[request.param]
 
 
-@pytest.fixture(params=sorted(ENGINES), scope="session")
+EXPANDED = "compiled, expanded form"
+"""The compiled engine as it is with many rows."""
+
+
+@pytest.fixture(params=[*sorted(ENGINES), EXPANDED], scope="session")
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Return every registered engine."""
+    """Return every registered engine, the compiled one in both of its forms."""
+    if request.param == EXPANDED:
+        return CompiledEngine(expanded_from=0)
     return ENGINES[request.param]()
 
 

@@ -1,6 +1,7 @@
 """The compiled engine beyond the laws of every engine: accuracy, bits, kinds of rows."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import mpmath
 import numpy as np
@@ -12,6 +13,8 @@ from mixtura.assignments import Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
 from mixtura.engines.compiled import CompiledEngine, elementary
+from mixtura.engines.compiled.blocks import take_block
+from mixtura.engines.compiled.expansion import expansion_of
 from mixtura.engines.compiled.lanes import load, store
 from mixtura.engines.compiled.workspace import available_threads
 from mixtura.potentials import Potentials
@@ -104,13 +107,14 @@ def test_bits_do_not_depend_on_the_number_of_threads(name, weighted, n_features)
     assignment = ASSIGNMENTS[name](rng, n_rows, n_components)
     for structure in ((n_components, n_features), (n_components, n_features, n_features)):
         potentials = potentials_of(rng, structure, n_components, n_features)
-        alone = CompiledEngine(1).sweep(rows, potentials, assignment)
-        together = CompiledEngine(2).sweep(rows, potentials, assignment)
-        for part in ("count", "first", "second"):
-            np.testing.assert_array_equal(getattr(alone, part), getattr(together, part))
-        assert alone.log_normalizer == together.log_normalizer
-        if name not in ("given", "labelled"):
-            assert_close(alone, ReferenceEngine().sweep(rows, potentials, assignment), 1e-12)
+        for first in (None, 0):
+            alone = CompiledEngine(1, first).sweep(rows, potentials, assignment)
+            together = CompiledEngine(2, first).sweep(rows, potentials, assignment)
+            for part in ("count", "first", "second"):
+                np.testing.assert_array_equal(getattr(alone, part), getattr(together, part))
+            assert alone.log_normalizer == together.log_normalizer
+            if name not in ("given", "labelled"):
+                assert_close(alone, ReferenceEngine().sweep(rows, potentials, assignment), 1e-12)
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e6])
@@ -182,3 +186,92 @@ def test_components_of_no_weight_get_nothing():
     )
     rows = ArrayRows(rng.standard_normal((100, 2)))
     assert (CompiledEngine().sweep(rows, potentials, Soft()).count == [100.0, 0.0, 0.0]).all()
+
+
+STRUCTURES = {
+    "full": lambda k, d: (k, d, d),
+    "tied": lambda k, d: (1, d, d),
+    "diagonal": lambda k, d: (k, d),
+    "spherical": lambda k, d: (k, 1),
+    "tied diagonal": lambda k, d: (1, d),
+    "tied spherical": lambda k, d: (1, 1),
+}
+
+
+def constant_of(potentials):
+    return potentials.log_weight + potentials.offset
+
+
+@pytest.mark.parametrize("structure", STRUCTURES.values(), ids=list(STRUCTURES))
+@pytest.mark.parametrize("n_features", [1, 2, 5, 9])
+def test_the_expanded_form_keeps_its_digits_up_to_the_guard(structure, n_features):
+    """1e-9 relative to the reference, with means as far apart as the guard lets them be."""
+    rng = np.random.default_rng(6)
+    n_components = 6
+    near = potentials_of(rng, structure(n_components, n_features), n_components, n_features)
+    centre = near.mean.mean(axis=0)
+    distances = np.geomspace(1.0, 1e6, 200)
+    spread = [replace(near, mean=centre + s * (near.mean - centre)) for s in distances]
+    expanded = [p for p in spread if expansion_of(p, constant_of(p)) is not None]
+    assert 0 < len(expanded) < len(spread)
+    potentials = expanded[-1]
+    rows = np.repeat(potentials.mean, 300, axis=0) + rng.standard_normal((1800, n_features))
+    data = ArrayRows(rows + 0.5 * (rows[::-1] - rows) * (np.arange(1800) % 3 == 0)[:, None])
+    for assignment in (Soft(), Hard()):
+        found = CompiledEngine(expanded_from=0).sweep(data, potentials, assignment)
+        assert_close(found, ReferenceEngine().sweep(data, potentials, assignment), 1e-9)
+    np.testing.assert_allclose(
+        CompiledEngine(expanded_from=0).log_density(data, potentials),
+        ReferenceEngine().log_density(data, potentials),
+        rtol=1e-9,
+        atol=1e-10,  # where the density happens to be near one
+    )
+    np.testing.assert_allclose(
+        CompiledEngine(expanded_from=0).responsibilities(data, potentials),
+        ReferenceEngine().responsibilities(data, potentials),
+        atol=1e-9,
+    )
+
+
+def test_high_condition_numbers_are_not_expanded():
+    rng = np.random.default_rng(7)
+    potentials = potentials_of(rng, (3, 5, 5), 3, 5, condition=1e8)
+    lower = np.tril(np.ones((5, 5)))
+    correlated = replace(potentials, precision_cholesky=potentials.precision_cholesky @ lower)
+    assert expansion_of(correlated, constant_of(correlated)) is None
+
+
+@pytest.mark.parametrize("structure", STRUCTURES.values(), ids=list(STRUCTURES))
+def test_a_row_too_far_for_the_expanded_form_falls_back(structure):
+    rng = np.random.default_rng(8)
+    potentials = potentials_of(rng, structure(3, 4), 3, 4)
+    assert expansion_of(potentials, constant_of(potentials)) is not None
+    rows = rng.standard_normal((3000, 4))
+    rows[1234] = [1e150, 0.0, -1e151, 3.0]
+    data = ArrayRows(rows)
+    for assignment in (Soft(), Hard(), Sampled(1)):
+        found = CompiledEngine(expanded_from=0).sweep(data, potentials, assignment)
+        exact = CompiledEngine(expanded_from=None).sweep(data, potentials, assignment)
+        for part in ("count", "first", "second"):
+            np.testing.assert_array_equal(getattr(found, part), getattr(exact, part))
+        assert found.log_normalizer == exact.log_normalizer
+    np.testing.assert_array_equal(
+        CompiledEngine(expanded_from=0).log_density(data, potentials),
+        CompiledEngine(expanded_from=None).log_density(data, potentials),
+    )
+
+
+@pytest.mark.parametrize("n_features", range(1, 20))
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_blocks_hold_the_rows_features_first(n_features, kind):
+    rng = np.random.default_rng(9)
+    for n in (1, 7, 8, 31, 40):
+        rows = rng.standard_normal((n + 3, n_features)).astype(kind)
+        stride = 48
+        block = np.full(n_features * stride, np.nan)
+        padded = (n + 31) // 32 * 32
+        padded = min(padded, stride)
+        take_block(rows.reshape(-1), n_features, 3, n, padded, stride, block)
+        found = block.reshape(n_features, stride)[:, :padded]
+        expected = rows[3:][np.minimum(np.arange(padded), n - 1)].T
+        np.testing.assert_array_equal(found, expected.astype(np.float64))

@@ -16,6 +16,8 @@ from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
+Prepared: TypeAlias = Exact | Expansion
+
 NOTHING = np.empty(0)
 NO_LABELS = np.empty(0, dtype=np.int64)
 
@@ -29,14 +31,21 @@ class CompiledEngine(Engine):
     ----------
     n_threads : int, optional
         Largest number of threads; by default what the process may use.
+    expanded_from : int, optional
+        Size N K D of a problem from which on scores and moments are had in expanded form, as
+        matrix products, where that keeps their digits; never where None. Smaller problems, and
+        what would lose digits, are in triangular form.
     """
 
     n_threads: int | None = None
+    expanded_from: int | None = 1 << 18
 
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
-        prepared = _prepared(potentials, soft=isinstance(assignment, Soft))
+        pairs = isinstance(assignment, Soft) and potentials.mean.shape == (2, 1)
+        # Two components in one dimension have an exact kernel of their own, faster than any other.
+        prepared = Exact(potentials) if pairs else self._prepared(rows, potentials)
         parts = [self._sweep_piece(piece, prepared, assignment) for piece in rows.pieces()]
         total = parts[0]
         for part in parts[1:]:
@@ -44,7 +53,7 @@ class CompiledEngine(Engine):
         return total
 
     def _sweep_piece(
-        self, piece: Block, prepared: "Prepared", assignment: Assignment
+        self, piece: Block, prepared: Prepared, assignment: Assignment
     ) -> SufficientStatistics:
         values, single = _flat(piece.values)
         assigned = _assigned(assignment, piece)
@@ -71,46 +80,48 @@ class CompiledEngine(Engine):
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
         n_components = potentials.mean.shape[0]
         shares = np.empty(rows.n_rows * n_components)
+        prepared = self._prepared(rows, potentials)
         for piece in rows.pieces():
             where = slice(piece.start * n_components, None)
-            self._tell(piece, potentials, shares=shares[where])
+            self._tell(piece, prepared, shares=shares[where])
         return shares.reshape(rows.n_rows, n_components)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
         densities = np.empty(rows.n_rows)
+        prepared = self._prepared(rows, potentials)
         for piece in rows.pieces():
-            self._tell(piece, potentials, densities=densities[piece.start :])
+            self._tell(piece, prepared, densities=densities[piece.start :])
         return densities
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
         labels = np.empty(rows.n_rows, dtype=np.int64)
+        prepared = self._prepared(rows, potentials)
         for piece in rows.pieces():
             to = labels[piece.start :]
-            self._tell(piece, potentials, labels=to, assignment=Hard())
+            self._tell(piece, prepared, labels=to, assignment=Hard())
         return labels.astype(np.intp, copy=False)
 
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
         drawn = np.empty((n_draws, rows.n_rows), dtype=np.int64)
+        prepared = self._prepared(rows, potentials)
         for sweep in range(n_draws):
             for piece in rows.pieces():
                 to = drawn[sweep, piece.start :]
-                self._tell(piece, potentials, labels=to, assignment=Sampled(seed, sweep))
+                self._tell(piece, prepared, labels=to, assignment=Sampled(seed, sweep))
         return drawn.astype(np.intp, copy=False)
 
     def _tell(
         self,
         piece: Block,
-        potentials: Potentials,
+        prepared: Prepared,
         *,
         shares: Array = NOTHING,
         densities: Array = NOTHING,
         labels: Any = NO_LABELS,
         assignment: Assignment | None = None,
-        prepared: "Prepared | None" = None,
     ) -> None:
-        prepared = prepared or _prepared(potentials)
         values, single = _flat(piece.values)
         number, key, _, _ = _assigned(assignment or Soft(), piece)
         outputs = (shares, densities, labels)
@@ -127,30 +138,26 @@ class CompiledEngine(Engine):
         if isinstance(prepared, Expansion) and np.isnan(told).any():
             self._tell(
                 piece,
-                potentials,
+                Exact(prepared.potentials),
                 shares=shares,
                 densities=densities,
                 labels=labels,
                 assignment=assignment,
-                prepared=Exact(potentials),
             )
+
+    def _prepared(self, rows: Rows, potentials: Potentials) -> Prepared:
+        """Return the potentials in the fastest form that keeps their digits."""
+        size = rows.n_rows * potentials.mean.size
+        if self.expanded_from is None or size < self.expanded_from:
+            return Exact(potentials)
+        constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST_CONSTANT)
+        return expansion_of(potentials, constant) or Exact(potentials)
 
     def _threads(self, worthwhile: bool) -> int:
         if not worthwhile:
             return 1
         available = available_threads()
         return available if self.n_threads is None else min(available, self.n_threads)
-
-
-Prepared: TypeAlias = Exact | Expansion
-
-
-def _prepared(potentials: Potentials, *, soft: bool = False) -> Prepared:
-    """Return the potentials in the fastest form that keeps their digits."""
-    if soft and potentials.mean.shape == (2, 1):
-        return Exact(potentials)  # which has a kernel of its own for them
-    constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST_CONSTANT)
-    return expansion_of(potentials, constant) or Exact(potentials)
 
 
 def _segment(prepared: Prepared, n_rows: int) -> int:

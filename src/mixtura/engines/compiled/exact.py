@@ -1,5 +1,6 @@
 """Potentials in triangular form: exact however far rows and means lie apart."""
 
+from collections.abc import Callable
 from typing import final
 
 import numpy as np
@@ -21,9 +22,6 @@ LOWEST_CONSTANT = -1e300
 class Exact:
     """Potentials in triangular form as the kernels want them, and the sizes that follow."""
 
-    sweep_kernel = staticmethod(kernels.sweep_kernel)
-    tell_kernel = staticmethod(kernels.tell_kernel)
-
     def __init__(self, potentials: Potentials) -> None:
         self.potentials = potentials
         self.sizes = n_components, n_features = potentials.mean.shape
@@ -42,12 +40,21 @@ class Exact:
             spread = potentials.precision_cholesky.reshape(self.structure[:2])
             spread = np.broadcast_to(spread, self.sizes)
             scale = np.ascontiguousarray(spread).reshape(-1)
-        self.arguments = (kind, constant, mean, scale, factor, packed)
+        self.kind = kind
+        self.arguments = (constant, mean, scale, factor, packed)
         self.block = block_size(n_components + (3 if self.is_matrix else 1) * n_features)
         self.work_size = (n_components + 2 * n_features + 8) * (self.block + 8)
         moments = n_features * n_features if self.is_matrix else n_features
         self.work_per_row = n_components * (moments + 8)
         self.bytes_per_segment = 8 * n_components * (moments + n_features)
+
+    def sweep_kernel(self, single: bool) -> Callable[..., float]:
+        """Return the compiled sweep over float32 (``single``) or float64 rows."""
+        return kernels.sweep_kernel(self.kind, single)
+
+    def tell_kernel(self, single: bool) -> Callable[..., float]:
+        """Return the compiled pass that tells rows."""
+        return kernels.tell_kernel(self.kind, single)
 
     def zeros(self) -> tuple[Array, Array, Array, Array]:
         """Return zeroed count, first and second moments and matrices of one segment."""

@@ -10,7 +10,7 @@ from functools import cache
 from numba import njit, types
 
 from mixtura.engines.compiled.blocks import take_block, take_given, take_labels, take_weights
-from mixtura.engines.compiled.features import COMMON_MATRIX, centre_block, write_features
+from mixtura.engines.compiled.features import COMMON_MATRIX, SQUARES, centre_block, write_features
 from mixtura.engines.compiled.lanes import add, load, mul, splat, store, total
 from mixtura.engines.compiled.matrices import moments_matrix
 from mixtura.engines.compiled.outputs import write_labels, write_shares, write_values
@@ -72,9 +72,23 @@ def score_expanded(rows, expansion, start, n, padded, stride, features, scores, 
     first = n_features if kind == COMMON_MATRIX else 0
     n_scored = coefficients.size // constant.size
     take_block(rows, n_features, start, n, padded, stride, features)
-    outside = total(centre_block(features, stride, n_features, padded, centre, largest))
+    squares = n_features if kind == SQUARES else 0
+    outside = total(centre_block(features, stride, n_features, padded, centre, largest, squares))
     write_features(kind, features, stride, n_features, padded, factor, scales, row_terms)
-    score_products(features, first, n_scored, stride, padded, coefficients, constant, top, scores)
+    score_products(
+        features,
+        first,
+        n_scored,
+        stride,
+        padded,
+        coefficients,
+        constant,
+        top,
+        scores,
+        rows,
+        (start + n) * n_features,
+        n_features,
+    )
     return outside == 0.0
 
 
@@ -145,10 +159,15 @@ def _sweep(rows, weighting, expansion, assigned, span, statistics, work):
             )
             if shared:
                 result += common_term(row_terms, weights, padded)
-        weigh_and_count(scores, stride, n_components, padded, sums, count)
-        moment_products(features, n_moments, stride, padded, scores, n_components, moments)
         if shared:
             shared_moments(kind, features, stride, n_features, padded, weights, products, second)
+        if n_moments < n_components:
+            # Fewer features than components: what is left of the responsibilities goes to them.
+            scale_rows(features, stride, n_moments, padded, sums)
+            moment_products(sums, 1, stride, padded, scores, n_components, count)
+        else:
+            weigh_and_count(scores, stride, n_components, padded, sums, count)
+        moment_products(features, n_moments, stride, padded, scores, n_components, moments)
     return result
 
 

@@ -18,22 +18,29 @@ COMMON_VARIANCES: the values alone (shared variances).
 
 
 @njit(**OPTIONS)
-def centre_block(block, stride, n_features, n, centre, farthest):
-    """Subtract the centre in place; return lanes above zero where a square is past ``farthest``."""
+def centre_block(block, stride, n_features, n, centre, largest, squares):
+    """Subtract the centre in place; write the squares from row ``squares`` on, unless it is zero.
+
+    Returns lanes above zero where a square is past ``largest``.
+    """
     outside = splat(0.0)
-    limit = splat(farthest)
+    limit, one = splat(largest), splat(1.0)
     for d in range(n_features):
         c = splat(centre[d])
-        for b in range(d * stride, d * stride + n, 8):
-            u = sub(load(block, b), c)
-            store(block, b, u)
-            outside = where_at_least(limit, mul(u, u), outside, splat(1.0))
+        to = (squares + d) * stride
+        for b in range(0, n, 8):
+            u = sub(load(block, d * stride + b), c)
+            square = mul(u, u)
+            store(block, d * stride + b, u)
+            if squares > 0:
+                store(block, to + b, square)
+            outside = where_at_least(limit, square, outside, one)
     return outside
 
 
 @njit(**OPTIONS)
 def write_features(kind, features, stride, n_features, n, factor, scales, row_terms):
-    """Write the features that follow the centred values, from row D on.
+    """Write the features, other than squares, that follow the centred values, from row D on.
 
     ``row_terms`` receive what is common to all components' scores, where they share covariances.
     """
@@ -45,12 +52,6 @@ def write_features(kind, features, stride, n_features, n, factor, scales, row_te
                     u, v = load(features, i * stride + b), load(features, j * stride + b)
                     store(features, to + b, mul(u, v))
                 to += stride
-    elif kind == SQUARES:
-        shift = n_features * stride
-        for d in range(n_features):
-            for b in range(d * stride, d * stride + n, 8):
-                u = load(features, b)
-                store(features, shift + b, mul(u, u))
     elif kind == NORM:
         for b in range(0, n, 8):
             square = splat(0.0)
@@ -60,7 +61,7 @@ def write_features(kind, features, stride, n_features, n, factor, scales, row_te
             store(features, n_features * stride + b, square)
     elif kind == COMMON_MATRIX:
         whiten(features, stride, n_features, n, factor, row_terms)
-    else:
+    elif kind == COMMON_VARIANCES:
         for b in range(0, n, 8):
             square = splat(0.0)
             for d in range(n_features):

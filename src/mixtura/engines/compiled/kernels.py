@@ -6,10 +6,10 @@ from functools import cache
 from numba import njit, types
 
 from mixtura.engines.compiled.blocks import take_block, take_given, take_labels, take_weights
-from mixtura.engines.compiled.matrices import centre, moments_matrix, score_matrix
+from mixtura.engines.compiled.matrices import moments_matrices, score_matrices
 from mixtura.engines.compiled.outputs import write_labels, write_shares
 from mixtura.engines.compiled.pairs import sweep_pairs
-from mixtura.engines.compiled.planes import moments_plane, score_plane
+from mixtura.engines.compiled.planes import moments_planes, score_planes
 from mixtura.engines.compiled.products import weigh_and_count
 from mixtura.engines.compiled.responsibilities import (
     GIVEN,
@@ -32,47 +32,10 @@ from mixtura.engines.compiled.signatures import (
     made,
     read_only,
 )
-from mixtura.engines.compiled.vectors import moments_vector, score_vector
+from mixtura.engines.compiled.vectors import moments_vectors, score_vectors
 
 VECTOR, PLANE, MATRIX = range(3)
 """Numbers of the structures within compiled code."""
-
-
-@njit(**OPTIONS)
-def score_block(potentials, block, stride, n, centred, scores):
-    """Write every component's scores, (K, stride)."""
-    kind, constant, mean, scale, factor, packed = potentials
-    n_components, n_features = constant.size, mean.size // constant.size
-    width = packed.size // n_components
-    for k in range(n_components):
-        at, to, base = k * n_features, k * stride, constant[k]
-        if kind == VECTOR:
-            score_vector(block, stride, n_features, n, base, mean, scale, at, scores, to)
-        elif kind == PLANE:
-            score_plane(block, stride, n, base, mean, at, factor[k], scores, to)
-        else:
-            centre(block, stride, n_features, n, mean, at, centred)
-            score_matrix(centred, stride, n_features, n, base, packed, k * width, scores, to)
-
-
-@njit(**OPTIONS)
-def add_moments(potentials, block, stride, n, centred, products, scores, statistics):
-    """Add every component's moments to count (K,), first and second (K D), square (K, D, D)."""
-    kind, _, mean, _, _, _ = potentials
-    count, first, second, square = statistics
-    n_components = count.size
-    n_features = mean.size // n_components
-    for k in range(n_components):
-        at, start = k * n_features, k * stride
-        if kind == VECTOR:
-            moments_vector(block, stride, n_features, n, scores, start, mean, at, first, second)
-        elif kind == PLANE:
-            moments_plane(block, stride, n, scores, start, mean, at, first[at:], square[k])
-        else:
-            centre(block, stride, n_features, n, mean, at, centred)
-            moments_matrix(
-                centred, stride, n_features, n, scores, start, products, first[at:], square[k]
-            )
 
 
 @njit(**OPTIONS)
@@ -94,93 +57,130 @@ def room_of(work, n_components, n_features, stride):
     )
 
 
-def _sweep(rows, weighting, potentials, assigned, span, statistics, work):
-    """Add the statistics of a span of rows; return their data term.
+def _sweep_of(kind: int) -> Callable[..., float]:
+    """Return the sweep of a kind of structures; the branches of other kinds are not compiled."""
 
-    ``weighting`` is (weights, whether there are any), ``assigned`` (number, key, responsibilities,
-    labels), ``span`` (number of the piece's first row, begin, end, rows of a block).
-    """
-    row_weights, weighted = weighting
-    assignment, key, given, labels = assigned
-    first_row, begin, end, size = span
-    n_components = potentials[1].size
-    n_features = potentials[2].size // n_components
-    stride = size + 8
-    scores, block, centred, products, weights, top, sums, uniforms = room_of(
-        work, n_components, n_features, stride
-    )
-    result = 0.0
-    if potentials[0] == VECTOR and n_features == 1 and n_components == 2 and assignment == SOFT:
-        whole = begin + (end - begin) // 8 * 8
-        result += sweep_pairs(
-            rows,
-            row_weights,
-            weighted,
-            potentials[1],
-            potentials[2],
-            potentials[3],
-            begin,
-            whole,
-            statistics[:3],
+    def sweep(rows, weighting, potentials, assigned, span, statistics, work):
+        """Add the statistics of a span of rows; return their data term.
+
+        ``weighting`` is (weights, whether there are any), ``assigned`` (number, key,
+        responsibilities, labels), ``span`` (number of the piece's first row, begin, end, rows of a
+        block).
+        """
+        row_weights, weighted = weighting
+        assignment, key, given, labels = assigned
+        first_row, begin, end, size = span
+        n_components = potentials[0].size
+        n_features = potentials[1].size // n_components
+        stride = size + 8
+        scores, block, centred, products, weights, top, sums, uniforms = room_of(
+            work, n_components, n_features, stride
         )
-        begin = whole
-    for start in range(begin, end, size):
-        n = min(size, end - start)
-        padded = (n + 31) // 32 * 32
-        take_block(rows, n_features, start, n, padded, stride, block)
-        take_weights(row_weights, weighted, start, n, padded, weights)
-        if assignment == GIVEN:
-            take_given(given, n_components, start, n, padded, stride, weights, scores)
-            fill(sums, padded, 1.0)
-        elif assignment == LABELLED:
-            take_labels(labels, n_components, start, n, padded, stride, weights, scores)
-            fill(sums, padded, 1.0)
-        else:
-            score_block(potentials, block, stride, padded, centred, scores)
-            highest(scores, stride, n_components, padded, top)
-            row, uneven = first_row + start, weighted or padded > n
-            spare = (top, sums, uniforms)
-            result += share(
-                assignment, key, row, scores, stride, n_components, padded, weights, uneven, spare
+        result = 0.0
+        if kind == VECTOR and n_features == 1 and n_components == 2 and assignment == SOFT:
+            whole = begin + (end - begin) // 8 * 8
+            result += sweep_pairs(
+                rows,
+                row_weights,
+                weighted,
+                potentials[0],
+                potentials[1],
+                potentials[2],
+                begin,
+                whole,
+                statistics[:3],
             )
-        weigh_and_count(scores, stride, n_components, padded, sums, statistics[0])
-        add_moments(potentials, block, stride, padded, centred, products, scores, statistics)
-    return result
+            begin = whole
+        for start in range(begin, end, size):
+            n = min(size, end - start)
+            padded = (n + 31) // 32 * 32
+            take_block(rows, n_features, start, n, padded, stride, block)
+            take_weights(row_weights, weighted, start, n, padded, weights)
+            if assignment == GIVEN:
+                take_given(given, n_components, start, n, padded, stride, weights, scores)
+                fill(sums, padded, 1.0)
+            elif assignment == LABELLED:
+                take_labels(labels, n_components, start, n, padded, stride, weights, scores)
+                fill(sums, padded, 1.0)
+            else:
+                if kind == VECTOR:
+                    score_vectors(potentials, block, stride, padded, scores)
+                elif kind == PLANE:
+                    score_planes(potentials, block, stride, padded, scores)
+                else:
+                    score_matrices(potentials, block, stride, padded, centred, scores)
+                highest(scores, stride, n_components, padded, top)
+                row, uneven = first_row + start, weighted or padded > n
+                spare = (top, sums, uniforms)
+                result += share(
+                    assignment,
+                    key,
+                    row,
+                    scores,
+                    stride,
+                    n_components,
+                    padded,
+                    weights,
+                    uneven,
+                    spare,
+                )
+            weigh_and_count(scores, stride, n_components, padded, sums, statistics[0])
+            if kind == VECTOR:
+                moments_vectors(potentials, block, stride, padded, scores, statistics)
+            elif kind == PLANE:
+                moments_planes(potentials, block, stride, padded, scores, statistics)
+            else:
+                moments_matrices(
+                    potentials, block, stride, padded, centred, products, scores, statistics
+                )
+        return result
+
+    return sweep
 
 
-def _tell(rows, potentials, assignment, key, span, work, outputs):
-    """Write what is asked of a span of rows; an output of size zero is not asked for.
+def _tell_of(kind: int) -> Callable[..., float]:
+    """Return the pass that tells rows, of a kind of structures."""
 
-    ``outputs`` are responsibilities, flat (N K); log densities (N,); and labels (N,), the most
-    probable (hard) or drawn (sampled) components.
-    """
-    shares, densities, labels = outputs
-    first_row, begin, end, size = span
-    n_components = potentials[1].size
-    n_features = potentials[2].size // n_components
-    stride = size + 8
-    scores, block, centred, _, weights, top, sums, uniforms = room_of(
-        work, n_components, n_features, stride
-    )
-    for start in range(begin, end, size):
-        n = min(size, end - start)
-        padded = (n + 31) // 32 * 32
-        take_block(rows, n_features, start, n, padded, stride, block)
-        score_block(potentials, block, stride, padded, centred, scores)
-        highest(scores, stride, n_components, padded, top)
-        if densities.size > 0:
-            log_sums(scores, stride, n_components, padded, top, sums)
-            write_densities(block, stride, n_features, n, top, densities, start)
-            continue
-        take_weights(weights, False, 0, padded, padded, weights)
-        row, spare = first_row + start, (top, sums, uniforms)
-        share(assignment, key, row, scores, stride, n_components, padded, weights, False, spare)
-        if shares.size > 0:
-            scale_rows(scores, stride, n_components, padded, sums)
-            write_shares(scores, stride, n_components, n, shares, start)
-        else:
-            write_labels(scores, stride, n_components, n, labels, start)
-    return 0.0
+    def tell(rows, potentials, assignment, key, span, work, outputs):
+        """Write what is asked of a span of rows; an output of size zero is not asked for.
+
+        ``outputs`` are responsibilities, flat (N K); log densities (N,); and labels (N,), the most
+        probable (hard) or drawn (sampled) components.
+        """
+        shares, densities, labels = outputs
+        first_row, begin, end, size = span
+        n_components = potentials[0].size
+        n_features = potentials[1].size // n_components
+        stride = size + 8
+        scores, block, centred, _, weights, top, sums, uniforms = room_of(
+            work, n_components, n_features, stride
+        )
+        for start in range(begin, end, size):
+            n = min(size, end - start)
+            padded = (n + 31) // 32 * 32
+            take_block(rows, n_features, start, n, padded, stride, block)
+            if kind == VECTOR:
+                score_vectors(potentials, block, stride, padded, scores)
+            elif kind == PLANE:
+                score_planes(potentials, block, stride, padded, scores)
+            else:
+                score_matrices(potentials, block, stride, padded, centred, scores)
+            highest(scores, stride, n_components, padded, top)
+            if densities.size > 0:
+                log_sums(scores, stride, n_components, padded, top, sums)
+                write_densities(block, stride, n_features, n, top, densities, start)
+                continue
+            take_weights(weights, False, 0, padded, padded, weights)
+            row, spare = first_row + start, (top, sums, uniforms)
+            share(assignment, key, row, scores, stride, n_components, padded, weights, False, spare)
+            if shares.size > 0:
+                scale_rows(scores, stride, n_components, padded, sums)
+                write_shares(scores, stride, n_components, n, shares, start)
+            else:
+                write_labels(scores, stride, n_components, n, labels, start)
+        return 0.0
+
+    return tell
 
 
 @njit(**OPTIONS)
@@ -193,24 +193,24 @@ def write_densities(block, stride, n_features, n, top, densities, start):
         densities[start + b] = top[b] + nothing
 
 
-POTENTIALS = types.Tuple((types.int64, READ, READ, READ, read_only(types.float64, 3), READ))
-"""Kind, constants, means, reciprocal standard deviations, factors, packed factors."""
+POTENTIALS = types.Tuple((READ, READ, READ, read_only(types.float64, 3), READ))
+"""Constants, means, reciprocal standard deviations, factors, packed factors."""
 
 STATISTICS = types.Tuple((FLAT, FLAT, FLAT, types.Array(types.float64, 3, "C")))
 """Counts (K,), first and second moments (K D), matrices (K, D, D)."""
 
 
 @cache
-def sweep_kernel(single: bool) -> Callable[..., float]:
+def sweep_kernel(kind: int, single: bool) -> Callable[..., float]:
     """Return the compiled sweep over float32 (``single``) or float64 rows, flat (N D)."""
     rows = read_only(types.float32 if single else types.float64)
     signature = types.float64(rows, WEIGHTING, POTENTIALS, ASSIGNED, SPAN, STATISTICS, FLAT)
-    return made(signature, _sweep)
+    return made(signature, _sweep_of(kind))
 
 
 @cache
-def tell_kernel(single: bool) -> Callable[..., float]:
+def tell_kernel(kind: int, single: bool) -> Callable[..., float]:
     """Return the compiled pass that writes responsibilities, log densities or labels."""
     rows = read_only(types.float32 if single else types.float64)
     signature = types.float64(rows, POTENTIALS, types.int64, types.uint64, SPAN, FLAT, OUTPUTS)
-    return made(signature, _tell)
+    return made(signature, _tell_of(kind))

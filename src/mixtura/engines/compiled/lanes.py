@@ -16,7 +16,8 @@ _DOUBLE = ir.DoubleType()
 _INTEGER = ir.IntType(64)
 _DOUBLES = ir.VectorType(_DOUBLE, LANES)
 _INTEGERS = ir.VectorType(_INTEGER, LANES)
-_FLOATS = ir.VectorType(ir.FloatType(), LANES)
+_FLOAT = ir.FloatType()
+_FLOATS = ir.VectorType(_FLOAT, LANES)
 _INDEX = ir.IntType(32)
 
 MAGIC = 6755399441055744.0
@@ -85,30 +86,42 @@ def load(typing_context, array, start):
 
 
 @intrinsic
-def load_transposed(typing_context, array, start, step):
-    """Return eight lanes, lane i of value j being the number at ``start + i step + j``.
-
-    Eight features of eight rows become eight rows of eight features.
-    """
+def load_columns(typing_context, array, start, step):
+    """Return two lanes of eight rows: the numbers at ``start + i step``, and those after them."""
 
     def generate(context, builder, signature, arguments):
-        array, start, step = arguments
-        values, position = [], start
+        array, position, step = arguments
+        kind = _FLOAT if signature.args[0].dtype == types.float32 else _DOUBLE
+        pair = ir.VectorType(kind, 2).as_pointer()
+        pairs = []
         for _ in range(LANES):
-            one = lanes(signature.args[0], types.intp)
-            values.append(_loaded(context, builder, one, [array, position]))
+            address = _address(context, builder, signature, [array, position])
+            value = builder.load(builder.bitcast(address, pair))
+            value.align = 4 if kind is _FLOAT else 8
+            pairs.append(value)
             position = builder.add(position, step)
-        # After three rounds of exchanging halves, quarters and eighths rows have become columns.
-        for width in (4, 2, 1):
-            for first in (i for i in range(LANES) if not i & width):
-                low, high = values[first], values[first + width]
-                kept = [i if not i & width else i - width + LANES for i in range(LANES)]
-                moved = [i + width if not i & width else i + LANES for i in range(LANES)]
-                values[first] = builder.shuffle_vector(low, high, _pick(kept))
-                values[first + width] = builder.shuffle_vector(low, high, _pick(moved))
-        return cgutils.pack_array(builder, values)
+        # Rows by turns in two vectors: then one exchange of neighbours makes columns of them.
+        sides = [_joined(builder, pairs[side::2]) for side in (0, 1)]
+        if kind is _FLOAT:
+            sides = [builder.fpext(side, _DOUBLES) for side in sides]
+        turns = [
+            [i + shift for j in range(0, LANES, 2) for i in (j, j + LANES)] for shift in (0, 1)
+        ]
+        columns = [builder.shuffle_vector(*sides, _pick(turn)) for turn in turns]
+        return cgutils.pack_array(builder, columns)
 
-    return types.UniTuple(lanes, LANES)(array, types.intp, types.intp), generate
+    return types.UniTuple(lanes, 2)(array, types.intp, types.intp), generate
+
+
+def _joined(builder: Any, values: list[Any]) -> Any:
+    """Return vectors joined to one."""
+    while len(values) > 1:
+        width = 2 * values[0].type.count
+        values = [
+            builder.shuffle_vector(left, right, _pick(list(range(width))))
+            for left, right in zip(values[::2], values[1::2], strict=True)
+        ]
+    return values[0]
 
 
 @intrinsic
@@ -137,6 +150,22 @@ def store(typing_context, array, start, value):
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes), generate
+
+
+@intrinsic
+def prefetch(typing_context, array, start):
+    """Ask for the numbers around a flat position, which may lie beyond the array's end."""
+
+    def generate(context, builder, signature, arguments):
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, _INDEX, _INDEX, _INDEX])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+        address = builder.bitcast(_address(context, builder, signature, arguments), byte)
+        to_read, in_second_cache, data = (ir.Constant(_INDEX, number) for number in (0, 2, 1))
+        builder.call(function, [address, to_read, in_second_cache, data])
+        return context.get_dummy_value()
+
+    return types.void(array, types.intp), generate
 
 
 @intrinsic

@@ -2,10 +2,10 @@
 
 from numba import njit
 
-from mixtura.engines.compiled.lanes import add, fma, load, mul, splat, store, sub, total
+from mixtura.engines.compiled.lanes import add, add_totals, fma, load, mul, splat, store, sub, total
 from mixtura.engines.compiled.scores import store_scores
 
-OPTIONS = {"nogil": True, "error_model": "numpy", "forceinline": True}
+OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
 @njit(**OPTIONS)
@@ -195,19 +195,11 @@ def product_4x4(weighted, stride, centred, row, n, second, i, j):
         a31 = fma(w, u1, a31)
         a32 = fma(w, u2, a32)
         a33 = fma(w, u3, a33)
-    add_row(second, i, j, a00, a01, a02, a03)
-    add_row(second, i + 1, j, a10, a11, a12, a13)
-    add_row(second, i + 2, j, a20, a21, a22, a23)
-    add_row(second, i + 3, j, a30, a31, a32, a33)
-
-
-@njit(**OPTIONS)
-def add_row(second, i, j, a0, a1, a2, a3):
-    """Add the totals of four accumulators to four neighbours of a row."""
-    second[i, j] += total(a0)
-    second[i, j + 1] += total(a1)
-    second[i, j + 2] += total(a2)
-    second[i, j + 3] += total(a3)
+    at, width = i * second.shape[1] + j, second.shape[1]
+    add_totals(second, at, a00, a01, a02, a03)
+    add_totals(second, at + width, a10, a11, a12, a13)
+    add_totals(second, at + 2 * width, a20, a21, a22, a23)
+    add_totals(second, at + 3 * width, a30, a31, a32, a33)
 
 
 @njit(**OPTIONS)
@@ -248,7 +240,7 @@ def product_diagonal(weighted, stride, centred, row, n, second, i):
     second[i + 2, i] += total(a20)
     second[i + 2, i + 1] += total(a21)
     second[i + 2, i + 2] += total(a22)
-    add_row(second, i + 3, i, a30, a31, a32, a33)
+    add_totals(second, (i + 3) * second.shape[1] + i, a30, a31, a32, a33)
 
 
 @njit(**OPTIONS)
@@ -268,3 +260,29 @@ def moments_matrix(centred, stride, n_features, n, shares, start, weighted, firs
         for j in range(ragged, i, 4):
             product_4x4(weighted, stride, centred, j * stride, n, second, i, j)
         product_diagonal(weighted, stride, centred, i * stride, n, second, i)
+
+
+@njit(**OPTIONS)
+def score_matrices(potentials, block, stride, n, centred, scores):
+    """Write every component's scores, (K, stride)."""
+    constant, mean, _, _, packed = potentials
+    n_features = mean.size // constant.size
+    width = packed.size // constant.size
+    for k in range(constant.size):
+        centre(block, stride, n_features, n, mean, k * n_features, centred)
+        at, to = k * width, k * stride
+        score_matrix(centred, stride, n_features, n, constant[k], packed, at, scores, to)
+
+
+@njit(**OPTIONS)
+def moments_matrices(potentials, block, stride, n, centred, products, scores, statistics):
+    """Add every component's first moments, flat (K D), and second ones (K, D, D)."""
+    _, mean, _, _, _ = potentials
+    count, first, _, square = statistics
+    n_features = mean.size // count.size
+    for k in range(count.size):
+        at = k * n_features
+        centre(block, stride, n_features, n, mean, at, centred)
+        moments_matrix(
+            centred, stride, n_features, n, scores, k * stride, products, first[at:], square[k]
+        )

@@ -5,7 +5,7 @@ from numba import njit
 from mixtura.engines.compiled.lanes import add, fma, load, mul, splat, store, sub, total
 from mixtura.engines.compiled.scores import held
 
-OPTIONS = {"nogil": True, "error_model": "numpy", "forceinline": True}
+OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
 @njit(**OPTIONS)
@@ -57,3 +57,21 @@ def moments_plane(block, stride, n, shares, start, mean, at, first, second):
     second[0, 0] += total(s00)
     second[1, 0] += total(s10)
     second[1, 1] += total(s11)
+
+
+@njit(**OPTIONS)
+def score_planes(potentials, block, stride, n, scores):
+    """Write every component's scores, (K, stride)."""
+    constant, mean, _, factor, _ = potentials
+    for k in range(constant.size):
+        score_plane(block, stride, n, constant[k], mean, 2 * k, factor[k], scores, k * stride)
+
+
+@njit(**OPTIONS)
+def moments_planes(potentials, block, stride, n, scores, statistics):
+    """Add every component's first moments, flat (K 2), and second ones (K, 2, 2)."""
+    _, mean, _, _, _ = potentials
+    count, first, _, square = statistics
+    for k in range(count.size):
+        at, start = 2 * k, k * stride
+        moments_plane(block, stride, n, scores, start, mean, at, first[at:], square[k])

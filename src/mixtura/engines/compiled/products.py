@@ -8,6 +8,7 @@ from mixtura.engines.compiled.lanes import (
     fma,
     load,
     mul,
+    prefetch,
     splat,
     store,
     total,
@@ -17,11 +18,17 @@ from mixtura.engines.compiled.lanes import (
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 LOWEST = -1.7e308
+LINE = 8
+"""Numbers in a line of cache."""
 
 
 @njit(**OPTIONS)
-def score_products(features, first, n_scored, stride, n, coefficients, constant, top, scores):
+def score_products(
+    features, first, n_scored, stride, n, coefficients, constant, top, scores, rows, ahead, width
+):
     """Write constant + features . coefficients for each row and component, and the highest.
+
+    Meanwhile the rows from position ``ahead`` on, ``width`` numbers each, are fetched to cache.
 
     ``coefficients`` holds those of four components at a time, feature by feature, then those of
     the components that are left, one by one.
@@ -29,6 +36,8 @@ def score_products(features, first, n_scored, stride, n, coefficients, constant,
     n_components = constant.size
     whole = n_components // 4 * 4
     for b in range(0, n, 32):
+        for line in range(ahead + b * width, ahead + (b + 32) * width, LINE):
+            prefetch(rows, line)
         t0 = splat(LOWEST)
         t1 = splat(LOWEST)
         t2 = splat(LOWEST)
@@ -113,7 +122,7 @@ def score_products(features, first, n_scored, stride, n, coefficients, constant,
         store(top, b + 24, t3)
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**OPTIONS)
 def keep(scores, to, stride, a0, a1, a2, a3, top):
     """Write the scores of four components; return the highest so far."""
     store(scores, to, a0)
@@ -143,7 +152,7 @@ def moment_products(features, n_moments, stride, n, shares, n_components, moment
             moments[f * n_components + k] += dot(features, f * stride, n, shares, k * stride)
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**OPTIONS)
 def tile_4x4(features, row, stride, n, shares, share, moments, f, k):
     """Add the products of four features and four components."""
     a00 = splat(0.0)
@@ -197,7 +206,7 @@ def tile_4x4(features, row, stride, n, shares, share, moments, f, k):
     add_totals(moments, at + 3 * n_components, a30, a31, a32, a33)
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**OPTIONS)
 def tile_4x1(features, row, stride, n, shares, share, moments, f, k):
     """Add the products of one feature and four components."""
     a0 = splat(0.0)
@@ -224,7 +233,7 @@ def tile_4x1(features, row, stride, n, shares, share, moments, f, k):
     add_totals(moments, at, add(a0, c0), add(a1, c1), add(a2, c2), add(a3, c3))
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**OPTIONS)
 def tile_1x4(features, row, stride, n, shares, share, moments, f, k):
     """Add the products of four features and one component."""
     a0 = splat(0.0)
@@ -255,7 +264,7 @@ def tile_1x4(features, row, stride, n, shares, share, moments, f, k):
     moments[at + 3 * n_components] += total(add(a3, c3))
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**OPTIONS)
 def dot(left, at, n, right, start):
     """Return the sum of products of two stretches."""
     a = splat(0.0)

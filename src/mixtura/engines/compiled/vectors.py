@@ -5,7 +5,7 @@ from numba import njit
 from mixtura.engines.compiled.lanes import add, fma, load, mul, splat, sub, total
 from mixtura.engines.compiled.scores import store_scores
 
-OPTIONS = {"nogil": True, "error_model": "numpy", "forceinline": True}
+OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
 @njit(**OPTIONS)
@@ -107,3 +107,24 @@ def moments_vector(block, stride, n_features, n, shares, start, mean, at, first,
         four_features(block, stride, d * stride, n, shares, start, mean, at + d, first, second)
     for d in range(whole, n_features):
         one_feature(block, d * stride, n, shares, start, mean[at + d], first, second, at + d)
+
+
+@njit(**OPTIONS)
+def score_vectors(potentials, block, stride, n, scores):
+    """Write every component's scores, (K, stride)."""
+    constant, mean, scale, _, _ = potentials
+    n_features = mean.size // constant.size
+    for k in range(constant.size):
+        at, to, base = k * n_features, k * stride, constant[k]
+        score_vector(block, stride, n_features, n, base, mean, scale, at, scores, to)
+
+
+@njit(**OPTIONS)
+def moments_vectors(potentials, block, stride, n, scores, statistics):
+    """Add every component's first and second moments, flat (K D)."""
+    _, mean, _, _, _ = potentials
+    count, first, second, _ = statistics
+    n_features = mean.size // count.size
+    for k in range(count.size):
+        at, start = k * n_features, k * stride
+        moments_vector(block, stride, n_features, n, scores, start, mean, at, first, second)

@@ -14,6 +14,9 @@ Result = TypeVar("Result")
 SMALL = 1 << 18
 """Multiplications below which a pass is one segment: threads would cost more than they save."""
 
+LARGE = 1 << 24
+"""Multiplications of a segment where there is more to do than for two: its start costs little."""
+
 MOST_SEGMENTS = 32
 MOST_BYTES = 1 << 26
 """Of the statistics of all segments together."""
@@ -38,8 +41,9 @@ def segment_rows(n_rows: int, work_per_row: int, bytes_per_segment: int, block: 
     """
     if n_rows * work_per_row < SMALL:
         return max(n_rows, 1)
-    n_segments = min(MOST_SEGMENTS, max(2, MOST_BYTES // max(bytes_per_segment, 1)))
-    n_segments = min(n_segments, max(1, n_rows * work_per_row // (SMALL // 2)))
+    n_segments = 2 * -(-n_rows * work_per_row // (2 * LARGE))
+    fitting = max(2, MOST_BYTES // max(bytes_per_segment, 1))
+    n_segments = min(n_segments, MOST_SEGMENTS, fitting)
     rows = -(-n_rows // n_segments)
     return -(-rows // block) * block
 
