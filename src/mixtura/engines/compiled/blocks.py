@@ -3,6 +3,7 @@
 from numba import njit
 
 from mixtura.engines.compiled.lanes import load, load_columns, load_pairs, store
+from mixtura.engines.compiled.responsibilities import GIVEN, LABELLED, fill
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 
@@ -61,3 +62,18 @@ def take_labels(labels, n_components, start, n, padded, stride, weights, scores)
             scores[k * stride + b] = weights[b] if labels[start + b] == k else 0.0
         for b in range(n, padded):
             scores[k * stride + b] = 0.0
+
+
+@njit(**OPTIONS)
+def take_handed(assigned, start, n, shape, weights, scores, factor):
+    """Take responsibilities or labels that were given; return whether they were."""
+    assignment, _, given, labels = assigned
+    stride, n_components, padded = shape
+    if assignment == GIVEN:
+        take_given(given, n_components, start, n, padded, stride, weights, scores)
+    elif assignment == LABELLED:
+        take_labels(labels, n_components, start, n, padded, stride, weights, scores)
+    else:
+        return False
+    fill(factor, padded, 1.0)
+    return True

@@ -9,15 +9,13 @@ from functools import cache
 
 from numba import njit, types
 
-from mixtura.engines.compiled.blocks import take_block, take_given, take_labels, take_weights
+from mixtura.engines.compiled.blocks import take_block, take_handed, take_weights
 from mixtura.engines.compiled.features import COMMON_MATRIX, SQUARES, centre_block, write_features
 from mixtura.engines.compiled.lanes import add, load, mul, splat, store, total
 from mixtura.engines.compiled.matrices import moments_matrix
 from mixtura.engines.compiled.outputs import write_labels, write_shares, write_values
 from mixtura.engines.compiled.products import moment_products, score_products, weigh_and_count
 from mixtura.engines.compiled.responsibilities import (
-    GIVEN,
-    LABELLED,
     fill,
     log_sums,
     scale_rows,
@@ -124,7 +122,7 @@ def _sweep(rows, weighting, expansion, assigned, span, statistics, work):
     NaN where a row is too far from the centre for this form.
     """
     row_weights, weighted = weighting
-    assignment, key, given, labels = assigned
+    assignment, key, _, _ = assigned
     first_row, begin, end, size = span
     kind, shared, _, constant, _, centre, _, _ = expansion
     count, moments, second = statistics
@@ -145,18 +143,11 @@ def _sweep(rows, weighting, expansion, assigned, span, statistics, work):
             rows, expansion, start, n, padded, stride, features, scores, top, row_terms
         ):
             return result + float("nan")
-        if assignment == GIVEN:
-            take_given(given, n_components, start, n, padded, stride, weights, scores)
-            fill(sums, padded, 1.0)
-        elif assignment == LABELLED:
-            take_labels(labels, n_components, start, n, padded, stride, weights, scores)
-            fill(sums, padded, 1.0)
-        else:
+        shape = (stride, n_components, padded)
+        if not take_handed(assigned, start, n, shape, weights, scores, sums):
             row, uneven = first_row + start, weighted or padded > n
             spare = (top, sums, uniforms)
-            result += share(
-                assignment, key, row, scores, stride, n_components, padded, weights, uneven, spare
-            )
+            result += share(assignment, key, row, scores, shape, weights, uneven, spare)
             if shared:
                 result += common_term(row_terms, weights, padded)
         if shared:
@@ -199,7 +190,8 @@ def _tell(rows, expansion, assignment, key, span, work, outputs):
             write_values(n, top, densities, start)
             continue
         row, spare = first_row + start, (top, sums, uniforms)
-        share(assignment, key, row, scores, stride, n_components, padded, weights, False, spare)
+        shape = (stride, n_components, padded)
+        share(assignment, key, row, scores, shape, weights, False, spare)
         if shares.size > 0:
             scale_rows(scores, stride, n_components, padded, sums)
             write_shares(scores, stride, n_components, n, shares, start)

@@ -5,17 +5,14 @@ from functools import cache
 
 from numba import njit, types
 
-from mixtura.engines.compiled.blocks import take_block, take_given, take_labels, take_weights
+from mixtura.engines.compiled.blocks import take_block, take_handed, take_weights
 from mixtura.engines.compiled.matrices import moments_matrices, score_matrices
 from mixtura.engines.compiled.outputs import write_labels, write_shares
 from mixtura.engines.compiled.pairs import sweep_pairs
 from mixtura.engines.compiled.planes import moments_planes, score_planes
 from mixtura.engines.compiled.products import weigh_and_count
 from mixtura.engines.compiled.responsibilities import (
-    GIVEN,
-    LABELLED,
     SOFT,
-    fill,
     highest,
     log_sums,
     scale_rows,
@@ -68,7 +65,7 @@ def _sweep_of(kind: int) -> Callable[..., float]:
         block).
         """
         row_weights, weighted = weighting
-        assignment, key, given, labels = assigned
+        assignment, key, _, _ = assigned
         first_row, begin, end, size = span
         n_components = potentials[0].size
         n_features = potentials[1].size // n_components
@@ -79,30 +76,15 @@ def _sweep_of(kind: int) -> Callable[..., float]:
         result = 0.0
         if kind == VECTOR and n_features == 1 and n_components == 2 and assignment == SOFT:
             whole = begin + (end - begin) // 8 * 8
-            result += sweep_pairs(
-                rows,
-                row_weights,
-                weighted,
-                potentials[0],
-                potentials[1],
-                potentials[2],
-                begin,
-                whole,
-                statistics[:3],
-            )
+            result += sweep_pairs(rows, weighting, potentials, begin, whole, statistics)
             begin = whole
         for start in range(begin, end, size):
             n = min(size, end - start)
             padded = (n + 31) // 32 * 32
             take_block(rows, n_features, start, n, padded, stride, block)
             take_weights(row_weights, weighted, start, n, padded, weights)
-            if assignment == GIVEN:
-                take_given(given, n_components, start, n, padded, stride, weights, scores)
-                fill(sums, padded, 1.0)
-            elif assignment == LABELLED:
-                take_labels(labels, n_components, start, n, padded, stride, weights, scores)
-                fill(sums, padded, 1.0)
-            else:
+            shape = (stride, n_components, padded)
+            if not take_handed(assigned, start, n, shape, weights, scores, sums):
                 if kind == VECTOR:
                     score_vectors(potentials, block, stride, padded, scores)
                 elif kind == PLANE:
@@ -112,18 +94,7 @@ def _sweep_of(kind: int) -> Callable[..., float]:
                 highest(scores, stride, n_components, padded, top)
                 row, uneven = first_row + start, weighted or padded > n
                 spare = (top, sums, uniforms)
-                result += share(
-                    assignment,
-                    key,
-                    row,
-                    scores,
-                    stride,
-                    n_components,
-                    padded,
-                    weights,
-                    uneven,
-                    spare,
-                )
+                result += share(assignment, key, row, scores, shape, weights, uneven, spare)
             weigh_and_count(scores, stride, n_components, padded, sums, statistics[0])
             if kind == VECTOR:
                 moments_vectors(potentials, block, stride, padded, scores, statistics)
@@ -172,7 +143,8 @@ def _tell_of(kind: int) -> Callable[..., float]:
                 continue
             take_weights(weights, False, 0, padded, padded, weights)
             row, spare = first_row + start, (top, sums, uniforms)
-            share(assignment, key, row, scores, stride, n_components, padded, weights, False, spare)
+            shape = (stride, n_components, padded)
+            share(assignment, key, row, scores, shape, weights, False, spare)
             if shares.size > 0:
                 scale_rows(scores, stride, n_components, padded, sums)
                 write_shares(scores, stride, n_components, n, shares, start)

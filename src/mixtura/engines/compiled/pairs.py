@@ -21,9 +21,11 @@ OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
 @njit(**OPTIONS)
-def sweep_pairs(rows, row_weights, weighted, constant, mean, scale, begin, end, statistics):
+def sweep_pairs(rows, weighting, potentials, begin, end, statistics):
     """Add the soft statistics of whole eights of rows; return their data term."""
-    count, first, second = statistics
+    row_weights, weighted = weighting
+    constant, mean, scale, _, _ = potentials
+    count, first, second, _ = statistics
     m0, m1 = splat(mean[0]), splat(mean[1])
     p0, p1 = splat(scale[0]), splat(scale[1])
     k0, k1 = splat(constant[0]), splat(constant[1])

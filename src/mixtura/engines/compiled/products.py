@@ -38,88 +38,97 @@ def score_products(
     for b in range(0, n, 32):
         for line in range(ahead + b * width, ahead + (b + 32) * width, LINE):
             prefetch(rows, line)
-        t0 = splat(LOWEST)
-        t1 = splat(LOWEST)
-        t2 = splat(LOWEST)
-        t3 = splat(LOWEST)
+        highest = (splat(LOWEST), splat(LOWEST), splat(LOWEST), splat(LOWEST))
         at = 0
+        row = first * stride + b
+        span = (row, n_scored, stride, b)
         for k in range(0, whole, 4):
-            a00 = splat(constant[k])
-            a10 = splat(constant[k + 1])
-            a20 = splat(constant[k + 2])
-            a30 = splat(constant[k + 3])
-            a01 = a00
-            a02 = a00
-            a03 = a00
-            a11 = a10
-            a12 = a10
-            a13 = a10
-            a21 = a20
-            a22 = a20
-            a23 = a20
-            a31 = a30
-            a32 = a30
-            a33 = a30
-            row = first * stride + b
-            for _ in range(n_scored):
-                u0 = load(features, row)
-                u1 = load(features, row + 8)
-                u2 = load(features, row + 16)
-                u3 = load(features, row + 24)
-                p = splat(coefficients[at])
-                a00 = fma(p, u0, a00)
-                a01 = fma(p, u1, a01)
-                a02 = fma(p, u2, a02)
-                a03 = fma(p, u3, a03)
-                p = splat(coefficients[at + 1])
-                a10 = fma(p, u0, a10)
-                a11 = fma(p, u1, a11)
-                a12 = fma(p, u2, a12)
-                a13 = fma(p, u3, a13)
-                p = splat(coefficients[at + 2])
-                a20 = fma(p, u0, a20)
-                a21 = fma(p, u1, a21)
-                a22 = fma(p, u2, a22)
-                a23 = fma(p, u3, a23)
-                p = splat(coefficients[at + 3])
-                a30 = fma(p, u0, a30)
-                a31 = fma(p, u1, a31)
-                a32 = fma(p, u2, a32)
-                a33 = fma(p, u3, a33)
-                at += 4
-                row += stride
-            to = k * stride + b
-            t0 = keep(scores, to, stride, a00, a10, a20, a30, t0)
-            t1 = keep(scores, to + 8, stride, a01, a11, a21, a31, t1)
-            t2 = keep(scores, to + 16, stride, a02, a12, a22, a32, t2)
-            t3 = keep(scores, to + 24, stride, a03, a13, a23, a33, t3)
+            highest = score_four(features, span, coefficients, at, constant, k, scores, highest)
+            at += 4 * n_scored
         for k in range(whole, n_components):
-            a0 = splat(constant[k])
-            a1 = a0
-            a2 = a0
-            a3 = a0
-            row = first * stride + b
-            for _ in range(n_scored):
-                p = splat(coefficients[at])
-                a0 = fma(p, load(features, row), a0)
-                a1 = fma(p, load(features, row + 8), a1)
-                a2 = fma(p, load(features, row + 16), a2)
-                a3 = fma(p, load(features, row + 24), a3)
-                at += 1
-                row += stride
-            to = k * stride + b
-            store(scores, to, a0)
-            store(scores, to + 8, a1)
-            store(scores, to + 16, a2)
-            store(scores, to + 24, a3)
-            t0 = where_greater(a0, t0, a0, t0)
-            t1 = where_greater(a1, t1, a1, t1)
-            t2 = where_greater(a2, t2, a2, t2)
-            t3 = where_greater(a3, t3, a3, t3)
-        store(top, b, t0)
-        store(top, b + 8, t1)
-        store(top, b + 16, t2)
-        store(top, b + 24, t3)
+            highest = score_one(features, span, coefficients, at, constant, k, scores, highest)
+            at += n_scored
+        store(top, b, highest[0])
+        store(top, b + 8, highest[1])
+        store(top, b + 16, highest[2])
+        store(top, b + 24, highest[3])
+
+
+@njit(forceinline=True, **OPTIONS)
+def score_four(features, span, coefficients, at, constant, k, scores, highest):
+    """Write 32 rows' scores of four components; return the highest so far."""
+    row, n_scored, stride, b = span
+    a00 = splat(constant[k])
+    a10 = splat(constant[k + 1])
+    a20 = splat(constant[k + 2])
+    a30 = splat(constant[k + 3])
+    a01, a02, a03 = a00, a00, a00
+    a11, a12, a13 = a10, a10, a10
+    a21, a22, a23 = a20, a20, a20
+    a31, a32, a33 = a30, a30, a30
+    for _ in range(n_scored):
+        u0 = load(features, row)
+        u1 = load(features, row + 8)
+        u2 = load(features, row + 16)
+        u3 = load(features, row + 24)
+        p = splat(coefficients[at])
+        a00 = fma(p, u0, a00)
+        a01 = fma(p, u1, a01)
+        a02 = fma(p, u2, a02)
+        a03 = fma(p, u3, a03)
+        p = splat(coefficients[at + 1])
+        a10 = fma(p, u0, a10)
+        a11 = fma(p, u1, a11)
+        a12 = fma(p, u2, a12)
+        a13 = fma(p, u3, a13)
+        p = splat(coefficients[at + 2])
+        a20 = fma(p, u0, a20)
+        a21 = fma(p, u1, a21)
+        a22 = fma(p, u2, a22)
+        a23 = fma(p, u3, a23)
+        p = splat(coefficients[at + 3])
+        a30 = fma(p, u0, a30)
+        a31 = fma(p, u1, a31)
+        a32 = fma(p, u2, a32)
+        a33 = fma(p, u3, a33)
+        at += 4
+        row += stride
+    to = k * stride + b
+    t0, t1, t2, t3 = highest
+    return (
+        keep(scores, to, stride, a00, a10, a20, a30, t0),
+        keep(scores, to + 8, stride, a01, a11, a21, a31, t1),
+        keep(scores, to + 16, stride, a02, a12, a22, a32, t2),
+        keep(scores, to + 24, stride, a03, a13, a23, a33, t3),
+    )
+
+
+@njit(forceinline=True, **OPTIONS)
+def score_one(features, span, coefficients, at, constant, k, scores, highest):
+    """Write 32 rows' scores of one component; return the highest so far."""
+    row, n_scored, stride, b = span
+    a0 = splat(constant[k])
+    a1, a2, a3 = a0, a0, a0
+    for _ in range(n_scored):
+        p = splat(coefficients[at])
+        a0 = fma(p, load(features, row), a0)
+        a1 = fma(p, load(features, row + 8), a1)
+        a2 = fma(p, load(features, row + 16), a2)
+        a3 = fma(p, load(features, row + 24), a3)
+        at += 1
+        row += stride
+    to = k * stride + b
+    store(scores, to, a0)
+    store(scores, to + 8, a1)
+    store(scores, to + 16, a2)
+    store(scores, to + 24, a3)
+    t0, t1, t2, t3 = highest
+    return (
+        where_greater(a0, t0, a0, t0),
+        where_greater(a1, t1, a1, t1),
+        where_greater(a2, t2, a2, t2),
+        where_greater(a3, t3, a3, t3),
+    )
 
 
 @njit(**OPTIONS)

@@ -162,12 +162,13 @@ def draw(scores, stride, n_components, n, weights, weighted, uniforms, top, sums
 
 
 @njit(**OPTIONS)
-def share(assignment, key, row, scores, stride, n_components, n, weights, weighted, spare):
+def share(assignment, key, row, scores, shape, weights, weighted, spare):
     """Turn scores into weighted responsibilities but for a factor for each row.
 
-    ``spare`` are three rows: the highest scores, the factors that are left, and uniform numbers.
-    Returns the data term.
+    ``shape`` is (stride, components, rows); ``spare`` are three rows: the highest scores, the
+    factors that are left, and uniform numbers. Returns the data term.
     """
+    stride, n_components, n = shape
     top, sums, uniforms = spare
     if assignment == SOFT:
         return soften(scores, stride, n_components, n, weights, weighted, top, sums)
