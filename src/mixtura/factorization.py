@@ -26,6 +26,8 @@ def covariance_factor(covariances: Array) -> Array:
 
 def precision_factor(covariances: Array) -> Array:
     """Return upper-triangular P with P P^T the inverse of each covariance, shape (..., D, D)."""
+    if covariances.shape[-1] == 1:
+        return 1.0 / np.sqrt(covariances)
     deviations = np.sqrt(np.einsum("...dd->...d", covariances))
     lower = covariance_factor(covariances) / deviations[..., :, None]
     inverse = np.linalg.solve(lower, np.broadcast_to(np.eye(lower.shape[-1]), lower.shape))

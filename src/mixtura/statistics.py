@@ -80,7 +80,7 @@ class SufficientStatistics:
         """Return the same statistics with the moments taken about another pivot (exact algebra)."""
         if np.array_equal(pivot, self.pivot):
             return self
-        shift = np.broadcast_to(pivot, self.pivot.shape) - self.pivot
+        shift = pivot - self.pivot
         moved = self.first - self.count[:, None] * shift
         # sum (y - s)(y - s)^T = S - f s^T - s f^T + n s s^T = S - f s^T - s (f - n s)^T
         cross = outer_moments(self.first, shift, self.structure)

@@ -150,6 +150,8 @@ class FlatPosterior(ComponentPosterior):
         if covariances.ndim == 2:
             width = covariances.shape[1]
             return np.maximum(covariances, floor.max() if width < n_features else floor)
+        if n_features == 1:
+            return np.maximum(covariances, floor)
         # In the floor's units the constrained maximum raises the eigenvalues to one.
         unit = np.sqrt(floor)
         values, vectors = np.linalg.eigh(covariances / unit[:, None] / unit)
