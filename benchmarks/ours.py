@@ -82,5 +82,5 @@ def likelihood_fit(
     rows: np.ndarray, n_components: int, means: np.ndarray | None, **options: Any
 ) -> GaussianMixtureModel:
     """Return a maximum likelihood fit from given means (K, D), or from the default start."""
-    start = "quantile" if means is None else means
+    start = "split" if means is None else means
     return quiet_fit(rows, n_components, inference="ml", init=start, **options)

@@ -43,7 +43,7 @@ NOTES = [
     f"within {CLOSE:g} of it, relative; every package is stopped at the first iteration that is.",
     "Start 'given': means half a standard deviation from the true ones, equal weights, equal "
     "variances, the same for both; what either does with it is timed. Start 'own': each package's "
-    "default (quantile; k-means), timed as well. Whole estimator fits for mixtura; "
+    "default (split; k-means), timed as well. Whole estimator fits for mixtura; "
     "scikit-learn's own _e_step and _m_step in a loop that wastes nothing.",
     "scikit-learn: at the better of one and several BLAS threads and, with one feature, at its "
     "fastest form. Where it does not get there within the limit, the ratio is a lower bound, "

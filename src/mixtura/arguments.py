@@ -140,7 +140,7 @@ def _flat_priors(
     return FlatWeights(), likelihood_floor(moments), (floor,)
 
 
-def initializer(value: Any, n_components: int, rows: Rows, engine: Engine) -> Initializer:
+def initializer(value: Any, n_components: int, rows: Rows) -> Initializer:
     """Return the start of a name, array, fit or fitted estimator."""
     if isinstance(value, str):
         if value in INITIALIZERS:
@@ -149,7 +149,7 @@ def initializer(value: Any, n_components: int, rows: Rows, engine: Engine) -> In
             f"init must be {_choices(INITIALIZERS)}, an array or a fitted model; got {value!r}"
         )
     earlier = getattr(value, "fit_", value)
-    return given_start(earlier, n_components, rows, engine)
+    return given_start(earlier, n_components, rows)
 
 
 def starts_of(

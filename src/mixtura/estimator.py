@@ -47,12 +47,12 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
     inference : str or Inference, default="map"
         "map" (exact posterior mode), "ml" (maximum likelihood), "svi" (Pyro's stochastic
         variational inference; needs the extra ``pyro``), or an inference object with its options.
-    init : str, array or fitted model, default="quantile"
-        "quantile" (deterministic), "kmeans", "random"; or means (K, D), labels (N,),
+    init : str, array or fitted model, default="split"
+        "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D), labels (N,),
         responsibilities (N, K), or an earlier fit. With a given start component k stays
         component k; otherwise components are numbered by their means, first feature first.
     n_init : int, optional
-        Number of starts, of which the best is kept; by default 1 for "quantile" and given
+        Number of starts, of which the best is kept; by default 1 for "split", "quantile" and given
         starts, 4 for "kmeans", 10 for "random".
     max_iter : int, optional
         Largest number of iterations; the method's own default where None.
@@ -112,7 +112,7 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         weight_prior: Any = None,
         component_prior: Any = None,
         inference: Any = "map",
-        init: Any = "quantile",
+        init: Any = "split",
         n_init: int | None = None,
         max_iter: int | None = None,
         tol: float | None = None,

@@ -36,7 +36,7 @@ def build_problem(
     _check_magnitude(rows.magnitude(), names)
     moments = overall_moments(rows, engine, family.structure(1, rows.n_features))
     model, assumptions = build_model(given, rows.n_features, moments)
-    start = arguments.initializer(given["init"], n_components, rows, engine)
+    start = arguments.initializer(given["init"], n_components, rows)
     of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
     n_init, max_iter = (
         None if given[name] is None else arguments.whole_number(given[name], name, 1)

@@ -209,7 +209,7 @@ def test_given_starts_keep_the_users_numbers(iris):
     np.testing.assert_allclose(shares.means_, gmm.means_, rtol=1e-6)
 
 
-@pytest.mark.parametrize("init", ["quantile", "kmeans", "random"])
+@pytest.mark.parametrize("init", ["split", "quantile", "kmeans", "random"])
 def test_every_start_is_in_the_history(init, iris):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", StartsDisagreeWarning)
@@ -228,7 +228,7 @@ def test_every_start_is_in_the_history(init, iris):
         ({"n_components": True}, "n_components must be a whole number"),
         ({"covariance_type": "round"}, "covariance_type must be 'full', 'tied'"),
         ({"inference": "mcmc"}, "inference must be 'map', 'ml', 'svi'"),
-        ({"init": "best"}, "init must be 'quantile', 'kmeans', 'random'"),
+        ({"init": "best"}, "init must be 'split', 'quantile', 'kmeans', 'random'"),
         ({"init": np.zeros((7, 7))}, r"got an array of shape \(7, 7\)"),
         ({"n_init": 0}, "n_init must be a whole number"),
         ({"max_iter": -1}, "max_iter must be a whole number"),

@@ -84,7 +84,7 @@ def run(
     model: MixtureModel,
     rows: np.ndarray,
     method: Inference | None = None,
-    start: str | Initializer | np.ndarray = "quantile",
+    start: str | Initializer | np.ndarray = "split",
     *,
     weights: np.ndarray | None = None,
     seed: int = 0,

@@ -7,10 +7,12 @@ from laws.independent import direct_statistics
 from laws.running import blobs, elicited, run
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
+from mixtura.engines.content import content_sample, row_hashes
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.initialization import INITIALIZERS, Initializer, given_start
 from mixtura.initialization.quantile import weighted_slices
+from mixtura.initialization.split import best_cut
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
 
@@ -92,14 +94,15 @@ def test_random_starts_differ(reference_engine: Engine) -> None:
 
 @pytest.mark.parametrize("number", [0, 1])
 @pytest.mark.parametrize("D", [1, 2, 3])
-def test_quantile_start_is_a_function_of_the_distribution(
-    reference_engine: Engine, D: int, number: int
+@pytest.mark.parametrize("name", ["split", "quantile"])
+def test_deterministic_starts_are_functions_of_the_distribution(
+    reference_engine: Engine, D: int, number: int, name: str
 ) -> None:
     # Two features are the hard case: the principal components of any 2 x 2 correlation matrix
     # are (1, 1) and (1, -1), whose largest entry is a tie that rounding must not break.
     if number >= D:
         return
-    family, quantile = FAMILIES["full"], INITIALIZERS["quantile"]
+    family, quantile = FAMILIES["full"], INITIALIZERS[name]
     for seed in range(12):
         rng = np.random.default_rng(seed)
         rows = rng.standard_normal((41, D)) @ rng.standard_normal((D, D))
@@ -162,7 +165,7 @@ def test_given_starts_take_every_documented_form(
         (fit, True),
         (means, True),
     ):
-        start = given_start(value, 3, data, reference_engine)
+        start = given_start(value, 3, data)
         assert start.numbers_components == numbered
         found = start.statistics(model, data, reference_engine, 0, np.random.SeedSequence(0))
         assert found.total == pytest.approx(60.0)
@@ -177,7 +180,7 @@ def test_given_means_are_near_their_rows(reference_engine: Engine) -> None:
     rows = np.array([[0.0], [1.0], [10.0], [11.0], [30.0], [31.0]])
     model: MixtureModel = elicited(FAMILIES["full"], rows, 3)
     data = ArrayRows(rows)
-    start = given_start([[30.0], [0.0], [10.0]], 3, data, reference_engine)
+    start = given_start([[30.0], [0.0], [10.0]], 3, data)
     found = start.statistics(model, data, reference_engine, 0, np.random.SeedSequence(0))
     np.testing.assert_array_equal(found.mean()[:, 0].argsort(), [1, 2, 0])
 
@@ -199,11 +202,104 @@ def test_given_means_are_near_their_rows(reference_engine: Engine) -> None:
 def test_given_starts_refuse_anything_else(value: object, reference_engine: Engine) -> None:
     rows = blobs(np.random.default_rng(35), 60, 2, 3)
     with pytest.raises(InvalidArgumentError):
-        given_start(value, 3, ArrayRows(rows), reference_engine)
+        given_start(value, 3, ArrayRows(rows))
 
 
 def test_given_fits_must_be_of_the_same_sizes(reference_engine: Engine) -> None:
     rows = blobs(np.random.default_rng(35), 60, 2, 3)
     fit = run(elicited(FAMILIES["full"], rows, 2), rows)
     with pytest.raises(InvalidArgumentError, match="2 components"):
-        given_start(fit, 3, ArrayRows(rows), reference_engine)
+        given_start(fit, 3, ArrayRows(rows))
+
+
+# ------------------------------------------------------------------------------------ many rows
+
+
+def hashes_of(rows: np.ndarray) -> set[int]:
+    return set(row_hashes(rows).tolist())
+
+
+def test_samples_are_functions_of_the_rows_contents() -> None:
+    rng = np.random.default_rng(41)
+    rows = rng.standard_normal((5000, 3))
+    sample = content_sample(ArrayRows(rows), 1000)
+    # Binomial with 5000 tries of 1 in 5: five deviations either way.
+    assert abs(sample.n_rows - 1000) < 5 * np.sqrt(5000 * 0.2 * 0.8)
+    order = rng.permutation(5000)
+    shuffled = content_sample(ArrayRows(rows[order]), 1000)
+    assert hashes_of(shuffled.values) == hashes_of(sample.values)
+    weights = rng.integers(0, 3, 5000).astype(float)
+    weighted = content_sample(ArrayRows(rows, weights), 1000)
+    assert weighted.weights is not None
+    assert (weighted.weights > 0).all()
+    assert hashes_of(weighted.values) == hashes_of(sample.values) & hashes_of(rows[weights > 0])
+
+
+def test_a_sample_of_all_rows_is_all_rows() -> None:
+    rows = np.random.default_rng(42).standard_normal((70, 2))
+    sample = content_sample(ArrayRows(rows), 70)
+    np.testing.assert_array_equal(sample.values, rows)
+    assert sample.weights is None
+
+
+def test_samples_of_discrete_rows_are_the_distinct_rows() -> None:
+    rng = np.random.default_rng(43)
+    rows = rng.integers(-2, 3, (4000, 2)) * 1.0
+    rows[rows == 0] *= rng.choice([-1.0, 1.0], (rows == 0).sum())  # zeros of both signs are equal
+    weights = rng.gamma(1.0, size=4000)
+    sample = content_sample(ArrayRows(rows, weights), 1000)
+    found, where = np.unique(rows + 0.0, axis=0, return_inverse=True)
+    order = np.lexsort((sample.values + 0.0).T[::-1])
+    assert sample.weights is not None
+    np.testing.assert_array_equal(sample.values[order] + 0.0, found)
+    mass = np.bincount(where.ravel(), weights=weights)
+    np.testing.assert_allclose(sample.weights[order], mass, rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["split", "kmeans"])
+def test_starts_of_many_rows_count_every_row(
+    family: CovarianceFamily, engine: Engine, name: str
+) -> None:
+    rng = np.random.default_rng(44)
+    rows = blobs(rng, 20_000, 2, 3, apart=6.0)
+    weights = rng.gamma(1.0, size=20_000)
+    found = statistics_of(INITIALIZERS[name], family, rows, engine, weights=weights)
+    assert found.total == pytest.approx(weights.sum(), rel=1e-10)
+    centre = np.zeros((1, 2))
+    together = found.merged([0, 0, 0]).about(centre)
+    whole = direct_statistics(rows, np.ones((20_000, 1)), centre, family.structure(1, 2), weights)
+    same(whole, together)
+
+
+def test_the_same_share_of_repeated_rows_is_the_same_sample() -> None:
+    rng = np.random.default_rng(45)
+    rows = rng.standard_normal((4000, 2))
+    times = rng.integers(1, 3, 4000)
+    once = np.repeat(rows, times, axis=0)
+    sample = content_sample(ArrayRows(rows, times.astype(float)), 1000)
+    # An eighth of a row either way: what the size of the sample leaves open.
+    repeated = content_sample(ArrayRows(once), round(len(once) / 4))
+    assert len(hashes_of(sample.values) ^ hashes_of(repeated.values)) <= 1
+    assert repeated.n_rows == pytest.approx(sample.total_weight, abs=2)
+
+
+def test_best_cuts_are_those_of_all_cuts() -> None:
+    rng = np.random.default_rng(46)
+    for _ in range(30):
+        values = np.round(rng.standard_normal(25), 1)
+        weights = rng.gamma(1.0, size=25)
+        gain, cut = best_cut(values, weights)
+
+        def spread(inside: np.ndarray, x: np.ndarray = values, w: np.ndarray = weights) -> float:
+            mean = np.average(x[inside], weights=w[inside])
+            return float(w[inside] @ np.square(x[inside] - mean))
+
+        gains = {
+            value: spread(np.ones(25, dtype=bool))
+            - spread(values <= value)
+            - spread(values > value)
+            for value in np.unique(values)[:-1]
+        }
+        assert gain == pytest.approx(max(gains.values()), rel=1e-9)
+        assert gains[cut] == pytest.approx(gain, rel=1e-9)
+    assert best_cut(np.ones(4), np.ones(4))[0] == 0.0

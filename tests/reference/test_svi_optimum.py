@@ -33,7 +33,11 @@ CASES: dict[str, tuple[dict[str, Any], np.ndarray]] = {
         },
         np.array([0.0, 1.0, 10.0, 11.0, 12.0])[:, None],
     ),
-    **{name: ({"n_components": 3, "covariance_type": name}, IRIS) for name in FAMILIES},
+    # From the default start the diagonal case leads the two methods to different optima.
+    **{
+        name: ({"n_components": 3, "covariance_type": name, "init": "quantile"}, IRIS)
+        for name in FAMILIES
+    },
 }
 PUBLISHED = {"article": -210.2063224046, "tutorial": -17.443254879}
 """Log joint densities at the exact modes, found by an independent program in float64."""

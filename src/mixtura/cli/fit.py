@@ -20,7 +20,7 @@ def fit(
     scale_prior: options.ScalePrior = None,
     variance_prior: options.VariancePrior = None,
     weight_prior: options.WeightPrior = None,
-    init: options.Start = "quantile",
+    init: options.Start = "split",
     n_init: options.Runs = None,
     max_iter: options.Iterations = None,
     tol: options.Tolerance = None,

@@ -10,7 +10,7 @@ from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 
 # Written out, because the registries bring NumPy and SciPy; a test compares them.
 COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
-STARTS = ("quantile", "kmeans", "random")
+STARTS = ("split", "quantile", "kmeans", "random")
 METHODS = ("map", "ml", "svi")
 
 MODEL = "Model"
@@ -150,8 +150,8 @@ Runs = Annotated[
         "--n-init",
         min=1,
         metavar="N",
-        help="Number of starts, of which the best is kept. By default 1 for quantile, 4 for "
-        "kmeans, 10 for random.",
+        help="Number of starts, of which the best is kept. By default 1 for split and quantile, "
+        "4 for kmeans, 10 for random.",
         panel=SEARCH,
     ),
 ]

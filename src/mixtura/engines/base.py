@@ -5,7 +5,8 @@ from abc import ABC, abstractmethod
 import numpy as np
 
 from mixtura.assignments import Assignment, Soft
-from mixtura.data import Rows
+from mixtura.data import ArrayRows, Rows
+from mixtura.engines.content import content_sample
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
@@ -50,6 +51,10 @@ class Engine(ABC):
         # A sum along each row, not a matrix product: equal rows must give equal bits.
         parts = [((b.values - centre) * direction).sum(axis=1) for b in rows.blocks()]
         return np.concatenate(parts)
+
+    def subsample(self, rows: Rows, most: int) -> ArrayRows:
+        """Return about ``most`` rows, chosen by their contents; all where there are no more."""
+        return content_sample(rows, most)
 
     def overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
         """Return the statistics of all rows as one component, about their own mean."""

@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.random import SeedSequence
 
-from mixtura.assignments import Given
+from mixtura.assignments import Assignment, Labelled, Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.model import MixtureModel
@@ -35,35 +35,54 @@ class Initializer(ABC):
         """
 
 
-def gather(
-    model: MixtureModel, rows: Rows, engine: Engine, responsibilities: Array
+def share_statistics(
+    model: MixtureModel, rows: Rows, engine: Engine, assignment: Assignment
 ) -> SufficientStatistics:
-    """Return the statistics under known responsibilities (N, K), about the components' means."""
+    """Return the statistics under a known assignment, about the components' means."""
     pivot = np.broadcast_to(
         engine.overall(rows, matrix=False).mean(), (model.n_components, rows.n_features)
     )
     blank = np.zeros(model.n_components)
     factor = np.zeros(model.structure)
-    assignment = Given(responsibilities)
     statistics = engine.sweep(rows, Potentials(blank, blank, pivot, factor), assignment)
     # About their own means separated components lose no digits.
     return engine.sweep(rows, Potentials(blank, blank, statistics.mean(), factor), assignment)
 
 
-def one_hot(labels: IntegerArray, n_components: int) -> Array:
-    """Return labels (N,) as responsibilities (N, K)."""
-    return np.eye(n_components)[labels]
+def label_statistics(
+    model: MixtureModel, rows: Rows, engine: Engine, labels: IntegerArray
+) -> SufficientStatistics:
+    """Return the statistics of rows whose components (N,) are known."""
+    return share_statistics(model, rows, engine, Labelled(labels))
 
 
-def nearest_responsibilities(means: Array, rows: Rows, engine: Engine) -> Array:
-    """Return responsibilities (N, K) under equal components around ``means`` (K, D).
+def near_statistics(
+    model: MixtureModel, rows: Rows, engine: Engine, means: Array
+) -> SufficientStatistics:
+    """Return the statistics under equal components around ``means`` (K, D).
 
-    Each has the columns' overall variances divided by K^(2/D).
+    Each has the columns' overall variances divided by K^(2/D); their average where the structure
+    has one variance for all columns.
     """
     n_components, n_features = means.shape
     overall = engine.overall(rows, matrix=False)
-    variances = overall.second / max(overall.total, np.finfo(float).tiny)
+    variances = overall.second[0] / max(overall.total, np.finfo(float).tiny)
     variances = variances / n_components ** (2.0 / n_features)
+    structure = model.structure
+    if len(structure) == 2 and structure[1] == 1:
+        variances = variances.mean(keepdims=True)
     factor = 1.0 / np.sqrt(np.where(variances > 0, variances, 1.0))
+    if len(structure) == 3:
+        factor = np.diag(factor)
     equal = np.zeros(n_components)
-    return engine.responsibilities(rows, Potentials(equal, equal, means, factor))
+    potentials = Potentials(equal, equal, means, np.broadcast_to(factor, structure).copy())
+    return engine.sweep(rows, potentials, Soft())
+
+
+def standard_units(rows: Rows, engine: Engine) -> tuple[Array, Array]:
+    """Return the columns' means (D,) and reciprocal deviations (D,), zero for a constant one."""
+    overall = engine.overall(rows, matrix=False)
+    variances = overall.second[0] / max(overall.total, np.finfo(float).tiny)
+    varied = variances > 0
+    inverse = np.where(varied, 1.0 / np.sqrt(np.where(varied, variances, 1.0)), 0.0)
+    return overall.mean()[0], inverse

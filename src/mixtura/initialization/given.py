@@ -6,19 +6,20 @@ from typing import Any, final
 import numpy as np
 from numpy.random import SeedSequence
 
+from mixtura.assignments import Given, Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.initialization.base import (
     Initializer,
-    gather,
-    nearest_responsibilities,
-    one_hot,
+    label_statistics,
+    near_statistics,
+    share_statistics,
 )
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 
 @final
@@ -33,8 +34,7 @@ class GivenMeans(Initializer):
     def statistics(
         self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
     ) -> SufficientStatistics:
-        means = self.means * rows.factor
-        return gather(model, rows, engine, nearest_responsibilities(means, rows, engine))
+        return near_statistics(model, rows, engine, self.means * rows.factor)
 
 
 @final
@@ -43,16 +43,51 @@ class GivenResponsibilities(Initializer):
     """Responsibilities of shape (N, K)."""
 
     responsibilities: Array
-    name: str = "given responsibilities"  # type: ignore[misc]
+    name = "given responsibilities"
     numbers_components = True
 
     def statistics(
         self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
     ) -> SufficientStatistics:
-        return gather(model, rows, engine, self.responsibilities)
+        return share_statistics(model, rows, engine, Given(self.responsibilities))
 
 
-def given_start(value: Any, n_components: int, rows: Rows, engine: Engine) -> Initializer:
+@final
+@dataclass(frozen=True, eq=False)
+class GivenLabels(Initializer):
+    """Components of shape (N,)."""
+
+    labels: IntegerArray
+    name = "given labels"
+    numbers_components = True
+
+    def statistics(
+        self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
+    ) -> SufficientStatistics:
+        return label_statistics(model, rows, engine, self.labels)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class GivenFit(Initializer):
+    """The responsibilities under an earlier fit of the same rows or others."""
+
+    fit: Fit
+    name = "earlier fit"
+    numbers_components = True
+
+    def statistics(
+        self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
+    ) -> SufficientStatistics:
+        family, parameters = self.fit.model.family, self.fit.parameters.rescaled(rows.factor)
+        potentials = family.potentials(parameters)
+        if potentials.structure == model.structure:
+            return engine.sweep(rows, potentials, Soft())
+        shares = engine.responsibilities(rows, potentials)
+        return share_statistics(model, rows, engine, Given(shares))
+
+
+def given_start(value: Any, n_components: int, rows: Rows) -> Initializer:
     """Return the initializer for means (K, D), labels (N,), responsibilities (N, K) or a Fit.
 
     Raises
@@ -61,11 +96,12 @@ def given_start(value: Any, n_components: int, rows: Rows, engine: Engine) -> In
         If the value has none of these forms.
     """
     if isinstance(value, Fit):
-        return _from_fit(value, n_components, rows, engine)
+        return _from_fit(value, n_components, rows)
     wanted = (
-        f"'quantile', 'kmeans', 'random', means of shape ({n_components}, {rows.n_features}), "
-        f"labels 0 to {n_components - 1} of shape ({rows.n_rows},), responsibilities of shape "
-        f"({rows.n_rows}, {n_components}), or a fitted model"
+        "'split', 'quantile', 'kmeans', 'random', means of shape "
+        f"({n_components}, {rows.n_features}), labels 0 to {n_components - 1} of shape "
+        f"({rows.n_rows},), responsibilities of shape ({rows.n_rows}, {n_components}), "
+        "or a fitted model"
     )
     try:
         array = np.asarray(value, dtype=np.float64)
@@ -81,7 +117,7 @@ def given_start(value: Any, n_components: int, rows: Rows, engine: Engine) -> In
             raise InvalidArgumentError(
                 f"labels given as init must be whole numbers from 0 to {n_components - 1}"
             )
-        return GivenResponsibilities(one_hot(labels, n_components), "given labels")
+        return GivenLabels(labels)
     if array.shape == (rows.n_rows, n_components):
         if (array < 0).any() or not np.allclose(array.sum(axis=1), 1.0, atol=1e-6):
             raise InvalidArgumentError(
@@ -91,11 +127,11 @@ def given_start(value: Any, n_components: int, rows: Rows, engine: Engine) -> In
     raise InvalidArgumentError(f"init must be {wanted}; got an array of shape {array.shape}")
 
 
-def _from_fit(fit: Fit, n_components: int, rows: Rows, engine: Engine) -> Initializer:
+def _from_fit(fit: Fit, n_components: int, rows: Rows) -> Initializer:
     sizes = (fit.model.n_components, fit.model.n_features)
     if sizes != (n_components, rows.n_features):
         raise InvalidArgumentError(
             f"init is a fit of {sizes[0]} components and {sizes[1]} features; needed are "
             f"{n_components} and {rows.n_features}"
         )
-    return GivenResponsibilities(fit.posterior.responsibilities(rows, engine), "earlier fit")
+    return GivenFit(fit)

@@ -1,4 +1,4 @@
-"""The deterministic default: equal slices along the direction in which the rows vary most."""
+"""Equal slices along the direction in which the rows vary most."""
 
 from typing import final
 
@@ -7,7 +7,7 @@ from numpy.random import SeedSequence
 
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.initialization.base import Initializer, gather, one_hot
+from mixtura.initialization.base import Initializer, label_statistics
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
@@ -32,7 +32,7 @@ class Quantile(Initializer):
         projected = engine.project(rows, overall.mean()[0], direction)
         weights = np.concatenate([block.row_weights for block in rows.blocks()])
         labels = weighted_slices(projected, weights, model.n_components)
-        return gather(model, rows, engine, one_hot(labels, model.n_components))
+        return label_statistics(model, rows, engine, labels)
 
 
 def slicing_direction(overall: SufficientStatistics, number: int, seed: SeedSequence) -> Array:

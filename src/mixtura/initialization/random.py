@@ -7,10 +7,13 @@ from numpy.random import SeedSequence
 
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.initialization.base import Initializer, gather, nearest_responsibilities
+from mixtura.initialization.base import Initializer, near_statistics
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array
+
+MOST_DRAWN = 1 << 20
+"""Rows after which no further different ones are sought."""
 
 
 @final
@@ -24,7 +27,7 @@ class RandomRows(Initializer):
         self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
     ) -> SufficientStatistics:
         means = random_rows(rows, model.n_components, np.random.default_rng(seed))
-        return gather(model, rows, engine, nearest_responsibilities(means, rows, engine))
+        return near_statistics(model, rows, engine, means)
 
 
 def random_rows(rows: Rows, n_wanted: int, rng: np.random.Generator) -> Array:
@@ -32,24 +35,25 @@ def random_rows(rows: Rows, n_wanted: int, rng: np.random.Generator) -> Array:
 
     Two components that begin at equal rows would stay equal for ever.
     """
-    weights = np.concatenate([block.row_weights for block in rows.blocks()])
-    possible = np.flatnonzero(weights > 0)
-    share = weights[possible] / weights[possible].sum()
     n_drawn = n_wanted
     while True:
-        n_drawn = min(n_drawn, possible.size)
-        drawn = rng.choice(possible, size=n_drawn, replace=False, p=share)
-        values = take_rows(rows, drawn)
+        values = take_rows(rows, rng.random(n_drawn) * rows.total_weight)
         _, first = np.unique(values, axis=0, return_index=True)
-        if first.size >= n_wanted or n_drawn == possible.size:
+        if first.size >= n_wanted or n_drawn > min(16 * rows.n_rows, MOST_DRAWN):
             return np.resize(values[np.sort(first)[:n_wanted]], (n_wanted, rows.n_features))
         n_drawn *= 4
 
 
-def take_rows(rows: Rows, numbers: IntegerArray) -> Array:
-    """Return the rows of the given numbers, shape (len(numbers), D)."""
-    taken = np.empty((numbers.size, rows.n_features))
+def take_rows(rows: Rows, positions: Array) -> Array:
+    """Return the rows at positions along the cumulated weight, shape (len(positions), D)."""
+    taken = np.zeros((positions.size, rows.n_features))
+    passed = 0.0
     for block in rows.blocks():
-        inside = (numbers >= block.start) & (numbers < block.start + len(block.values))
-        taken[inside] = block.values[numbers[inside] - block.start]
+        reached = passed + np.cumsum(block.row_weights)
+        inside = (positions >= passed) & (positions < reached[-1])
+        taken[inside] = block.values[np.searchsorted(reached, positions[inside], side="right")]
+        passed = float(reached[-1])
+    # Rounding of the total may leave a position beyond the last row.
+    if (positions >= passed).any():
+        taken[positions >= passed] = taken[positions < passed][:1]
     return taken

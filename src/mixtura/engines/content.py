@@ -1,0 +1,85 @@
+"""Rows chosen by what they hold: equal rows share one fate, whatever their order."""
+
+import numpy as np
+
+from mixtura.data import ArrayRows, Block, Rows
+from mixtura.typing import Array
+
+DISCRETE = 16
+"""Where distinct rows are fewer than one in so many of those wanted, the data are discrete."""
+
+SHIFT = np.uint64(32)
+MIX = np.uint64(0xD6E8FEB86659FD93)
+
+
+def content_sample(rows: Rows, most: int) -> ArrayRows:
+    """Return about ``most`` rows with their weights, or all of them where there are no more.
+
+    A row is in the sample if a hash of its numbers is small enough. So the sample does not depend
+    on the rows' order, and a row of weight two does as two rows. Of discrete data each distinct
+    row is one row, of summed weight.
+    """
+    if rows.n_rows <= most:
+        return _together(rows, list(rows.blocks()))
+    share = most / rows.n_rows
+    chosen = [_chosen(block, share) for block in rows.blocks()]
+    hashes = np.concatenate([found for _, found in chosen])
+    if np.unique(hashes).size < most // DISCRETE:
+        return _distinct(rows, most)
+    return _together(rows, [block for block, _ in chosen])
+
+
+def _chosen(block: Block, share: float) -> tuple[Block, np.ndarray]:
+    hashes = row_hashes(block.values)
+    keep = hashes < np.uint64(share * 2.0**64)
+    weights = block.weights
+    if weights is not None:
+        keep &= weights > 0
+        weights = weights[keep]
+    return Block(block.start, block.values[keep], weights), hashes[keep]
+
+
+def _distinct(rows: Rows, most: int) -> ArrayRows:
+    """Return the distinct rows, each with the weight of all that equal it."""
+    weights = np.concatenate([block.row_weights for block in rows.blocks()])
+    hashes = np.concatenate([row_hashes(block.values) for block in rows.blocks()])
+    found, first, where = np.unique(hashes, return_index=True, return_inverse=True)
+    mass: Array = np.bincount(where, weights=weights).astype(np.float64, copy=False)
+    kept = mass > 0
+    if found.size > most:
+        kept &= found < np.uint64(most / found.size * 2.0**64)
+    return ArrayRows(_taken(rows, first[kept]), mass[kept], rows.factor)
+
+
+def _taken(rows: Rows, numbers: np.ndarray) -> Array:
+    taken = np.empty((numbers.size, rows.n_features))
+    for block in rows.blocks():
+        inside = (numbers >= block.start) & (numbers < block.start + len(block.values))
+        taken[inside] = block.values[numbers[inside] - block.start]
+    return taken
+
+
+def _together(rows: Rows, blocks: list[Block]) -> ArrayRows:
+    values = np.concatenate([block.values for block in blocks])
+    weights = None
+    if any(block.weights is not None for block in blocks):
+        weights = np.concatenate([block.row_weights for block in blocks])
+    return ArrayRows(values, weights, rows.factor)
+
+
+def row_hashes(values: Array) -> np.ndarray:
+    """Return a 64-bit hash of each row, shape (n,): multilinear in the folded bits, then mixed.
+
+    Short numbers have bits in their upper half alone; folded to the lower half, these reach all.
+    Equal rows have equal hashes: zeros of both signs are one number.
+    """
+    bits = np.add(values, 0.0, dtype=np.float64).view(np.uint64)
+    bits ^= bits >> SHIFT
+    odd = np.random.SeedSequence(0).generate_state(bits.shape[1], np.uint64) | np.uint64(1)
+    hashes = bits[:, 0] * odd[0]
+    for column in range(1, bits.shape[1]):
+        hashes += bits[:, column] * odd[column]
+    hashes ^= hashes >> SHIFT
+    hashes *= MIX
+    hashes ^= hashes >> SHIFT
+    return hashes

@@ -1,0 +1,179 @@
+"""The deterministic default: clusters split in two where that gains most."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.random import SeedSequence
+
+from mixtura.assignments import Hard
+from mixtura.data import ArrayRows, Rows
+from mixtura.engines import Engine
+from mixtura.initialization.base import Initializer, standard_units
+from mixtura.initialization.sampled import sample_of, swept_statistics
+from mixtura.model import MixtureModel
+from mixtura.potentials import Potentials
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import Array, IntegerArray
+
+MOST_MOVES = 20
+"""Steps of k-means after the splits."""
+
+PIECES = 3
+"""Clusters are split into so many times as many as are wanted, and then merged."""
+
+TINY = np.finfo(float).tiny
+TIE = 1e-9
+"""Relative: gains closer than this are equal but for rounding, which must not choose."""
+
+
+@final
+class Split(Initializer):
+    """Clusters split in two along the direction in which they vary most, then moved by k-means.
+
+    Of all clusters the one is split, at the best place, whose split most reduces the squared
+    distances from the clusters' means, in standardised columns. A function of the weighted
+    distribution of the rows alone: no randomness, equal rows in the same cluster, and a row of
+    weight two does as two rows. Further starts split along directions that are drawn, the longer
+    axes of a cluster the more likely.
+
+    Of many rows a sample is clustered, chosen by the rows' contents; EM on the sample and one
+    sweep over all rows then follow.
+    """
+
+    name = "split"
+
+    def statistics(
+        self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
+    ) -> SufficientStatistics:
+        sample = sample_of(model, rows, engine)
+        rng = None if number == 0 else np.random.default_rng(seed)
+        labels = cluster(sample, model.n_components, engine, rng)
+        return swept_statistics(model, rows, sample, engine, labels)
+
+
+def cluster(
+    sample: ArrayRows, n_clusters: int, engine: Engine, rng: np.random.Generator | None
+) -> IntegerArray:
+    """Return the cluster of each row, 0 to K - 1; fewer where no more can be told apart."""
+    centre, inverse = standard_units(sample, engine)
+    values = (sample.values - centre) * inverse
+    weights = np.ones(len(values)) if sample.weights is None else sample.weights
+    pieces = split_clusters(values, weights, PIECES * n_clusters, rng)
+    mass = np.array([one.mass for one in pieces])
+    means = merged_means(np.stack([one.mean for one in pieces]), mass, n_clusters)
+    standardised = ArrayRows(values, sample.weights)
+    blank, factor = np.zeros(len(means)), np.ones((1, 1))
+    for _ in range(MOST_MOVES):
+        found = engine.sweep(standardised, Potentials(blank, blank, means, factor), Hard())
+        moved = found.mean()
+        if np.allclose(moved, means, rtol=0.0, atol=1e-6):
+            break
+        means = moved
+    return engine.labels(standardised, Potentials(blank, blank, means, factor))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Cluster:
+    """Rows that are together, and where they are best parted.
+
+    Parameters
+    ----------
+    members : integer array
+        Positions of the rows.
+    mean, mass : array of shape (D,), float
+        Their weighted mean and their weight.
+    gain : float
+        By how much the best cut reduces the squared distances; zero where there is none.
+    below : boolean array
+        Which members lie below that cut.
+    """
+
+    members: IntegerArray
+    mean: Array
+    mass: float
+    gain: float
+    below: np.ndarray
+
+
+def split_clusters(
+    values: Array, weights: Array, n_clusters: int, rng: np.random.Generator | None = None
+) -> list[Cluster]:
+    """Return at most so many clusters of standardised rows (N, D)."""
+    clusters = [_examined(np.arange(len(values)), values, weights, rng)]
+    while len(clusters) < n_clusters:
+        gains = np.array([one.gain for one in clusters])
+        if not gains.max() > 0:
+            break
+        chosen = int(np.argmax(gains >= (1.0 - TIE) * gains.max()))
+        parted = clusters[chosen]
+        clusters[chosen : chosen + 1] = [
+            _examined(parted.members[inside], values, weights, rng)
+            for inside in (parted.below, ~parted.below)
+        ]
+    return clusters
+
+
+def merged_means(means: Array, mass: Array, n_clusters: int) -> Array:
+    """Return the means (K, D) after merging pairs, those that part least first [Ward1963]_."""
+    while len(means) > n_clusters:
+        apart = np.square(means[:, None] - means).sum(axis=-1)
+        cost = apart * mass[:, None] * mass / np.maximum(mass[:, None] + mass, TINY)
+        cost[np.tril_indices(len(means))] = np.inf
+        first = int(np.argmax(cost <= (1.0 + TIE) * cost.min()))
+        one, other = divmod(first, len(means))
+        total = max(mass[one] + mass[other], TINY)
+        means[one] = (mass[one] * means[one] + mass[other] * means[other]) / total
+        mass[one] += mass[other]
+        means, mass = np.delete(means, other, axis=0), np.delete(mass, other)
+    return means
+
+
+def _examined(
+    members: IntegerArray, values: Array, weights: Array, rng: np.random.Generator | None
+) -> Cluster:
+    own, mass = values[members], weights[members]
+    total = mass.sum()
+    mean = (mass @ own) / total if total > 0 else own.mean(axis=0)
+    centred = own - mean
+    direction = _direction((centred * mass[:, None]).T @ centred, rng)
+    # A sum along each row, not a matrix product: equal rows must give equal bits.
+    projected = (centred * direction).sum(axis=1)
+    gain, cut = best_cut(projected, mass)
+    return Cluster(members, mean, float(total), gain, projected <= cut)
+
+
+def _direction(scatter: Array, rng: np.random.Generator | None) -> Array:
+    values, vectors = np.linalg.eigh(scatter)
+    # The first of the largest entries is positive. Of two features both are equally large
+    # but for rounding, which must not choose: hence the tolerance.
+    size = np.abs(vectors)
+    largest = np.argmax(size > (1.0 - 1e-6) * size.max(axis=0), axis=0)
+    vectors = vectors * np.sign(np.take_along_axis(vectors, largest[None], axis=0))
+    if rng is None:
+        return vectors[:, -1]
+    drawn = rng.standard_normal(len(values)) * np.sqrt(np.maximum(values, 0.0))
+    length = np.linalg.norm(drawn)
+    return vectors @ (drawn / (length if length > 0 else 1.0))
+
+
+def best_cut(values: Array, weights: Array) -> tuple[float, float]:
+    """Return the largest reduction of squared distances by a cut, and the highest value below it.
+
+    No reduction where all values of positive weight are equal.
+    """
+    order = np.argsort(values, kind="stable")
+    ordered, mass = values[order], weights[order]
+    below = np.cumsum(mass)
+    moment = np.cumsum(mass * ordered)
+    total, whole = below[-1], moment[-1]
+    above = total - below
+    resolution = 8.0 * np.finfo(float).eps * np.abs(ordered).max()
+    apart = np.append(np.diff(ordered) > resolution, False) & (below > 0) & (above > TIE * total)
+    if not apart.any():
+        return 0.0, float(ordered[-1])
+    low = below[apart], moment[apart]
+    gains = np.square(low[1] * total - low[0] * whole) / (total * low[0] * above[apart])
+    first = int(np.argmax(gains >= (1.0 - TIE) * gains.max()))
+    return float(gains[first]), float(ordered[apart][first])
