@@ -18,7 +18,7 @@ SAMPLE_SHARE = 100
 """Clusters are found in so many rows, so many for each component, or one row in so many,
 whichever is most; in all rows where there are no more."""
 
-EM_STEPS = 20
+EM_STEPS = 10
 """On a sample, before all rows are swept."""
 
 

@@ -16,7 +16,7 @@ from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
-MOST_MOVES = 20
+MOST_MOVES = 10
 """Steps of k-means after the splits."""
 
 PIECES = 3
@@ -163,7 +163,7 @@ def best_cut(values: Array, weights: Array) -> tuple[float, float]:
 
     No reduction where all values of positive weight are equal.
     """
-    order = np.argsort(values, kind="stable")
+    order = np.argsort(values)
     ordered, mass = values[order], weights[order]
     below = np.cumsum(mass)
     moment = np.cumsum(mass * ordered)
