@@ -1,9 +1,73 @@
 """Potentials: the K-sized message that goes out to the rows."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+from scipy.special import logsumexp
+
 from mixtura.typing import Array, StructureShape
+
+
+class Tail(ABC):
+    """How a component's density falls off, where it is not Gaussian."""
+
+    @abstractmethod
+    def log_kernel(self, component: int, whitened: Array) -> Array:
+        """Return what takes the place of ``-1/2 |z|^2`` for standardised rows z (n, D): (n,)."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class StudentTail(Tail):
+    """Student's t: a Gaussian whose unknown variance has been averaged out.
+
+    Parameters
+    ----------
+    degrees_of_freedom : array of shape (K,) or (K, D)
+        One for each component: one multivariate t. One for each component and feature: a product
+        of univariate ones.
+    """
+
+    degrees_of_freedom: Array
+
+    def log_kernel(self, component: int, whitened: Array) -> Array:
+        freedom = self.degrees_of_freedom[component]
+        if np.ndim(freedom) == 0:
+            distance = np.einsum("nd,nd->n", whitened, whitened)
+            return -0.5 * (freedom + whitened.shape[1]) * np.log1p(distance / freedom)
+        return np.log1p(whitened * whitened / freedom) @ (-0.5 * (freedom + 1.0))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ScaleMixtureTail(Tail):
+    """Gaussians of several widths about one centre: a variance averaged by quadrature.
+
+    Parameters
+    ----------
+    log_share : array of shape (K, 1, J) or (K, D, J)
+        Log shares of the J widths, of all features together or of each on its own, the log
+        determinants of the widths (relative to the potentials' own) included.
+    precision : array of shape (K, D, J)
+        Precisions relative to the potentials' own.
+    """
+
+    log_share: Array
+    precision: Array
+
+    def log_kernel(self, component: int, whitened: Array) -> Array:
+        share, precision = self.log_share[component], self.precision[component]
+        squares = whitened * whitened
+        if len(share) == 1:
+            exponents = -0.5 * (squares @ precision)
+            return np.asarray(logsumexp(exponents + share[0], axis=1))
+        total = np.zeros(len(squares))
+        for d in range(len(share)):
+            exponents = -0.5 * np.multiply.outer(squares[:, d], precision[d])
+            total += logsumexp(exponents + share[d], axis=1)
+        return total
 
 
 @final
@@ -24,12 +88,15 @@ class Potentials:
     precision_cholesky : array of the family's structure shape
         Upper-triangular factors P with P P^T the precision (matrix families), or reciprocal
         standard deviations (the others).
+    tail : Tail, optional
+        What takes the place of the last term where the components are not Gaussian.
     """
 
     log_weight: Array
     offset: Array
     mean: Array
     precision_cholesky: Array
+    tail: Tail | None = None
 
     @property
     def structure(self) -> StructureShape:
