@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from scipy.special import logsumexp
 
-from mixtura.typing import Array, StructureShape
+from mixtura.typing import Array, IntegerArray, StructureShape
 
 
 class Tail(ABC):
@@ -16,6 +16,10 @@ class Tail(ABC):
     @abstractmethod
     def log_kernel(self, component: int, whitened: Array) -> Array:
         """Return what takes the place of ``-1/2 |z|^2`` for standardised rows z (n, D): (n,)."""
+
+    @abstractmethod
+    def draw(self, components: IntegerArray, n_features: int, rng: np.random.Generator) -> Array:
+        """Return standardised rows (n, D), one for each of the components (n,)."""
 
 
 @final
@@ -38,6 +42,11 @@ class StudentTail(Tail):
             distance = np.einsum("nd,nd->n", whitened, whitened)
             return -0.5 * (freedom + whitened.shape[1]) * np.log1p(distance / freedom)
         return np.log1p(whitened * whitened / freedom) @ (-0.5 * (freedom + 1.0))
+
+    def draw(self, components: IntegerArray, n_features: int, rng: np.random.Generator) -> Array:
+        noise = rng.standard_normal((components.size, n_features))
+        freedom = self.degrees_of_freedom[components].reshape(components.size, -1)
+        return noise / np.sqrt(rng.chisquare(freedom) / freedom)
 
 
 @final
@@ -68,6 +77,18 @@ class ScaleMixtureTail(Tail):
             exponents = -0.5 * np.multiply.outer(squares[:, d], precision[d])
             total += logsumexp(exponents + share[d], axis=1)
         return total
+
+    def draw(self, components: IntegerArray, n_features: int, rng: np.random.Generator) -> Array:
+        noise = rng.standard_normal((components.size, n_features))
+        # The shares hold the widths' determinants, which are no part of a probability.
+        width = self.precision.shape[1] // self.log_share.shape[1]
+        log_det = 0.5 * np.log(self.precision)
+        log_det = log_det.sum(axis=1, keepdims=True) if width > 1 else log_det
+        cumulative = np.cumsum(np.exp(self.log_share - log_det), axis=2)[components]
+        uniform = rng.random(cumulative.shape[:2])[:, :, None] * cumulative[:, :, -1:]
+        chosen = np.broadcast_to((cumulative < uniform).sum(axis=2), noise.shape)
+        rows, features = components[:, None], np.arange(n_features)
+        return noise / np.sqrt(self.precision[rows, features, chosen])
 
 
 @final

@@ -5,13 +5,11 @@ from typing import Any, final
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit, Inference, Problem
-from mixtura.inference.driver import Limits, optimise
-from mixtura.inference.expectation_maximization import EM, Optimizer
+from mixtura.inference.driver import Limits, limits_of, optimise
+from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.quasi_newton import QuasiNewton
 
-DEFAULT_TOL = 1e-10
-
-OPTIMIZERS: dict[str, Optimizer[Any]] = {"quasi-newton": QuasiNewton(), "em": EM()}
+OPTIMIZERS: dict[str, Optimizer[Any]] = {"quasi-newton": QuasiNewton(), "em": CoordinateAscent()}
 """Every registered optimizer by name."""
 
 
@@ -68,8 +66,4 @@ def _limits(method: Inference, optimizer: str, problem: Problem) -> Limits:
     if optimizer not in OPTIMIZERS:
         names = ", ".join(repr(name) for name in OPTIMIZERS)
         raise InvalidArgumentError(f"optimizer must be {names}; got {optimizer!r}")
-    return Limits(
-        method.default_max_iter if problem.max_iter is None else problem.max_iter,
-        DEFAULT_TOL if problem.tol is None else problem.tol,
-        OPTIMIZERS[optimizer],
-    )
+    return limits_of(method, problem, OPTIMIZERS[optimizer])

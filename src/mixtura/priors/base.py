@@ -10,7 +10,7 @@ import numpy as np
 from mixtura.errors import InvalidArgumentError
 from mixtura.potentials import Tail
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array, PerFeature, StructureShape
+from mixtura.typing import Array, IntegerArray, PerFeature, StructureShape
 
 
 class Prior(ABC):  # noqa: B024 - what its two kinds promise differs altogether
@@ -61,6 +61,10 @@ class WeightPrior(Prior):
     def is_unbounded_at(self, weights: Array) -> bool:
         """Whether the weights lie where the density has no upper bound."""
         return False
+
+    def preferred_order(self, count: Array) -> IntegerArray:
+        """Return the numbering of components of given counts under which the prior fits best."""
+        return np.arange(count.size)
 
     def expected_log_weights(self, n_components: int) -> Array:
         """Return the expected logarithms of the weights, shape (K,)."""
