@@ -20,6 +20,7 @@ from laws.independent import (
 )
 from laws.running import METHODS, blobs, elicited, run
 from mixtura.engines.reference import block_scores
+from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Fit, Inference
 from mixtura.inference import MAP, ML, VB
@@ -149,6 +150,10 @@ def test_objective_with_every_prior(component_case: Any, optimizer: str) -> None
     weight_prior = Dirichlet(np.linspace(1.0, 3.0, case.n_components))
     model = MixtureModel(case.n_components, case.n_features, weight_prior, case.prior, case.family)
     rows = rows_for(case.n_features, case.n_components, 60)
+    if isinstance(method, VB) and isinstance(case.prior, FlatComponents):
+        with pytest.raises(InvalidArgumentError, match="FlatComponents has no variational"):
+            run(model, rows, method)
+        return
     # The weight prior tells the components apart: their numbers stay.
     fit = run(model, rows, method, keep_numbering=True)
     check_objective(fit, rows)
@@ -287,6 +292,9 @@ def test_units_and_origin_with_default_priors(
     assert mapped.log_likelihood == pytest.approx(
         plain.log_likelihood - len(rows) * log_det, rel=1e-9
     )
+    if isinstance(method, VB):
+        moved = plain.objective - len(rows) * log_det
+        assert mapped.objective == pytest.approx(moved, rel=1e-9)
     expected = mapped_parameters(plain.parameters, scale, shift)
     assert_same_parameters(mapped.parameters, expected, 1e-7)
 
@@ -407,6 +415,8 @@ def test_powers_of_two_scale_everything(
     assert_same_parameters(mapped.parameters, expected, 1e-8)
     shift = len(rows) * 2 * exponent * np.log(2.0)
     assert mapped.log_likelihood + shift == pytest.approx(plain.log_likelihood, rel=1e-9)
+    if isinstance(method, VB):  # a probability of the rows, whose parameters are integrated out
+        assert mapped.objective + shift == pytest.approx(plain.objective, rel=1e-9)
 
 
 def test_engines_give_the_same_fit(family: CovarianceFamily, engine: Any) -> None:

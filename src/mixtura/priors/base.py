@@ -68,29 +68,30 @@ class WeightPrior(Prior):
 
     def expected_log_weights(self, n_components: int) -> Array:
         """Return the expected logarithms of the weights, shape (K,)."""
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
     def expected_weights(self, n_components: int) -> Array:
         """Return the expected weights, shape (K,)."""
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
     def divergence(self, other: "WeightPrior", n_components: int) -> float:
         """Return the Kullback-Leibler divergence of this from another prior of the same kind.
 
         ``E[log this - log other]`` under this one, in nats.
         """
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
     def weight_quantiles(self, probabilities: Array, n_components: int) -> Array:
         """Return the points (P, K) below which each weight lies with P given probabilities."""
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
     def weight_deviations(self, n_components: int) -> Array:
         """Return the standard deviation of each weight, shape (K,)."""
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
 
-def _not_averaged(prior: object) -> InvalidArgumentError:
+def not_averaged(prior: object) -> InvalidArgumentError:
+    """Return the error of a prior that variational Bayes cannot use."""
     return InvalidArgumentError(
         f"{type(prior).__name__} has no variational posterior: use a proper prior, or another "
         "inference method such as inference='map'"
@@ -176,38 +177,38 @@ class ComponentPosterior(ABC):
 
     def expected(self) -> ExpectedComponents:
         """Return the expected log density of a row under each component."""
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
     def estimate(self) -> tuple[Array, Array]:
         """Return the expected means (K, D) and covariances (structure shape).
 
         The mode stands in for the expectation of a covariance that has none.
         """
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
     def divergence(self, prior: "ComponentPrior") -> float:
         """Return the Kullback-Leibler divergence of the posterior from its prior, in nats."""
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
     def sample(self, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return means (K, D) and covariances (structure shape) drawn from the posterior."""
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
     def predictive(self) -> PredictiveComponents:
         """Return the density of a new row of each component."""
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
     def mean_marginals(self, probabilities: Array) -> Marginals:
         """Return what is known about each mean, shape (K, D)."""
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
     def deviation_marginals(self, probabilities: Array) -> Marginals:
         """Return what is known about the standard deviation of each feature, shape (K, D)."""
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
     def covariance_marginals(self, probabilities: Array) -> Marginals:
         """Return what is known about each (co)variance, in the structure shape."""
-        raise _not_averaged(self)
+        raise not_averaged(self)
 
 
 class ComponentPrior(Prior):

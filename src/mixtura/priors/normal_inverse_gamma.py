@@ -158,7 +158,7 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
         means, shape, scale = np.asarray(self.mean), np.asarray(self.shape), self.scale
         log_precision = np.broadcast_to(digamma(shape) - np.log(scale), means.shape)
         offset = 0.5 * (log_precision - LOG_TWO_PI - 1.0 / np.asarray(self.shrinkage)).sum(axis=1)
-        return ExpectedComponents(means, np.sqrt(shape / scale), offset)
+        return ExpectedComponents(means, 1.0 / np.sqrt(scale / shape), offset)
 
     def estimate(self) -> tuple[Array, Array]:
         means, mode = self.mode()
@@ -177,8 +177,8 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
             np.broadcast_to(prior.scale, scale.shape),
         )
         ratio = np.asarray(prior.shrinkage / np.asarray(self.shrinkage))
-        offset = self.mean - np.asarray(prior.mean)
-        pull = np.asarray(prior.shrinkage) * offset * offset * (shape / scale)
+        offset = (self.mean - np.asarray(prior.mean)) / np.sqrt(scale / shape)
+        pull = np.asarray(prior.shrinkage) * offset * offset
         of_means = 0.5 * (ratio - 1.0 - np.log(ratio) + pull)
         return float(of_variances.sum() + of_means.sum())
 
