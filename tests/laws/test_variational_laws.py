@@ -168,7 +168,7 @@ def test_scale_factor_against_adaptive_quadrature(
         )
 
     total = average(lambda t: 1.0)
-    assert factor.nodes[2][0, 0] == pytest.approx(peak + np.log(total), rel=1e-10, abs=1e-10)
+    assert factor.log_normalizer[0, 0] == pytest.approx(peak + np.log(total), rel=1e-10, abs=1e-10)
     precision = average(lambda t: np.exp(-2.0 * t)) / total
     assert factor.precision[0, 0] == pytest.approx(precision, rel=1e-10)
     expected = average(lambda t: t) / total

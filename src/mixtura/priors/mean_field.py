@@ -26,6 +26,9 @@ WIDEST_STEP = 0.1
 STEP = 0.6
 """Of the trapezoid rule: at most this, and at most this share of the density's width."""
 
+FARTHEST = 352.0
+"""Of t from zero: the squares of standard deviations are then numbers that float64 holds."""
+
 MOST_NODES = 1 << 14
 TABLE_NODES = 8001
 MAX_ALTERNATIONS = 500
@@ -55,65 +58,81 @@ class ScaleFactor:
     @cached_property
     def top(self) -> Array:
         """The t of highest density."""
-        if self.is_on_variance:
-            return 0.5 * np.log(self.spread.variance_mode(self.entries - 2.0, self.scatter))
-        return np.log(self.spread.deviation_mode(self.entries - 1.0, self.scatter))
+        with np.errstate(divide="ignore"):
+            if self.is_on_variance:
+                mode = self.spread.variance_mode(self.entries - 2.0, self.scatter)
+                return np.clip(0.5 * np.log(mode), 5.0 - FARTHEST, FARTHEST - 5.0)
+            mode = self.spread.deviation_mode(self.entries - 1.0, self.scatter)
+            return np.clip(np.log(mode), 5.0 - FARTHEST, FARTHEST - 5.0)
 
-    def log_kernel(self, t: Array) -> Array:
-        """Return log prior of t plus log likelihood at t of shape (..., *structure)."""
+    def _log_prior(self, t: Array) -> Array:
         power = 2.0 if self.is_on_variance else 1.0
         with np.errstate(over="ignore"):
-            of_prior = self.spread.log_density(np.exp(power * t)) + power * t + np.log(power)
-            return of_prior - self.entries * t - 0.5 * self.scatter * np.exp(-2.0 * t)
+            return self.spread.log_density(np.exp(power * t)) + power * t + np.log(power)
+
+    def fall(self, u: Array) -> Array:
+        """Return how far the log density lies below its top at t = top + u, (..., *structure)."""
+        of_prior = self._log_prior(self.top) - self._log_prior(self.top + u)
+        with np.errstate(over="ignore"):
+            # Together, so that as little as possible cancels where the entries are many.
+            squares = 0.5 * self.scatter * np.exp(-2.0 * self.top)
+            return of_prior + self.entries * u + squares * np.expm1(-2.0 * u)
 
     def _reach(self, width: Array, sign: float) -> Array:
         """Return how far from the top the density is negligible, at most twice too far."""
-        peak, far = self.log_kernel(self.top), 8.0 * width
+        limit = FARTHEST - sign * self.top
+        far = np.minimum(8.0 * width, limit)
         for _ in range(64):
-            short = peak - self.log_kernel(self.top + sign * far) < NEGLIGIBLE
+            short = (self.fall(sign * far) < NEGLIGIBLE) & (far < limit)
             if not short.any():
                 break
-            far = np.where(short, 2.0 * far, far)
+            far = np.where(short, np.minimum(2.0 * far, limit), far)
         return far
 
     @cached_property
     def bounds(self) -> tuple[Array, Array, float]:
-        """Both ends of each density, and the steps that the narrowest needs."""
-        small = 1e-3 / np.sqrt(self.entries + 1.0)
-        ends = self.log_kernel(self.top + small) + self.log_kernel(self.top - small)
-        curvature = np.maximum((2.0 * self.log_kernel(self.top) - ends) / small**2, 1e-8)
+        """Distances of both ends from the top, and the steps that the narrowest density needs."""
+        small = 1e-2 / np.sqrt(self.entries + 1.0)
+        curvature = np.maximum((self.fall(small) + self.fall(-small)) / small**2, 1e-8)
         width = 1.0 / np.sqrt(curvature)
-        low, high = self.top - self._reach(width, -1.0), self.top + self._reach(width, 1.0)
+        low, high = -self._reach(width, -1.0), self._reach(width, 1.0)
         steps = float(((high - low) / np.minimum(WIDEST_STEP, STEP * width)).max())
         return low, high, steps
 
     @cached_property
     def nodes(self) -> tuple[Array, Array, Array]:
-        """Nodes t (J, *structure), their log shares, and the log normalisers (structure)."""
+        """Nodes u (J, *structure), their log shares, and the log normalisers (structure)."""
         low, high, steps = self.bounds
         number = min(int(np.ceil(steps)) + 1, MOST_NODES)
-        t = np.linspace(low, high, number)
-        logs = self.log_kernel(t)
+        u = np.linspace(low, high, number)
+        logs = -self.fall(u)
         total = np.asarray(logsumexp(logs, axis=0))
-        return t, logs - total, total + np.log((high - low) / (number - 1))
+        squares = 0.5 * self.scatter * np.exp(-2.0 * self.top)
+        peak = self._log_prior(self.top) - self.entries * self.top - squares
+        return u, logs - total, peak + total + np.log((high - low) / (number - 1))
+
+    @property
+    def log_normalizer(self) -> Array:
+        """Log of prior times likelihood, integrated."""
+        return self.nodes[2]
 
     @cached_property
     def precision(self) -> Array:
         """Expected precisions."""
-        t, log_share, _ = self.nodes
-        return np.exp(log_share - 2.0 * t).sum(axis=0)
+        u, log_share, _ = self.nodes
+        return np.exp(log_share - 2.0 * u).sum(axis=0) * np.exp(-2.0 * self.top)
 
     @cached_property
     def log_deviation(self) -> Array:
         """Expected logarithms of the standard deviations."""
-        t, log_share, _ = self.nodes
-        return (np.exp(log_share) * t).sum(axis=0)
+        u, log_share, _ = self.nodes
+        return self.top + (np.exp(log_share) * u).sum(axis=0)
 
     @cached_property
     def divergence(self) -> Array:
         """Divergences from the prior, in nats."""
         fit = -self.entries * self.log_deviation - 0.5 * self.scatter * self.precision
-        return fit - self.nodes[2]
+        return fit - self.log_normalizer
 
     @cached_property
     def table(self) -> tuple[Array, Array, Array]:
@@ -122,27 +141,27 @@ class ScaleFactor:
         They reach far enough for the fourth moment where that exists.
         """
         low, high, _ = self.bounds
-        fall = self._fall(high)
-        further = np.clip(fall / np.maximum(fall - 4.0, 1e-3), 1.0, 20.0)
-        high = self.top + (high - self.top) * further
-        t = np.linspace(low, high, TABLE_NODES)
-        share = np.exp(self.log_kernel(t) - self.log_kernel(self.top))
+        slope = self.slope
+        further = np.clip(slope / np.maximum(slope - 4.0, 1e-3), 1.0, 20.0)
+        u = np.linspace(low, np.minimum(high * further, FARTHEST - self.top), TABLE_NODES)
+        share = np.exp(-self.fall(u))
         share = share / share.sum(axis=0)
-        below = np.cumsum(share, axis=0) - 0.5 * share
-        return t, share, below
+        return self.top + u, share, np.cumsum(share, axis=0) - 0.5 * share
 
-    def _fall(self, t: Array) -> Array:
-        return self.log_kernel(t) - self.log_kernel(t + 1.0)
+    @cached_property
+    def slope(self) -> Array:
+        """How fast the log density falls in t where t is large: the moments below it exist."""
+        high = self.bounds[1]
+        return self.fall(high + 1.0) - self.fall(high)
 
     def marginals(self, power: float, probabilities: Array) -> Marginals:
         """Return what is known about the standard deviations to a power of 1 or 2."""
         t, share, below = self.table
-        fall = self._fall(self.bounds[1])
         with np.errstate(over="ignore", invalid="ignore"):
             values = np.exp(power * t)
-            mean = np.where(fall > power, (share * values).sum(axis=0), np.nan)
+            mean = np.where(self.slope > power, (share * values).sum(axis=0), np.nan)
             variance = (share * (values - mean) ** 2).sum(axis=0)
-            deviation = np.where(fall > 2.0 * power, np.sqrt(variance), np.inf)
+            deviation = np.where(self.slope > 2.0 * power, np.sqrt(variance), np.inf)
         points = np.empty((np.size(probabilities), *self.entries.shape))
         for index in np.ndindex(self.entries.shape):
             column = (slice(None), *index)
@@ -174,22 +193,22 @@ class MeanField:
     ----------
     prior : Normal
         Prior of the means.
-    mean, variance : array of shape (K, D)
-        Expected means, and the variances of their Normal factors.
+    mean, deviation : array of shape (K, D)
+        Expected means, and the standard deviations of their Normal factors.
     scale : ScaleFactor
         Factor of the standard deviations.
     """
 
     prior: Normal
     mean: Array
-    variance: Array
+    deviation: Array
     scale: ScaleFactor
 
     @property
     def mean_divergence(self) -> Array:
         """Divergence of each mean's factor from the prior, shape (K, D), in nats."""
         offset = (self.mean - self.prior.location) / self.prior.scale
-        ratio = self.variance / np.asarray(self.prior.scale) / self.prior.scale
+        ratio = (self.deviation / np.asarray(self.prior.scale)) ** 2
         return 0.5 * (ratio - 1.0 - np.log(ratio) + offset * offset)
 
     @property
@@ -199,7 +218,7 @@ class MeanField:
 
     def expected(self) -> ExpectedComponents:
         """Return the expected log density of a row under each component."""
-        spread = self.variance * self.scale.precision + 2.0 * self.scale.log_deviation
+        spread = self.deviation**2 * self.scale.precision + 2.0 * self.scale.log_deviation
         offset = -0.5 * (spread + LOG_TWO_PI).sum(axis=1)
         return ExpectedComponents(self.mean, np.sqrt(self.scale.precision), offset)
 
@@ -210,9 +229,11 @@ class MeanField:
 
     def predictive(self) -> PredictiveComponents:
         """Return the density of a new row of each component."""
-        t, log_share, _ = self.scale.nodes
+        u, log_share, _ = self.scale.nodes
         n_components, n_features = self.mean.shape
-        total = np.exp(2.0 * t) + self.variance  # (J, K, D): of the row about its mean
+        total = (
+            np.exp(2.0 * (self.scale.top + u)) + self.deviation**2
+        )  # (J, K, D): of the row about its mean
         unit = self.scale.precision
         relative = np.moveaxis(1.0 / (total * unit), 0, 2)
         log_det = 0.5 * np.log(relative)
@@ -227,13 +248,12 @@ class MeanField:
     def sample(self, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return means and variances drawn from the factors."""
         noise = rng.standard_normal(self.mean.shape)
-        return self.mean + np.sqrt(self.variance) * noise, self.scale.draw(rng)
+        return self.mean + self.deviation * noise, self.scale.draw(rng)
 
     def mean_marginals(self, probabilities: Array) -> Marginals:
         """Return what is known about each mean, shape (K, D)."""
-        deviation = np.sqrt(self.variance)
         levels = np.reshape(probabilities, (-1, 1, 1))
-        return Marginals(self.mean, deviation, self.mean + ndtri(levels) * deviation)
+        return Marginals(self.mean, self.deviation, self.mean + ndtri(levels) * self.deviation)
 
 
 def best_factors(
@@ -253,7 +273,7 @@ def best_factors(
         return near_rows
     return problem.factors(
         np.where(better, near_prior.mean, near_rows.mean),
-        np.where(better, near_prior.variance, near_rows.variance),
+        np.where(better, near_prior.deviation, near_rows.deviation),
     )
 
 
@@ -280,23 +300,22 @@ class _Alternation:
             values = values.sum(axis=1, keepdims=True)
         return values.sum(axis=0, keepdims=True) if self.structure[0] == 1 else values
 
-    def factors(self, mean: Array, variance: Array) -> MeanField:
-        squares = self.count * ((mean - self.rows_mean) ** 2 + variance)
+    def factors(self, mean: Array, deviation: Array) -> MeanField:
+        squares = self.count * ((mean - self.rows_mean) ** 2 + deviation**2)
         scatter = self.rows_scatter + self._reduced(squares)
         scale = ScaleFactor(self.spread, self.is_on_variance, self.entries, scatter)
-        return MeanField(self.prior, mean, variance, scale)
+        return MeanField(self.prior, mean, deviation, scale)
 
     def ascend(self, mean: Array) -> MeanField:
-        prior_scale = np.asarray(self.prior.scale)
-        location = np.asarray(self.prior.location)
+        location, limit = np.asarray(self.prior.location), 1.0 / np.asarray(self.prior.scale)
         factors = self.factors(mean, np.zeros_like(mean))
         for _ in range(MAX_ALTERNATIONS):
             precision = factors.scale.precision
-            # Shares of the prior's precision, so that none of it overflows.
-            information = self.count * precision * prior_scale * prior_scale
-            variance = prior_scale * prior_scale / (1.0 + information)
-            mean = location + information / (1.0 + information) * (self.rows_mean - location)
-            factors = self.factors(mean, variance)
+            # Roots of precisions, of the rows' and of both: their squares might overflow.
+            of_rows = np.sqrt(self.count * precision)
+            of_both = np.hypot(of_rows, limit)
+            mean = location + (of_rows / of_both) ** 2 * (self.rows_mean - location)
+            factors = self.factors(mean, 1.0 / of_both)
             change = np.abs(factors.scale.precision - precision)
             if (change <= SETTLED * precision).all():
                 break
@@ -304,4 +323,4 @@ class _Alternation:
 
     def bound(self, factors: MeanField) -> Array:
         """Return what the factors add to the bound, one value for each free scale."""
-        return factors.scale.nodes[2] - self._reduced(factors.mean_divergence)
+        return factors.scale.log_normalizer - self._reduced(factors.mean_divergence)
