@@ -22,8 +22,13 @@ METHODS: dict[str, Inference] = {
     f"{method.name} {optimizer}": method(optimizer=optimizer)
     for method in (MAP, ML)
     for optimizer in OPTIMIZERS
-} | {"vb": VB()}
-"""Every method that sweeps, the point ones with every registered optimizer."""
+} | {
+    "vb": VB(),
+    "vb minibatches": VB(batch_size=17),
+    "map minibatches": MAP(batch_size=17),
+    "ml minibatches": ML(batch_size=17),
+}
+"""Every method that sweeps, the point ones with every registered optimizer, and in minibatches."""
 
 
 def blobs(

@@ -10,6 +10,7 @@ from mixtura.engines import Engine
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import PointPosterior, Posterior
+from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
@@ -68,6 +69,16 @@ class Summary(ABC):
         """Return the state under the posterior that statistics give: one sweep."""
 
     @abstractmethod
+    def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
+        """Return how rows are scored under the posterior that statistics give."""
+
+    @abstractmethod
+    def state_of(
+        self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
+    ) -> State:
+        """Return the state under the posterior that statistics give, its data term being known."""
+
+    @abstractmethod
     def objective(self, model: MixtureModel, state: State, data_term: float) -> float:
         """Return the objective of a state whose sweep found the data term, in nats."""
 
@@ -95,6 +106,16 @@ class Mode(Summary):
         self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
     ) -> State:
         return evaluate(model, rows, engine, model.mode(statistics))
+
+    def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
+        return model.potentials(model.mode(statistics))
+
+    def state_of(
+        self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
+    ) -> State:
+        parameters = model.mode(statistics)
+        found = replace(statistics, log_normalizer=data_term)
+        return State(parameters, found, data_term + model.log_prior(parameters))
 
     def objective(self, model: MixtureModel, state: State, data_term: float) -> float:
         return data_term + model.log_prior(state.parameters)

@@ -1,17 +1,19 @@
 """Variational Bayes: expected x soft x full sweeps."""
 
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, replace
+from typing import Any, final
 
 from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.fit import Fit, Inference, Problem
 from mixtura.inference.driver import limits_of, optimise
-from mixtura.inference.expectation_maximization import CoordinateAscent
+from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.minibatch import Incremental
 from mixtura.inference.states import State, Summary
 from mixtura.model import MixtureModel
 from mixtura.posteriors import PointPosterior, Posterior, VariationalPosterior
+from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 
 
@@ -30,6 +32,17 @@ class Expected(Summary):
         found = engine.sweep(rows, posterior.expected_potentials, Soft())
         bound = found.log_normalizer - posterior.divergence()
         return State(posterior.parameters, found, bound, basis)
+
+    def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
+        return VariationalPosterior(model, statistics).expected_potentials
+
+    def state_of(
+        self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
+    ) -> State:
+        posterior = VariationalPosterior(model, statistics)
+        found = replace(statistics, log_normalizer=data_term)
+        bound = data_term - posterior.divergence()
+        return State(posterior.parameters, found, bound, statistics)
 
     def objective(self, model: MixtureModel, state: State, data_term: float) -> float:
         return data_term - _posterior(model, state).divergence()
@@ -58,12 +71,24 @@ class VB(Inference):
     the rows' responsibilities; the factors have the priors' own forms. The objective is the
     evidence lower bound with every constant: it never decreases, is never above the log evidence,
     and can be compared between numbers of components, families and priors.
+
+    Parameters
+    ----------
+    batch_size : int, optional
+        Rows of a minibatch; the posterior is brought up to date after each of them. None for
+        sweeps over all rows.
     """
+
+    batch_size: int | None = None
 
     name = "vb"
     objective_name = "evidence lower bound"
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
-        limits = limits_of(self, problem, CoordinateAscent(Expected()))
+        summary = Expected()
+        optimizer: Optimizer[Any] = CoordinateAscent(summary)
+        if self.batch_size is not None:
+            optimizer = Incremental(summary, self.batch_size)
+        limits = limits_of(self, problem, optimizer)
         return optimise(problem, self.name, self.objective_name, limits)
