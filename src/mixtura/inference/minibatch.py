@@ -117,10 +117,7 @@ def summed_scores(potentials: Potentials, statistics: SufficientStatistics) -> f
     """Return the sum of scores times responsibilities, from the statistics alone, in nats."""
     moments = statistics.about(potentials.mean)
     factor = potentials.precision_cholesky
-    if factor.ndim == 3:
-        precision = factor @ factor.transpose(0, 2, 1)
-    else:
-        precision = np.square(factor)
+    precision = factor @ factor.transpose(0, 2, 1) if factor.ndim == 3 else np.square(factor)
     seen = statistics.count > 0
     constant = (potentials.log_weight + potentials.offset)[seen]
     return float(statistics.count[seen] @ constant - 0.5 * (precision * moments.second).sum())
