@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
-    from mixtura.inference import MAP, ML
+    from mixtura.inference import MAP, ML, VB
     from mixtura.ppl import SVI
 
 __version__ = "0.1.0"
@@ -18,6 +18,7 @@ __all__ = [
     "MAP",
     "ML",
     "SVI",
+    "VB",
     "GaussianMixtureModel",
     "__version__",
     "datasets",
@@ -34,6 +35,7 @@ _MODULE_OF = {
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
     "SVI": "mixtura.ppl",
+    "VB": "mixtura.inference",
     "load": "mixtura.estimator",
 }
 

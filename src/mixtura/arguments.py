@@ -10,7 +10,7 @@ from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
-from mixtura.inference import MAP, ML
+from mixtura.inference import MAP, ML, VB
 from mixtura.initialization import INITIALIZERS, Initializer, given_start
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
@@ -28,7 +28,12 @@ def _svi() -> Inference:
     return SVI()
 
 
-INFERENCES: dict[str, Callable[[], Inference]] = {"map": MAP, "ml": ML, "svi": _svi}
+INFERENCES: dict[str, Callable[[], Inference]] = {
+    "map": MAP,
+    "vb": VB,
+    "ml": ML,
+    "svi": _svi,
+}
 """Every inference method by name; a new one is one file and one entry here."""
 
 

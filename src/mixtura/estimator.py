@@ -45,8 +45,9 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         Prior of means and covariances; by default the weakly informative conjugate prior of
         Fraley and Raftery [FraleyRaftery2007]_, taken from the data.
     inference : str or Inference, default="map"
-        "map" (exact posterior mode), "ml" (maximum likelihood), "svi" (Pyro's stochastic
-        variational inference; needs the extra ``pyro``), or an inference object with its options.
+        "map" (exact posterior mode), "vb" (variational Bayes), "ml" (maximum likelihood), "svi"
+        (Pyro's stochastic variational inference; needs the extra ``pyro``), or an inference object
+        with its options, such as ``VB(batch_size=1000)``.
     init : str, array or fitted model, default="split"
         "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D), labels (N,),
         responsibilities (N, K), or an earlier fit. With a given start component k stays
@@ -59,7 +60,7 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
     tol : float, optional
         A run has converged when its objective (relative to its size) and its parameters (relative
         to the components' widths) change by no more than this; the method's own default (1e-10
-        for "map" and "ml") where None.
+        for "map", "vb" and "ml") where None.
     random_state : int, Generator, SeedSequence, RandomState or None, default=None
         Source of all randomness.
     n_jobs : int, optional
@@ -70,7 +71,7 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
     Attributes
     ----------
     weights_ : array of shape (K,)
-        Mixture weights.
+        Mixture weights; under "vb" these and the following are posterior means.
     means_ : array of shape (K, D)
         Component means, in the data's units.
     covariances_ : array
@@ -81,8 +82,8 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
     posterior_, fit_ : Posterior, Fit
         What is known about the parameters; the frozen result that plots and reports take.
     objective_ : float
-        Log joint density ("map", "svi") or log likelihood ("ml") at the estimate, in nats, all
-        constants included.
+        Log joint density ("map", "svi") or log likelihood ("ml") at the estimate, or the evidence
+        lower bound ("vb"), in nats, all constants included.
     objective_history_ : array
         The objective after each iteration of the run that was kept.
     converged_, n_iter_ : bool, int

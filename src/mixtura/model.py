@@ -140,6 +140,12 @@ def draw_rows(
     assignments = rng.choice(n_components, size=n_rows, p=parameters.weights)
     noise = rng.standard_normal((n_rows, n_features))
     factor = family.precision_cholesky(parameters.covariances)
+    return place_rows(parameters.means, factor, assignments, noise), assignments
+
+
+def place_rows(means: Array, factor: Array, assignments: IntegerArray, noise: Array) -> Array:
+    """Return the rows whose standardised values under their components are ``noise`` (N, D)."""
+    n_components, n_features = means.shape
     if factor.ndim == 2:
         spread = noise / np.broadcast_to(factor, (n_components, n_features))[assignments]
     else:
@@ -149,4 +155,4 @@ def draw_rows(
             # z = (x - mean) P, hence x - mean = z P^-1
             member = assignments == k
             spread[member] = np.linalg.solve(factor[k].T, noise[member].T).T
-    return parameters.means[assignments] + spread, assignments
+    return means[assignments] + spread

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from mixtura.typing import Array, StructureShape
+from mixtura.typing import Array, IntegerArray, StructureShape
 
 
 def outer_moments(left: Array, right: Array, structure: StructureShape) -> Array:
@@ -96,6 +96,26 @@ class SufficientStatistics:
             np.maximum(diagonal, 0.0, out=diagonal)
             return second
         return np.maximum(second, 0.0)
+
+    def permuted(self, order: IntegerArray) -> "SufficientStatistics":
+        """Return the same statistics with the components renumbered."""
+        shared = self.structure[0] == 1
+        return replace(
+            self,
+            count=self.count[order],
+            first=self.first[order],
+            second=self.second if shared else self.second[order],
+            pivot=self.pivot[order],
+        )
+
+    def rescaled(self, scale: Array) -> "SufficientStatistics":
+        """Return the moments of ``x * scale``, scale of shape (D,) and one for spherical ones."""
+        if self.second.ndim == 3:
+            second = self.second * scale[:, None] * scale
+        else:
+            width = self.second.shape[1]
+            second = self.second * scale[:width] * scale[:width]
+        return replace(self, first=self.first * scale, second=second, pivot=self.pivot * scale)
 
     def merged(self, groups: Sequence[int]) -> "SufficientStatistics":
         """Return the statistics with components of the same group (K labels 0..G-1) added."""

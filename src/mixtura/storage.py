@@ -21,12 +21,17 @@ from mixtura.files import write_atomically
 from mixtura.fit import Fit, Run
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.posteriors import PointPosterior
+from mixtura.posteriors import PointPosterior, Posterior, VariationalPosterior
 from mixtura.priors import PRIORS, ComponentPrior, Prior, WeightPrior
+from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
 
 FORMAT = "mixtura"
 VERSION = 1
+PARAMETERS = ("weights", "means", "covariances")
+STATISTICS = ("count", "first", "second", "pivot")
+"""Of a variational posterior: with the priors they give its factors."""
+
 LARGEST_FILE = 1 << 30
 """A gigabyte: a thousand components of three hundred features fit; a bomb does not."""
 
@@ -58,12 +63,10 @@ def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
     """Write a fit to a file, under a temporary name first."""
     from safetensors.numpy import save
 
-    parameters = stored.fit.parameters
-    arrays = {
-        "weights": parameters.weights,
-        "means": parameters.means,
-        "covariances": parameters.covariances,
-    }
+    fit = stored.fit
+    arrays = {name: getattr(fit.parameters, name) for name in PARAMETERS}
+    if isinstance(fit.posterior, VariationalPosterior):
+        arrays |= {name: getattr(fit.posterior.statistics, name) for name in STATISTICS}
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     header = json.dumps(_header(stored), allow_nan=False)
     metadata = {"header": header, "sha256": _digest(header, arrays)}
@@ -145,11 +148,11 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
         component_prior,
         FAMILIES[header["covariance_type"]],
     )
-    parameters = MixtureParameters(arrays["weights"], arrays["means"], arrays["covariances"])
+    parameters = MixtureParameters(*(arrays[name] for name in PARAMETERS))
     _check_parameters(model, parameters)
     fit = Fit(
         model=model,
-        posterior=PointPosterior(parameters, model.family),
+        posterior=_posterior(model, parameters, arrays),
         method=str(header["method"]),
         objective=float(header["objective"]),
         objective_name=str(header["objective_name"]),
@@ -168,6 +171,28 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
         raise ModelFileError("the features' names do not match the parameters")
     defaults = tuple(str(name) for name in header["default_priors"])
     return StoredFit(fit, header["covariance_type"], bool(header["named"]), defaults)
+
+
+def _posterior(
+    model: MixtureModel, parameters: MixtureParameters, arrays: dict[str, Array]
+) -> Posterior:
+    """Return the posterior; a variational one must agree with the parameters beside it."""
+    if set(STATISTICS).isdisjoint(arrays):
+        return PointPosterior(parameters, model.family)
+    statistics = SufficientStatistics(*(arrays[name] for name in STATISTICS))
+    sizes = (model.n_components, model.n_features)
+    shapes = tuple(arrays[name].shape for name in STATISTICS)
+    if shapes != (sizes[:1], sizes, model.structure, sizes):
+        raise ModelFileError("the statistics' shapes do not match the model")
+    if not all(np.isfinite(arrays[name]).all() for name in STATISTICS):
+        raise ModelFileError("the statistics are not finite")
+    posterior = VariationalPosterior(model, statistics)
+    if not all(
+        np.allclose(getattr(posterior.parameters, name), getattr(parameters, name), rtol=1e-6)
+        for name in PARAMETERS
+    ):
+        raise ModelFileError("the statistics do not give the parameters")
+    return posterior
 
 
 def _check_parameters(model: MixtureModel, parameters: MixtureParameters) -> None:

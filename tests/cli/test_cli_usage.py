@@ -87,7 +87,7 @@ def test_help_has_an_example(run, command) -> None:
         ("fit {} --tol -1", "--tol"),
         ("fit {} --tol nan", "--tol"),
         ("fit {} --covariance diagonal", "did you mean diag?"),
-        ("fit {} --inference vb", "map, ml, svi"),
+        ("fit {} --inference gibbs", "map, vb, ml, svi"),
         ("fit {} --init Kmeans", "did you mean kmeans?"),
         ("fit {} --mean-prior normal:0,10", "--scale-prior"),
         ("fit {} --scale-prior inverse-gamma:1,1", "--mean-prior"),

@@ -31,7 +31,7 @@ def frame():
 
 
 @pytest.mark.filterwarnings("ignore")  # scikit-learn's checks fit on odd data on purpose
-@pytest.mark.parametrize("inference", ["map", "ml"])
+@pytest.mark.parametrize("inference", ["map", "ml", "vb"])
 @pytest.mark.parametrize("n_components", [1, 2])
 def test_scikit_learn_finds_no_fault(inference, n_components):
     results = check_estimator(GaussianMixtureModel(n_components, inference=inference), on_fail=None)

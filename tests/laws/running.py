@@ -8,7 +8,7 @@ from mixtura.data import ArrayRows
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.families import CovarianceFamily
 from mixtura.fit import Fit, Inference, Problem, Start
-from mixtura.inference import MAP, ML
+from mixtura.inference import MAP, ML, VB
 from mixtura.inference.point import OPTIMIZERS
 from mixtura.initialization import INITIALIZERS, Initializer
 from mixtura.initialization.given import GivenResponsibilities
@@ -22,8 +22,13 @@ METHODS: dict[str, Inference] = {
     f"{method.name} {optimizer}": method(optimizer=optimizer)
     for method in (MAP, ML)
     for optimizer in OPTIMIZERS
+} | {
+    "vb": VB(),
+    "vb minibatches": VB(batch_size=17),
+    "map minibatches": MAP(batch_size=17),
+    "ml minibatches": ML(batch_size=17),
 }
-"""Every point method with every registered optimizer."""
+"""Every method that sweeps, the point ones with every registered optimizer, and in minibatches."""
 
 
 def blobs(

@@ -1,4 +1,4 @@
-"""Laws of every point method: with every optimizer, family and prior that go together.
+"""Laws of every method that sweeps: with every optimizer, family and prior that go together.
 
 The metamorphic laws say what a change of the rows must do to the answer.
 """
@@ -8,14 +8,25 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy.special import logsumexp
 
-from laws.independent import as_matrices, flatten, log_joint, log_likelihood, unflatten
+from laws.independent import (
+    as_matrices,
+    direct_statistics,
+    flatten,
+    log_joint,
+    log_likelihood,
+    unflatten,
+)
 from laws.running import METHODS, blobs, elicited, run
+from mixtura.engines.reference import block_scores
+from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Fit, Inference
-from mixtura.inference import MAP, ML
+from mixtura.inference import MAP, ML, VB
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
+from mixtura.posteriors import VariationalPosterior
 from mixtura.priors import (
     Dirichlet,
     FlatComponents,
@@ -70,14 +81,33 @@ def assert_same_parameters(one: MixtureParameters, other: MixtureParameters, rto
 def check_objective(fit: Fit, rows: np.ndarray, weights: np.ndarray | None = None) -> None:
     """Check value, monotonicity and stationarity of a fit's objective."""
     model, parameters = fit.model, fit.parameters
-    expected = log_joint(model.weight_prior, model.component_prior, rows, parameters, weights)
+    if isinstance(fit.posterior, VariationalPosterior):
+        expected = check_fixed_point(fit.posterior, rows, weights)
+    else:
+        expected = log_joint(model.weight_prior, model.component_prior, rows, parameters, weights)
+        check_stationary(fit, rows, weights)
     assert fit.objective == pytest.approx(expected, rel=1e-10)
     assert fit.log_likelihood == pytest.approx(log_likelihood(rows, parameters, weights), rel=1e-10)
     for one in fit.runs:
         gains = np.diff(one.objectives)
         assert (gains >= -1e-10 * max(1.0, abs(one.objective))).all()
     assert fit.converged
-    check_stationary(fit, rows, weights)
+
+
+def check_fixed_point(
+    posterior: VariationalPosterior, rows: np.ndarray, weights: np.ndarray | None
+) -> float:
+    """Check that the rows' shares give the posterior back; return the bound by direct sums."""
+    model, potentials = posterior.model, posterior.expected_potentials
+    scores = block_scores(rows, potentials)
+    normalizer = logsumexp(scores, axis=1)
+    shares = np.exp(scores - normalizer[:, None])
+    pivot = potentials.mean
+    statistics = direct_statistics(rows, shares, pivot, model.structure, weights)
+    again = VariationalPosterior(model, statistics)
+    assert_same_parameters(again.parameters, posterior.parameters, 1e-7)
+    data_term = normalizer.sum() if weights is None else weights @ normalizer
+    return float(data_term - posterior.divergence())
 
 
 def check_stationary(fit: Fit, rows: np.ndarray, weights: np.ndarray | None) -> None:
@@ -120,11 +150,17 @@ def test_objective_with_every_prior(component_case: Any, optimizer: str) -> None
     weight_prior = Dirichlet(np.linspace(1.0, 3.0, case.n_components))
     model = MixtureModel(case.n_components, case.n_features, weight_prior, case.prior, case.family)
     rows = rows_for(case.n_features, case.n_components, 60)
+    if isinstance(method, VB) and isinstance(case.prior, FlatComponents):
+        with pytest.raises(InvalidArgumentError, match="FlatComponents has no variational"):
+            run(model, rows, method)
+        return
     # The weight prior tells the components apart: their numbers stay.
     fit = run(model, rows, method, keep_numbering=True)
     check_objective(fit, rows)
-    assert fit.method == "map"
-    assert fit.objective_name == "log joint density"
+    assert (fit.method, fit.objective_name) in {
+        ("map", "log joint density"),
+        ("vb", "evidence lower bound"),
+    }
 
 
 def test_objective_with_default_priors_and_weights(
@@ -148,7 +184,7 @@ def test_objective_with_default_priors_and_weights(
 def test_objective_with_every_weight_prior(
     family: CovarianceFamily, prior: WeightPrior, method: Inference
 ) -> None:
-    if method.uses_flat_priors:
+    if method.uses_flat_priors or (isinstance(method, VB) and isinstance(prior, FlatWeights)):
         return
     rows = rows_for(1)
     given = elicited(family, rows, 3)
@@ -256,6 +292,9 @@ def test_units_and_origin_with_default_priors(
     assert mapped.log_likelihood == pytest.approx(
         plain.log_likelihood - len(rows) * log_det, rel=1e-9
     )
+    if isinstance(method, VB):
+        moved = plain.objective - len(rows) * log_det
+        assert mapped.objective == pytest.approx(moved, rel=1e-9)
     expected = mapped_parameters(plain.parameters, scale, shift)
     assert_same_parameters(mapped.parameters, expected, 1e-7)
 
@@ -376,6 +415,8 @@ def test_powers_of_two_scale_everything(
     assert_same_parameters(mapped.parameters, expected, 1e-8)
     shift = len(rows) * 2 * exponent * np.log(2.0)
     assert mapped.log_likelihood + shift == pytest.approx(plain.log_likelihood, rel=1e-9)
+    if isinstance(method, VB):  # a probability of the rows, whose parameters are integrated out
+        assert mapped.objective + shift == pytest.approx(plain.objective, rel=1e-9)
 
 
 def test_engines_give_the_same_fit(family: CovarianceFamily, engine: Any) -> None:

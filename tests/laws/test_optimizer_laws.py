@@ -15,8 +15,8 @@ from mixtura.datasets import load_iris
 from mixtura.engines import ReferenceEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.inference.coordinates import NaturalCoordinates
-from mixtura.inference.expectation_maximization import evaluate
 from mixtura.inference.quasi_newton import PATIENCE, QuasiNewton, Search
+from mixtura.inference.states import evaluate
 from mixtura.model import MixtureModel
 from mixtura.priors import Dirichlet, FlatComponents, FlatWeights, Independent, LogNormal, Normal
 

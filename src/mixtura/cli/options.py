@@ -11,7 +11,7 @@ from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 # Written out, because the registries bring NumPy and SciPy; a test compares them.
 COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 STARTS = ("split", "quantile", "kmeans", "random")
-METHODS = ("map", "ml", "svi")
+METHODS = ("map", "vb", "ml", "svi")
 
 MODEL = "Model"
 PRIORS = "Priors"
@@ -94,8 +94,8 @@ Method = Annotated[
     str,
     _choice(
         "--inference",
-        help="The exact posterior mode, maximum likelihood, or Pyro's stochastic variational "
-        'inference (which needs: pip install "mixtura\\[pyro]").',
+        help="The exact posterior mode, the variational posterior, maximum likelihood, or Pyro's "
+        'stochastic variational inference (which needs: pip install "mixtura\\[pyro]").',
         panel=MODEL,
         choices=METHODS,
     ),

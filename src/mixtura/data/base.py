@@ -67,6 +67,10 @@ class Rows(ABC):
         return self.blocks()
 
     @abstractmethod
+    def batches(self, size: int) -> "Iterator[Rows]":
+        """Yield the rows in order, ``size`` at a time."""
+
+    @abstractmethod
     def magnitude(self) -> Array:
         """Return the largest absolute value of each feature, shape (D,)."""
 

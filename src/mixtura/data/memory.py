@@ -61,6 +61,12 @@ class ArrayRows(Rows):
     def pieces(self) -> Iterator[Block]:
         yield Block(0, self.values, self.weights)
 
+    def batches(self, size: int) -> Iterator[Rows]:
+        for start in range(0, self.n_rows, size):
+            stop = start + size
+            weights = None if self.weights is None else self.weights[start:stop]
+            yield ArrayRows(self.values[start:stop], weights, self._factor)
+
     def magnitude(self) -> Array:
         # Many rows side by side make a long row: along short ones NumPy's reductions are slow.
         n_rows, n_features = self.values.shape

@@ -40,7 +40,12 @@ class Doubt:
 
 
 def component_doubts(
-    model: MixtureModel, parameters: MixtureParameters, count: Array, row_weight: float
+    model: MixtureModel,
+    parameters: MixtureParameters,
+    count: Array,
+    row_weight: float,
+    *,
+    may_be_empty: bool = False,
 ) -> tuple[Doubt, ...]:
     """Return doubts about empty and collapsed components.
 
@@ -54,10 +59,12 @@ def component_doubts(
         Total responsibility of each component.
     row_weight : float
         Average weight of a row.
+    may_be_empty : bool, default=False
+        Whether a component without rows is an answer rather than a doubt.
     """
     doubts = []
     empty = np.flatnonzero(count < 0.5 * row_weight)
-    if empty.size:
+    if empty.size and not may_be_empty:
         doubts.append(
             Doubt(
                 EmptyComponentWarning,

@@ -74,7 +74,11 @@ def block_scores(values: Array, potentials: Potentials) -> Array:
         if lost.any():
             whitened[lost & np.all(np.isfinite(values), axis=1, keepdims=True)] = FARTHEST
         np.clip(whitened, -FARTHEST, FARTHEST, out=whitened)
-        scores[:, k] = -0.5 * np.einsum("nd,nd->n", whitened, whitened)
+        scores[:, k] = (
+            -0.5 * np.einsum("nd,nd->n", whitened, whitened)
+            if potentials.tail is None
+            else potentials.tail.log_kernel(k, whitened)
+        )
     return scores + (potentials.log_weight + potentials.offset)
 
 

@@ -1,5 +1,6 @@
 """Inference methods that sweep."""
 
 from mixtura.inference.point import MAP, ML
+from mixtura.inference.variational import VB
 
-__all__ = ["MAP", "ML"]
+__all__ = ["MAP", "ML", "VB"]

@@ -11,11 +11,13 @@ from mixtura.data import Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt, component_doubts
 from mixtura.errors import ConvergenceWarning, StartsDisagreeWarning
-from mixtura.fit import Fit, Problem, Run, Start, canonical_order
-from mixtura.inference.expectation_maximization import Optimizer, State, evaluate
+from mixtura.fit import Fit, Inference, Problem, Run, Start, canonical_order
+from mixtura.inference.expectation_maximization import Optimizer
+from mixtura.inference.states import State, Summary
 from mixtura.model import MixtureModel
-from mixtura.posteriors import PointPosterior
 from mixtura.typing import Array
+
+DEFAULT_TOL = 1e-10
 
 SAME_OPTIMUM = 1e-6
 """Objectives closer than this, relative to the best, count as the same optimum."""
@@ -42,6 +44,15 @@ class Limits:
     optimizer: Optimizer[Any]
 
 
+def limits_of(method: Inference, problem: Problem, optimizer: Optimizer[Any]) -> Limits:
+    """Return the limits that the estimator gave, or else the method's own."""
+    return Limits(
+        method.default_max_iter if problem.max_iter is None else problem.max_iter,
+        DEFAULT_TOL if problem.tol is None else problem.tol,
+        optimizer,
+    )
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class _End:
@@ -54,31 +65,32 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
     began = time.perf_counter()
     model, rows, factor = _safe(problem)
     ends = _ends(model, rows, problem, limits)
-    best = max(range(len(ends)), key=lambda i: _rank(model, ends[i].state))
-    state = ends[best].state
+    summary = limits.optimizer.summary
+    best = max(range(len(ends)), key=lambda i: _rank(model, summary, ends[i].state))
     order = np.arange(model.n_components)
     if not problem.keep_numbering:
-        order = canonical_order(state.parameters)
-    parameters = state.parameters.permuted(order)
+        order = canonical_order(ends[best].state.parameters)
+    found = state = ends[best].state.permuted(order)
     doubts = _run_doubts(ends, best) + component_doubts(
         model,
-        parameters,
-        state.statistics.count[order],
+        state.parameters,
+        state.statistics.count,
         row_weight=problem.rows.total_weight / problem.rows.n_rows,
+        may_be_empty=summary.may_leave_components_empty,
     )
     if factor is not None:
-        parameters = parameters.rescaled(1.0 / factor)
+        state = state.rescaled(1.0 / factor)
     shift = 0.0 if factor is None else problem.rows.total_weight * float(np.log(factor).sum())
-    log_likelihood = state.statistics.log_normalizer + shift
-    objective = log_likelihood + problem.model.log_prior(parameters)
-    runs = tuple(_shifted(end.run, objective - state.objective) for end in ends)
+    data_term = found.statistics.log_normalizer + shift
+    objective = summary.objective(problem.model, state, data_term)
+    runs = tuple(_shifted(end.run, objective - found.objective) for end in ends)
     return Fit(
         model=problem.model,
-        posterior=PointPosterior(parameters, problem.model.family),
+        posterior=summary.posterior(problem.model, state),
         method=method,
         objective=objective,
         objective_name=objective_name,
-        log_likelihood=log_likelihood,
+        log_likelihood=summary.log_likelihood(model, rows, problem.engine, found) + shift,
         runs=runs,
         best=best,
         n_rows=problem.rows.n_rows,
@@ -118,7 +130,8 @@ def _ends(model: MixtureModel, rows: Rows, problem: Problem, limits: Limits) -> 
 
 def _run(model: MixtureModel, rows: Rows, problem: Problem, start: Start, limits: Limits) -> _End:
     optimizer, engine = limits.optimizer, problem.engine
-    search = optimizer.begin(model, evaluate(model, rows, engine, model.mode(start.statistics)))
+    first = optimizer.summary.state(model, rows, engine, start.statistics)
+    search = optimizer.begin(model, first)
     objectives = [optimizer.state(search).objective]
     converged = False
     while not converged and len(objectives) <= limits.max_iter:
@@ -130,10 +143,8 @@ def _run(model: MixtureModel, rows: Rows, problem: Problem, start: Start, limits
     return _End(run, optimizer.state(search))
 
 
-def _rank(model: MixtureModel, state: State) -> tuple[bool, float]:
-    # Where the prior's density is unbounded, an emptied component would win on the prior alone.
-    inside = not model.weight_prior.is_unbounded_at(state.parameters.weights)
-    return inside, state.objective
+def _rank(model: MixtureModel, summary: Summary, state: State) -> tuple[bool, float]:
+    return summary.is_inside(model, state), state.objective
 
 
 def _shifted(run: Run, shift: float) -> Run:

@@ -1,4 +1,4 @@
-"""Expectation-maximisation: mode x soft x full sweeps."""
+"""Coordinate ascent, of which EM is one case: summary x soft x full sweeps."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -6,57 +6,21 @@ from typing import Generic, TypeVar, final
 
 import numpy as np
 
-from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
+from mixtura.inference.states import Mode, State, Summary
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class State:
-    """Parameters, and what a sweep under them found.
-
-    Parameters
-    ----------
-    parameters : MixtureParameters
-        Current estimate.
-    statistics : SufficientStatistics
-        Moments of the rows under the estimate's responsibilities.
-    objective : float
-        Log likelihood plus log prior density at the estimate, in nats.
-    """
-
-    parameters: MixtureParameters
-    statistics: SufficientStatistics
-    objective: float
-
-
-def evaluate(
-    model: MixtureModel, rows: Rows, engine: Engine, parameters: MixtureParameters
-) -> State:
-    """Return the state at given parameters: one sweep."""
-    statistics = engine.sweep(rows, model.potentials(parameters), Soft())
-    objective = statistics.log_normalizer + model.log_prior(parameters)
-    return State(parameters, statistics, objective)
-
-
-def em_step(model: MixtureModel, rows: Rows, engine: Engine, state: State) -> State:
-    """Return the state after one exact M-step and one sweep [Dempster1977]_.
-
-    The objective of the new state is never below that of the old one, but for rounding.
-    """
-    return evaluate(model, rows, engine, model.mode(state.statistics))
-
 
 Search = TypeVar("Search")
 
 
 class Optimizer(ABC, Generic[Search]):
     """A way to the nearest optimum: search in, search out; the driver holds the loop."""
+
+    summary: Summary
+    """What stands for the posterior while the rows are swept."""
 
     @abstractmethod
     def begin(self, model: MixtureModel, state: State) -> Search:
@@ -77,14 +41,25 @@ class Optimizer(ABC, Generic[Search]):
 
 @final
 @dataclass(frozen=True)
-class EM(Optimizer[State]):
-    """Plain EM, step for step."""
+class CoordinateAscent(Optimizer[State]):
+    """The posterior given the rows' shares, the shares given the posterior, and so on.
+
+    Plain EM [Dempster1977]_ where the mode stands for the posterior. The objective of a new state
+    is never below that of the old one, but for rounding.
+
+    Parameters
+    ----------
+    summary : Summary
+        What stands for the posterior while the rows are swept.
+    """
+
+    summary: Summary = Mode()  # noqa: RUF009 - frozen
 
     def begin(self, model: MixtureModel, state: State) -> State:
         return state
 
     def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: State) -> State:
-        return em_step(model, rows, engine, search)
+        return self.summary.state(model, rows, engine, search.statistics)
 
     def state(self, search: State) -> State:
         return search

@@ -5,13 +5,13 @@ from typing import Any, final
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit, Inference, Problem
-from mixtura.inference.driver import Limits, optimise
-from mixtura.inference.expectation_maximization import EM, Optimizer
+from mixtura.inference.driver import limits_of, optimise
+from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.minibatch import Incremental
 from mixtura.inference.quasi_newton import QuasiNewton
+from mixtura.inference.states import Mode
 
-DEFAULT_TOL = 1e-10
-
-OPTIMIZERS: dict[str, Optimizer[Any]] = {"quasi-newton": QuasiNewton(), "em": EM()}
+OPTIMIZERS: dict[str, Optimizer[Any]] = {"quasi-newton": QuasiNewton(), "em": CoordinateAscent()}
 """Every registered optimizer by name."""
 
 
@@ -29,16 +29,19 @@ class MAP(Inference):
     optimizer : str, default="quasi-newton"
         "quasi-newton" (a few EM steps, then limited-memory BFGS at one sweep a step, with EM
         steps wherever it would not gain) or "em" (plain EM). Both end in the same optimum.
+    batch_size : int, optional
+        Rows of a minibatch of incremental EM, which then takes the optimizer's place; None for
+        sweeps over all rows.
     """
 
     optimizer: str = "quasi-newton"
+    batch_size: int | None = None
     name = "map"
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
-        return optimise(
-            problem, self.name, self.objective_name, _limits(self, self.optimizer, problem)
-        )
+        limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
+        return optimise(problem, self.name, self.objective_name, limits)
 
 
 @final
@@ -50,26 +53,24 @@ class ML(Inference):
     ----------
     optimizer : str, default="quasi-newton"
         As for :class:`MAP`.
+    batch_size : int, optional
+        As for :class:`MAP`.
     """
 
     optimizer: str = "quasi-newton"
+    batch_size: int | None = None
     name = "ml"
     objective_name = "log likelihood"
     uses_flat_priors = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
-        return optimise(
-            problem, self.name, self.objective_name, _limits(self, self.optimizer, problem)
-        )
+        limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
+        return optimise(problem, self.name, self.objective_name, limits)
 
 
-def _limits(method: Inference, optimizer: str, problem: Problem) -> Limits:
-    if optimizer not in OPTIMIZERS:
-        names = ", ".join(repr(name) for name in OPTIMIZERS)
-        raise InvalidArgumentError(f"optimizer must be {names}; got {optimizer!r}")
-    return Limits(
-        method.default_max_iter if problem.max_iter is None else problem.max_iter,
-        DEFAULT_TOL if problem.tol is None else problem.tol,
-        OPTIMIZERS[optimizer],
-    )
+def _optimizer(name: str, batch_size: int | None) -> Optimizer[Any]:
+    if name not in OPTIMIZERS:
+        names = ", ".join(repr(known) for known in OPTIMIZERS)
+        raise InvalidArgumentError(f"optimizer must be {names}; got {name!r}")
+    return OPTIMIZERS[name] if batch_size is None else Incremental(Mode(), batch_size)

@@ -10,13 +10,11 @@ from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.inference.coordinates import NaturalCoordinates
 from mixtura.inference.expectation_maximization import (
-    EM,
+    CoordinateAscent,
     Optimizer,
-    State,
-    em_step,
-    evaluate,
     parameter_change,
 )
+from mixtura.inference.states import Mode, State, evaluate
 from mixtura.model import MixtureModel
 from mixtura.typing import Array
 
@@ -133,6 +131,8 @@ def path_from(model: MixtureModel, state: State) -> Path:
 class QuasiNewton(Optimizer[Search]):
     """A few EM steps, then limited-memory BFGS; an EM step wherever it would not gain."""
 
+    summary = Mode()
+
     def begin(self, model: MixtureModel, state: State) -> Search:
         return Search(state)
 
@@ -152,7 +152,7 @@ class QuasiNewton(Optimizer[Search]):
         if new.idle >= PATIENCE:
             return True
         if new.path is None:
-            return EM().settled(old.state, new.state, tol)
+            return CoordinateAscent().settled(old.state, new.state, tol)
         move = new.path.direction()
         expected = 0.5 * float(new.path.gradient @ move)
         return expected <= tol * scale and _distance(new, move) <= tol
@@ -168,7 +168,7 @@ def _em_leads(model: MixtureModel, search: Search) -> bool:
 
 
 def _em(model: MixtureModel, rows: Rows, engine: Engine, search: Search) -> Search:
-    state = em_step(model, rows, engine, search.state)
+    state = Mode().state(model, rows, engine, search.state.statistics)
     return search.followed_by(state, search.em_steps + 1, None)
 
 

@@ -2,5 +2,6 @@
 
 from mixtura.posteriors.base import Posterior
 from mixtura.posteriors.point import PointPosterior
+from mixtura.posteriors.variational import VariationalPosterior
 
-__all__ = ["PointPosterior", "Posterior"]
+__all__ = ["PointPosterior", "Posterior", "VariationalPosterior"]

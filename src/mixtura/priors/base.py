@@ -2,14 +2,15 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import fields
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.potentials import Tail
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array, PerFeature, StructureShape
+from mixtura.typing import Array, IntegerArray, PerFeature, StructureShape
 
 
 class Prior(ABC):  # noqa: B024 - what its two kinds promise differs altogether
@@ -61,6 +62,107 @@ class WeightPrior(Prior):
         """Whether the weights lie where the density has no upper bound."""
         return False
 
+    def preferred_order(self, count: Array) -> IntegerArray:
+        """Return the numbering of components of given counts under which the prior fits best."""
+        return np.arange(count.size)
+
+    def expected_log_weights(self, n_components: int) -> Array:
+        """Return the expected logarithms of the weights, shape (K,)."""
+        raise not_averaged(self)
+
+    def expected_weights(self, n_components: int) -> Array:
+        """Return the expected weights, shape (K,)."""
+        raise not_averaged(self)
+
+    def divergence(self, other: "WeightPrior", n_components: int) -> float:
+        """Return the Kullback-Leibler divergence of this from another prior of the same kind.
+
+        ``E[log this - log other]`` under this one, in nats.
+        """
+        raise not_averaged(self)
+
+    def weight_quantiles(self, probabilities: Array, n_components: int) -> Array:
+        """Return the points (P, K) below which each weight lies with P given probabilities."""
+        raise not_averaged(self)
+
+    def weight_deviations(self, n_components: int) -> Array:
+        """Return the standard deviation of each weight, shape (K,)."""
+        raise not_averaged(self)
+
+
+def not_averaged(prior: object) -> InvalidArgumentError:
+    """Return the error of a prior that variational Bayes cannot use."""
+    return InvalidArgumentError(
+        f"{type(prior).__name__} has no variational posterior: use a proper prior, or another "
+        "inference method such as inference='map'"
+    )
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ExpectedComponents:
+    """A posterior of the components as the rows feel it in variational Bayes.
+
+    ``E[log N(x; mu_k, Sigma_k)] = offset[k] - 1/2 |(x - mean[k]) precision_cholesky[k]|^2``
+
+    Parameters
+    ----------
+    mean : array of shape (K, D)
+        Expected means, in the data's units.
+    precision_cholesky : array of the structure shape
+        Factors of the expected precisions.
+    offset : array of shape (K,)
+        What does not depend on the row.
+    """
+
+    mean: Array
+    precision_cholesky: Array
+    offset: Array
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PredictiveComponents:
+    """The density of a new row of each component, averaged over the posterior.
+
+    ``log E[N(x; mu_k, Sigma_k)] = offset[k] + tail((x - mean[k]) precision_cholesky[k])``
+
+    Parameters
+    ----------
+    mean : array of shape (K, D)
+        Centres, in the data's units.
+    precision_cholesky : array of shape (K or 1, D, D), or (K or 1, D or 1)
+        Factors of the precisions in whose units the tail is.
+    offset : array of shape (K,)
+        What does not depend on the row.
+    tail : Tail
+        How the densities fall off.
+    """
+
+    mean: Array
+    precision_cholesky: Array
+    offset: Array
+    tail: Tail
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Marginals:
+    """What is known about each of an array of numbers on its own.
+
+    Parameters
+    ----------
+    mean, deviation : array
+        Expectation and standard deviation; NaN and infinity where the tails are too heavy to
+        have one.
+    quantiles : array of shape (P, ...)
+        Points below which the number lies with the P probabilities that were asked for.
+    """
+
+    mean: Array
+    deviation: Array
+    quantiles: Array
+
 
 class ComponentPosterior(ABC):
     """Posterior of means and covariances given (soft) assignments."""
@@ -72,6 +174,41 @@ class ComponentPosterior(ABC):
     @abstractmethod
     def posterior(self, statistics: SufficientStatistics) -> "ComponentPosterior":
         """Return the posterior after further rows."""
+
+    def expected(self) -> ExpectedComponents:
+        """Return the expected log density of a row under each component."""
+        raise not_averaged(self)
+
+    def estimate(self) -> tuple[Array, Array]:
+        """Return the expected means (K, D) and covariances (structure shape).
+
+        The mode stands in for the expectation of a covariance that has none.
+        """
+        raise not_averaged(self)
+
+    def divergence(self, prior: "ComponentPrior") -> float:
+        """Return the Kullback-Leibler divergence of the posterior from its prior, in nats."""
+        raise not_averaged(self)
+
+    def sample(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        """Return means (K, D) and covariances (structure shape) drawn from the posterior."""
+        raise not_averaged(self)
+
+    def predictive(self) -> PredictiveComponents:
+        """Return the density of a new row of each component."""
+        raise not_averaged(self)
+
+    def mean_marginals(self, probabilities: Array) -> Marginals:
+        """Return what is known about each mean, shape (K, D)."""
+        raise not_averaged(self)
+
+    def deviation_marginals(self, probabilities: Array) -> Marginals:
+        """Return what is known about the standard deviation of each feature, shape (K, D)."""
+        raise not_averaged(self)
+
+    def covariance_marginals(self, probabilities: Array) -> Marginals:
+        """Return what is known about each (co)variance, in the structure shape."""
+        raise not_averaged(self)
 
 
 class ComponentPrior(Prior):

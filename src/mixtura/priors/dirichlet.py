@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import betaincinv, digamma, gammaln
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.priors.base import WeightPrior, hyperparameter
@@ -86,3 +86,32 @@ class Dirichlet(WeightPrior):
 
     def draw(self, rng: np.random.Generator, n_components: int) -> Array:
         return rng.dirichlet(self._full(n_components))
+
+    def expected_log_weights(self, n_components: int) -> Array:
+        concentration = self._full(n_components)
+        return digamma(concentration) - digamma(concentration.sum())
+
+    def expected_weights(self, n_components: int) -> Array:
+        concentration = self._full(n_components)
+        return concentration / concentration.sum()
+
+    def divergence(self, other: WeightPrior, n_components: int) -> float:
+        if not isinstance(other, Dirichlet):
+            raise TypeError(f"a Dirichlet has no divergence from a {type(other).__name__}")
+        here, there = self._full(n_components), other._full(n_components)
+        constants = (
+            gammaln(here.sum()) - gammaln(there.sum()) + (gammaln(there) - gammaln(here)).sum()
+        )
+        return float(constants + (here - there) @ self.expected_log_weights(n_components))
+
+    def weight_quantiles(self, probabilities: Array, n_components: int) -> Array:
+        concentration = self._full(n_components)
+        others = concentration.sum() - concentration
+        if n_components == 1:
+            return np.ones((np.size(probabilities), 1))
+        return betaincinv(concentration, others, np.reshape(probabilities, (-1, 1)))
+
+    def weight_deviations(self, n_components: int) -> Array:
+        total = self._full(n_components).sum()
+        share = self.expected_weights(n_components)
+        return np.sqrt(share * (1.0 - share) / (total + 1.0))

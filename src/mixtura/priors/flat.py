@@ -9,9 +9,11 @@ from mixtura.errors import InvalidArgumentError
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
+    ExpectedComponents,
     WeightPrior,
     check_per_feature,
     hyperparameter,
+    not_averaged,
     unscaled,
 )
 from mixtura.statistics import SufficientStatistics
@@ -144,6 +146,9 @@ class FlatPosterior(ComponentPosterior):
         seen = count > 0
         covariances = np.where(seen, scatter / np.where(seen, count, 1.0), pooled)
         return means, self._floored(covariances, n_features)
+
+    def expected(self) -> ExpectedComponents:
+        raise not_averaged(self.prior)
 
     def _floored(self, covariances: Array, n_features: int) -> Array:
         floor = np.broadcast_to(self.prior.minimum_variance, (n_features,))

@@ -1,6 +1,7 @@
 """The article's prior: means and scales independent of each other."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -9,8 +10,12 @@ from mixtura.errors import InvalidArgumentError
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
+    ExpectedComponents,
+    Marginals,
+    PredictiveComponents,
     check_per_feature,
 )
+from mixtura.priors.mean_field import MeanField, best_factors
 from mixtura.priors.scales import Normal, PositivePrior
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, StructureShape
@@ -155,6 +160,43 @@ class IndependentPosterior(ComponentPosterior):
         if (near_prior[1] > near_rows[1] * (1.0 + 1e-6)).any():
             best = problem.better(problem.ascend(problem.between(near_rows, near_prior)), best)
         return best
+
+    @cached_property
+    def factors(self) -> MeanField:
+        """The best factors in which means and scales are independent."""
+        prior = self.prior
+        return best_factors(prior.mean, prior.spread, prior.is_on_variance, self.statistics)
+
+    def expected(self) -> ExpectedComponents:
+        return self.factors.expected()
+
+    def estimate(self) -> tuple[Array, Array]:
+        return self.factors.estimate()
+
+    def divergence(self, prior: ComponentPrior) -> float:
+        if not isinstance(prior, Independent):
+            raise TypeError("factors of an Independent prior have a divergence from it alone")
+        return self.factors.divergence
+
+    def sample(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        return self.factors.sample(rng)
+
+    def predictive(self) -> PredictiveComponents:
+        return self.factors.predictive()
+
+    def mean_marginals(self, probabilities: Array) -> Marginals:
+        return self.factors.mean_marginals(probabilities)
+
+    def deviation_marginals(self, probabilities: Array) -> Marginals:
+        known, sizes = self.factors.scale.marginals(1.0, probabilities), self.factors.mean.shape
+        return Marginals(
+            np.broadcast_to(known.mean, sizes),
+            np.broadcast_to(known.deviation, sizes),
+            np.broadcast_to(known.quantiles, (len(known.quantiles), *sizes)),
+        )
+
+    def covariance_marginals(self, probabilities: Array) -> Marginals:
+        return self.factors.scale.marginals(2.0, probabilities)
 
 
 @final

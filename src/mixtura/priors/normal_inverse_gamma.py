@@ -4,15 +4,26 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.special import gammaln
+from scipy.special import digamma, gammaln
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.potentials import StudentTail
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
+    ExpectedComponents,
+    Marginals,
+    PredictiveComponents,
     check_per_feature,
     hyperparameter,
     unscaled,
+)
+from mixtura.priors.marginals import (
+    deviation_marginals,
+    mean_marginals,
+    student_constant,
+    variance_divergence,
+    variance_marginals,
 )
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, PerFeature, StructureShape
@@ -139,6 +150,69 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
         deviations = np.sqrt(covariances / self.shrinkage)
         noise = rng.standard_normal((n_components, n_features))
         return self.mean + deviations * noise, covariances
+
+    def sample(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        return self.draw(rng, np.shape(self.scale), *np.shape(self.mean))
+
+    def expected(self) -> ExpectedComponents:
+        means, shape, scale = np.asarray(self.mean), np.asarray(self.shape), self.scale
+        log_precision = np.broadcast_to(digamma(shape) - np.log(scale), means.shape)
+        offset = 0.5 * (log_precision - LOG_TWO_PI - 1.0 / np.asarray(self.shrinkage)).sum(axis=1)
+        return ExpectedComponents(means, 1.0 / np.sqrt(scale / shape), offset)
+
+    def estimate(self) -> tuple[Array, Array]:
+        means, mode = self.mode()
+        excess = np.asarray(self.shape) - 1.0
+        safe = np.where(excess > 0.0, excess, 1.0)
+        return means, np.where(excess > 0.0, self.scale / safe, mode)
+
+    def divergence(self, prior: ComponentPrior) -> float:
+        if not isinstance(prior, NormalInverseGamma):
+            raise TypeError("a NormalInverseGamma has a divergence from its own kind alone")
+        shape, scale = np.asarray(self.shape), np.asarray(self.scale)
+        of_variances = variance_divergence(
+            shape,
+            scale,
+            np.broadcast_to(prior.shape, shape.shape),
+            np.broadcast_to(prior.scale, scale.shape),
+        )
+        ratio = np.asarray(prior.shrinkage / np.asarray(self.shrinkage))
+        offset = (self.mean - np.asarray(prior.mean)) / np.sqrt(scale / shape)
+        pull = np.asarray(prior.shrinkage) * offset * offset
+        of_means = 0.5 * (ratio - 1.0 - np.log(ratio) + pull)
+        return float(of_variances.sum() + of_means.sum())
+
+    def predictive(self) -> PredictiveComponents:
+        means, shape = np.asarray(self.mean), np.asarray(self.shape)
+        n_components, n_features = means.shape
+        variance = self.scale / shape * (1.0 + 1.0 / np.asarray(self.shrinkage))
+        factor = 1.0 / np.sqrt(variance)
+        log_det = np.log(factor).sum(axis=1)
+        freedom = np.broadcast_to(2.0 * shape, (n_components, shape.shape[1]))
+        if shape.shape[1] < n_features:
+            freedom = freedom[:, 0]
+            return PredictiveComponents(
+                means, factor, log_det + student_constant(freedom, n_features), StudentTail(freedom)
+            )
+        constant = student_constant(freedom, 1).sum(axis=1)
+        return PredictiveComponents(means, factor, log_det + constant, StudentTail(freedom))
+
+    def mean_marginals(self, probabilities: Array) -> Marginals:
+        return mean_marginals(
+            np.asarray(self.mean),
+            np.asarray(self.shape),
+            np.asarray(self.scale),
+            np.asarray(self.shrinkage),
+            probabilities,
+        )
+
+    def deviation_marginals(self, probabilities: Array) -> Marginals:
+        sizes = np.shape(self.mean)
+        shape, scale = (np.broadcast_to(part, sizes) for part in (self.shape, self.scale))
+        return deviation_marginals(shape, scale, probabilities)
+
+    def covariance_marginals(self, probabilities: Array) -> Marginals:
+        return variance_marginals(np.asarray(self.shape), np.asarray(self.scale), probabilities)
 
     def rescaled(self, factor: Array) -> "NormalInverseGamma":
         return NormalInverseGamma(

@@ -4,16 +4,29 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.special import multigammaln  # pyright: ignore[reportAttributeAccessIssue]
+from scipy.special import (
+    digamma,
+    multigammaln,  # pyright: ignore[reportAttributeAccessIssue]
+)
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.factorization import covariance_factor, precision_factor
+from mixtura.potentials import StudentTail
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
+    ExpectedComponents,
+    Marginals,
+    PredictiveComponents,
     check_per_feature,
     hyperparameter,
     unscaled,
+)
+from mixtura.priors.marginals import (
+    deviation_marginals,
+    matrix_marginals,
+    mean_marginals,
+    student_constant,
 )
 from mixtura.statistics import SufficientStatistics, outer_moments
 from mixtura.typing import Array, PerFeature, StructureShape
@@ -203,6 +216,86 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         spread = np.einsum("kde,ke->kd", np.broadcast_to(root, (n_components, size, size)), noise)
         shrinkage = np.broadcast_to(self.shrinkage, (n_components,))
         return self.mean + spread / np.sqrt(shrinkage)[:, None], covariances
+
+    def sample(self, rng: np.random.Generator) -> tuple[Array, Array]:
+        return self.draw(rng, np.shape(self.scale), *np.shape(self.mean))
+
+    def expected(self) -> ExpectedComponents:
+        freedom, scale = np.asarray(self.degrees_of_freedom), np.asarray(self.scale)
+        n_features = scale.shape[-1]
+        log_precision = self._expected_log_determinant(precision_factor(scale))
+        spread = n_features * (LOG_TWO_PI + 1.0 / np.asarray(self.shrinkage))
+        factor = precision_factor(scale / freedom[:, None, None])
+        return ExpectedComponents(np.asarray(self.mean), factor, 0.5 * (log_precision - spread))
+
+    def _expected_log_determinant(self, factor: Array) -> Array:
+        """Return the expected log determinants of the precisions, from the scale's factors."""
+        n_features = factor.shape[-1]
+        halves = 0.5 * (np.asarray(self.degrees_of_freedom)[:, None] - np.arange(n_features))
+        log_det = 2.0 * np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
+        return digamma(halves).sum(axis=1) + n_features * np.log(2.0) + log_det
+
+    def estimate(self) -> tuple[Array, Array]:
+        means, mode = self.mode()
+        excess = np.reshape(self.degrees_of_freedom, (-1, 1, 1)) - means.shape[1] - 1.0
+        safe = np.where(excess > 0.0, excess, 1.0)
+        return means, np.where(excess > 0.0, self.scale / safe, mode)
+
+    def divergence(self, prior: ComponentPrior) -> float:
+        if not isinstance(prior, NormalInverseWishart):
+            raise TypeError("a NormalInverseWishart has a divergence from its own kind alone")
+        means, freedom = np.asarray(self.mean), np.asarray(self.degrees_of_freedom)
+        n_components, n_features = means.shape
+        factor = precision_factor(np.asarray(self.scale))
+        prior_freedom = np.broadcast_to(prior._freedom(n_features), freedom.shape)
+        prior_factor = covariance_factor(prior._matrix(n_features))
+        whitened = np.swapaxes(prior_factor, -1, -2) @ factor
+        log_det = 2.0 * np.log(np.abs(np.linalg.det(whitened)))
+        halves = 0.5 * (freedom[:, None] - np.arange(n_features))
+        of_covariances = (
+            0.5 * freedom * ((whitened * whitened).sum(axis=(1, 2)) - n_features)
+            - 0.5 * prior_freedom * log_det
+            + multigammaln(0.5 * prior_freedom, n_features)
+            - multigammaln(0.5 * freedom, n_features)
+            + 0.5 * (freedom - prior_freedom) * digamma(halves).sum(axis=1)
+        )
+        stacked = np.broadcast_to(factor, (n_components, n_features, n_features))
+        offset = np.einsum("kd,kde->ke", means - prior.mean, stacked)
+        ratio = prior.shrinkage / np.asarray(self.shrinkage)
+        pull = prior.shrinkage * freedom * (offset * offset).sum(axis=1)
+        of_means = 0.5 * (n_features * (ratio - 1.0 - np.log(ratio)) + pull)
+        return float(of_covariances.sum() + of_means.sum())
+
+    def predictive(self) -> PredictiveComponents:
+        means, shrinkage = np.asarray(self.mean), np.asarray(self.shrinkage)
+        n_components, n_features = means.shape
+        freedom = np.asarray(self.degrees_of_freedom) - n_features + 1.0
+        freedom = np.broadcast_to(freedom, (n_components,))
+        spread = (1.0 + 1.0 / shrinkage) / freedom
+        factor = precision_factor(spread[:, None, None] * self.scale)
+        log_det = np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
+        offset = log_det + student_constant(freedom, n_features)
+        return PredictiveComponents(means, factor, offset, StudentTail(freedom))
+
+    def _variances(self) -> tuple[Array, Array]:
+        """Return shape (K or 1, 1) and scale (K or 1, D) of the variances' inverse gammas."""
+        shape = 0.5 * (np.asarray(self.degrees_of_freedom) - np.shape(self.mean)[1] + 1.0)
+        return shape[:, None], 0.5 * np.einsum("kdd->kd", np.asarray(self.scale))
+
+    def mean_marginals(self, probabilities: Array) -> Marginals:
+        shrinkage = np.asarray(self.shrinkage)[:, None]
+        shape, scale = self._variances()
+        return mean_marginals(np.asarray(self.mean), shape, scale, shrinkage, probabilities)
+
+    def deviation_marginals(self, probabilities: Array) -> Marginals:
+        sizes = np.shape(self.mean)
+        shape, scale = (np.broadcast_to(part, sizes) for part in self._variances())
+        return deviation_marginals(shape, scale, probabilities)
+
+    def covariance_marginals(self, probabilities: Array) -> Marginals:
+        return matrix_marginals(
+            np.asarray(self.degrees_of_freedom), np.asarray(self.scale), probabilities
+        )
 
     def rescaled(self, factor: Array) -> "NormalInverseWishart":
         scale = self.scale

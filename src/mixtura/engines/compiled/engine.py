@@ -12,6 +12,7 @@ from mixtura.engines.compiled import responsibilities
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.compiled.expansion import Expansion, expansion_of
 from mixtura.engines.compiled.workspace import available_threads, run_segments, segment_rows
+from mixtura.engines.reference import ReferenceEngine
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
@@ -78,6 +79,8 @@ class CompiledEngine(Engine):
         return prepared.statistics(*summed)
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
+        if potentials.tail is not None:
+            return ReferenceEngine().responsibilities(rows, potentials)
         n_components = potentials.mean.shape[0]
         shares = np.empty(rows.n_rows * n_components)
         prepared = self._prepared(rows, potentials)
@@ -87,6 +90,8 @@ class CompiledEngine(Engine):
         return shares.reshape(rows.n_rows, n_components)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
+        if potentials.tail is not None:
+            return ReferenceEngine().log_density(rows, potentials)
         densities = np.empty(rows.n_rows)
         prepared = self._prepared(rows, potentials)
         for piece in rows.pieces():
@@ -94,6 +99,8 @@ class CompiledEngine(Engine):
         return densities
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        if potentials.tail is not None:
+            return ReferenceEngine().labels(rows, potentials)
         labels = np.empty(rows.n_rows, dtype=np.int64)
         prepared = self._prepared(rows, potentials)
         for piece in rows.pieces():
@@ -104,6 +111,8 @@ class CompiledEngine(Engine):
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
+        if potentials.tail is not None:
+            return ReferenceEngine().sample_labels(rows, potentials, n_draws, seed)
         drawn = np.empty((n_draws, rows.n_rows), dtype=np.int64)
         prepared = self._prepared(rows, potentials)
         for sweep in range(n_draws):

@@ -1,0 +1,123 @@
+"""Minibatches: the posterior is brought up to date after each part of the rows."""
+
+from dataclasses import dataclass, replace
+from functools import reduce
+from operator import add
+from typing import final
+
+import numpy as np
+
+from mixtura.assignments import Soft
+from mixtura.data import Rows
+from mixtura.engines import Engine
+from mixtura.errors import InvalidArgumentError
+from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.states import State, Summary
+from mixtura.model import MixtureModel
+from mixtura.potentials import Potentials
+from mixtura.statistics import SufficientStatistics
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """Where an incremental search stands.
+
+    Parameters
+    ----------
+    state : State
+        The posterior that the statistics of all minibatches give.
+    parts : tuple of SufficientStatistics
+        The statistics of each minibatch when it was last visited; in place of the data term each
+        holds the entropy of its responsibilities. Empty before the first visit.
+    """
+
+    state: State
+    parts: tuple[SufficientStatistics, ...] = ()
+
+
+@final
+@dataclass(frozen=True)
+class Incremental(Optimizer[Memory]):
+    """Coordinate ascent, one minibatch at a time [NealHinton1998]_ [HughesSudderth2013]_.
+
+    What a minibatch said at its last visit is remembered and replaced at the next, so every row
+    counts once, there is no learning rate, and the end is that of full sweeps. The objective is
+    the bound that the remembered responsibilities give: it never decreases, and meets the exact
+    objective at the end.
+
+    Parameters
+    ----------
+    summary : Summary
+        What stands for the posterior while the rows are swept.
+    batch_size : int
+        Rows of a minibatch.
+    """
+
+    summary: Summary
+    batch_size: int
+
+    def __post_init__(self) -> None:
+        size = self.batch_size
+        whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+        if not whole or size < 1:
+            raise InvalidArgumentError(
+                f"batch_size must be None or a whole number of at least 1; got {size!r}"
+            )
+
+    def begin(self, model: MixtureModel, state: State) -> Memory:
+        return Memory(state)
+
+    def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: Memory) -> Memory:
+        parts = list(search.parts)
+        total = reduce(add, parts) if parts else search.state.statistics
+        for number, batch in enumerate(rows.batches(self.batch_size)):
+            potentials = self.summary.potentials(model, total)
+            if number == len(parts):
+                # The first visit: nothing to replace yet, so nothing is updated on the way.
+                parts.append(_visited(batch, engine, potentials))
+                continue
+            found = _visited(batch, engine, potentials)
+            total = _replaced(total, parts[number], found)
+            parts[number] = found
+        return self._gathered(model, parts)
+
+    def _gathered(self, model: MixtureModel, parts: list[SufficientStatistics]) -> Memory:
+        # Added anew, since replacing leaves rounding behind.
+        total = reduce(add, parts)
+        order = model.weight_prior.preferred_order(total.count)
+        total = total.permuted(order)
+        potentials = self.summary.potentials(model, total)
+        data_term = total.log_normalizer + summed_scores(potentials, total)
+        state = self.summary.state_of(model, total, data_term)
+        return Memory(state, tuple(part.permuted(order) for part in parts))
+
+    def state(self, search: Memory) -> State:
+        return search.state
+
+    def settled(self, old: Memory, new: Memory, tol: float) -> bool:
+        return CoordinateAscent(self.summary).settled(old.state, new.state, tol)
+
+
+def _visited(batch: Rows, engine: Engine, potentials: Potentials) -> SufficientStatistics:
+    """Return a minibatch's statistics with the entropy in place of the data term."""
+    found = engine.sweep(batch, potentials, Soft())
+    entropy = found.log_normalizer - summed_scores(potentials, found)
+    return replace(found, log_normalizer=entropy)
+
+
+def _replaced(
+    total: SufficientStatistics, old: SufficientStatistics, new: SufficientStatistics
+) -> SufficientStatistics:
+    changed = total - old + new
+    return replace(changed, count=np.maximum(changed.count, 0.0))
+
+
+def summed_scores(potentials: Potentials, statistics: SufficientStatistics) -> float:
+    """Return the sum of scores times responsibilities, from the statistics alone, in nats."""
+    moments = statistics.about(potentials.mean)
+    factor = potentials.precision_cholesky
+    precision = factor @ factor.transpose(0, 2, 1) if factor.ndim == 3 else np.square(factor)
+    seen = statistics.count > 0
+    constant = (potentials.log_weight + potentials.offset)[seen]
+    return float(statistics.count[seen] @ constant - 0.5 * (precision * moments.second).sum())

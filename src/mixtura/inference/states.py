@@ -1,0 +1,142 @@
+"""What a run keeps of the posterior from one sweep to the next, and what a sweep finds under it."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+from mixtura.assignments import Soft
+from mixtura.data import Rows
+from mixtura.engines import Engine
+from mixtura.model import MixtureModel
+from mixtura.parameters import MixtureParameters
+from mixtura.posteriors import PointPosterior, Posterior
+from mixtura.potentials import Potentials
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import Array, IntegerArray
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class State:
+    """Parameters, and what a sweep under them found.
+
+    Parameters
+    ----------
+    parameters : MixtureParameters
+        Current estimate.
+    statistics : SufficientStatistics
+        Moments of the rows under the estimate's responsibilities.
+    objective : float
+        Objective at the estimate, in nats.
+    basis : SufficientStatistics, optional
+        The statistics whose posterior the sweep averaged over; None where it used the parameters
+        alone.
+    """
+
+    parameters: MixtureParameters
+    statistics: SufficientStatistics
+    objective: float
+    basis: SufficientStatistics | None = None
+
+    def permuted(self, order: IntegerArray) -> "State":
+        """Return the same state with its components renumbered."""
+        return replace(
+            self,
+            parameters=self.parameters.permuted(order),
+            statistics=self.statistics.permuted(order),
+            basis=None if self.basis is None else self.basis.permuted(order),
+        )
+
+    def rescaled(self, scale: Array) -> "State":
+        """Return estimate and basis of ``x * scale``; the rest stays as the sweep found it."""
+        return replace(
+            self,
+            parameters=self.parameters.rescaled(scale),
+            basis=None if self.basis is None else self.basis.rescaled(scale),
+        )
+
+
+class Summary(ABC):
+    """What stands for the posterior of the parameters while the rows are swept."""
+
+    may_leave_components_empty: ClassVar[bool] = False
+    """Whether a component without rows is an answer rather than a doubt."""
+
+    @abstractmethod
+    def state(
+        self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
+    ) -> State:
+        """Return the state under the posterior that statistics give: one sweep."""
+
+    @abstractmethod
+    def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
+        """Return how rows are scored under the posterior that statistics give."""
+
+    @abstractmethod
+    def state_of(
+        self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
+    ) -> State:
+        """Return the state under the posterior that statistics give, its data term being known."""
+
+    @abstractmethod
+    def objective(self, model: MixtureModel, state: State, data_term: float) -> float:
+        """Return the objective of a state whose sweep found the data term, in nats."""
+
+    @abstractmethod
+    def log_likelihood(
+        self, model: MixtureModel, rows: Rows, engine: Engine, state: State
+    ) -> float:
+        """Return the log likelihood of the rows at the state's parameters, in nats."""
+
+    @abstractmethod
+    def posterior(self, model: MixtureModel, state: State) -> Posterior:
+        """Return the posterior that a fit hands to its user."""
+
+    def is_inside(self, model: MixtureModel, state: State) -> bool:
+        """Whether the objective means what it says."""
+        return True
+
+
+@final
+@dataclass(frozen=True)
+class Mode(Summary):
+    """The mode: EM's choice."""
+
+    def state(
+        self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
+    ) -> State:
+        return evaluate(model, rows, engine, model.mode(statistics))
+
+    def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
+        return model.potentials(model.mode(statistics))
+
+    def state_of(
+        self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
+    ) -> State:
+        parameters = model.mode(statistics)
+        found = replace(statistics, log_normalizer=data_term)
+        return State(parameters, found, data_term + model.log_prior(parameters))
+
+    def objective(self, model: MixtureModel, state: State, data_term: float) -> float:
+        return data_term + model.log_prior(state.parameters)
+
+    def log_likelihood(
+        self, model: MixtureModel, rows: Rows, engine: Engine, state: State
+    ) -> float:
+        return state.statistics.log_normalizer
+
+    def posterior(self, model: MixtureModel, state: State) -> Posterior:
+        return PointPosterior(state.parameters, model.family)
+
+    def is_inside(self, model: MixtureModel, state: State) -> bool:
+        # Where the prior's density is unbounded, an emptied component would win on it alone.
+        return not model.weight_prior.is_unbounded_at(state.parameters.weights)
+
+
+def evaluate(
+    model: MixtureModel, rows: Rows, engine: Engine, parameters: MixtureParameters
+) -> State:
+    """Return the state at given parameters: one sweep."""
+    statistics = engine.sweep(rows, model.potentials(parameters), Soft())
+    objective = statistics.log_normalizer + model.log_prior(parameters)
+    return State(parameters, statistics, objective)
