@@ -75,7 +75,7 @@ class ScaleMixtureTail(Tail):
         total = np.zeros(len(squares))
         for d in range(len(share)):
             exponents = -0.5 * np.multiply.outer(squares[:, d], precision[d])
-            total += logsumexp(exponents + share[d], axis=1)
+            total += np.asarray(logsumexp(exponents + share[d], axis=1))
         return total
 
     def draw(self, components: IntegerArray, n_features: int, rng: np.random.Generator) -> Array:

@@ -179,7 +179,8 @@ def _posterior(
     """Return the posterior; a variational one must agree with the parameters beside it."""
     if set(STATISTICS).isdisjoint(arrays):
         return PointPosterior(parameters, model.family)
-    statistics = SufficientStatistics(*(arrays[name] for name in STATISTICS))
+    count, first, second, pivot = (arrays[name] for name in STATISTICS)
+    statistics = SufficientStatistics(count, first, second, pivot)
     sizes = (model.n_components, model.n_features)
     shapes = tuple(arrays[name].shape for name in STATISTICS)
     if shapes != (sizes[:1], sizes, model.structure, sizes):

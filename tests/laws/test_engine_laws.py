@@ -55,6 +55,12 @@ class ChoppedRows(Rows):
             weights = None if self.weights is None else self.weights[part]
             yield Block(start, np.ascontiguousarray(self.values[part]), weights)
 
+    def batches(self, size: int) -> Iterator[Rows]:
+        for start in range(0, self.n_rows, size):
+            part = slice(start, start + size)
+            weights = None if self.weights is None else self.weights[part]
+            yield ChoppedRows(self.values[part], weights, self.length)
+
     def magnitude(self) -> np.ndarray:
         return np.abs(self.values).max(axis=0)
 

@@ -237,7 +237,7 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
 
     def estimate(self) -> tuple[Array, Array]:
         means, mode = self.mode()
-        excess = np.reshape(self.degrees_of_freedom, (-1, 1, 1)) - means.shape[1] - 1.0
+        excess = np.asarray(self.degrees_of_freedom).reshape(-1, 1, 1) - means.shape[1] - 1.0
         safe = np.where(excess > 0.0, excess, 1.0)
         return means, np.where(excess > 0.0, self.scale / safe, mode)
 
