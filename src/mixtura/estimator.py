@@ -15,7 +15,7 @@ from sklearn.utils.validation import (
 
 from mixtura import arguments
 from mixtura.data import ArrayRows
-from mixtura.data.frames import as_matrix, finite_matrix
+from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix
 from mixtura.diagnostics import comparison
 from mixtura.engines import ENGINES, Engine
 from mixtura.errors import DataError, InvalidArgumentError
@@ -197,7 +197,7 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         matrix, names = as_matrix(X)
         if names is None:
             checked: Any = validate_data(
-                self, X, reset=reset, dtype=np.float64, order="C", ensure_all_finite=False
+                self, X, reset=reset, dtype=PRECISIONS, order="C", ensure_all_finite=False
             )
             return finite_matrix(checked, getattr(self, "feature_names_in_", None))
         # scikit-learn annotates dtype as a string.

@@ -356,3 +356,20 @@ def test_a_generator_is_advanced_and_a_seed_sequence_is_not(iris):
     sequence = np.random.SeedSequence(1)
     gmm = GaussianMixtureModel(2, random_state=sequence).fit(iris)
     np.testing.assert_array_equal(gmm.sample(3)[0], gmm.sample(3)[0])
+
+
+@pytest.mark.parametrize("inference", ["map", "ml", "vb"])
+@pytest.mark.parametrize("init", ["split", "quantile", "kmeans", "random"])
+def test_single_precision_rows_give_the_same_answer_without_a_copy(init, inference, iris):
+    narrow = np.ascontiguousarray(iris.data, dtype=np.float32)
+    wide = narrow.astype(np.float64)
+    options = {"inference": inference, "init": init, "n_init": 1, "random_state": 0}
+    one, other = (GaussianMixtureModel(3, **options).fit(rows) for rows in (narrow, wide))
+    assert one._training[0] is narrow
+    assert one.means_.dtype == np.float64
+    np.testing.assert_allclose(one.objective_, other.objective_, rtol=1e-12)
+    np.testing.assert_allclose(one.score_samples(narrow), other.score_samples(wide), rtol=1e-9)
+    np.testing.assert_array_equal(one.predict(narrow), other.predict(wide))
+    np.testing.assert_allclose(
+        one.predict_proba(narrow), other.predict_proba(wide), rtol=0, atol=1e-9
+    )

@@ -16,6 +16,9 @@ from mixtura.typing import Array
 if TYPE_CHECKING:
     import narwhals as nw
 
+PRECISIONS = [np.float64, np.float32]
+"""In which rows of NumPy arrays are taken as they are; sums are always in the first."""
+
 
 def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     """Turn a data frame or a series into a matrix.
@@ -67,7 +70,7 @@ def finite_matrix(values: Array, names: Any) -> Array:
     DataError
         If a number is missing or infinite; it names the first one's row and column.
     """
-    if np.isfinite(values.sum()) or np.isfinite(values).all():
+    if np.isfinite(values.sum(dtype=np.float64)) or np.isfinite(values).all():
         return values
     row, column = np.argwhere(~np.isfinite(values))[0]
     found = "NaN" if np.isnan(values[row, column]) else "infinity"

@@ -21,7 +21,7 @@ class ArrayRows(Rows):
     Parameters
     ----------
     values : array of shape (N, D)
-        Finite float64 rows.
+        Finite rows, float64 or float32.
     weights : array of shape (N,), optional
         Non-negative weights; one each by default.
     factor : array of shape (D,), optional
@@ -75,7 +75,7 @@ class ArrayRows(Rows):
         parts = (wide.max(axis=0, initial=-np.inf), -wide.min(axis=0, initial=np.inf))
         largest = np.maximum(*parts).reshape(SIDE_BY_SIDE, n_features).max(axis=0)
         rest = np.abs(self.values[whole:]).max(axis=0, initial=-np.inf)
-        return np.maximum(largest, rest)
+        return np.maximum(largest, rest).astype(np.float64)
 
     def rescaled(self, factor: Array) -> "ArrayRows":
         return ArrayRows(self.values * factor, self.weights, self._factor * factor)

@@ -61,7 +61,7 @@ class Engine(ABC):
         shape = (1, rows.n_features)
         structure = (1, *shape[1:], rows.n_features) if matrix else shape
         blank, factor = np.zeros(1), np.zeros(structure)
-        first = np.asarray(next(iter(rows.blocks())).values[:1])
+        first = next(iter(rows.blocks())).values[:1].astype(np.float64)
         rough = self.sweep(rows, Potentials(blank, blank, first, factor), Soft())
         # The second pass is about the mean, where no digits cancel.
         return self.sweep(rows, Potentials(blank, blank, rough.mean(), factor), Soft())
