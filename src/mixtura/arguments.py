@@ -77,6 +77,11 @@ def number_of_jobs(value: Any) -> int:
     return effective_n_jobs(int(value))
 
 
+def number_of_threads(value: Any) -> int | None:
+    """Return the limit that a number of jobs sets to the threads of a sweep; None for no limit."""
+    return None if value is None else number_of_jobs(value)
+
+
 def tolerance(value: Any) -> float | None:
     """Return a validated tolerance, or None for the method's own."""
     if value is None:

@@ -37,8 +37,7 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
     n_components : int, default=1
         Number of components K.
     covariance_type : str, default="full"
-        What the covariances share: "full", "tied", "diag", "spherical", "tied_diag" or
-        "tied_spherical".
+        What they share: "full", "tied", "diag", "spherical", "tied_diag" or "tied_spherical".
     weight_prior : Dirichlet, optional
         Prior of the weights; uniform by default. Must be left out with ``inference="ml"``.
     component_prior : NormalInverseWishart, NormalInverseGamma or Independent, optional
@@ -64,7 +63,8 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
     random_state : int, Generator, SeedSequence, RandomState or None, default=None
         Source of all randomness.
     n_jobs : int, optional
-        How many starts run at a time (threads); -1 for all processors. It never shows in an answer.
+        Most threads, of sweeps and of starts; -1 for all processors, None for what the process
+        may use in sweeps and one start at a time. It never shows in an answer.
     verbose : int, default=0
         1 prints a line for every start.
 
@@ -191,7 +191,7 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
         self.n_iter_ = fit.n_iter
 
     def _engine(self) -> Engine:
-        return ENGINES["compiled"]()
+        return ENGINES["compiled"](n_threads=arguments.number_of_threads(self.n_jobs))
 
     def _validated(self, X: Any, *, reset: bool) -> Array:
         matrix, names = as_matrix(X)

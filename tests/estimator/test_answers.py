@@ -344,9 +344,15 @@ def test_number_of_threads_does_not_show(iris):
                 3, init="random", n_init=4, random_state=2, n_jobs=n_jobs
             ).fit(iris)
 
-    alone, together = fit(None), fit(2)
-    np.testing.assert_array_equal(alone.means_, together.means_)
-    assert alone.fit_.runs == together.fit_.runs
+    alone, *others = (fit(n_jobs) for n_jobs in (None, 1, 2, -1))
+    for other in others:
+        np.testing.assert_array_equal(alone.means_, other.means_)
+        assert alone.fit_.runs == other.fit_.runs
+
+
+@pytest.mark.parametrize(("n_jobs", "limit"), [(None, None), (1, 1), (3, 3)])
+def test_number_of_jobs_limits_the_threads_of_sweeps(n_jobs, limit):
+    assert GaussianMixtureModel(n_jobs=n_jobs)._engine().n_threads == limit
 
 
 def test_a_generator_is_advanced_and_a_seed_sequence_is_not(iris):

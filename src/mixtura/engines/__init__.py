@@ -6,14 +6,14 @@ from mixtura.engines.base import Engine
 from mixtura.engines.reference import ReferenceEngine
 
 
-def _compiled() -> Engine:
+def _compiled(n_threads: int | None = None) -> Engine:
     # Numba takes a third of a second to import: not before a sweep is wanted.
     from mixtura.engines.compiled import CompiledEngine
 
-    return CompiledEngine()
+    return CompiledEngine(n_threads)
 
 
-ENGINES: dict[str, Callable[[], Engine]] = {"compiled": _compiled, "reference": ReferenceEngine}
+ENGINES: dict[str, Callable[..., Engine]] = {"compiled": _compiled, "reference": ReferenceEngine}
 """Every registered engine by name; a new one is one file and one entry here."""
 
 __all__ = ["ENGINES", "Engine", "ReferenceEngine"]
