@@ -12,7 +12,7 @@ from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.initialization import INITIALIZERS, Initializer, given_start
 from mixtura.initialization.quantile import weighted_slices
-from mixtura.initialization.split import best_cut
+from mixtura.initialization.split import best_cut, merged_means
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
 
@@ -277,7 +277,6 @@ def test_the_same_share_of_repeated_rows_is_the_same_sample() -> None:
     times = rng.integers(1, 3, 4000)
     once = np.repeat(rows, times, axis=0)
     sample = content_sample(ArrayRows(rows, times.astype(float)), 1000)
-    # An eighth of a row either way: what the size of the sample leaves open.
     repeated = content_sample(ArrayRows(once), round(len(once) / 4))
     assert len(hashes_of(sample.values) ^ hashes_of(repeated.values)) <= 1
     assert repeated.n_rows == pytest.approx(sample.total_weight, abs=2)
@@ -303,3 +302,21 @@ def test_best_cuts_are_those_of_all_cuts() -> None:
         assert gain == pytest.approx(max(gains.values()), rel=1e-9)
         assert gains[cut] == pytest.approx(gain, rel=1e-9)
     assert best_cut(np.ones(4), np.ones(4))[0] == 0.0
+
+
+@pytest.mark.parametrize("N", [1, 255, 256, 700])
+def test_magnitudes_are_the_largest_sizes_wherever_they_stand(N: int) -> None:
+    rng = np.random.default_rng(47)
+    for place in (0, N // 2, N - 1):
+        rows = rng.uniform(-1.0, 1.0, (N, 3))
+        rows[place] = [5.0, -6.0, 7.0]
+        np.testing.assert_array_equal(ArrayRows(rows).magnitude(), [5.0, 6.0, 7.0])
+
+
+def test_merging_joins_what_costs_least_by_wards_criterion() -> None:
+    # Costs a b / (a + b) d^2: the pair 0, 1 costs 0.5, the farther pair 5, 8 of weights 0.1 0.45.
+    means = np.array([[0.0], [1.0], [5.0], [8.0]])
+    found = merged_means(means, np.array([1.0, 1.0, 0.1, 0.1]), 3)
+    np.testing.assert_allclose(np.sort(found[:, 0]), [0.0, 1.0, 5.0 + 3.0 / 2.0])
+    again = merged_means(found, np.array([1.0, 3.0, 0.2]), 1)
+    np.testing.assert_allclose(again, [[(3.0 + 0.2 * 6.5) / 4.2]])
