@@ -14,12 +14,17 @@ VERSION = 1
 
 
 def as_json(report: Report) -> str:
-    """Return the report as strict JSON.
+    """Return the report as strict JSON: see :func:`content`."""
+    return json.dumps(strict(content(report)), indent=1, allow_nan=False) + "\n"
+
+
+def content(report: Report) -> dict[str, Any]:
+    """Return the report as dictionaries, lists, numbers and arrays.
 
     Numbers have all their digits; what is not finite is ``null``. Feature names are in ``features``
     and everything by feature follows their order. Pictures are left out.
     """
-    content = {
+    told: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "title": report.title,
@@ -29,7 +34,7 @@ def as_json(report: Report) -> str:
         "sections": [_section(section) for section in report.sections],
     }
     if report.comparison is not None:
-        content["comparison"] = {
+        told["comparison"] = {
             "names": report.comparison.names,
             "quantities": [
                 {"quantity": quantity, "values": values}
@@ -38,7 +43,7 @@ def as_json(report: Report) -> str:
                 )
             ],
         }
-    return json.dumps(strict(content), indent=1, allow_nan=False) + "\n"
+    return told
 
 
 def _section(section: Section) -> dict[str, Any]:
