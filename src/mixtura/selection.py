@@ -12,7 +12,7 @@ import numpy as np
 
 from mixtura import arguments
 from mixtura.diagnostics import comparison
-from mixtura.diagnostics.candidates import CRITERIA, Candidate, Criterion, rank
+from mixtura.diagnostics.candidates import CRITERIA, Candidate, Criterion, rank, with_shortfalls
 from mixtura.errors import (
     DegenerateComponentWarning,
     InvalidArgumentError,
@@ -29,7 +29,7 @@ FAILURES = (MixturaError, ValueError, ArithmeticError, MemoryError)
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Selection:
     """Every candidate, and the best of them as a fitted model.
 
@@ -66,6 +66,12 @@ class Selection:
         """Return the table as columns: ``pandas.DataFrame(selection.to_dict())``."""
         rows = [asdict(candidate) for candidate in self.table]
         return {field.name: [row[field.name] for row in rows] for field in fields(Candidate)}
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
 
     def _position(self) -> int:
         return next(i for i, candidate in enumerate(self.table) if candidate is self.best)
@@ -186,7 +192,7 @@ def _listed(value: Any, name: str, accepted: str) -> list[Any]:
     """Return one value or several as a list that is not empty."""
     if isinstance(value, str) or not isinstance(value, Iterable):
         return [value]
-    listed = list(value)
+    listed = list(value.ravel() if isinstance(value, np.ndarray) else value)
     if not listed:
         raise InvalidArgumentError(f"{name} must be {accepted}; got {value!r}")
     return listed
@@ -283,7 +289,8 @@ def _compared(
             tell(outcome.candidate, n_ended, n_jobs)
     if best is None:
         raise errors[min(errors)]
-    return tuple(rows[position] for position in range(n_jobs)), best[1], best[2]
+    table = with_shortfalls([rows[position] for position in range(n_jobs)])
+    return table, best[1], best[2]
 
 
 def _printed(criterion: Criterion, candidate: Candidate, n_ended: int, n_all: int) -> None:

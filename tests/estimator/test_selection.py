@@ -15,7 +15,7 @@ from scipy.stats import entropy
 import mixtura
 from mixtura import GaussianMixtureModel, Selection, select
 from mixtura.datasets import load_faithful, load_iris
-from mixtura.diagnostics.candidates import CRITERIA, Candidate, ordered
+from mixtura.diagnostics.candidates import CRITERIA, Candidate, ordered, with_shortfalls
 from mixtura.errors import ConvergenceWarning, DataError, InvalidArgumentError
 from mixtura.priors import Dirichlet
 
@@ -235,6 +235,7 @@ def test_bad_arguments_are_one_line(arguments, part) -> None:
 def test_repeated_numbers_and_families_are_fitted_once() -> None:
     chosen = select(FAITHFUL, np.array([2, 1, 2]), ["tied", "tied"])
     assert [row.n_components for row in chosen.table] == [2, 1]
+    assert len(select(FAITHFUL, np.array(2), np.array(["tied"])).table) == 1
 
 
 def test_the_table_becomes_a_frame() -> None:
@@ -249,7 +250,19 @@ def test_it_shows_itself() -> None:
     assert chosen.summary().candidates == chosen.table
     assert chosen.summary().best == 1
     assert chosen.plot().get_ylabel() == "BIC (smaller is better)"
+    assert repr(chosen) == str(chosen.summary())
+    assert "<table" in chosen._repr_html_()
     assert mixtura.select is select
+
+
+def test_a_local_optimum_is_told() -> None:
+    # Splitting one of four components in two equal ones leaves the likelihood as it is.
+    chosen = select(FAITHFUL, [4, 5], "tied", inference="ml")
+    four, five = chosen.table
+    assert five.log_likelihood < four.log_likelihood
+    assert five.doubts[-1].startswith(
+        f"its log likelihood is {four.log_likelihood - five.log_likelihood:.2f} below that of K = 4"
+    )
 
 
 # ---------------------------------------------------------------------------- the order
@@ -266,3 +279,19 @@ def test_order_by_hand() -> None:
     ]
     assert ordered(rows, CRITERIA["bic"]) == [4, 5, 1, 3, 0, 2]
     assert ordered(rows, CRITERIA["elbo"]) == [1, 4, 5, 3, 0, 2]
+
+
+def test_shortfalls_by_hand() -> None:
+    rows = [
+        Candidate(5, "full", log_likelihood=-12.0, doubts=("old",)),
+        Candidate(3, "full", log_likelihood=-10.0),
+        Candidate(2, "full", log_likelihood=-5.0, collapsed=True),
+        Candidate(4, "full", log_likelihood=-10.5),
+        Candidate(9, "tied", log_likelihood=-90.0),
+        Candidate(1, "tied", error="no"),
+        Candidate(6, "full", log_likelihood=-90.0, elbo=-99.0),
+    ]
+    first, *others = with_shortfalls(rows)
+    assert others == rows[1:]
+    assert first.doubts[0] == "old"
+    assert "2.00 below that of K = 3" in first.doubts[1]

@@ -27,6 +27,11 @@ def test_the_choice_and_its_lead_are_told() -> None:
     assert SelectionSummary(ROWS, ELBO, 0).sentence == (
         "Best by ELBO (larger is better): K = 2, full, 2.25 ahead of K = 3, tied_spherical."
     )
+    close = (ROWS[0], Candidate(7, "diag", bic=2481.0, elbo=-1301.0))
+    assert SelectionSummary(close, BIC, 0).sentence.endswith("K = 7, diag, which decides nothing.")
+    assert SelectionSummary(close, ELBO, 0).sentence.endswith(
+        "0.75 ahead of K = 7, diag, which decides nothing."
+    )
     assert SelectionSummary(ROWS[:1], BIC, 0).sentence.endswith("K = 2, full.")
     assert SelectionSummary(ROWS[-2:], BIC, 0).sentence.endswith("K = 5, full.")
     beside = SelectionSummary((ROWS[0], ROWS[3]), BIC, 0).sentence

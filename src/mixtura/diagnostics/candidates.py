@@ -1,9 +1,12 @@
 """Fits of different sizes and families as rows that a criterion puts in order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, isfinite, nan
 from typing import final
+
+SHORTFALL = 1.0
+"""Nats of log likelihood by which a larger mixture may stay behind a smaller one unmentioned."""
 
 DECIMALS = 6
 """Criteria that agree to so many decimals are equal: what is beyond is rounding."""
@@ -72,11 +75,15 @@ class Criterion:
         What readers call it.
     larger_is_better : bool
         The direction.
+    decisive : float
+        The lead below which the evidence is not worth more than a bare mention
+        [KassRaftery1995]_: one nat, which is two on the scale of -2 log likelihood.
     """
 
     name: str
     label: str
     larger_is_better: bool = False
+    decisive: float = 2.0
 
     @property
     def direction(self) -> str:
@@ -105,7 +112,7 @@ CRITERIA = {
         Criterion("bic", "BIC"),
         Criterion("icl", "ICL"),
         Criterion("aic", "AIC"),
-        Criterion("elbo", "ELBO", larger_is_better=True),
+        Criterion("elbo", "ELBO", larger_is_better=True, decisive=1.0),
     )
 }
 """Every criterion by name."""
@@ -125,3 +132,38 @@ def rank(candidate: Candidate, criterion: Criterion) -> tuple[bool, bool, float]
 def ordered(candidates: Sequence[Candidate], criterion: Criterion) -> list[int]:
     """Return the positions of the candidates, best first; the earlier of equals comes first."""
     return sorted(range(len(candidates)), key=lambda i: rank(candidates[i], criterion))
+
+
+def with_shortfalls(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates, with a doubt where fewer components of the family are more likely.
+
+    The largest likelihood never falls with K, since a component can be split into two equal ones;
+    where a fit's does, the reason is a local optimum, or else the prior. Under variational Bayes
+    components may be given up for good reason, and nothing is said.
+    """
+    told = [_shortfall(candidate, candidates) for candidate in candidates]
+    return tuple(
+        replace(candidate, doubts=(*candidate.doubts, said)) if said else candidate
+        for candidate, said in zip(candidates, told, strict=True)
+    )
+
+
+def _shortfall(candidate: Candidate, candidates: Sequence[Candidate]) -> str:
+    if candidate.elbo is not None:
+        return ""
+    smaller = [
+        (other.log_likelihood, other.n_components)
+        for other in candidates
+        if other.covariance_type == candidate.covariance_type
+        and other.n_components < candidate.n_components
+        and isfinite(other.log_likelihood)
+        and not other.collapsed
+    ]
+    highest, n_components = max(smaller, default=(-inf, 0))
+    lead = highest - candidate.log_likelihood
+    if not lead > SHORTFALL:
+        return ""
+    return (
+        f"its log likelihood is {lead:.2f} below that of K = {n_components}: it may be a local "
+        "optimum, which more starts (n_init) would find out"
+    )

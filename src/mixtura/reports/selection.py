@@ -73,7 +73,8 @@ class SelectionSummary:
         if second.collapsed and not winner.collapsed:
             return f"{said}; every other candidate has a collapsed component."
         lead = judge.loss(second) - judge.loss(winner)
-        return f"{said}, {lead:.2f} ahead of {_named(second)}."
+        close = ", which decides nothing" if lead < judge.decisive else ""
+        return f"{said}, {lead:.2f} ahead of {_named(second)}{close}."
 
     def table(self, width: int | None = None) -> Table:
         """Return the candidates as a table of text.
