@@ -56,7 +56,9 @@ def test_files_are_those_of_the_best(run, small) -> None:
     done = run("select", small, "-c", "x", "-c", "y", "-k", "1:3", *files, "--plot", "k.svg")
     assert done.code == 0
     assert load("m.mixtura").n_components == 2
-    assert Path("r.html").read_text().lstrip().startswith("<!doctype html>")
+    page = Path("r.html").read_text()
+    assert page.lstrip().startswith("<!doctype html>")
+    assert "Chosen among 3 fits. Best by BIC (smaller is better): K = 2, full" in page
     assert Path("a.csv").read_text().startswith("row,component,probability_0,probability_1\n")
     assert "<svg" in Path("k.svg").read_text()
     assert run("select", small, "-c", "x", "-k", "1:2", "--plot", "k.PNG").code == 0

@@ -15,7 +15,7 @@ from mixtura.cli.results import Findings, FitFiles, deliver_files, show_summary
 from mixtura.cli.search import Search, names_of, numbers_of
 from mixtura.cli.settings import FitSettings, SviSettings
 from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
-from mixtura.cli.wording import in_options
+from mixtura.cli.wording import counted, in_options
 
 if TYPE_CHECKING:
     from mixtura.selection import Selection
@@ -88,7 +88,9 @@ def select(
     table = read_rows(data, column, weights, talk)
     search.check_columns(len(table.names))
     chosen = search.run(table, talk)
-    findings = Findings(chosen.model, table, seed)
+    # A reader of the report should know that the model was chosen on the same rows.
+    note = f"Chosen among {counted(len(chosen.table), 'fit')}. {chosen.summary().sentence}"
+    findings = Findings(chosen.model, replace(table, notes=(*table.notes, note)), seed)
     printer = _print_json if json else _print
     deliver_files(
         findings,
