@@ -6,12 +6,14 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft, row_key
-from mixtura.data import Block, Rows
+from mixtura.data import ArrayRows, Block, Rows
 from mixtura.engines.base import Engine
 from mixtura.engines.compiled import responsibilities
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.compiled.expansion import Expansion, expansion_of
+from mixtura.engines.compiled.hashing import compiled_rows_below
 from mixtura.engines.compiled.workspace import available_threads, run_segments, segment_rows
+from mixtura.engines.content import content_sample
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
@@ -120,6 +122,9 @@ class CompiledEngine(Engine):
                 to = drawn[sweep, piece.start :]
                 self._tell(piece, prepared, labels=to, assignment=Sampled(seed, sweep))
         return drawn.astype(np.intp, copy=False)
+
+    def subsample(self, rows: Rows, most: int) -> ArrayRows:
+        return content_sample(rows, most, compiled_rows_below)
 
     def _tell(
         self,
