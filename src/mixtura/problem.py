@@ -184,12 +184,15 @@ def _batch_doubts(fit: Fit, rows: Rows, engine: Engine) -> tuple[Doubt, ...]:
     if n_rows < fit.model.n_components:
         doubts.append(_fewer(n_rows, fit.model.n_components))
     moments = overall_moments(rows, engine, fit.model.family.structure(1, rows.n_features))
+    units = 1.0 if moments.factor is None else moments.factor
+    found, width = moments.mean / units, np.sqrt(moments.variances) / units
     parameters = fit.parameters
     mean = parameters.weights @ parameters.means
-    spread = np.hypot(_deviations(fit), parameters.means - mean)
-    width = np.sqrt(parameters.weights @ (spread / spread.max(axis=0)) ** 2) * spread.max(axis=0)
-    wide = ~moments.constant & (np.sqrt(moments.variances) > STRANGE * width)
-    strange = wide | (np.abs(moments.mean - mean) > STRANGE * width)
+    parts = np.hypot(_deviations(fit), parameters.means - mean)
+    known = parts.max(axis=0)
+    known = known * np.sqrt(parameters.weights @ (parts / known) ** 2)
+    strange = ~moments.constant & (width > STRANGE * known)
+    strange |= np.abs(found - mean) > STRANGE * known
     if strange.any():
         said = (
             f"{_columns(strange, fit.feature_names)}: the batch is more than 1,000 standard "
