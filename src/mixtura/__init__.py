@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from mixtura.estimator import GaussianMixtureModel, load
     from mixtura.inference import MAP, ML, VB
     from mixtura.ppl import SVI
+    from mixtura.selection import Selection, select
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,7 @@ __all__ = [
     "SVI",
     "VB",
     "GaussianMixtureModel",
+    "Selection",
     "__version__",
     "datasets",
     "errors",
@@ -28,6 +30,7 @@ __all__ = [
     "plots",
     "ppl",
     "priors",
+    "select",
 ]
 
 _MODULE_OF = {
@@ -35,8 +38,10 @@ _MODULE_OF = {
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
     "SVI": "mixtura.ppl",
+    "Selection": "mixtura.selection",
     "VB": "mixtura.inference",
     "load": "mixtura.estimator",
+    "select": "mixtura.selection",
 }
 
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mixtura.data import Rows
+from mixtura.diagnostics.candidates import CRITERIA, Criterion
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES, CovarianceFamily
@@ -79,11 +80,25 @@ def stored_method(name: str, options: Mapping[str, Any]) -> str | Inference:
     return type(method)(**options)
 
 
-def covariance_family(value: Any) -> CovarianceFamily:
+def covariance_family(value: Any, argument: str = "covariance_type") -> CovarianceFamily:
     """Return the covariance family of a name."""
     if isinstance(value, str) and value in FAMILIES:
         return FAMILIES[value]
-    raise InvalidArgumentError(f"covariance_type must be {_choices(FAMILIES)}; got {value!r}")
+    raise InvalidArgumentError(f"{argument} must be {_choices(FAMILIES)}; got {value!r}")
+
+
+def criterion(value: Any, method: Inference) -> Criterion:
+    """Return the criterion of a name; the method's default for None."""
+    if value is None:
+        return CRITERIA["elbo" if method.bounds_evidence else "bic"]
+    if not isinstance(value, str) or value not in CRITERIA:
+        raise InvalidArgumentError(f"criterion must be None, {_choices(CRITERIA)}; got {value!r}")
+    if value == "elbo" and not method.bounds_evidence:
+        raise InvalidArgumentError(
+            f"criterion='elbo' needs inference='vb': inference={method.name!r} has no lower bound "
+            "of the evidence; take 'bic', 'icl' or 'aic'"
+        )
+    return CRITERIA[value]
 
 
 def whole_number(value: Any, name: str, smallest: int) -> int:

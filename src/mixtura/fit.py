@@ -217,6 +217,8 @@ class Inference(ABC):
     name: ClassVar[str]
     objective_name: ClassVar[str] = "log joint density"
     uses_flat_priors: ClassVar[bool] = False
+    bounds_evidence: ClassVar[bool] = False
+    """Whether the objective is a lower bound of the log evidence."""
     default_max_iter: ClassVar[int]
 
     @abstractmethod

@@ -12,17 +12,19 @@ from mixtura.cli import options
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.settings import SviSettings
 from mixtura.cli.wording import OPTION_OF, in_options
+from mixtura.diagnostics.candidates import CRITERIA
 from mixtura.families import FAMILIES
 from mixtura.initialization import INITIALIZERS
 from mixtura.priors import PRIORS, PositivePrior
 
-COMMANDS = ("demo", "fit", "predict", "sample", "report")
+COMMANDS = ("demo", "select", "fit", "predict", "sample", "report")
 
 
 def test_choices_are_those_of_the_registries() -> None:
     assert set(options.COVARIANCES) == set(FAMILIES)
     assert set(options.STARTS) == set(INITIALIZERS)
     assert set(options.METHODS) == set(INFERENCES)
+    assert set(options.CRITERIA) == set(CRITERIA)
 
 
 def test_every_prior_of_a_scale_can_be_written() -> None:
@@ -116,6 +118,17 @@ def test_help_has_an_example(run, command) -> None:
         ("fit {} --save a.html --report ./a.html", "same file"),
         ("fit {} --save {} --force", "would replace an input"),
         ("fit {} --save /dev/null --force", "not a regular file"),
+        ("select", "DATA"),
+        ("select {} -k 0", "--components must look like 1:10 or 2,3,5"),
+        ("select {} --components 4:2", "'4:2'"),
+        ("select {} --families full,oblong", "'oblong'"),
+        ("select {} --families full,", "''"),
+        ("select {} --criterion waic", "bic, icl, aic, elbo"),
+        ("select {} --criterion elbo", "--inference vb"),
+        ("select {} --jobs 0", "--jobs"),
+        ("select {} --plot k.pdf", ".svg or .png"),
+        ("select {} --inference ml --weight-prior dirichlet:1", "leave --weight-prior out"),
+        ("select {} --save a.svg --plot a.svg", "same file"),
         ("predict {}", "DATA"),
         ("sample {} -n 0", "-n"),
     ],

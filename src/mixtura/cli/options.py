@@ -12,6 +12,7 @@ from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 STARTS = ("split", "quantile", "kmeans", "random")
 METHODS = ("map", "vb", "ml", "svi")
+CRITERIA = ("bic", "icl", "aic", "elbo")
 
 MODEL = "Model"
 PRIORS = "Priors"
@@ -20,11 +21,11 @@ SVI_ONLY = "Only with --inference svi"
 RESULTS = "Results"
 
 
-def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    """Return a check that a text is one of the choices."""
+def one_of(choices: tuple[str, ...]) -> Callable[[str | None], str | None]:
+    """Return a check that a text, where there is one, is one of the choices."""
 
-    def check(value: str) -> str:
-        if value in choices:
+    def check(value: str | None) -> str | None:
+        if value is None or value in choices:
             return value
         close = difflib.get_close_matches(value.lower(), choices, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
@@ -80,6 +81,47 @@ Weights = Annotated[
 Components = Annotated[
     int,
     _option("-k", "--components", min=1, metavar="K", help="Number of components.", panel=MODEL),
+]
+SeveralComponents = Annotated[
+    str,
+    _option(
+        "-k",
+        "--components",
+        metavar="K",
+        help="Numbers of components: from 1 to 10 as 1:10, or a list as 2,3,5.",
+        panel=MODEL,
+    ),
+]
+Families = Annotated[
+    str,
+    _option(
+        "--families",
+        metavar="NAMES",
+        help="What shape the components have and share; several with commas between them. "
+        f"Of {', '.join(COVARIANCES)}.",
+        panel=MODEL,
+    ),
+]
+Criterion = Annotated[
+    str | None,
+    _choice(
+        "--criterion",
+        help="What chooses: the smallest bic, icl or aic, or the largest elbo, which needs "
+        "--inference vb and is the default there. Else it is bic.",
+        panel=SEARCH,
+        choices=CRITERIA,
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    _option(
+        "--jobs",
+        min=1,
+        metavar="N",
+        help="Number of fits at a time, each in one thread. By default one at a time, in as many "
+        "threads as there are processors.",
+        panel=SEARCH,
+    ),
 ]
 Covariance = Annotated[
     str,
@@ -208,6 +250,15 @@ Assignments = Annotated[
         metavar="FILE.csv",
         help="Write, for each row, its number, its most probable component, and the probability "
         "of every component. Ends in .csv or .tsv.",
+        panel=RESULTS,
+    ),
+]
+Plot = Annotated[
+    str | None,
+    _option(
+        "--plot",
+        metavar="FILE.svg",
+        help="Draw the criterion against the number of components. Ends in .svg or .png.",
         panel=RESULTS,
     ),
 ]

@@ -94,22 +94,26 @@ class FitSettings:
             options = (f"--{name.replace('_', '-')}" for name in self.svi.given())
             raise InvalidArgumentError(f"{', '.join(options)}: only with --inference svi")
 
-    def check_columns(self, number: int) -> None:
-        """Refuse a covariance that the priors are not for, now that the columns are known."""
+    def possible_covariances(self, number: int) -> list[str]:
+        """Return the covariances that the priors are for, where there are so many columns."""
         from mixtura.families import FAMILIES
 
         prior = component_prior(self.priors)
-        if prior is None or number == 1:
-            return
-        possible = [
+        return [
             name
             for name, family in FAMILIES.items()
-            if len(family.structure(self.components, number)) in prior.structure_dimensions
+            if prior is None
+            or number == 1
+            or len(family.structure(self.components, number)) in prior.structure_dimensions
         ]
+
+    def check_columns(self, number: int) -> None:
+        """Refuse a covariance that the priors are not for, now that the columns are known."""
+        possible = self.possible_covariances(number)
         if self.covariance not in possible:
             raise InvalidArgumentError(
                 f"--mean-prior does not go with --covariance {self.covariance} where there are "
-                f"{counted(number, 'column')}: add --covariance diag (or {_or(possible[1:])})"
+                f"{counted(number, 'column')}: add --covariance diag (or {joined(possible[1:])})"
             )
 
     def estimator(self, talk: Talk) -> "GaussianMixtureModel":
@@ -117,18 +121,22 @@ class FitSettings:
         from mixtura.estimator import GaussianMixtureModel
 
         return GaussianMixtureModel(
-            self.components,
-            covariance_type=self.covariance,
-            weight_prior=weight_prior(self.priors),
-            component_prior=component_prior(self.priors),
-            inference=self._method(),
-            init=self.init,
-            n_init=self.n_init,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            random_state=self.seed,
-            verbose=int(talk.verbose),
+            self.components, covariance_type=self.covariance, **self.parameters(talk)
         )
+
+    def parameters(self, talk: Talk) -> dict[str, Any]:
+        """Return the estimator's parameters, but for its size and its family."""
+        return {
+            "weight_prior": weight_prior(self.priors),
+            "component_prior": component_prior(self.priors),
+            "inference": self._method(),
+            "init": self.init,
+            "n_init": self.n_init,
+            "max_iter": self.max_iter,
+            "tol": self.tol,
+            "random_state": self.seed,
+            "verbose": int(talk.verbose),
+        }
 
     def _method(self) -> Any:
         if self.inference != "svi" or not self.svi.given():
@@ -138,5 +146,6 @@ class FitSettings:
         return SVI(**self.svi.given())
 
 
-def _or(names: list[str]) -> str:
+def joined(names: list[str]) -> str:
+    """Return names as they stand in a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -96,6 +96,7 @@ class VB(Inference):
 
     name = "vb"
     objective_name = "evidence lower bound"
+    bounds_evidence = True
     default_max_iter = 10_000
 
     def __post_init__(self) -> None:

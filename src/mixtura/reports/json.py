@@ -14,14 +14,19 @@ VERSION = 1
 
 
 def as_json(report: Report) -> str:
-    """Return the report as strict JSON.
+    """Return the report as strict JSON: see :func:`content`."""
+    return json.dumps(strict(content(report)), indent=1, allow_nan=False) + "\n"
+
+
+def content(report: Report) -> dict[str, Any]:
+    """Return the report as dictionaries, lists, numbers and arrays.
 
     Numbers have all their digits; what is not finite is ``null``. Feature names are in ``features``
     and everything by feature follows their order. Intervals are pairs of points below which a
     parameter lies with the two ``interval_probabilities``; ``null`` where the fit is a point.
     Pictures are left out.
     """
-    content = {
+    told: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "title": report.title,
@@ -31,7 +36,7 @@ def as_json(report: Report) -> str:
         "sections": [_section(section) for section in report.sections],
     }
     if report.comparison is not None:
-        content["comparison"] = {
+        told["comparison"] = {
             "names": report.comparison.names,
             "quantities": [
                 {"quantity": quantity, "values": values}
@@ -40,7 +45,7 @@ def as_json(report: Report) -> str:
                 )
             ],
         }
-    return json.dumps(strict(content), indent=1, allow_nan=False) + "\n"
+    return told
 
 
 def _section(section: Section) -> dict[str, Any]:
