@@ -1,6 +1,7 @@
 """Where strings and plain values become objects: the estimator's and the command's arguments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import numpy as np
 from mixtura.data import Rows
 from mixtura.diagnostics.candidates import CRITERIA, Criterion
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
 from mixtura.inference import MAP, ML, VB
@@ -50,6 +51,35 @@ def inference_method(value: Any) -> Inference:
     )
 
 
+def options_of(value: Any) -> dict[str, bool | int | float | str]:
+    """Return the options of an inference object that differ from its defaults, for a file.
+
+    Callables and the like are left out: files hold no code.
+    """
+    if not isinstance(value, Inference) or not is_dataclass(value):
+        return {}
+    chosen = {
+        option.name: getattr(value, option.name)
+        for option in fields(value)
+        if getattr(value, option.name) != option.default
+    }
+    plain = {
+        name: one.item() if isinstance(one, np.generic) else one for name, one in chosen.items()
+    }
+    return {name: one for name, one in plain.items() if isinstance(one, (bool, int, float, str))}
+
+
+def stored_method(name: str, options: Mapping[str, Any]) -> str | Inference:
+    """Return an inference method as its name and the options of a file describe it."""
+    if not options or name not in INFERENCES:
+        return name
+    method: Any = INFERENCES[name]()
+    unknown = set(options) - {option.name for option in fields(method)}
+    if unknown:
+        raise ModelFileError(f"inference={name!r} has no option {sorted(unknown)[0]!r} here")
+    return type(method)(**options)
+
+
 def covariance_family(value: Any, argument: str = "covariance_type") -> CovarianceFamily:
     """Return the covariance family of a name."""
     if isinstance(value, str) and value in FAMILIES:
@@ -79,6 +109,11 @@ def whole_number(value: Any, name: str, smallest: int) -> int:
             f"{name} must be a whole number of at least {smallest}; got {value!r}"
         )
     return int(value)
+
+
+def limit(value: Any, name: str) -> int | None:
+    """Return a whole number of at least 1, or None for the method's own."""
+    return None if value is None else whole_number(value, name, 1)
 
 
 def number_of_jobs(value: Any) -> int:

@@ -2,7 +2,7 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -11,10 +11,12 @@ from mixtura.data import Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt, component_doubts
 from mixtura.errors import ConvergenceWarning, StartsDisagreeWarning
-from mixtura.fit import Fit, Inference, Problem, Run, Start, canonical_order
+from mixtura.fit import Fit, Inference, Problem, Run, Seen, Start, canonical_order
 from mixtura.inference.expectation_maximization import Optimizer
+from mixtura.inference.minibatch import summed_scores
 from mixtura.inference.states import State, Summary
 from mixtura.model import MixtureModel
+from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
 
 DEFAULT_TOL = 1e-10
@@ -99,7 +101,34 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
         feature_names=problem.feature_names,
         assumptions=problem.assumptions,
         doubts=problem.doubts + doubts,
+        seen=_seen(model, rows, summary, found, factor),
     )
+
+
+def _seen(
+    model: MixtureModel, rows: Rows, summary: Summary, found: State, factor: Array | None
+) -> Seen | None:
+    """Return what further rows can be added to; None where the data's units cannot hold it."""
+    potentials = summary.scored_by(model, found)
+    entropy = found.statistics.log_normalizer - summed_scores(potentials, found.statistics)
+    own = in_own_units(replace(found.statistics, log_normalizer=entropy), factor)
+    return None if own is None else Seen(own, rows.n_rows, rows.total_weight)
+
+
+def in_own_units(
+    statistics: SufficientStatistics, factor: Array | None
+) -> SufficientStatistics | None:
+    """Return statistics of rows that were multiplied by ``factor`` in the rows' own units.
+
+    None where float64 cannot hold them: a power of two goes there and back without rounding,
+    unless it met a limit.
+    """
+    if factor is None:
+        return statistics
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        own = statistics.rescaled(1.0 / factor)
+        back = own.rescaled(factor)
+    return own if np.array_equal(back.second, statistics.second) else None
 
 
 def _safe(problem: Problem) -> tuple[MixtureModel, Rows, Array | None]:

@@ -34,7 +34,8 @@ def table_as_text(table: Table, width: int | None = None) -> str:
 def fitting(components: Components, width: int) -> tuple[Table, ...]:
     """Return the components' tables in the layout that fits the width."""
     tables = components.tables()
-    if len(components.features) == 1 or all(table_width(table) <= width for table in tables):
+    single = len(components.features) == 1 and components.intervals is None
+    if single or all(table_width(table) <= width for table in tables):
         return tables
     for per_block in (8, 6, 4, 3, 2):
         tables = components.tables(per_block, wide=False)
