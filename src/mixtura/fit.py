@@ -194,6 +194,11 @@ class Inference(ABC):
     uses_flat_priors: ClassVar[bool] = False
     default_max_iter: ClassVar[int]
 
+    @property
+    def default_starts(self) -> int | None:
+        """How many starts are made where the user does not say; None for the start's own number."""
+        return None
+
     @abstractmethod
     def fit(self, problem: Problem) -> Fit:
         """Run the method and return its result."""

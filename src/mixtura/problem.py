@@ -42,6 +42,7 @@ def build_problem(
         None if given[name] is None else arguments.whole_number(given[name], name, 1)
         for name in ("n_init", "max_iter")
     )
+    n_init = method.default_starts if n_init is None else n_init
     problem = Problem(
         model=model,
         rows=rows,
