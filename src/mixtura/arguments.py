@@ -12,7 +12,7 @@ from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
-from mixtura.inference import MAP, ML, VB
+from mixtura.inference import MAP, ML, VB, Gibbs
 from mixtura.initialization import INITIALIZERS, Initializer, given_start
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
@@ -33,6 +33,7 @@ def _svi() -> Inference:
 INFERENCES: dict[str, Callable[[], Inference]] = {
     "map": MAP,
     "vb": VB,
+    "gibbs": Gibbs,
     "ml": ML,
     "svi": _svi,
 }

@@ -86,7 +86,7 @@ class _End:
 def optimise(problem: Problem, method: str, objective_name: str, limits: Limits) -> Fit:
     """Run the optimizer from every start and return the best end as a fit."""
     began = time.perf_counter()
-    model, rows, factor = _safe(problem)
+    model, rows, factor = safe_units(problem)
     ends = _ends(model, rows, problem, limits)
     summary = limits.optimizer.summary
     best = max(range(len(ends)), key=lambda i: _rank(model, summary, ends[i].state))
@@ -152,7 +152,7 @@ def in_own_units(
     return own if np.array_equal(back.second, statistics.second) else None
 
 
-def _safe(problem: Problem) -> tuple[MixtureModel, Rows, Array | None]:
+def safe_units(problem: Problem) -> tuple[MixtureModel, Rows, Array | None]:
     """Return model and rows in units whose squares neither overflow nor underflow."""
     structure = problem.model.structure
     common = len(structure) == 2 and structure[1] == 1

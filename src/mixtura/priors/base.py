@@ -230,6 +230,25 @@ class ComponentPrior(Prior):
     def posterior(self, statistics: SufficientStatistics) -> ComponentPosterior:
         """Return the posterior given sufficient statistics."""
 
+    def draw_given(
+        self,
+        statistics: SufficientStatistics,
+        means: Array,
+        covariances: Array,
+        rng: np.random.Generator,
+    ) -> tuple[Array, Array]:
+        """Return means (K, D) and covariances (structure shape) after a step of Gibbs sampling.
+
+        The step leaves their distribution given the statistics as it is. Where that can be drawn
+        from at once, as under conjugate priors, the current ``means`` and ``covariances`` do not
+        matter; otherwise what is drawn first is drawn given them. A component without rows is
+        drawn from the prior.
+        """
+        raise InvalidArgumentError(
+            f"{type(self).__name__} cannot be sampled: use a proper prior, or another inference "
+            "method such as inference='map'"
+        )
+
     @abstractmethod
     def log_density(self, means: Array, covariances: Array) -> float:
         """Return the log density in nats, all constants included."""
