@@ -12,9 +12,10 @@ from mixtura.cli import options
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.settings import SviSettings
 from mixtura.cli.wording import OPTION_OF, in_options
+from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES
 from mixtura.initialization import INITIALIZERS
-from mixtura.priors import PRIORS, PositivePrior
+from mixtura.priors import PRIORS, DirichletProcess, Gamma, PitmanYor, PositivePrior
 
 COMMANDS = ("demo", "fit", "predict", "sample", "report")
 
@@ -39,6 +40,20 @@ def test_dirichlet_of_one_or_many() -> None:
     assert weight_prior(PriorTexts()) is None
     assert weight_prior(PriorTexts(weight="dirichlet:0.5")).concentration == 0.5
     assert list(weight_prior(PriorTexts(weight="dirichlet:1,2,3")).concentration) == [1, 2, 3]
+
+
+def test_processes_are_written_with_a_concentration_or_its_prior() -> None:
+    process = weight_prior(PriorTexts(weight="dirichlet-process:2"))
+    assert repr(process) == repr(DirichletProcess(2.0))
+    process = weight_prior(PriorTexts(weight="Pitman-Yor:1,0.25"))
+    assert repr(process) == repr(PitmanYor(1.0, 0.25))
+    process = weight_prior(PriorTexts(weight="dirichlet-process:gamma:1,3"))
+    assert repr(process) == repr(DirichletProcess(Gamma(1.0, 3.0)))
+    process = weight_prior(PriorTexts(weight="pitman-yor:gamma:1,3,0.5"))
+    assert repr(process) == repr(PitmanYor(Gamma(1.0, 3.0), 0.5))
+    for text in ("chinese:1", "dirichlet-process:1,2", "pitman-yor:gamma:1", "pitman-yor:1,1"):
+        with pytest.raises(InvalidArgumentError, match="--weight-prior"):
+            weight_prior(PriorTexts(weight=text))
 
 
 def test_options_of_svi_are_fields_of_the_class() -> None:

@@ -136,7 +136,9 @@ WeightPrior = Annotated[
         "--weight-prior",
         metavar=WEIGHT_PRIOR,
         help="Prior of the weights: one concentration, or one for each component. "
-        "Example: dirichlet:1 or dirichlet:1,2,3.",
+        "Example: dirichlet:1 or dirichlet:1,2,3. dirichlet-process:1 or pitman-yor:1,0.25 "
+        "(concentration, discount) leave components that are not needed empty; "
+        "dirichlet-process:gamma:1,1 learns the concentration.",
         panel=PRIORS,
     ),
 ]

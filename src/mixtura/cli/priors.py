@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, final
 from mixtura.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from mixtura.priors import Dirichlet, Independent
+    from mixtura.priors import Independent, WeightPrior
 
 MEAN_PRIOR = "normal:M,SD"
 SPREAD_PRIOR = "NAME:A,B"
-WEIGHT_PRIOR = "dirichlet:A,..."
+WEIGHT_PRIOR = "NAME:A,..."
 
 
 @final
@@ -41,7 +41,7 @@ class PriorTexts:
         return [option for option, text in texts.items() if text is not None]
 
 
-def weight_prior(texts: PriorTexts) -> "Dirichlet | None":
+def weight_prior(texts: PriorTexts) -> "WeightPrior | None":
     """Return the prior of the weights, or None for the default."""
     import numpy as np
 
@@ -53,8 +53,36 @@ def weight_prior(texts: PriorTexts) -> "Dirichlet | None":
     def dirichlet(*numbers: float) -> Dirichlet:
         return Dirichlet(numbers[0] if len(numbers) == 1 else np.array(numbers))
 
-    example = "dirichlet:1 or dirichlet:1,2"
-    return _parsed("--weight-prior", texts.weight, example, {"dirichlet": dirichlet}, None)
+    name, _, rest = texts.weight.partition(":")
+    if name.strip().lower() == "dirichlet":
+        example = "dirichlet:1 or dirichlet:1,2"
+        return _parsed("--weight-prior", texts.weight, example, {"dirichlet": dirichlet}, None)
+    return _process(name.strip().lower(), rest, texts.weight)
+
+
+def _process(name: str, rest: str, text: str) -> "WeightPrior":
+    """Return a process: its name, its concentration or ``gamma:SHAPE,RATE``, its discount."""
+    from mixtura.priors import DirichletProcess, Gamma, PitmanYor
+
+    kinds: dict[str, Callable[..., WeightPrior]] = {
+        "dirichlet-process": DirichletProcess,
+        "pitman-yor": PitmanYor,
+    }
+    counts = {"dirichlet-process": 1, "pitman-yor": 2}
+    example = (
+        "dirichlet:1, dirichlet-process:1, dirichlet-process:gamma:1,1, pitman-yor:1,0.25 or "
+        "pitman-yor:gamma:1,1,0.25"
+    )
+
+    def with_gamma(shape: float, rate: float, *others: float) -> "WeightPrior":
+        return kinds[name](Gamma(shape, rate), *others)
+
+    count = counts.get(name)
+    if count is None or not rest.strip().lower().startswith("gamma:"):
+        return _parsed("--weight-prior", text, example, kinds, count)
+    numbers = rest.strip()[len("gamma:") :]
+    shown = f"gamma:{numbers}"
+    return _parsed("--weight-prior", shown, example, {"gamma": with_gamma}, count + 1)
 
 
 def component_prior(texts: PriorTexts) -> "Independent | None":

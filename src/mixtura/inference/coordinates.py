@@ -98,9 +98,7 @@ class NaturalCoordinates:
         """
         of_means, of_covariances = log_joint_gradient(self.model, parameters, statistics)
         _, _, spread = self._split(point)
-        excess = statistics.count + self.model.weight_prior.log_weight_gradient(
-            parameters.n_components
-        )
+        excess = statistics.count + self.model.weight_prior.log_weight_gradient(parameters.weights)
         of_logits = excess - parameters.weights * excess.sum()
         if self.is_matrix:
             factors = np.broadcast_to(self.factor, (*of_means.shape, of_means.shape[1]))

@@ -6,17 +6,21 @@ from mixtura.priors.flat import FlatComponents, FlatWeights
 from mixtura.priors.independent import Independent
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
-from mixtura.priors.scales import InverseGamma, LogNormal, Normal, PositivePrior
+from mixtura.priors.processes import DirichletProcess, PitmanYor
+from mixtura.priors.scales import Gamma, InverseGamma, LogNormal, Normal, PositivePrior
 
 PRIORS: dict[str, type[Prior]] = {
     prior.__name__: prior
     for prior in (
         Dirichlet,
+        DirichletProcess,
+        PitmanYor,
         FlatWeights,
         FlatComponents,
         Independent,
         NormalInverseGamma,
         NormalInverseWishart,
+        Gamma,
         InverseGamma,
         LogNormal,
         Normal,
@@ -28,14 +32,17 @@ __all__ = [
     "PRIORS",
     "ComponentPrior",
     "Dirichlet",
+    "DirichletProcess",
     "FlatComponents",
     "FlatWeights",
+    "Gamma",
     "Independent",
     "InverseGamma",
     "LogNormal",
     "Normal",
     "NormalInverseGamma",
     "NormalInverseWishart",
+    "PitmanYor",
     "PositivePrior",
     "Prior",
     "WeightPrior",

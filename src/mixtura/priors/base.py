@@ -46,7 +46,7 @@ class WeightPrior(Prior):
         """Return the log density of weights of shape (K,), in nats, all constants included."""
 
     @abstractmethod
-    def log_weight_gradient(self, n_components: int) -> Array:
+    def log_weight_gradient(self, weights: Array) -> Array:
         """Return the gradient of the log density in the logarithms of the weights, shape (K,)."""
 
     @abstractmethod
@@ -57,6 +57,11 @@ class WeightPrior(Prior):
     def is_exchangeable(self) -> bool:
         """Whether renumbering the components leaves the prior as it is."""
         return True
+
+    @property
+    def finds_components(self) -> bool:
+        """Whether the number of components is a limit, and the occupied ones are to be found."""
+        return False
 
     def is_unbounded_at(self, weights: Array) -> bool:
         """Whether the weights lie where the density has no upper bound."""
