@@ -26,6 +26,7 @@ from mixtura.priors import (
     Gamma,
     Independent,
     InverseGamma,
+    KnownScale,
     LogNormal,
     Normal,
     NormalInverseGamma,
@@ -133,6 +134,11 @@ PRIOR_EXAMPLES: dict[str, list[Callable[[int, int], Prior]]] = {
             Normal(_ramp(-1.0, 1.0, D), 2.0),
             variance=LogNormal(_ramp(-1.0, 1.0, D), _ramp(0.5, 2.0, D)),
         ),
+    ],
+    "KnownScale": [
+        lambda K, D: KnownScale(0.8),
+        lambda K, D: KnownScale(1.3, Normal(0.5, 2.0)),
+        lambda K, D: KnownScale(_ramp(0.5, 2.0, D), Normal(_ramp(-1.0, 1.0, D), 3.0)),
     ],
     "NormalInverseGamma": [
         lambda K, D: NormalInverseGamma(),

@@ -127,8 +127,8 @@ def priors(
         )
     if not isinstance(component_prior, ComponentPrior):
         raise InvalidArgumentError(
-            "component_prior must be None, NormalInverseWishart, NormalInverseGamma or "
-            f"Independent; got {component_prior!r}"
+            "component_prior must be None, NormalInverseWishart, NormalInverseGamma, "
+            f"Independent or KnownScale; got {component_prior!r}"
         )
     return weight_prior, component_prior, tuple(assumptions)
 

@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import re
 
+import numpy as np
 import pytest
 
 from mixtura import SVI, GaussianMixtureModel, __version__
@@ -15,7 +16,15 @@ from mixtura.cli.wording import OPTION_OF, in_options
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES
 from mixtura.initialization import INITIALIZERS
-from mixtura.priors import PRIORS, DirichletProcess, Gamma, PitmanYor, PositivePrior
+from mixtura.priors import (
+    PRIORS,
+    DirichletProcess,
+    Gamma,
+    KnownScale,
+    Normal,
+    PitmanYor,
+    PositivePrior,
+)
 
 COMMANDS = ("demo", "fit", "predict", "sample", "report")
 
@@ -34,6 +43,16 @@ def test_every_prior_of_a_scale_can_be_written() -> None:
         prior = component_prior(PriorTexts(mean="normal:0,10", scale=text))
         assert prior is not None
         assert type(prior.scale).__name__ == name
+
+
+def test_scales_can_be_known() -> None:
+    prior = component_prior(PriorTexts(mean="normal:1,10", scale="known:0.1"))
+    assert repr(prior) == repr(KnownScale(0.1, Normal(1.0, 10.0)))
+    prior = component_prior(PriorTexts(mean="normal:1,10", scale="known:0.1,3"))
+    assert isinstance(prior, KnownScale)
+    assert list(np.ravel(prior.scale)) == [0.1, 3.0]
+    with pytest.raises(InvalidArgumentError, match=r"known:0\.1 or known:0\.1,2"):
+        component_prior(PriorTexts(mean="normal:1,10", scale="known:wide"))
 
 
 def test_dirichlet_of_one_or_many() -> None:

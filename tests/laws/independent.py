@@ -163,6 +163,9 @@ WEIGHT_DENSITIES: dict[str, Callable[..., float]] = {
 COMPONENT_DENSITIES: dict[str, Callable[..., float]] = {
     "FlatComponents": lambda prior, means, covariances: 0.0,
     "Independent": _independent,
+    "KnownScale": lambda prior, means, covariances: float(
+        UNIVARIATE_DENSITIES["Normal"](prior.mean, means).sum()
+    ),
     "NormalInverseGamma": _normal_inverse_gamma,
     "NormalInverseWishart": _normal_inverse_wishart,
 }

@@ -355,6 +355,8 @@ def log_jacobian(prior: ComponentPrior, case: Any, factor: np.ndarray) -> float:
     of_means = K * logs.sum()
     if len(structure) == 3:  # the D (D + 1) / 2 entries s_ij f_i f_j
         return of_means + structure[0] * (D + 1) * logs.sum()
+    if prior.fixes_covariances:
+        return of_means
     power = 1.0 if isinstance(prior, Independent) and not prior.is_on_variance else 2.0
     return of_means + structure[0] * power * logs[: structure[1]].sum()
 

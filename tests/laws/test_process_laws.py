@@ -169,6 +169,6 @@ def test_unlawful_processes_are_refused_in_one_line() -> None:
         lambda: DirichletProcess([1.0, 2.0]),
         lambda: DirichletProcess(Gamma([1.0, 2.0], 1.0)),
     ):
-        with pytest.raises(InvalidArgumentError, match="PitmanYor|DirichletProcess") as caught:
+        with pytest.raises(InvalidArgumentError, match=r"PitmanYor|DirichletProcess") as caught:
             make()
         assert "\n" not in str(caught.value)

@@ -117,7 +117,7 @@ ScalePrior = Annotated[
         "--scale-prior",
         metavar=SPREAD_PRIOR,
         help="Prior of the standard deviations. Example: inverse-gamma:1,1 (shape, scale) or "
-        "log-normal:0,2 (mean and sd of the logarithm).",
+        "log-normal:0,2 (mean and sd of the logarithm); known:0.1 where they are known.",
         panel=PRIORS,
     ),
 ]

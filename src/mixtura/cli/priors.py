@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, final
 from mixtura.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from mixtura.priors import Independent, WeightPrior
+    from mixtura.priors import ComponentPrior, WeightPrior
 
 MEAN_PRIOR = "normal:M,SD"
 SPREAD_PRIOR = "NAME:A,B"
@@ -85,7 +85,7 @@ def _process(name: str, rest: str, text: str) -> "WeightPrior":
     return _parsed("--weight-prior", shown, example, {"gamma": with_gamma}, count + 1)
 
 
-def component_prior(texts: PriorTexts) -> "Independent | None":
+def component_prior(texts: PriorTexts) -> "ComponentPrior | None":
     """Return the prior of means and scales, or None for the default from the data.
 
     Raises
@@ -103,13 +103,29 @@ def component_prior(texts: PriorTexts) -> "Independent | None":
             "need --mean-prior: for example --mean-prior normal:0,10 --scale-prior "
             f"inverse-gamma:1,1; got {' '.join(texts.given())}"
         )
+    if texts.scale is not None and texts.scale.strip().lower().startswith("known:"):
+        return _known_scale(texts.mean, texts.scale)
     spreads = {"inverse-gamma": InverseGamma, "log-normal": LogNormal}
-    example = "inverse-gamma:1,1 or log-normal:0,2"
+    example = "inverse-gamma:1,1, log-normal:0,2 or, of standard deviations, known:0.1"
     mean = _parsed("--mean-prior", texts.mean, "normal:0,10", {"normal": Normal}, 2)
     if texts.scale is not None:
         return Independent(mean, _parsed("--scale-prior", texts.scale, example, spreads, 2))
     spread = _parsed("--variance-prior", texts.variance or "", example, spreads, 2)
     return Independent(mean, variance=spread)
+
+
+def _known_scale(mean: str, scale: str) -> "ComponentPrior":
+    """Return the prior of normal means under ``known:SD``, or one number for each column."""
+    import numpy as np
+
+    from mixtura.priors import KnownScale, Normal
+
+    normal = _parsed("--mean-prior", mean, "normal:0,10", {"normal": Normal}, 2)
+
+    def known(*numbers: float) -> KnownScale:
+        return KnownScale(numbers[0] if len(numbers) == 1 else np.array(numbers), normal)
+
+    return _parsed("--scale-prior", scale, "known:0.1 or known:0.1,2", {"known": known}, None)
 
 
 def _parsed(

@@ -144,6 +144,8 @@ def log_joint_gradient(
         of_means = centred.first / covariances
         entries = count[:, None] * (means.shape[1] / structure[1])
         of_covariances = 0.5 * (scatter / covariances - entries) / covariances
+    if model.component_prior.fixes_covariances:
+        of_covariances = np.zeros_like(covariances)
     return of_means + prior_means, of_covariances + prior_covariances
 
 

@@ -4,6 +4,7 @@ from mixtura.priors.base import ComponentPrior, Prior, WeightPrior
 from mixtura.priors.dirichlet import Dirichlet
 from mixtura.priors.flat import FlatComponents, FlatWeights
 from mixtura.priors.independent import Independent
+from mixtura.priors.known_scale import KnownScale
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
 from mixtura.priors.processes import DirichletProcess, PitmanYor
@@ -18,6 +19,7 @@ PRIORS: dict[str, type[Prior]] = {
         FlatWeights,
         FlatComponents,
         Independent,
+        KnownScale,
         NormalInverseGamma,
         NormalInverseWishart,
         Gamma,
@@ -38,6 +40,7 @@ __all__ = [
     "Gamma",
     "Independent",
     "InverseGamma",
+    "KnownScale",
     "LogNormal",
     "Normal",
     "NormalInverseGamma",

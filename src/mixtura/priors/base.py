@@ -140,14 +140,14 @@ class PredictiveComponents:
         Factors of the precisions in whose units the tail is.
     offset : array of shape (K,)
         What does not depend on the row.
-    tail : Tail
-        How the densities fall off.
+    tail : Tail, optional
+        How the densities fall off where they are not Gaussian.
     """
 
     mean: Array
     precision_cholesky: Array
     offset: Array
-    tail: Tail
+    tail: Tail | None = None
 
 
 @final
@@ -238,6 +238,11 @@ class ComponentPrior(Prior):
     @abstractmethod
     def log_density(self, means: Array, covariances: Array) -> float:
         """Return the log density in nats, all constants included."""
+
+    @property
+    def fixes_covariances(self) -> bool:
+        """Whether the covariances are known, so that the means alone are free."""
+        return False
 
     def allows(self, covariances: Array) -> bool:
         """Whether the density is positive at positive (definite) covariances."""

@@ -14,6 +14,7 @@ from mixtura.priors import (
     Gamma,
     Independent,
     InverseGamma,
+    KnownScale,
     LogNormal,
     Normal,
     NormalInverseGamma,
@@ -169,6 +170,10 @@ PRIOR_WORDS: dict[type[Prior], Callable[[Any], str]] = {
     LogNormal: lambda prior: (
         f"log-normal distribution: the logarithm has mean {number_words(prior.location)} and "
         f"standard deviation {number_words(prior.scale)}"
+    ),
+    KnownScale: lambda prior: (
+        f"standard deviations known to be {number_words(prior.scale)}; means "
+        f"{prior_words(prior.mean)}"
     ),
     NormalInverseGamma: _normal_inverse_gamma,
     NormalInverseWishart: _normal_inverse_wishart,
