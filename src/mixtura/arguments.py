@@ -162,7 +162,8 @@ def priors(
         assumptions.append("Weights: uniform prior, Dirichlet(1).")
     if not isinstance(weight_prior, WeightPrior):
         raise InvalidArgumentError(
-            f"weight_prior must be None or a Dirichlet; got {weight_prior!r}"
+            "weight_prior must be None, a Dirichlet, a DirichletProcess or a PitmanYor; "
+            f"got {weight_prior!r}"
         )
     if component_prior is None:
         if moments is None:
@@ -177,8 +178,8 @@ def priors(
         )
     if not isinstance(component_prior, ComponentPrior):
         raise InvalidArgumentError(
-            "component_prior must be None, NormalInverseWishart, NormalInverseGamma or "
-            f"Independent; got {component_prior!r}"
+            "component_prior must be None, NormalInverseWishart, NormalInverseGamma, "
+            f"Independent or KnownScale; got {component_prior!r}"
         )
     return weight_prior, component_prior, tuple(assumptions)
 

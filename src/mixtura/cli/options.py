@@ -161,7 +161,7 @@ ScalePrior = Annotated[
         "--scale-prior",
         metavar=SPREAD_PRIOR,
         help="Prior of the standard deviations. Example: inverse-gamma:1,1 (shape, scale) or "
-        "log-normal:0,2 (mean and sd of the logarithm).",
+        "log-normal:0,2 (mean and sd of the logarithm); known:0.1 where they are known.",
         panel=PRIORS,
     ),
 ]
@@ -180,7 +180,9 @@ WeightPrior = Annotated[
         "--weight-prior",
         metavar=WEIGHT_PRIOR,
         help="Prior of the weights: one concentration, or one for each component. "
-        "Example: dirichlet:1 or dirichlet:1,2,3.",
+        "Example: dirichlet:1 or dirichlet:1,2,3. dirichlet-process:1 or pitman-yor:1,0.25 "
+        "(concentration, discount) leave components that are not needed empty; "
+        "dirichlet-process:gamma:1,1 learns the concentration.",
         panel=PRIORS,
     ),
 ]
