@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
-    from mixtura.inference import MAP, ML, VB
+    from mixtura.inference import MAP, ML, VB, Gibbs
     from mixtura.ppl import SVI
     from mixtura.selection import Selection, select
 
@@ -21,6 +21,7 @@ __all__ = [
     "SVI",
     "VB",
     "GaussianMixtureModel",
+    "Gibbs",
     "Selection",
     "__version__",
     "datasets",
@@ -35,6 +36,7 @@ __all__ = [
 
 _MODULE_OF = {
     "GaussianMixtureModel": "mixtura.estimator",
+    "Gibbs": "mixtura.inference",
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
     "SVI": "mixtura.ppl",

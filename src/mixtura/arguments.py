@@ -12,7 +12,7 @@ from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
-from mixtura.inference import MAP, ML, VB
+from mixtura.inference import MAP, ML, VB, Gibbs
 from mixtura.initialization import INITIALIZERS, Initializer, given_start
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
@@ -33,6 +33,7 @@ def _svi() -> Inference:
 INFERENCES: dict[str, Callable[[], Inference]] = {
     "map": MAP,
     "vb": VB,
+    "gibbs": Gibbs,
     "ml": ML,
     "svi": _svi,
 }
@@ -161,7 +162,8 @@ def priors(
         assumptions.append("Weights: uniform prior, Dirichlet(1).")
     if not isinstance(weight_prior, WeightPrior):
         raise InvalidArgumentError(
-            f"weight_prior must be None or a Dirichlet; got {weight_prior!r}"
+            "weight_prior must be None, a Dirichlet, a DirichletProcess or a PitmanYor; "
+            f"got {weight_prior!r}"
         )
     if component_prior is None:
         if moments is None:
@@ -176,8 +178,8 @@ def priors(
         )
     if not isinstance(component_prior, ComponentPrior):
         raise InvalidArgumentError(
-            "component_prior must be None, NormalInverseWishart, NormalInverseGamma or "
-            f"Independent; got {component_prior!r}"
+            "component_prior must be None, NormalInverseWishart, NormalInverseGamma, "
+            f"Independent or KnownScale; got {component_prior!r}"
         )
     return weight_prior, component_prior, tuple(assumptions)
 

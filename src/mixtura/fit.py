@@ -221,6 +221,11 @@ class Inference(ABC):
     """Whether the objective is a lower bound of the log evidence."""
     default_max_iter: ClassVar[int]
 
+    @property
+    def default_starts(self) -> int | None:
+        """How many starts are made where the user does not say; None for the start's own number."""
+        return None
+
     @abstractmethod
     def fit(self, problem: Problem) -> Fit:
         """Run the method and return its result."""

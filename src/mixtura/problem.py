@@ -47,6 +47,7 @@ def build_problem(
     start = arguments.initializer(given["init"], n_components, rows)
     of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
     n_init, max_iter = (arguments.limit(given[name], name) for name in ("n_init", "max_iter"))
+    n_init = method.default_starts if n_init is None else n_init
     problem = Problem(
         model=model,
         rows=rows,

@@ -21,7 +21,7 @@ from mixtura.files import write_atomically
 from mixtura.fit import Fit, Run, Seen
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.posteriors import PointPosterior, Posterior, VariationalPosterior
+from mixtura.posteriors import DrawsPosterior, PointPosterior, Posterior, VariationalPosterior
 from mixtura.priors import PRIORS, ComponentPrior, Prior, WeightPrior
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
@@ -34,6 +34,9 @@ STATISTICS = ("count", "first", "second", "pivot")
 
 SEEN = tuple(f"seen_{name}" for name in STATISTICS)
 """What further rows are added to."""
+
+DRAWS = ("weights", "means", "covariances", "log_joint", "log_likelihood")
+"""Of a sampled posterior, stored under these names with ``drawn_`` before them."""
 
 LARGEST_FILE = 1 << 30
 """A gigabyte: a thousand components of three hundred features fit; a bomb does not."""
@@ -76,6 +79,8 @@ def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
     if fit.seen is not None:
         kept = fit.seen.statistics
         arrays |= {key: getattr(kept, name) for key, name in zip(SEEN, STATISTICS, strict=True)}
+    if isinstance(fit.posterior, DrawsPosterior):
+        arrays |= {f"drawn_{name}": getattr(fit.posterior, name) for name in DRAWS}
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     header = json.dumps(_header(stored), allow_nan=False)
     metadata = {"header": header, "sha256": _digest(header, arrays)}
@@ -189,17 +194,46 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
 def _posterior(
     model: MixtureModel, parameters: MixtureParameters, arrays: dict[str, Array]
 ) -> Posterior:
-    """Return the posterior; a variational one must agree with the parameters beside it."""
+    """Return the posterior; it must agree with the parameters beside it."""
+    if f"drawn_{DRAWS[0]}" in arrays:
+        posterior: Posterior = _drawn_posterior(model, arrays)
+        _check_agreement(posterior, parameters, "the draws do not have the parameters as averages")
+        return posterior
     if set(STATISTICS).isdisjoint(arrays):
         return PointPosterior(parameters, model.family)
     statistics = _statistics(model, STATISTICS, arrays)
     posterior = VariationalPosterior(model, statistics)
+    _check_agreement(posterior, parameters, "the statistics do not give the parameters")
+    return posterior
+
+
+def _check_agreement(posterior: Posterior, parameters: MixtureParameters, otherwise: str) -> None:
     if not all(
         np.allclose(getattr(posterior.parameters, name), getattr(parameters, name), rtol=1e-6)
         for name in PARAMETERS
     ):
-        raise ModelFileError("the statistics do not give the parameters")
-    return posterior
+        raise ModelFileError(otherwise)
+
+
+def _drawn_posterior(model: MixtureModel, arrays: dict[str, Array]) -> DrawsPosterior:
+    """Return the sampled posterior, each of whose draws must be the parameters of a mixture."""
+    parts = {name: arrays[f"drawn_{name}"] for name in DRAWS}
+    sizes = (model.n_components, model.n_features)
+    leading = parts["log_joint"].shape
+    if len(leading) != 2 or 0 in leading:
+        raise ModelFileError("the draws are not in chains")
+    own = {"weights": sizes[:1], "means": sizes, "covariances": model.structure}
+    if any(parts[name].shape != (*leading, *own.get(name, ())) for name in DRAWS):
+        raise ModelFileError("the draws' shapes do not match the model")
+    if not all(np.isfinite(part).all() and part.dtype == np.float64 for part in parts.values()):
+        raise ModelFileError("the draws are not finite float64 numbers")
+    weights, covariances = parts["weights"], parts["covariances"]
+    if (weights < 0).any() or np.abs(weights.sum(axis=2) - 1.0).max() > 1e-8:
+        raise ModelFileError("the draws' weights are not those of a mixture")
+    diagonal = np.einsum("...dd->...d", covariances) if covariances.ndim == 5 else covariances
+    if not (diagonal > 0).all():
+        raise ModelFileError("a drawn variance is not above zero")
+    return DrawsPosterior(model, **parts)
 
 
 def _statistics(

@@ -11,12 +11,13 @@ from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 # Written out, because the registries bring NumPy and SciPy; a test compares them.
 COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 STARTS = ("split", "quantile", "kmeans", "random")
-METHODS = ("map", "vb", "ml", "svi")
+METHODS = ("map", "vb", "gibbs", "ml", "svi")
 CRITERIA = ("bic", "icl", "aic", "elbo")
 
 MODEL = "Model"
 PRIORS = "Priors"
 SEARCH = "Search"
+GIBBS_ONLY = "Only with --inference gibbs"
 SVI_ONLY = "Only with --inference svi"
 RESULTS = "Results"
 
@@ -136,7 +137,8 @@ Method = Annotated[
     str,
     _choice(
         "--inference",
-        help="The exact posterior mode, the variational posterior, maximum likelihood, or Pyro's "
+        help="The exact posterior mode, the variational posterior, draws from the posterior, "
+        "maximum likelihood, or Pyro's "
         'stochastic variational inference (which needs: pip install "mixtura\\[pyro]").',
         panel=MODEL,
         choices=METHODS,
@@ -159,7 +161,7 @@ ScalePrior = Annotated[
         "--scale-prior",
         metavar=SPREAD_PRIOR,
         help="Prior of the standard deviations. Example: inverse-gamma:1,1 (shape, scale) or "
-        "log-normal:0,2 (mean and sd of the logarithm).",
+        "log-normal:0,2 (mean and sd of the logarithm); known:0.1 where they are known.",
         panel=PRIORS,
     ),
 ]
@@ -178,7 +180,9 @@ WeightPrior = Annotated[
         "--weight-prior",
         metavar=WEIGHT_PRIOR,
         help="Prior of the weights: one concentration, or one for each component. "
-        "Example: dirichlet:1 or dirichlet:1,2,3.",
+        "Example: dirichlet:1 or dirichlet:1,2,3. dirichlet-process:1 or pitman-yor:1,0.25 "
+        "(concentration, discount) leave components that are not needed empty; "
+        "dirichlet-process:gamma:1,1 learns the concentration.",
         panel=PRIORS,
     ),
 ]
@@ -220,6 +224,32 @@ Tolerance = Annotated[
 Seed = Annotated[
     int,
     _option("--seed", min=0, metavar="N", help="Source of all randomness.", panel=SEARCH),
+]
+Chains = Annotated[
+    int | None,
+    _option(
+        "--chains", min=1, metavar="N", help="Number of chains; 4 by default.", panel=GIBBS_ONLY
+    ),
+]
+Draws = Annotated[
+    int | None,
+    _option(
+        "--draws",
+        min=1,
+        metavar="N",
+        help="Draws that are kept of each chain; 1000 by default.",
+        panel=GIBBS_ONLY,
+    ),
+]
+Warmup = Annotated[
+    int | None,
+    _option(
+        "--warmup",
+        min=0,
+        metavar="N",
+        help="Sweeps of each chain before the first draw that is kept; 500 by default.",
+        panel=GIBBS_ONLY,
+    ),
 ]
 Steps = Annotated[
     int | None,

@@ -6,12 +6,14 @@ from typing import final
 
 import numpy as np
 
+from mixtura.data import Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt, component_doubts
+from mixtura.engines import Engine
 from mixtura.errors import ConvergenceWarning, InvalidArgumentError
 from mixtura.fit import Fit, Inference, Problem, Run, Seen
-from mixtura.inference.driver import in_own_units, limits_of
-from mixtura.inference.expectation_maximization import CoordinateAscent
+from mixtura.inference.driver import Path, climb, in_own_units, limits_of
+from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.minibatch import summed_scores, visited
 from mixtura.inference.states import State, Summary
 from mixtura.model import MixtureModel
@@ -79,13 +81,59 @@ class Schedule:
 
 @final
 @dataclass(frozen=True, eq=False)
-class _End:
-    """Where the passes over a batch led, in the units of the sweeps."""
+class Sum:
+    """Where a search stands that adds a batch to statistics.
+
+    Parameters
+    ----------
+    state : State
+        The posterior that the statistics give.
+    statistics : SufficientStatistics
+        The statistics of all rows; in place of the data term they hold the entropy of the
+        responsibilities, in nats.
+    """
 
     state: State
     statistics: SufficientStatistics
-    objectives: tuple[float, ...]
-    converged: bool
+
+
+@final
+@dataclass(frozen=True)
+class Addition(Optimizer[Sum]):
+    """Coordinate ascent over a batch's responsibilities beside statistics that stay.
+
+    Each step replaces what the batch said, so that it counts once, as often as it is swept.
+
+    Parameters
+    ----------
+    summary : Summary
+        What stands for the posterior while the rows are swept.
+    kept : SufficientStatistics
+        What stays.
+    factor : float
+        What the batch's statistics are multiplied by.
+    """
+
+    summary: Summary
+    kept: SufficientStatistics
+    factor: float
+
+    def begin(self, model: MixtureModel, state: State) -> Sum:
+        return Sum(state, state.statistics)
+
+    def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: Sum) -> Sum:
+        potentials = self.summary.potentials(model, search.statistics)
+        total = self.kept + visited(rows, engine, potentials) * self.factor
+        data_term = total.log_normalizer + summed_scores(
+            self.summary.potentials(model, total), total
+        )
+        return Sum(self.summary.state_of(model, total, data_term), total)
+
+    def state(self, search: Sum) -> State:
+        return search.state
+
+    def settled(self, old: Sum, new: Sum, tol: float) -> bool:
+        return CoordinateAscent(self.summary).settled(old.state, new.state, tol)
 
 
 @final
@@ -151,21 +199,23 @@ class Online:
             model, rows = problem.model.rescaled(units), problem.rows.rescaled(units)
             swept = replace(problem, model=model, rows=rows)
             statistics = statistics.rescaled(units)
-        end = self._settled(swept, statistics, factors)
+        path = self._settled(swept, statistics, factors)
+        found: Sum = path.search
         total = self.schedule.total(seen.weight)
         shift = 0.0 if units is None else total * float(np.log(units).sum())
-        state = end.state if units is None else end.state.rescaled(1.0 / units)
-        data_term = end.state.statistics.log_normalizer + shift
+        state = found.state if units is None else found.state.rescaled(1.0 / units)
+        data_term = found.state.statistics.log_normalizer + shift
         objective = summary.objective(problem.model, state, data_term)
-        by_pass = tuple(value + (objective - end.state.objective) for value in end.objectives)
-        doubts = problem.doubts + self._doubts(swept, end, seen.weight / seen.n_rows)
-        own = in_own_units(end.statistics, units)
+        # Of the rows before the batch there is no objective to compare with.
+        by_pass = tuple(one + (objective - found.state.objective) for one in path.objectives[1:])
+        doubts = problem.doubts + self._doubts(swept, path, seen.weight / seen.n_rows)
+        own = in_own_units(found.statistics, units)
         return replace(
             earlier,
             posterior=summary.posterior(problem.model, state),
             objective=objective,
-            log_likelihood=_likelihood_bound(swept.model, end) + shift,
-            runs=(Run("the rows before", by_pass, end.converged),),
+            log_likelihood=_likelihood_bound(swept.model, found) + shift,
+            runs=(Run("the rows before", by_pass, path.converged),),
             best=0,
             n_rows=seen.n_rows if self.schedule.n_rows is None else self.schedule.n_rows,
             total_weight=total,
@@ -177,37 +227,29 @@ class Online:
 
     def _settled(
         self, problem: Problem, statistics: SufficientStatistics, factors: tuple[float, float]
-    ) -> _End:
-        """Sweep the batch, replacing what it said, until it agrees with the whole."""
-        ascent, model = CoordinateAscent(self.summary), problem.model
-        limits = limits_of(self.method, problem, ascent)
-        potentials = self.summary.potentials(model, statistics)
+    ) -> Path:
+        """Return the way from the rows before to all rows."""
+        model, kept = problem.model, factors[0]
         # About the means of now, so that no digits are lost where a component has moved.
-        kept = statistics.about(potentials.mean) * factors[0]
-        objectives: list[float] = []
-        states: list[State] = []
-        total, converged = statistics, False
-        while not converged and len(objectives) <= limits.max_iter:
-            total = kept + visited(problem.rows, problem.engine, potentials) * factors[1]
-            potentials = self.summary.potentials(model, total)
-            data_term = total.log_normalizer + summed_scores(potentials, total)
-            states = [*states[-1:], self.summary.state_of(model, total, data_term)]
-            objectives.append(states[-1].objective)
-            converged = len(states) == 2 and ascent.settled(*states, limits.tol)
-        return _End(states[-1], total, tuple(objectives), converged)
+        statistics = statistics.about(self.summary.potentials(model, statistics).mean)
+        addition = Addition(self.summary, statistics * kept, factors[1])
+        start = addition.begin(model, self.summary.state_of(model, statistics, 0.0))
+        limits = limits_of(self.method, problem, addition)
+        return climb(model, problem.rows, problem.engine, start, limits)
 
-    def _doubts(self, problem: Problem, end: _End, row_weight: float) -> tuple[Doubt, ...]:
+    def _doubts(self, problem: Problem, path: Path, row_weight: float) -> tuple[Doubt, ...]:
         doubts = component_doubts(
             problem.model,
-            end.state.parameters,
-            end.statistics.count,
+            path.search.state.parameters,
+            path.search.statistics.count,
             row_weight=row_weight,
             may_be_empty=self.summary.may_leave_components_empty,
         )
-        if end.converged:
+        if path.converged:
             return doubts
-        passes = len(end.objectives) - 1
-        said = f"not converged after {passes} passes over the batch: raise max_iter, or tol"
+        passes = len(path.objectives) - 1
+        times = "1 pass" if passes == 1 else f"{passes} passes"
+        said = f"not converged after {times} over the batch: raise max_iter, or tol"
         return (Doubt(ConvergenceWarning, said), *doubts)
 
 
@@ -231,7 +273,7 @@ def _common_units(problem: Problem, earlier: Fit) -> Array | None:
     return safe_factor(magnitude, common=len(structure) == 2 and structure[1] == 1)
 
 
-def _likelihood_bound(model: MixtureModel, end: _End) -> float:
+def _likelihood_bound(model: MixtureModel, found: Sum) -> float:
     """Return what the remembered responsibilities say of the log likelihood: at most its value."""
-    scores = summed_scores(model.potentials(end.state.parameters), end.statistics)
-    return end.statistics.log_normalizer + scores
+    scores = summed_scores(model.potentials(found.state.parameters), found.statistics)
+    return found.statistics.log_normalizer + scores

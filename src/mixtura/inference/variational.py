@@ -10,6 +10,7 @@ from mixtura.fit import Fit, Inference, Problem
 from mixtura.inference.driver import limits_of, optimise
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.minibatch import Incremental
+from mixtura.inference.moves import Moves
 from mixtura.inference.online import Online, Schedule
 from mixtura.inference.states import State, Summary
 from mixtura.model import MixtureModel
@@ -105,6 +106,8 @@ class VB(Inference):
     def fit(self, problem: Problem) -> Fit:
         summary = Expected()
         optimizer: Optimizer[Any] = CoordinateAscent(summary)
+        if problem.model.weight_prior.finds_components:
+            optimizer = Moves(summary)
         if self.batch_size is not None:
             optimizer = Incremental(summary, self.batch_size)
         limits = limits_of(self, problem, optimizer)

@@ -101,8 +101,10 @@ class VariationalPosterior(Posterior):
         n_components, n_features = potentials.mean.shape
         weights = self.weights.expected_weights(n_components)
         assignments = rng.choice(n_components, size=n_rows, p=weights / weights.sum())
-        assert potentials.tail is not None
-        noise = potentials.tail.draw(assignments, n_features, rng)
+        if potentials.tail is None:
+            noise = rng.standard_normal((n_rows, n_features))
+        else:
+            noise = potentials.tail.draw(assignments, n_features, rng)
         factor = potentials.precision_cholesky
         return place_rows(potentials.mean, factor, assignments, noise), assignments
 
