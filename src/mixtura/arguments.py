@@ -59,15 +59,13 @@ def options_of(value: Any) -> dict[str, bool | int | float | str]:
     """
     if not isinstance(value, Inference) or not is_dataclass(value):
         return {}
-    chosen = {
-        option.name: getattr(value, option.name)
-        for option in fields(value)
-        if getattr(value, option.name) != option.default
-    }
-    plain = {
-        name: one.item() if isinstance(one, np.generic) else one for name, one in chosen.items()
-    }
-    return {name: one for name, one in plain.items() if isinstance(one, (bool, int, float, str))}
+    chosen = {}
+    for option in fields(value):
+        given = getattr(value, option.name)
+        given = given.item() if isinstance(given, np.generic) else given
+        if isinstance(given, (bool, int, float, str)) and given != option.default:
+            chosen[option.name] = given
+    return chosen
 
 
 def stored_method(name: str, options: Mapping[str, Any]) -> str | Inference:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 from safetensors.numpy import save_file
+from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import mixtura
-from mixtura import MAP, VB, GaussianMixtureModel
+from mixtura import MAP, ML, VB, GaussianMixtureModel
 from mixtura.datasets import load_faithful, load_iris
 from mixtura.errors import (
     ConvergenceWarning,
@@ -182,6 +183,27 @@ def test_a_fit_and_an_earlier_model_go_on(halves, tmp_path):
     assert twin.inference == VB(n_rows=272)
     assert twin.partial_fit(halves[1]).fit_.total_weight == 272.0
     np.testing.assert_array_equal(twin.means_, gmm.partial_fit(halves[1]).means_)
+
+
+def test_files_keep_the_options_of_the_method(halves, tmp_path):
+    for number, inference in enumerate(
+        ["vb", MAP(), MAP(optimizer="em"), VB(batch_size=np.int64(50)), ML(decay=0.9, n_rows=300)]
+    ):
+        path = tmp_path / str(number)
+        GaussianMixtureModel(2, inference=inference).fit(halves[0]).save(path)
+        kept = mixtura.load(path).inference
+        # Where nothing differs from the defaults the name says it all.
+        assert kept == ("map" if inference == MAP() else inference)
+
+
+def test_sample_weights_are_routed(halves):
+    weights = np.ones(136)
+    weights[100:] = 2.0
+    with config_context(enable_metadata_routing=True):
+        gmm = GaussianMixtureModel(2).set_partial_fit_request(sample_weight=True)
+        asked = gmm.get_metadata_routing().partial_fit.requests
+    assert asked == {"sample_weight": True}
+    assert gmm.partial_fit(halves[0], sample_weight=weights).fit_.total_weight == weights.sum()
 
 
 def rewritten(path: Path, change: Any) -> Path:

@@ -18,7 +18,7 @@ from mixtura.engines.reference import block_scores
 from mixtura.errors import DataWarning, DegenerateComponentWarning, InvalidArgumentError
 from mixtura.families import FAMILIES
 from mixtura.inference.online import Schedule
-from mixtura.priors import Dirichlet, Independent, InverseGamma, Normal
+from mixtura.priors import Dirichlet, Independent, InverseGamma, LogNormal, Normal
 
 METHODS: dict[str, Any] = {"map": MAP, "ml": ML, "vb": VB}
 
@@ -274,6 +274,19 @@ def test_a_saved_fit_goes_on_as_if_it_had_not_been_saved(
     assert twin.inference == gmm.inference
     assert_same_bits(twin, gmm)
     assert_same_bits(in_batches(twin, batches[2:]), in_batches(gmm, batches[2:]))
+
+
+def test_a_saved_fit_goes_on_under_every_kind_of_prior(tmp_path: Any) -> None:
+    batches = np.array_split(blobs(np.random.default_rng(8), 90, 1, 2), 3)
+    prior = Independent(mean=Normal(0.1, 1 / 3), scale=LogNormal(0.7, 1.1))
+    weights = Dirichlet([1.1, 2.3])
+    for inference in ("map", "vb"):
+        gmm = GaussianMixtureModel(
+            2, component_prior=prior, weight_prior=weights, inference=inference
+        ).partial_fit(batches[0])
+        gmm.save(tmp_path / inference)
+        twin = mixtura.load(tmp_path / inference)
+        assert_same_bits(in_batches(twin, batches[1:]), in_batches(gmm, batches[1:]))
 
 
 def test_fit_starts_anew(method: Any) -> None:
