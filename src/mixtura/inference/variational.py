@@ -29,7 +29,9 @@ class Expected(Summary):
     def state(
         self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
     ) -> State:
-        basis = statistics.permuted(model.weight_prior.preferred_order(statistics.count))
+        order, basis = model.weight_prior.preferred_order(statistics.count), statistics
+        if order.tolist() != list(range(order.size)):
+            basis = statistics.permuted(order)
         posterior = VariationalPosterior(model, basis)
         found = engine.sweep(rows, posterior.expected_potentials, Soft())
         bound = found.log_normalizer - posterior.divergence()

@@ -302,9 +302,10 @@ def hyperparameter(
             f"{name} must be a number or an array of at most {max_ndim} dimension(s); "
             f"got shape {array.shape}"
         )
-    if not np.isfinite(array).all():
+    low, high = array.min(), array.max()  # NaN where one is
+    if not (low > -np.inf and high < np.inf):
         raise InvalidArgumentError(f"{name} must be finite; got {value!r}")
-    if positive and not (array > 0).all():
+    if positive and not low > 0:
         raise InvalidArgumentError(f"{name} must be above zero; got {value!r}")
     return float(array) if array.ndim == 0 else array
 

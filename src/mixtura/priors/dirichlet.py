@@ -41,7 +41,9 @@ class Dirichlet(WeightPrior):
         object.__setattr__(self, "concentration", value)
 
     def _full(self, n_components: int) -> Array:
-        return np.broadcast_to(np.asarray(self.concentration, dtype=float), (n_components,))
+        if isinstance(self.concentration, np.ndarray):
+            return self.concentration
+        return np.full(n_components, self.concentration)
 
     @property
     def is_exchangeable(self) -> bool:
@@ -99,10 +101,9 @@ class Dirichlet(WeightPrior):
         if not isinstance(other, Dirichlet):
             raise TypeError(f"a Dirichlet has no divergence from a {type(other).__name__}")
         here, there = self._full(n_components), other._full(n_components)
-        constants = (
-            gammaln(here.sum()) - gammaln(there.sum()) + (gammaln(there) - gammaln(here)).sum()
-        )
-        return float(constants + (here - there) @ self.expected_log_weights(n_components))
+        total = here.sum()
+        constants = gammaln(total) - gammaln(there.sum()) + (gammaln(there) - gammaln(here)).sum()
+        return float(constants + (here - there) @ (digamma(here) - digamma(total)))
 
     def weight_quantiles(self, probabilities: Array, n_components: int) -> Array:
         concentration = self._full(n_components)
