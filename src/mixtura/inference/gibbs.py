@@ -190,7 +190,7 @@ def _fit(
     began: float,
 ) -> Fit:
     """Return the fit in the data's units."""
-    reduction = float(r_hat(posterior.log_joint))
+    reduction = _reduction(posterior.log_joint)
     agreed = bool(reduction <= AGREED)
     safe_joint = posterior.log_joint
     posterior = in_units(problem, posterior, factor)
