@@ -8,8 +8,7 @@ from typing import Any, final
 import numpy as np
 import torch
 from pyro import poutine
-from pyro.infer import MCMC
-from pyro.infer import NUTS as Kernel
+from pyro.infer import MCMC, NUTS
 from pyro.infer.autoguide.initialization import init_to_value
 
 from mixtura.data import Rows
@@ -108,7 +107,7 @@ def draw_chain(
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
         program, arguments = _program(model, rows)
-        kernel = Kernel(
+        kernel = NUTS(
             program,
             target_accept_prob=plan.target_accept,
             max_tree_depth=plan.max_tree_depth,
