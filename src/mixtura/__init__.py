@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
     from mixtura.inference import MAP, ML, VB, Gibbs
-    from mixtura.ppl import SVI
+    from mixtura.ppl import NUTS, SVI
     from mixtura.selection import Selection, select
 
 __version__ = "0.1.0"
@@ -18,6 +18,7 @@ __version__ = "0.1.0"
 __all__ = [
     "MAP",
     "ML",
+    "NUTS",
     "SVI",
     "VB",
     "GaussianMixtureModel",
@@ -39,6 +40,7 @@ _MODULE_OF = {
     "Gibbs": "mixtura.inference",
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
+    "NUTS": "mixtura.ppl",
     "SVI": "mixtura.ppl",
     "Selection": "mixtura.selection",
     "VB": "mixtura.inference",

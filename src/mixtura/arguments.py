@@ -30,12 +30,19 @@ def _svi() -> Inference:
     return SVI()
 
 
+def _nuts() -> Inference:
+    from mixtura.ppl import NUTS
+
+    return NUTS()
+
+
 INFERENCES: dict[str, Callable[[], Inference]] = {
     "map": MAP,
     "vb": VB,
     "gibbs": Gibbs,
     "ml": ML,
     "svi": _svi,
+    "nuts": _nuts,
 }
 """Every inference method by name; a new one is one file and one entry here."""
 

@@ -8,6 +8,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from mixtura.data import Rows
+from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
@@ -15,7 +16,7 @@ from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import Posterior
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import IntegerArray
+from mixtura.typing import Array, IntegerArray
 
 
 @final
@@ -164,6 +165,24 @@ class Start:
 
 @final
 @dataclass(frozen=True, eq=False)
+class Swept:
+    """A problem in units whose squares neither overflow nor underflow.
+
+    Parameters
+    ----------
+    model, rows : MixtureModel, Rows
+        In those units.
+    factor : array of shape (D,), optional
+        What the data's units were multiplied by; None where they are safe as they are.
+    """
+
+    model: MixtureModel
+    rows: Rows
+    factor: Array | None
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class Problem:
     """Everything an inference method needs.
 
@@ -206,6 +225,15 @@ class Problem:
     doubts: tuple[Doubt, ...] = ()
     report: Callable[[str], None] = field(default=lambda line: None)
     n_jobs: int = 1
+
+    def swept(self) -> Swept:
+        """Return model and rows in the units in which the rows are to be swept."""
+        structure = self.model.structure
+        common = len(structure) == 2 and structure[1] == 1
+        factor = safe_factor(self.rows.magnitude(), common=common)
+        if factor is None:
+            return Swept(self.model, self.rows, None)
+        return Swept(self.model.rescaled(factor), self.rows.rescaled(factor), factor)
 
 
 class Inference(ABC):

@@ -35,7 +35,7 @@ STATISTICS = ("count", "first", "second", "pivot")
 SEEN = tuple(f"seen_{name}" for name in STATISTICS)
 """What further rows are added to."""
 
-DRAWS = ("weights", "means", "covariances", "log_joint", "log_likelihood")
+DRAWS = ("weights", "means", "covariances", "log_joint", "log_likelihood", "numbers")
 """Of a sampled posterior, stored under these names with ``drawn_`` before them."""
 
 LARGEST_FILE = 1 << 30
@@ -222,9 +222,13 @@ def _drawn_posterior(model: MixtureModel, arrays: dict[str, Array]) -> DrawsPost
     leading = parts["log_joint"].shape
     if len(leading) != 2 or 0 in leading:
         raise ModelFileError("the draws are not in chains")
-    own = {"weights": sizes[:1], "means": sizes, "covariances": model.structure}
+    of_components = {"means": sizes, "covariances": model.structure}
+    own = {"weights": sizes[:1], "numbers": sizes[:1], **of_components}
     if any(parts[name].shape != (*leading, *own.get(name, ())) for name in DRAWS):
         raise ModelFileError("the draws' shapes do not match the model")
+    numbers = parts.pop("numbers").astype(np.intp)
+    if (np.sort(numbers, axis=2) != np.arange(sizes[0])).any():
+        raise ModelFileError("the draws' components are not numbered from 0 to K - 1")
     if not all(np.isfinite(part).all() and part.dtype == np.float64 for part in parts.values()):
         raise ModelFileError("the draws are not finite float64 numbers")
     weights, covariances = parts["weights"], parts["covariances"]
@@ -233,7 +237,7 @@ def _drawn_posterior(model: MixtureModel, arrays: dict[str, Array]) -> DrawsPost
     diagonal = np.einsum("...dd->...d", covariances) if covariances.ndim == 5 else covariances
     if not (diagonal > 0).all():
         raise ModelFileError("a drawn variance is not above zero")
-    return DrawsPosterior(model, **parts)
+    return DrawsPosterior(model, **parts, numbers=numbers)
 
 
 def _statistics(

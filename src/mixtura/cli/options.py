@@ -11,13 +11,13 @@ from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 # Written out, because the registries bring NumPy and SciPy; a test compares them.
 COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 STARTS = ("split", "quantile", "kmeans", "random")
-METHODS = ("map", "vb", "gibbs", "ml", "svi")
+METHODS = ("map", "vb", "gibbs", "ml", "svi", "nuts")
 CRITERIA = ("bic", "icl", "aic", "elbo")
 
 MODEL = "Model"
 PRIORS = "Priors"
 SEARCH = "Search"
-GIBBS_ONLY = "Only with --inference gibbs"
+SAMPLERS_ONLY = "Only with --inference gibbs or nuts"
 SVI_ONLY = "Only with --inference svi"
 RESULTS = "Results"
 
@@ -138,8 +138,8 @@ Method = Annotated[
     _choice(
         "--inference",
         help="The exact posterior mode, the variational posterior, draws from the posterior, "
-        "maximum likelihood, or Pyro's "
-        'stochastic variational inference (which needs: pip install "mixtura\\[pyro]").',
+        "maximum likelihood, or Pyro's stochastic variational inference or no-U-turn sampler "
+        '(which need: pip install "mixtura\\[pyro]").',
         panel=MODEL,
         choices=METHODS,
     ),
@@ -228,7 +228,7 @@ Seed = Annotated[
 Chains = Annotated[
     int | None,
     _option(
-        "--chains", min=1, metavar="N", help="Number of chains; 4 by default.", panel=GIBBS_ONLY
+        "--chains", min=1, metavar="N", help="Number of chains; 4 by default.", panel=SAMPLERS_ONLY
     ),
 ]
 Draws = Annotated[
@@ -237,8 +237,8 @@ Draws = Annotated[
         "--draws",
         min=1,
         metavar="N",
-        help="Draws that are kept of each chain; 1000 by default.",
-        panel=GIBBS_ONLY,
+        help="Draws that are kept of each chain; 1000 by default, 500 of nuts.",
+        panel=SAMPLERS_ONLY,
     ),
 ]
 Warmup = Annotated[
@@ -247,8 +247,8 @@ Warmup = Annotated[
         "--warmup",
         min=0,
         metavar="N",
-        help="Sweeps of each chain before the first draw that is kept; 500 by default.",
-        panel=GIBBS_ONLY,
+        help="Draws of each chain before the first that is kept; 500 by default.",
+        panel=SAMPLERS_ONLY,
     ),
 ]
 Steps = Annotated[

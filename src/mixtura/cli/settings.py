@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class MethodSettings(ABC):
     """Options of one method; None for its own defaults."""
 
-    method: ClassVar[str]
+    methods: ClassVar[tuple[str, ...]]
 
     def given(self) -> dict[str, Any]:
         """Return the options that were used, by the names of the method's class."""
@@ -25,15 +25,16 @@ class MethodSettings(ABC):
 
     def check(self, inference: str) -> None:
         """Refuse the options with any other method."""
-        if self.given() and inference != self.method:
+        if self.given() and inference not in self.methods:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in self.given())
-            raise InvalidArgumentError(f"{options}: only with --inference {self.method}")
+            methods = joined(list(self.methods))
+            raise InvalidArgumentError(f"{options}: only with --inference {methods}")
 
 
 @final
 @dataclass(frozen=True)
-class GibbsSettings(MethodSettings):
-    """Options of Gibbs sampling; None for its own defaults.
+class SamplerSettings(MethodSettings):
+    """Options of Gibbs sampling and of NUTS; None for their own defaults.
 
     Parameters
     ----------
@@ -42,10 +43,10 @@ class GibbsSettings(MethodSettings):
     draws : int or None
         Draws that are kept of each chain.
     warmup : int or None
-        Sweeps of each chain before the first of them.
+        Sweeps or draws of each chain before the first of them.
     """
 
-    method = "gibbs"
+    methods = ("gibbs", "nuts")
 
     chains: int | None = None
     draws: int | None = None
@@ -67,7 +68,7 @@ class SviSettings(MethodSettings):
         Steps between two lines of progress.
     """
 
-    method = "svi"
+    methods = ("svi",)
 
     steps: int | None = None
     learning_rate: float | None = None
@@ -91,8 +92,8 @@ class FitSettings:
         Limits; None for the defaults.
     seed : int
         Source of all randomness.
-    gibbs, svi : GibbsSettings, SviSettings
-        Options of Gibbs sampling and of SVI.
+    sampler, svi : SamplerSettings, SviSettings
+        Options of the samplers and of SVI.
     """
 
     components: int
@@ -104,7 +105,7 @@ class FitSettings:
     max_iter: int | None
     tol: float | None
     seed: int
-    gibbs: GibbsSettings = GibbsSettings()
+    sampler: SamplerSettings = SamplerSettings()
     svi: SviSettings = SviSettings()
 
     def check(self) -> None:
@@ -123,12 +124,12 @@ class FitSettings:
                 f"--inference ml has flat priors: leave {' and '.join(self.priors.given())} out, "
                 "or use --inference map"
             )
-        if self.inference == "svi":
+        if self.inference in ("svi", "nuts"):
             from mixtura.ppl.extra import require_pyro
 
             require_pyro()
             self._method()
-        for settings in (self.gibbs, self.svi):
+        for settings in (self.sampler, self.svi):
             settings.check(self.inference)
 
     def possible_covariances(self, number: int) -> list[str]:
@@ -176,10 +177,14 @@ class FitSettings:
         }
 
     def _method(self) -> Any:
-        if self.inference == "gibbs" and self.gibbs.given():
+        if self.inference == "gibbs" and self.sampler.given():
             from mixtura.inference import Gibbs
 
-            return Gibbs(**self.gibbs.given())
+            return Gibbs(**self.sampler.given())
+        if self.inference == "nuts" and self.sampler.given():
+            from mixtura.ppl import NUTS
+
+            return NUTS(**self.sampler.given())
         if self.inference == "svi" and self.svi.given():
             from mixtura.ppl import SVI
 

@@ -8,7 +8,6 @@ from typing import Any, final
 import numpy as np
 
 from mixtura.data import Rows
-from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt, component_doubts
 from mixtura.engines import Engine
 from mixtura.errors import ConvergenceWarning, StartsDisagreeWarning
@@ -86,7 +85,8 @@ class _End:
 def optimise(problem: Problem, method: str, objective_name: str, limits: Limits) -> Fit:
     """Run the optimizer from every start and return the best end as a fit."""
     began = time.perf_counter()
-    model, rows, factor = safe_units(problem)
+    swept = problem.swept()
+    model, rows, factor = swept.model, swept.rows, swept.factor
     ends = _ends(model, rows, problem, limits)
     summary = limits.optimizer.summary
     best = max(range(len(ends)), key=lambda i: _rank(model, summary, ends[i].state))
@@ -150,16 +150,6 @@ def in_own_units(
         own = statistics.rescaled(1.0 / factor)
         back = own.rescaled(factor)
     return own if np.array_equal(back.second, statistics.second) else None
-
-
-def safe_units(problem: Problem) -> tuple[MixtureModel, Rows, Array | None]:
-    """Return model and rows in units whose squares neither overflow nor underflow."""
-    structure = problem.model.structure
-    common = len(structure) == 2 and structure[1] == 1
-    factor = safe_factor(problem.rows.magnitude(), common=common)
-    if factor is None:
-        return problem.model, problem.rows, None
-    return problem.model.rescaled(factor), problem.rows.rescaled(factor), factor
 
 
 def _ends(model: MixtureModel, rows: Rows, problem: Problem, limits: Limits) -> list[_End]:

@@ -15,6 +15,7 @@ from scipy.special import xlogy
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.factorization import precision_factor
+from mixtura.parameters import MixtureParameters
 from mixtura.typing import Array, IntegerArray
 
 MOST_ROUNDS = 100
@@ -114,6 +115,21 @@ def align_parameters(
         return n_rows * _cross_entropies(flat_weights, flat_means, spreads, *average)
 
     return _aligned(costs, log_joint.shape, n_components)
+
+
+def nearest_numbering(found: MixtureParameters, reference: MixtureParameters) -> IntegerArray:
+    """Return which component (K,) of one mixture is closest to each component of another.
+
+    By Kullback-Leibler divergence in sum, as in :func:`align_parameters`.
+    """
+    sizes = found.means.shape
+    spreads = [part.covariances for part in (found, reference)]
+    if spreads[0].ndim == 2:
+        spreads = [np.broadcast_to(part, sizes) for part in spreads]
+    around = np.broadcast_to(spreads[1], (sizes[0], *spreads[1].shape[1:]))
+    parts = (part[None] for part in (found.weights, found.means, spreads[0]))
+    costs = _cross_entropies(*parts, reference.weights, reference.means, around)
+    return best_permutations(costs)[0]
 
 
 def align_probabilities(probabilities: Array, log_joint: Array, order: IntegerArray) -> Alignment:
