@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
-    from mixtura.inference import MAP, ML, VB
+    from mixtura.inference import MAP, ML, VB, Gibbs
     from mixtura.ppl import SVI
+    from mixtura.selection import Selection, select
 
 __version__ = "0.1.0"
 
@@ -20,6 +21,8 @@ __all__ = [
     "SVI",
     "VB",
     "GaussianMixtureModel",
+    "Gibbs",
+    "Selection",
     "__version__",
     "datasets",
     "errors",
@@ -28,15 +31,19 @@ __all__ = [
     "plots",
     "ppl",
     "priors",
+    "select",
 ]
 
 _MODULE_OF = {
     "GaussianMixtureModel": "mixtura.estimator",
+    "Gibbs": "mixtura.inference",
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
     "SVI": "mixtura.ppl",
+    "Selection": "mixtura.selection",
     "VB": "mixtura.inference",
     "load": "mixtura.estimator",
+    "select": "mixtura.selection",
 }
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from mixtura.data import Rows
 from mixtura.diagnostics.components import Doubt
 from mixtura.engines import Engine
+from mixtura.errors import InvalidArgumentError
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import Posterior
@@ -49,6 +50,27 @@ class Run:
 
 @final
 @dataclass(frozen=True, eq=False)
+class Seen:
+    """What a fit remembers of its rows, so that further rows can be added.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+        Moments of the rows under their responsibilities, in the data's units; in place of the
+        data term they hold the entropy of the responsibilities, in nats.
+    n_rows : int
+        Number of rows that were seen, a row that came twice counted twice.
+    weight : float
+        Sum of their weights.
+    """
+
+    statistics: SufficientStatistics
+    n_rows: int
+    weight: float
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class Fit:
     """The result of a run: frozen, independent of estimator and rows.
 
@@ -82,6 +104,8 @@ class Fit:
         Plain sentences on what was assumed on the user's behalf.
     doubts : tuple of Doubt
         What its reader should know before relying on the answer.
+    seen : Seen, optional
+        What further rows are added to; None where the method cannot go on from a fit.
     """
 
     model: MixtureModel
@@ -98,6 +122,7 @@ class Fit:
     feature_names: tuple[str, ...]
     assumptions: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    seen: Seen | None = None
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -192,11 +217,31 @@ class Inference(ABC):
     name: ClassVar[str]
     objective_name: ClassVar[str] = "log joint density"
     uses_flat_priors: ClassVar[bool] = False
+    bounds_evidence: ClassVar[bool] = False
+    """Whether the objective is a lower bound of the log evidence."""
     default_max_iter: ClassVar[int]
+
+    @property
+    def default_starts(self) -> int | None:
+        """How many starts are made where the user does not say; None for the start's own number."""
+        return None
 
     @abstractmethod
     def fit(self, problem: Problem) -> Fit:
         """Run the method and return its result."""
+
+    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        """Return the fit with the problem's rows added; the first where ``earlier`` is None.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the method cannot add rows to a fit.
+        """
+        raise InvalidArgumentError(
+            f"inference={self.name!r} cannot add rows to a fit: partial_fit works with 'map', "
+            "'vb' and 'ml'"
+        )
 
 
 def canonical_order(parameters: MixtureParameters) -> IntegerArray:

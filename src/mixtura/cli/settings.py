@@ -1,7 +1,8 @@
 """From the options of ``mixtura fit`` to an estimator."""
 
+from abc import ABC
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.streams import Talk
@@ -12,9 +13,48 @@ if TYPE_CHECKING:
     from mixtura.estimator import GaussianMixtureModel
 
 
+class MethodSettings(ABC):
+    """Options of one method; None for its own defaults."""
+
+    method: ClassVar[str]
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that were used, by the names of the method's class."""
+        values = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+        return {name: value for name, value in values.items() if value is not None}
+
+    def check(self, inference: str) -> None:
+        """Refuse the options with any other method."""
+        if self.given() and inference != self.method:
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in self.given())
+            raise InvalidArgumentError(f"{options}: only with --inference {self.method}")
+
+
 @final
 @dataclass(frozen=True)
-class SviSettings:
+class GibbsSettings(MethodSettings):
+    """Options of Gibbs sampling; None for its own defaults.
+
+    Parameters
+    ----------
+    chains : int or None
+        Number of chains.
+    draws : int or None
+        Draws that are kept of each chain.
+    warmup : int or None
+        Sweeps of each chain before the first of them.
+    """
+
+    method = "gibbs"
+
+    chains: int | None = None
+    draws: int | None = None
+    warmup: int | None = None
+
+
+@final
+@dataclass(frozen=True)
+class SviSettings(MethodSettings):
     """Options of Pyro's stochastic variational inference; None for its own defaults.
 
     Parameters
@@ -27,14 +67,11 @@ class SviSettings:
         Steps between two lines of progress.
     """
 
+    method = "svi"
+
     steps: int | None = None
     learning_rate: float | None = None
     print_every: int | None = None
-
-    def given(self) -> dict[str, Any]:
-        """Return the options that were used, by the names of the class ``SVI``."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: value for name, value in values.items() if value is not None}
 
 
 @final
@@ -54,8 +91,8 @@ class FitSettings:
         Limits; None for the defaults.
     seed : int
         Source of all randomness.
-    svi : SviSettings
-        Options of SVI.
+    gibbs, svi : GibbsSettings, SviSettings
+        Options of Gibbs sampling and of SVI.
     """
 
     components: int
@@ -67,7 +104,8 @@ class FitSettings:
     max_iter: int | None
     tol: float | None
     seed: int
-    svi: SviSettings
+    gibbs: GibbsSettings = GibbsSettings()
+    svi: SviSettings = SviSettings()
 
     def check(self) -> None:
         """Refuse options that contradict each other, before any data are read.
@@ -90,26 +128,29 @@ class FitSettings:
 
             require_pyro()
             self._method()
-        elif self.svi.given():
-            options = (f"--{name.replace('_', '-')}" for name in self.svi.given())
-            raise InvalidArgumentError(f"{', '.join(options)}: only with --inference svi")
+        for settings in (self.gibbs, self.svi):
+            settings.check(self.inference)
 
-    def check_columns(self, number: int) -> None:
-        """Refuse a covariance that the priors are not for, now that the columns are known."""
+    def possible_covariances(self, number: int) -> list[str]:
+        """Return the covariances that the priors are for, where there are so many columns."""
         from mixtura.families import FAMILIES
 
         prior = component_prior(self.priors)
-        if prior is None or number == 1:
-            return
-        possible = [
+        return [
             name
             for name, family in FAMILIES.items()
-            if len(family.structure(self.components, number)) in prior.structure_dimensions
+            if prior is None
+            or number == 1
+            or len(family.structure(self.components, number)) in prior.structure_dimensions
         ]
+
+    def check_columns(self, number: int) -> None:
+        """Refuse a covariance that the priors are not for, now that the columns are known."""
+        possible = self.possible_covariances(number)
         if self.covariance not in possible:
             raise InvalidArgumentError(
                 f"--mean-prior does not go with --covariance {self.covariance} where there are "
-                f"{counted(number, 'column')}: add --covariance diag (or {_or(possible[1:])})"
+                f"{counted(number, 'column')}: add --covariance diag (or {joined(possible[1:])})"
             )
 
     def estimator(self, talk: Talk) -> "GaussianMixtureModel":
@@ -117,26 +158,35 @@ class FitSettings:
         from mixtura.estimator import GaussianMixtureModel
 
         return GaussianMixtureModel(
-            self.components,
-            covariance_type=self.covariance,
-            weight_prior=weight_prior(self.priors),
-            component_prior=component_prior(self.priors),
-            inference=self._method(),
-            init=self.init,
-            n_init=self.n_init,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            random_state=self.seed,
-            verbose=int(talk.verbose),
+            self.components, covariance_type=self.covariance, **self.parameters(talk)
         )
 
+    def parameters(self, talk: Talk) -> dict[str, Any]:
+        """Return the estimator's parameters, but for its size and its family."""
+        return {
+            "weight_prior": weight_prior(self.priors),
+            "component_prior": component_prior(self.priors),
+            "inference": self._method(),
+            "init": self.init,
+            "n_init": self.n_init,
+            "max_iter": self.max_iter,
+            "tol": self.tol,
+            "random_state": self.seed,
+            "verbose": int(talk.verbose),
+        }
+
     def _method(self) -> Any:
-        if self.inference != "svi" or not self.svi.given():
-            return self.inference
-        from mixtura.ppl import SVI
+        if self.inference == "gibbs" and self.gibbs.given():
+            from mixtura.inference import Gibbs
 
-        return SVI(**self.svi.given())
+            return Gibbs(**self.gibbs.given())
+        if self.inference == "svi" and self.svi.given():
+            from mixtura.ppl import SVI
+
+            return SVI(**self.svi.given())
+        return self.inference
 
 
-def _or(names: list[str]) -> str:
+def joined(names: list[str]) -> str:
+    """Return names as they stand in a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

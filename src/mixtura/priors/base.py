@@ -46,7 +46,7 @@ class WeightPrior(Prior):
         """Return the log density of weights of shape (K,), in nats, all constants included."""
 
     @abstractmethod
-    def log_weight_gradient(self, n_components: int) -> Array:
+    def log_weight_gradient(self, weights: Array) -> Array:
         """Return the gradient of the log density in the logarithms of the weights, shape (K,)."""
 
     @abstractmethod
@@ -57,6 +57,11 @@ class WeightPrior(Prior):
     def is_exchangeable(self) -> bool:
         """Whether renumbering the components leaves the prior as it is."""
         return True
+
+    @property
+    def finds_components(self) -> bool:
+        """Whether the number of components is a limit, and the occupied ones are to be found."""
+        return False
 
     def is_unbounded_at(self, weights: Array) -> bool:
         """Whether the weights lie where the density has no upper bound."""
@@ -135,14 +140,14 @@ class PredictiveComponents:
         Factors of the precisions in whose units the tail is.
     offset : array of shape (K,)
         What does not depend on the row.
-    tail : Tail
-        How the densities fall off.
+    tail : Tail, optional
+        How the densities fall off where they are not Gaussian.
     """
 
     mean: Array
     precision_cholesky: Array
     offset: Array
-    tail: Tail
+    tail: Tail | None = None
 
 
 @final
@@ -230,9 +235,33 @@ class ComponentPrior(Prior):
     def posterior(self, statistics: SufficientStatistics) -> ComponentPosterior:
         """Return the posterior given sufficient statistics."""
 
+    def draw_given(
+        self,
+        statistics: SufficientStatistics,
+        means: Array,
+        covariances: Array,
+        rng: np.random.Generator,
+    ) -> tuple[Array, Array]:
+        """Return means (K, D) and covariances (structure shape) after a step of Gibbs sampling.
+
+        The step leaves their distribution given the statistics as it is. Where that can be drawn
+        from at once, as under conjugate priors, the current ``means`` and ``covariances`` do not
+        matter; otherwise what is drawn first is drawn given them. A component without rows is
+        drawn from the prior.
+        """
+        raise InvalidArgumentError(
+            f"{type(self).__name__} cannot be sampled: use a proper prior, or another inference "
+            "method such as inference='map'"
+        )
+
     @abstractmethod
     def log_density(self, means: Array, covariances: Array) -> float:
         """Return the log density in nats, all constants included."""
+
+    @property
+    def fixes_covariances(self) -> bool:
+        """Whether the covariances are known, so that the means alone are free."""
+        return False
 
     def allows(self, covariances: Array) -> bool:
         """Whether the density is positive at positive (definite) covariances."""

@@ -81,8 +81,8 @@ class Dirichlet(WeightPrior):
         edge = weights <= 2.0 * SMALLEST_WEIGHT
         return bool((edge & (self._full(weights.size) < 1.0)).any())
 
-    def log_weight_gradient(self, n_components: int) -> Array:
-        return self._full(n_components) - 1.0
+    def log_weight_gradient(self, weights: Array) -> Array:
+        return self._full(weights.size) - 1.0
 
     def draw(self, rng: np.random.Generator, n_components: int) -> Array:
         return rng.dirichlet(self._full(n_components))

@@ -15,6 +15,7 @@ from mixtura.priors.base import (
     PredictiveComponents,
     check_per_feature,
 )
+from mixtura.priors.conditionals import draw_means, draw_variances
 from mixtura.priors.mean_field import MeanField, best_factors
 from mixtura.priors.scales import Normal, PositivePrior
 from mixtura.statistics import SufficientStatistics
@@ -99,6 +100,17 @@ class Independent(ComponentPrior):
 
     def posterior(self, statistics: SufficientStatistics) -> "IndependentPosterior":
         return IndependentPosterior(self, statistics)
+
+    def draw_given(
+        self,
+        statistics: SufficientStatistics,
+        means: Array,
+        covariances: Array,
+        rng: np.random.Generator,
+    ) -> tuple[Array, Array]:
+        means = draw_means(self.mean, statistics, covariances, rng)
+        spread = (self.spread, self.is_on_variance)
+        return means, draw_variances(*spread, statistics, means, rng)
 
     def log_density(self, means: Array, covariances: Array) -> float:
         values = covariances if self.is_on_variance else np.sqrt(covariances)

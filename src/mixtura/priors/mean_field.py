@@ -70,9 +70,13 @@ class ScaleFactor:
         with np.errstate(over="ignore"):
             return self.spread.log_density(np.exp(power * t)) + power * t + np.log(power)
 
+    @cached_property
+    def _log_prior_at_top(self) -> Array:
+        return self._log_prior(self.top)
+
     def fall(self, u: Array) -> Array:
         """Return how far the log density lies below its top at t = top + u, (..., *structure)."""
-        of_prior = self._log_prior(self.top) - self._log_prior(self.top + u)
+        of_prior = self._log_prior_at_top - self._log_prior(self.top + u)
         with np.errstate(over="ignore"):
             # Together, so that as little as possible cancels where the entries are many.
             squares = 0.5 * self.scatter * np.exp(-2.0 * self.top)

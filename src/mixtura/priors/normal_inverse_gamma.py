@@ -104,6 +104,15 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
             self.scale + 0.5 * (statistics.scatter(mean) + pull),
         )
 
+    def draw_given(
+        self,
+        statistics: SufficientStatistics,
+        means: Array,
+        covariances: Array,
+        rng: np.random.Generator,
+    ) -> tuple[Array, Array]:
+        return self.posterior(statistics).sample(rng)
+
     def mode(self) -> tuple[Array, Array]:
         """Return the joint mode; needs the sizes that a posterior has."""
         means, shape = np.asarray(self.mean), np.asarray(self.shape)

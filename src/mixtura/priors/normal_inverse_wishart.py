@@ -147,6 +147,15 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
             self._matrix(n_features) + statistics.scatter(mean) + pull,
         )
 
+    def draw_given(
+        self,
+        statistics: SufficientStatistics,
+        means: Array,
+        covariances: Array,
+        rng: np.random.Generator,
+    ) -> tuple[Array, Array]:
+        return self.posterior(statistics).sample(rng)
+
     def mode(self) -> tuple[Array, Array]:
         """Return the joint mode; needs the sizes that a posterior has."""
         means, scale = np.asarray(self.mean), np.asarray(self.scale)

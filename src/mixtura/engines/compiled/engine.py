@@ -6,18 +6,22 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft, row_key
-from mixtura.data import Block, Rows
+from mixtura.data import ArrayRows, Block, Rows
 from mixtura.engines.base import Engine
 from mixtura.engines.compiled import responsibilities
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.compiled.expansion import Expansion, expansion_of
+from mixtura.engines.compiled.hashing import compiled_rows_below
+from mixtura.engines.compiled.tailed import Tailed, tailed
 from mixtura.engines.compiled.workspace import available_threads, run_segments, segment_rows
+from mixtura.engines.content import content_sample
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
 Prepared: TypeAlias = Exact | Expansion
+"""Potentials for sweeps."""
 
 NOTHING = np.empty(0)
 NO_LABELS = np.empty(0, dtype=np.int64)
@@ -44,6 +48,8 @@ class CompiledEngine(Engine):
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
+        if potentials.tail is not None:
+            return ReferenceEngine().sweep(rows, potentials, assignment)
         pairs = isinstance(assignment, Soft) and potentials.mean.shape == (2, 1)
         # Two components in one dimension have an exact kernel of their own, faster than any other.
         prepared = Exact(potentials) if pairs else self._prepared(rows, potentials)
@@ -79,30 +85,30 @@ class CompiledEngine(Engine):
         return prepared.statistics(*summed)
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
-        if potentials.tail is not None:
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
             return ReferenceEngine().responsibilities(rows, potentials)
         n_components = potentials.mean.shape[0]
         shares = np.empty(rows.n_rows * n_components)
-        prepared = self._prepared(rows, potentials)
         for piece in rows.pieces():
             where = slice(piece.start * n_components, None)
             self._tell(piece, prepared, shares=shares[where])
         return shares.reshape(rows.n_rows, n_components)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
-        if potentials.tail is not None:
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
             return ReferenceEngine().log_density(rows, potentials)
         densities = np.empty(rows.n_rows)
-        prepared = self._prepared(rows, potentials)
         for piece in rows.pieces():
             self._tell(piece, prepared, densities=densities[piece.start :])
         return densities
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
-        if potentials.tail is not None:
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
             return ReferenceEngine().labels(rows, potentials)
         labels = np.empty(rows.n_rows, dtype=np.int64)
-        prepared = self._prepared(rows, potentials)
         for piece in rows.pieces():
             to = labels[piece.start :]
             self._tell(piece, prepared, labels=to, assignment=Hard())
@@ -111,20 +117,23 @@ class CompiledEngine(Engine):
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
-        if potentials.tail is not None:
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
             return ReferenceEngine().sample_labels(rows, potentials, n_draws, seed)
         drawn = np.empty((n_draws, rows.n_rows), dtype=np.int64)
-        prepared = self._prepared(rows, potentials)
         for sweep in range(n_draws):
             for piece in rows.pieces():
                 to = drawn[sweep, piece.start :]
                 self._tell(piece, prepared, labels=to, assignment=Sampled(seed, sweep))
         return drawn.astype(np.intp, copy=False)
 
+    def subsample(self, rows: Rows, most: int) -> ArrayRows:
+        return content_sample(rows, most, compiled_rows_below)
+
     def _tell(
         self,
         piece: Block,
-        prepared: Prepared,
+        prepared: Prepared | Tailed,
         *,
         shares: Array = NOTHING,
         densities: Array = NOTHING,
@@ -154,6 +163,10 @@ class CompiledEngine(Engine):
                 assignment=assignment,
             )
 
+    def _telling(self, rows: Rows, potentials: Potentials) -> Prepared | Tailed | None:
+        """Return the potentials for telling rows; None where there are no kernels for a tail."""
+        return self._prepared(rows, potentials) if potentials.tail is None else tailed(potentials)
+
     def _prepared(self, rows: Rows, potentials: Potentials) -> Prepared:
         """Return the potentials in the fastest form that keeps their digits."""
         size = rows.n_rows * potentials.mean.size
@@ -169,7 +182,7 @@ class CompiledEngine(Engine):
         return available if self.n_threads is None else min(available, self.n_threads)
 
 
-def _segment(prepared: Prepared, n_rows: int) -> int:
+def _segment(prepared: Prepared | Tailed, n_rows: int) -> int:
     return segment_rows(n_rows, prepared.work_per_row, prepared.bytes_per_segment, prepared.block)
 
 

@@ -1,0 +1,180 @@
+"""A posterior represented by draws of the parameters."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import final
+
+import numpy as np
+
+from mixtura.data import Rows
+from mixtura.engines import Engine
+from mixtura.model import MixtureModel, draw_rows
+from mixtura.parameters import MixtureParameters
+from mixtura.posteriors.base import Posterior
+from mixtura.posteriors.matching import renumbered
+from mixtura.posteriors.point import PointPosterior
+from mixtura.potentials import Potentials
+from mixtura.priors.base import Marginals
+from mixtura.typing import Array, IntegerArray
+
+PROBABILITIES = (0.05, 0.5, 0.95)
+
+MOST_AVERAGED = 200
+"""Draws over which answers about rows are averaged: at most so many, evenly spaced."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class DrawsPosterior(Posterior):
+    """Draws from the posterior, in C chains of S draws each, alike numbered.
+
+    Marginals, and draws of rows and parameters, use all draws. Densities and probabilities of
+    rows are averaged over at most 200 of them, evenly spaced over all chains.
+
+    Parameters
+    ----------
+    model : MixtureModel
+        The model that was fitted.
+    weights : array of shape (C, S, K)
+        Mixture weights.
+    means : array of shape (C, S, K, D)
+        Component means, in the data's units.
+    covariances : array of shape (C, S, *structure)
+        Covariances or variances, in squared units.
+    log_joint : array of shape (C, S)
+        Log joint density of rows and parameters, assignments summed out, in nats.
+    log_likelihood : array of shape (C, S)
+        Log likelihood of the (weighted) rows, in nats.
+    """
+
+    model: MixtureModel
+    weights: Array
+    means: Array
+    covariances: Array
+    log_joint: Array
+    log_likelihood: Array
+
+    @property
+    def n_chains(self) -> int:
+        """Number of chains C."""
+        return self.log_joint.shape[0]
+
+    @property
+    def n_draws(self) -> int:
+        """Number of draws of all chains, C S."""
+        return self.log_joint.size
+
+    def draw(self, number: int) -> MixtureParameters:
+        """Return one draw, numbered from 0 to C S - 1, chain after chain."""
+        chain, step = divmod(number, self.log_joint.shape[1])
+        parts = (self.weights, self.means, self.covariances)
+        return MixtureParameters(*(part[chain, step] for part in parts))
+
+    @cached_property
+    def parameters(self) -> MixtureParameters:  # type: ignore[override]
+        """The averages of the draws."""
+        parts = (self.weights, self.means, self.covariances)
+        weights, means, covariances = (part.mean(axis=(0, 1)) for part in parts)
+        return MixtureParameters(weights / weights.sum(), means, covariances)
+
+    @property
+    def best(self) -> MixtureParameters:
+        """The draw of highest log joint density."""
+        return self.draw(int(np.argmax(self.log_joint)))
+
+    def renumbered(self, orders: IntegerArray) -> "DrawsPosterior":
+        """Return the same draws with their components renumbered, orders of shape (C, S, K)."""
+        structure = self.model.structure
+        return DrawsPosterior(
+            self.model,
+            renumbered(self.weights, orders, 1),
+            renumbered(self.means, orders, 2),
+            renumbered(self.covariances, orders, len(structure)),
+            self.log_joint,
+            self.log_likelihood,
+        )
+
+    def plug_in(self) -> PointPosterior:
+        """Return the mixture at the posterior means, whose answers average over nothing."""
+        return PointPosterior(self.parameters, self.model.family)
+
+    @property
+    def averaged(self) -> IntegerArray:
+        """Numbers of the draws over which answers about rows are averaged."""
+        number = min(self.n_draws, MOST_AVERAGED)
+        return (np.arange(number) * self.n_draws + self.n_draws // 2) // number
+
+    def _potentials(self) -> Iterator[Potentials]:
+        for number in self.averaged:
+            yield self.model.potentials(self.draw(int(number)))
+
+    def log_predictive(self, rows: Rows, engine: Engine) -> Array:
+        total = np.full(rows.n_rows, -np.inf)
+        for potentials in self._potentials():
+            total = np.logaddexp(total, engine.log_density(rows, potentials))
+        return total - np.log(len(self.averaged))
+
+    def responsibilities(self, rows: Rows, engine: Engine) -> Array:
+        total = np.zeros((rows.n_rows, self.model.n_components))
+        for potentials in self._potentials():
+            total += engine.responsibilities(rows, potentials)
+        return total / total.sum(axis=1, keepdims=True)
+
+    def labels(self, rows: Rows, engine: Engine) -> IntegerArray:
+        return self.responsibilities(rows, engine).argmax(axis=1)
+
+    def sample_assignments(
+        self, rows: Rows, engine: Engine, n_draws: int, seed: int
+    ) -> IntegerArray:
+        rng = np.random.default_rng(seed)
+        numbers, seeds = rng.integers(self.n_draws, size=n_draws), rng.integers(2**63, size=n_draws)
+        drawn = [
+            engine.sample_labels(rows, self.model.potentials(self.draw(int(number))), 1, int(own))
+            for number, own in zip(numbers, seeds, strict=True)
+        ]
+        return np.concatenate(drawn)
+
+    def sample(self, n_rows: int, rng: np.random.Generator) -> tuple[Array, IntegerArray]:
+        numbers = rng.integers(self.n_draws, size=n_rows)
+        rows = np.empty((n_rows, self.model.n_features))
+        assignments = np.empty(n_rows, dtype=np.intp)
+        order = np.argsort(numbers, kind="stable")
+        bounds = np.flatnonzero(np.diff(numbers[order])) + 1
+        for some in np.split(order, bounds):
+            parameters = self.draw(int(numbers[some[0]]))
+            rows[some], assignments[some] = draw_rows(self.model.family, parameters, some.size, rng)
+        return rows, assignments
+
+    def sample_parameters(
+        self, n_draws: int, rng: np.random.Generator
+    ) -> tuple[MixtureParameters, ...]:
+        """Return parameters drawn from the posterior: draws chosen at random."""
+        return tuple(self.draw(int(number)) for number in rng.integers(self.n_draws, size=n_draws))
+
+    def weight_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:
+        """Return mean, deviation and quantiles of each weight, shape (K,)."""
+        return _marginals(self.weights, probabilities)
+
+    def mean_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:
+        """Return mean, deviation and quantiles of each component mean, shape (K, D)."""
+        return _marginals(self.means, probabilities)
+
+    def scale_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:
+        """Return mean, deviation and quantiles of each standard deviation, shape (K, D)."""
+        variances = self.covariances
+        if len(self.model.structure) == 3:
+            variances = np.einsum("...dd->...d", variances)
+        return _marginals(np.broadcast_to(np.sqrt(variances), self.means.shape), probabilities)
+
+    def covariance_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:
+        """Return mean, deviation and quantiles of each (co)variance, in the structure shape."""
+        return _marginals(self.covariances, probabilities)
+
+
+def _marginals(draws: Array, probabilities: tuple[float, ...]) -> Marginals:
+    """Return averages, standard deviations and quantiles over chains and draws."""
+    together = draws.reshape(-1, *draws.shape[2:])
+    deviation = together.std(axis=0, ddof=1) if len(together) > 1 else np.zeros(draws.shape[2:])
+    quantiles = np.quantile(together, np.ravel(probabilities), axis=0)
+    return Marginals(together.mean(axis=0), deviation, quantiles)
