@@ -123,6 +123,15 @@ def test_best_draw_is_numbered_by_its_means(method: type) -> None:
     assert (np.diff(means[:, 0]) > 0).all()
 
 
+@pytest.mark.parametrize("K", [2, 4])
+def test_components_are_numbered_by_the_averages_of_their_means(K: int) -> None:
+    # So near each other that single draws, the best one too, have them in any order.
+    draws = Draws(FAMILIES["full"], K, 2, apart=0.1, seed=14).renumbered(random_orders(K, 15))
+    means = by_parameters(draws).apply(draws.means)
+    assert (np.diff(means.mean(axis=(0, 1))[:, 0]) > 0).all()
+    assert (np.diff(means[..., 0], axis=-1) < 0).any()
+
+
 def test_doubt_says_whether_numbers_mean_anything() -> None:
     # Equal components: every numbering is as good. Apart: none but one.
     doubts = [

@@ -1,5 +1,6 @@
 """Bridge sampling against evidence that is known: of a normal, and of mixtures by enumeration."""
 
+from collections.abc import Callable
 from itertools import permutations
 
 import numpy as np
@@ -14,7 +15,11 @@ from laws.enumeration import (
     symmetric_dirichlet,
 )
 from mixtura.diagnostics.evidence import Evidence, bridge_evidence, log_symmetrized
+from mixtura.diagnostics.proposals import SymmetricProposal
 from mixtura.errors import InvalidArgumentError
+from mixtura.families import CovarianceFamily
+from mixtura.posteriors.alignment import align_parameters
+from mixtura.priors import Dirichlet, NormalInverseGamma, NormalInverseWishart
 
 M0, KAPPA, A, B, ALPHA = 0.3, 0.2, 2.0, 1.5, 1.0
 
@@ -156,9 +161,94 @@ def test_evidence_of_mixtures_is_that_of_every_partition(K: int, apart: float) -
     )
 
 
+@pytest.mark.parametrize("K", [1, 2, 3])
+def test_fitted_proposals_lead_to_the_evidence_too(K: int) -> None:
+    rows = np.random.default_rng(53).standard_normal(7) + 4.0 * (np.arange(7) % 2)
+    mixture = Mixture(K, rows, seed=54)
+
+    def drawn() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        weights, means, variances = mixture.draw(mixture.allocations(2000))
+        return weights, means[:, :, None], variances[:, :, None]
+
+    def log_joint(parameters: tuple[np.ndarray, ...]) -> np.ndarray:
+        weights, means, variances = parameters
+        return mixture.log_joint(weights, means[:, :, 0], variances[:, :, 0])
+
+    found = fitted_bridge(drawn(), drawn(), log_joint, n_rows=7)
+    assert found.error < 0.05
+    assert found.log_evidence == pytest.approx(mixture.exact.log_evidence, abs=4.0 * found.error)
+
+
+def fitted_bridge(
+    first: tuple[np.ndarray, ...],
+    second: tuple[np.ndarray, ...],
+    log_joint: Callable[[tuple[np.ndarray, ...]], np.ndarray],
+    n_rows: int,
+) -> Evidence:
+    """Return the evidence by the second half of the draws, with a proposal made of the first."""
+    chains = tuple(part[None] for part in first)
+    weights, means, covariances = chains
+    alignment = align_parameters(weights, means, covariances, log_joint(first)[None], n_rows)
+    proposal = SymmetricProposal.fitted(*(alignment.apply(part)[0] for part in chains))
+    proposed = proposal.draw(len(second[0]), np.random.default_rng(55))
+    return bridge_evidence(
+        log_joint(second).reshape(4, -1),
+        proposal.log_density(*second).reshape(4, -1),
+        log_joint(proposed),
+        proposal.log_density(*proposed),
+    )
+
+
+@pytest.mark.parametrize("K", [1, 3])
+def test_evidence_of_no_rows_is_one(family: CovarianceFamily, K: int) -> None:
+    # The posterior is the prior then, whatever the covariances share: proposals are densities of
+    # weights, means and (co)variances.
+    rng = np.random.default_rng(56)
+    structure = family.structure(K, 2)
+    matrix = np.array([[2.0, 0.5], [0.5, 1.0]])
+    components = (
+        NormalInverseWishart(1.0, 0.5, 9.0, matrix)
+        if len(structure) == 3
+        else NormalInverseGamma(1.0, 0.5, 5.0, 3.0)
+    )
+    weights = Dirichlet(2.0)
+
+    def drawn() -> tuple[np.ndarray, ...]:
+        parts = [(weights.draw(rng, K), *components.draw(rng, structure, K, 2)) for _ in range(800)]
+        return tuple(np.array(part) for part in zip(*parts, strict=True))
+
+    def log_joint(parameters: tuple[np.ndarray, ...]) -> np.ndarray:
+        return np.array(
+            [
+                weights.log_density(p) + components.log_density(mean, covariance)
+                for p, mean, covariance in zip(*parameters, strict=True)
+            ]
+        )
+
+    found = fitted_bridge(drawn(), drawn(), log_joint, n_rows=1)
+    assert found.error < 0.1
+    assert found.log_evidence == pytest.approx(0.0, abs=4.0 * found.error)
+
+
+def test_proposals_do_not_know_numbers(rng: np.random.Generator) -> None:
+    weights = rng.dirichlet(np.full(3, 4.0), 300)
+    means, covariances = rng.standard_normal((300, 3, 2)), rng.gamma(3.0, 1.0, (300, 3, 2))
+    means += 3.0 * np.arange(3)[:, None]
+    proposal = SymmetricProposal.fitted(weights, means, covariances)
+    order = [2, 0, 1]
+    np.testing.assert_allclose(
+        proposal.log_density(weights[:, order], means[:, order], covariances[:, order]),
+        proposal.log_density(weights, means, covariances),
+        rtol=1e-12,
+    )
+
+
 def test_bad_densities_are_named() -> None:
     good = np.zeros((2, 10))
     with pytest.raises(InvalidArgumentError, match="finite at draws of the posterior; 1 are not"):
         bridge_evidence(np.where(np.arange(10) == 3, -np.inf, good[:1]), good[:1], good[0], good[0])
     with pytest.raises(InvalidArgumentError, match=r"shape \(\.\.\., K, K\)"):
         log_symmetrized(np.zeros((2, 3)))
+    few = np.full((4, 2), 0.5), np.zeros((4, 2, 1)), np.ones((4, 2, 1))
+    with pytest.raises(InvalidArgumentError, match="needs more than 3 draws; got 3"):
+        SymmetricProposal.fitted(*(part[:3] for part in few))

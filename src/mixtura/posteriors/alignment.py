@@ -6,7 +6,7 @@ lies closest to what all draws have in common [Stephens2000]_.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -78,8 +78,8 @@ def align_parameters(
 
     A draw is the joint density of a row and its component; the average is the weights and normal
     densities that are closest to all renumbered draws, by Kullback-Leibler divergence: those of
-    the same moments. Nothing of the size of the data is needed. The components of the draw of
-    highest density are numbered by their means, feature by feature.
+    the same moments. Nothing of the size of the data is needed. Components are numbered by the
+    averages of their means, feature by feature.
 
     Parameters
     ----------
@@ -97,24 +97,25 @@ def align_parameters(
     chains, draws, n_components, n_features = means.shape
     check_shape(weights, "weights", (chains, draws, n_components))
     check_shape(log_joint, "log_joint", (chains, draws))
-    pivot = np.unravel_index(int(np.argmax(log_joint)), log_joint.shape)
-    order = np.lexsort(means[pivot].T[::-1])
+    pivot = int(np.argmax(log_joint))
     flat_weights = weights.reshape(-1, n_components)
     flat_means = means.reshape(-1, n_components, n_features)
     spreads = covariances.reshape(-1, *covariances.shape[2:])
     if spreads.ndim == 3:
         spreads = np.broadcast_to(spreads, (*spreads.shape[:2], n_features))
-    first = int(np.ravel_multi_index(pivot, log_joint.shape))
+    # The first average is the best draw, numbered by its means so that nothing hangs on chance.
+    first = np.lexsort(flat_means[pivot].T[::-1])[None]
 
     def costs(permutations: IntegerArray | None) -> Array:
-        at = np.arange(len(flat_weights)) if permutations is not None else np.array([first])
-        numbers = order[None] if permutations is None else permutations
-        average = _average_components(
-            flat_weights[at], flat_means[at], spreads[at], numbers, n_components
-        )
+        at = slice(None) if permutations is not None else slice(pivot, pivot + 1)
+        numbers = first if permutations is None else permutations
+        average = _average_components(flat_weights[at], flat_means[at], spreads[at], numbers)
         return n_rows * _cross_entropies(flat_weights, flat_means, spreads, *average)
 
-    return _aligned(costs, log_joint.shape, n_components)
+    found = _aligned(costs, log_joint.shape, n_components)
+    centres = found.apply(means).mean(axis=(0, 1))
+    order = np.lexsort(centres.T[::-1])
+    return replace(found, permutations=found.permutations[..., order])
 
 
 def nearest_numbering(found: MixtureParameters, reference: MixtureParameters) -> IntegerArray:
@@ -240,13 +241,12 @@ def _margins(costs: Array, permutations: IntegerArray) -> Array:
 
 
 def _average_components(
-    weights: Array, means: Array, spreads: Array, permutations: IntegerArray, n_components: int
+    weights: Array, means: Array, spreads: Array, permutations: IntegerArray
 ) -> tuple[Array, Array, Array]:
     """Return weights (K,), means (K, D) and spreads (K, D, D) or (K, D) of the same moments."""
     at = np.arange(len(weights))
     average, centres, around = [], [], []
-    for k in range(n_components):
-        chosen = permutations[:, k]
+    for chosen in permutations.T:
         weight = weights[at, chosen]
         total = weight.sum()
         share = weight / total if total > 0 else np.full(len(weight), 1.0 / len(weight))
