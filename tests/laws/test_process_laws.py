@@ -133,11 +133,11 @@ def test_expected_number_of_clusters() -> None:
 @pytest.mark.parametrize(
     "prior", [DirichletProcess(0.6), PitmanYor(0.6, 0.3), DirichletProcess(Gamma(2.0, 1.0))]
 )
-def test_bound_is_below_the_evidence_and_grows_with_the_truncation(prior: WeightPrior) -> None:
+def test_bound_grows_with_the_truncation(prior: WeightPrior) -> None:
     rows = blobs(np.random.default_rng(51), 40, 2, 2)
     given = elicited(FAMILIES["full"], rows, 2).component_prior
-    bounds = []
-    for K in (1, 2, 3, 5, 8):
+    bounds = []  # two clusters, so that the last component, which takes the rest, is empty
+    for K in (3, 5, 8):
         model = MixtureModel(K, 2, prior, given, FAMILIES["full"])
         fit = run(model, rows, VB(), keep_numbering=True)
         falls = np.diff(fit.history)
