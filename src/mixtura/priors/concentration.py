@@ -61,7 +61,7 @@ def concentration_grid(
     if not isinstance(prior, Gamma):
         value = np.array([float(prior)])
         return ConcentrationGrid(value, np.ones(1), float(log_factor(value)[0]))
-    shape, rate = float(prior.shape), float(prior.rate)
+    shape, rate = float(np.asarray(prior.shape)), float(np.asarray(prior.rate))
     constant = shape * np.log(rate) - gammaln(shape)
 
     def log_density(t: Array) -> Array:
@@ -77,7 +77,7 @@ def concentration_grid(
     n_steps = max(FEWEST_STEPS, int(np.ceil((right - left) / WIDEST_STEP)))
     logs = np.linspace(left, right, n_steps + 1)
     log_shares = log_density(logs) + np.log(logs[1] - logs[0])
-    log_total = float(logsumexp(log_shares))
+    log_total = float(np.asarray(logsumexp(log_shares)))
     return ConcentrationGrid(np.exp(logs), np.exp(log_shares - log_total), log_total)
 
 
@@ -108,14 +108,14 @@ def given_last_weight(
     if not isinstance(prior, Gamma):
         constant = float(_log_constants(np.array([prior]), discount, n_sticks)[0])
         return constant + (prior + power) * log_last, float(prior)
-    shape, rate = float(prior.shape), float(prior.rate)
+    shape, rate = float(np.asarray(prior.shape)), float(np.asarray(prior.rate))
     if discount == 0.0:  # conjugate: B(1, a) is 1 / a
         more, faster = shape + n_sticks, rate - log_last
         ratio = gammaln(more) - gammaln(shape) + shape * np.log(rate) - more * np.log(faster)
         return float(ratio - log_last), more / faster
     values, log_shares = _table(shape, rate, discount, n_sticks)
     exponents = log_shares + values * log_last
-    log_total = float(logsumexp(exponents))
+    log_total = float(np.asarray(logsumexp(exponents)))
     return log_total + power * log_last, float(np.exp(exponents - log_total) @ values)
 
 
@@ -143,7 +143,7 @@ def _top(log_density: Callable[[Array], Array], low: float, high: float) -> floa
         grid = np.linspace(low, high, SCAN)
         best = int(np.argmax(log_density(grid)))
         low, high = grid[max(best - 1, 0)], grid[min(best + 1, SCAN - 1)]
-    return float(grid[best])
+    return 0.5 * float(low + high)
 
 
 def _reach(along: Callable[[Array], Array], level: float, limit: float) -> float:

@@ -1,6 +1,6 @@
 """Quantiles of products of independent beta variables, by inverting their Mellin transforms."""
 
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from scipy.optimize import brentq
@@ -100,4 +100,5 @@ class BetaProduct:
 
         if excess(low) >= 0.0 or excess(high) <= 0.0:
             return low if excess(low) >= 0.0 else high
-        return float(brentq(excess, low, high, xtol=1e-14 * high, rtol=1e-13))
+        root: Any = brentq(excess, low, high, xtol=1e-14 * high)
+        return float(root)

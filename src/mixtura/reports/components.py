@@ -7,6 +7,7 @@ import numpy as np
 
 from mixtura.fit import Fit
 from mixtura.plots.separation import feature_separation, standard_deviations
+from mixtura.posteriors import VariationalPosterior
 from mixtura.reports.numbers import count, measured, share
 from mixtura.reports.tables import Table, name
 from mixtura.typing import Array, IntegerArray
@@ -40,6 +41,11 @@ class Components:
         Rows assigned to each component; None without rows.
     expected : array of shape (K,), optional
         Sum of the (weighted) responsibilities of each component; None without them.
+    n_empty : int, default=0
+        Further components, left out here, that hold less than half a row: of fits whose prior
+        finds the number of components itself.
+    n_clusters : float, optional
+        Posterior expectation of the number of components that hold a row, of such fits.
     """
 
     features: tuple[str, ...]
@@ -49,6 +55,8 @@ class Components:
     separation: Array
     n_assigned: IntegerArray | None = None
     expected: Array | None = None
+    n_empty: int = 0
+    n_clusters: float | None = None
 
     @classmethod
     def of(
@@ -65,15 +73,21 @@ class Components:
         if responsibilities is not None:
             shares = np.asarray(responsibilities)
             expected = shares.sum(axis=0) if weights is None else np.asarray(weights) @ shares
-        parameters = fit.parameters
+        parameters, shown, clusters = fit.parameters, slice(None), None
+        if fit.model.weight_prior.finds_components:
+            shown = slice(n_occupied(fit, assigned))
+            if responsibilities is not None:
+                clusters = expected_clusters(np.asarray(responsibilities), weights)
         return cls(
             fit.feature_names,
-            parameters.weights,
-            parameters.means,
-            standard_deviations(fit),
+            parameters.weights[shown],
+            parameters.means[shown],
+            standard_deviations(fit)[shown],
             feature_separation(fit),
-            assigned,
-            expected,
+            None if assigned is None else assigned[shown],
+            None if expected is None else expected[shown],
+            n_components - len(parameters.weights[shown]),
+            clusters,
         )
 
     @property
@@ -183,6 +197,38 @@ class Components:
                 record[f"{feature} sd"] = float(self.deviations[k, d])
             records.append(record)
         return records
+
+
+def n_occupied(fit: Fit, assigned: IntegerArray | None) -> int:
+    """Return how many components are shown: up to the last that holds half a row or more."""
+    posterior = fit.posterior
+    if isinstance(posterior, VariationalPosterior):
+        count = posterior.statistics.count
+    else:
+        count = fit.total_weight * fit.parameters.weights
+    holds = count > 0.5 * fit.total_weight / fit.n_rows
+    if assigned is not None:  # of other rows than those that were fitted, perhaps
+        holds = holds | (assigned > 0)
+    return max(int(np.flatnonzero(holds).max(initial=0)) + 1, 1)
+
+
+def expected_clusters(responsibilities: Array, weights: Any = None) -> float:
+    """Return the expected number of components that hold a row.
+
+    ``sum_k [1 - prod_n (1 - r_nk)^w_n]``
+
+    Parameters
+    ----------
+    responsibilities : array of shape (N, K)
+        Probabilities of the components for each row.
+    weights : array of shape (N,), optional
+        Weights of the rows.
+    """
+    with np.errstate(divide="ignore"):
+        logs = np.log1p(-np.minimum(responsibilities, 1.0))
+    counted = np.ones(len(logs)) if weights is None else np.asarray(weights, dtype=float)
+    seen = counted > 0.0
+    return float(-np.expm1((counted[seen, None] * logs[seen]).sum(axis=0)).sum())
 
 
 def distinct_names(features: tuple[str, ...]) -> list[str]:

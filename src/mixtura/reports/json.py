@@ -54,6 +54,8 @@ def _section(section: Section) -> dict[str, Any]:
         "n_rows_shown": section.n_rows_shown,
         "total_weight": section.total_weight,
         "components": _components(components),
+        "n_empty_components": components.n_empty,
+        "expected_occupied_components": components.n_clusters,
         "covariance_type": section.covariance_type,
         "covariances": section.covariances,
         "model": [{"term": term, "words": words} for term, words in section.model],
