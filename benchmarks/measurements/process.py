@@ -123,7 +123,7 @@ def outcomes(n_rows: int, n_clusters: int, seed: int) -> tuple[Outcome, Outcome]
     right = occupied == n_clusters and same >= 0.99
     ours = Outcome(right, fit.n_iter_ + 1, seconds, fit.objective_)
     peer = BayesianGaussianMixture(
-        TRUNCATION,
+        n_components=TRUNCATION,
         weight_concentration_prior_type="dirichlet_process",
         weight_concentration_prior=1.0,
         mean_prior=prior.mean,
