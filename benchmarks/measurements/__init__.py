@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from benchmarks.context import Context
-from benchmarks.measurements import article, memory, optimum, precision, scoring, sweep, vb
+from benchmarks.measurements import article, memory, optimum, precision, process, scoring, sweep, vb
 from benchmarks.table import Table
 
 MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
@@ -12,6 +12,7 @@ MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
     "scoring": scoring.measure_scoring,
     "optimum": optimum.measure_optimum,
     "precision": precision.measure_precision,
+    "process": process.measure_process,
     "memory": memory.measure_memory,
     "vb": vb.measure_vb,
 }

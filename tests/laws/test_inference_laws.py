@@ -123,6 +123,8 @@ def check_stationary(fit: Fit, rows: np.ndarray, weights: np.ndarray | None) -> 
     if len(structure) == 3:
         entries = unit[K * D :].reshape(structure[0], -1)
         entries[:, D:] *= deviations.min()
+    if model.component_prior.fixes_covariances:
+        unit[K * D :] = 0.0
     coefficients = (4 / 5, -1 / 5, 4 / 105, -1 / 280)  # the eighth-order stencil
     for _ in range(2):
         of_weights, move = rng.standard_normal(K), rng.standard_normal(start.size) * unit

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 from test_plots_examples import HOSTILE_NAMES, SIZES, Example, example, irises
 
+from mixtura import GaussianMixtureModel
 from mixtura.diagnostics.comparison import aic, assignment_entropy, bic, icl
 from mixtura.diagnostics.components import Doubt
 from mixtura.errors import ConvergenceWarning, InvalidArgumentError
 from mixtura.priors import (
     PRIORS,
     Dirichlet,
+    DirichletProcess,
     FlatWeights,
     Independent,
     InverseGamma,
@@ -36,7 +38,7 @@ from mixtura.reports import (
     summarize,
     write_report,
 )
-from mixtura.reports.components import distinct_names
+from mixtura.reports.components import distinct_names, expected_clusters
 from mixtura.reports.numbers import count, exact, measured, percent, share, significant
 from mixtura.reports.svg import compact_path
 from mixtura.reports.words import PRIOR_WORDS, prior_words
@@ -495,3 +497,35 @@ def test_means_are_told_to_the_place_that_their_deviation_resolves() -> None:
 def test_paths_keep_their_shape_to_the_grid() -> None:
     data = "M 10.04 20 \nL 30.06 40 \nL 30.06 40 \nL 5 6 \nz \nM 1 1 \nC 1 2 3 4 5 6 \n"
     assert compact_path(data, 1) == "m10 20l20.1 20-25.1-34zm-9-19c0 1 2 3 4 5"
+
+
+def test_components_that_a_process_left_empty_are_counted() -> None:
+    rng = np.random.default_rng(5)
+    rows = np.concatenate([rng.normal(0.0, 1.0, 60), rng.normal(12.0, 1.0, 40)])[:, None]
+    fitted = GaussianMixtureModel(
+        9, weight_prior=DirichletProcess(0.5), inference="vb", random_state=0
+    ).fit(rows)
+    summary = fitted.summary()
+    shares = fitted.predict_proba(rows)
+    expected = (1.0 - (1.0 - shares).prod(axis=0)).sum()
+    assert summary.components.n_components == 2
+    assert summary.components.n_empty == 7
+    assert summary.components.n_clusters == pytest.approx(expected, rel=1e-10)
+    assert [row["rows"] for row in summary.rows] == [60, 40]
+    opening = "7 other components are empty, with less than half a row. Expected number of"
+    report = fitted.report()
+    for text in (summary.to_text(200), as_html(report), as_text(report, 200)):
+        assert opening in text
+    section = json.loads(as_json(report))["sections"][0]
+    assert section["n_empty_components"] == 7
+    assert section["expected_occupied_components"] == pytest.approx(expected, rel=1e-10)
+    assert len(section["components"]) == 2
+
+
+def test_weighted_rows_count_by_their_weight_in_the_number_of_clusters() -> None:
+    shares = np.array([[0.9, 0.1], [0.5, 0.5], [1.0, 0.0]])
+    repeated = shares[[0, 0, 1, 2]]
+    assert expected_clusters(shares, [2.0, 1.0, 1.0]) == pytest.approx(
+        expected_clusters(repeated), rel=1e-12
+    )
+    assert expected_clusters(shares) == pytest.approx(1.0 + 1.0 - 0.9 * 0.5, rel=1e-12)

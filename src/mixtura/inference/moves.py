@@ -12,7 +12,7 @@ from mixtura.inference.states import State, Summary
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
 
-NEARLY_SETTLED = 1e-4
+NEARLY_SETTLED = 1e-2
 """Gain of a sweep, in nats for each row, below which moves are tried."""
 
 PATIENCE = {"merge": 3, "drop": 4, "split": 8}
@@ -21,8 +21,8 @@ PATIENCE = {"merge": 3, "drop": 4, "split": 8}
 REGROUP = 4
 """Sweeps after a split at which halves that belong together are merged again."""
 
-SLACK = 1e-9
-"""What a bound must be higher by, relative to its size, to be called higher."""
+LEAST_GAIN, SLACK = 0.01, 1e-9
+"""What a bound must be higher by to be called higher: nats, and relative to its size."""
 
 
 @final
@@ -137,7 +137,7 @@ class Moves(Optimizer[Tour]):
         """Return the search with a trial that has raised the bound kept, or a vain one dropped."""
         trial, old = search.trial, search.kept.objective
         assert trial is not None
-        if trial.state.objective > old + SLACK * max(1.0, abs(old)):
+        if trial.state.objective > old + LEAST_GAIN + SLACK * abs(old):
             return Tour(trial.state)
         if trial.sweeps < PATIENCE[trial.kind.value]:
             return search

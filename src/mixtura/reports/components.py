@@ -1,13 +1,13 @@
 """The components of a fit as data and tables."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 
 from mixtura.fit import Fit
 from mixtura.plots.separation import feature_separation, standard_deviations
-from mixtura.posteriors import Intervals
+from mixtura.posteriors import Intervals, VariationalPosterior
 from mixtura.reports.numbers import count, measured, percent, ranged, share
 from mixtura.reports.tables import MAX_NAME, Table, name
 from mixtura.typing import Array, IntegerArray
@@ -46,6 +46,11 @@ class Components:
         Sum of the (weighted) responsibilities of each component; None without them.
     intervals : Intervals, optional
         Where weights, means and standard deviations lie; None of a point estimate.
+    n_empty : int, default=0
+        Further components, left out here, that hold less than half a row: of fits whose prior
+        finds the number of components itself.
+    n_clusters : float, optional
+        Posterior expectation of the number of components that hold a row, of such fits.
     """
 
     features: tuple[str, ...]
@@ -56,6 +61,8 @@ class Components:
     n_assigned: IntegerArray | None = None
     expected: Array | None = None
     intervals: Intervals | None = None
+    n_empty: int = 0
+    n_clusters: float | None = None
 
     @classmethod
     def of(
@@ -72,16 +79,22 @@ class Components:
         if responsibilities is not None:
             shares = np.asarray(responsibilities)
             expected = shares.sum(axis=0) if weights is None else np.asarray(weights) @ shares
-        parameters = fit.parameters
+        parameters, shown, clusters = fit.parameters, slice(None), None
+        if fit.model.weight_prior.finds_components:
+            shown = slice(n_occupied(fit, assigned))
+            if responsibilities is not None:
+                clusters = expected_clusters(np.asarray(responsibilities), weights)
         return cls(
             fit.feature_names,
-            parameters.weights,
-            parameters.means,
-            standard_deviations(fit),
+            parameters.weights[shown],
+            parameters.means[shown],
+            standard_deviations(fit)[shown],
             feature_separation(fit),
-            assigned,
-            expected,
-            fit.posterior.intervals(),
+            None if assigned is None else assigned[shown],
+            None if expected is None else expected[shown],
+            _of_components(fit.posterior.intervals(), shown),
+            n_components - len(parameters.weights[shown]),
+            clusters,
         )
 
     @property
@@ -251,10 +264,54 @@ class Components:
         return ends
 
 
+def _of_components(intervals: Intervals | None, shown: slice) -> Intervals | None:
+    """Return the intervals of some components."""
+    if intervals is None:
+        return None
+    return replace(
+        intervals,
+        weights=intervals.weights[:, shown],
+        means=intervals.means[:, shown],
+        deviations=intervals.deviations[:, shown],
+    )
+
+
 def bracket_words(intervals: Intervals) -> str:
     """Return what the brackets of a table hold."""
     low, high = (percent(probability) for probability in intervals.probabilities)
     return f"In brackets: points below which the value lies with a probability of {low} and {high}."
+
+
+def n_occupied(fit: Fit, assigned: IntegerArray | None) -> int:
+    """Return how many components are shown: up to the last that holds half a row or more."""
+    posterior = fit.posterior
+    if isinstance(posterior, VariationalPosterior):
+        count = posterior.statistics.count
+    else:
+        count = fit.total_weight * fit.parameters.weights
+    holds = count > 0.5 * fit.total_weight / fit.n_rows
+    if assigned is not None:  # of other rows than those that were fitted, perhaps
+        holds = holds | (assigned > 0)
+    return max(int(np.flatnonzero(holds).max(initial=0)) + 1, 1)
+
+
+def expected_clusters(responsibilities: Array, weights: Any = None) -> float:
+    """Return the expected number of components that hold a row.
+
+    ``sum_k [1 - prod_n (1 - r_nk)^w_n]``
+
+    Parameters
+    ----------
+    responsibilities : array of shape (N, K)
+        Probabilities of the components for each row.
+    weights : array of shape (N,), optional
+        Weights of the rows.
+    """
+    with np.errstate(divide="ignore"):
+        logs = np.log1p(-np.minimum(responsibilities, 1.0))
+    counted = np.ones(len(logs)) if weights is None else np.asarray(weights, dtype=float)
+    seen = counted > 0.0
+    return float(-np.expm1((counted[seen, None] * logs[seen]).sum(axis=0)).sum())
 
 
 def distinct_names(features: tuple[str, ...]) -> list[str]:

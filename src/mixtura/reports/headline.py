@@ -73,7 +73,24 @@ def opening(components: Components, n_rows: int) -> str:
     number = components.n_components
     describe = "1 component describes" if number == 1 else f"{number} components describe"
     rows = "1 row" if n_rows == 1 else f"{n_rows:,} rows"
-    return f"{describe} {rows} of {what}."
+    return f"{describe} {rows} of {what}.{_unoccupied(components)}"
+
+
+def _unoccupied(components: Components) -> str:
+    """Return what is said of the components that a process left empty."""
+    if not components.n_empty and components.n_clusters is None:
+        return ""
+    said = ""
+    if components.n_empty:
+        others = (
+            "1 other component is"
+            if components.n_empty == 1
+            else (f"{components.n_empty} other components are")
+        )
+        said = f" {others} empty, with less than half a row."
+    if components.n_clusters is not None:
+        said += f" Expected number of components with a row: {components.n_clusters:.2f}."
+    return said
 
 
 def _description(components: Components, k: int) -> str:

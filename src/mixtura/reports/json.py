@@ -64,6 +64,8 @@ def _section(section: Section) -> dict[str, Any]:
         if components.intervals is None
         else components.intervals.probabilities,
         "components": _components(components),
+        "n_empty_components": components.n_empty,
+        "expected_occupied_components": components.n_clusters,
         "covariance_type": section.covariance_type,
         "covariances": section.covariances,
         "model": [{"term": term, "words": words} for term, words in section.model],
