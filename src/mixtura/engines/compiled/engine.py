@@ -9,15 +9,20 @@ from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import Block, Rows
 from mixtura.engines.base import Engine
 from mixtura.engines.compiled import responsibilities
+from mixtura.engines.compiled.chains import compiled_chain
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.compiled.expansion import Expansion, expansion_of
 from mixtura.engines.compiled.workspace import available_threads, run_segments, segment_rows
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ChainDraws, ChainSteps
 from mixtura.typing import Array, IntegerArray
 
 Prepared: TypeAlias = Exact | Expansion
+
+LARGEST_CHAIN = 1 << 18
+"""Size N K D up to which whole chains run in compiled code, in one thread each."""
 
 NOTHING = np.empty(0)
 NO_LABELS = np.empty(0, dtype=np.int64)
@@ -120,6 +125,19 @@ class CompiledEngine(Engine):
                 to = drawn[sweep, piece.start :]
                 self._tell(piece, prepared, labels=to, assignment=Sampled(seed, sweep))
         return drawn.astype(np.intp, copy=False)
+
+    def chain(
+        self,
+        rows: Rows,
+        steps: ChainSteps,
+        start: tuple[Array, Array, Array],
+        plan: tuple[int, int, int],
+        seed: np.random.SeedSequence,
+    ) -> ChainDraws | None:
+        if rows.n_rows * start[1].size > LARGEST_CHAIN:
+            return None
+        values = np.concatenate([block.values for block in rows.blocks()])
+        return compiled_chain(values, steps, start, plan, seed)
 
     def _tell(
         self,
