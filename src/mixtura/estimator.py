@@ -44,9 +44,9 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         Prior of means and covariances; by default the weakly informative conjugate prior of
         Fraley and Raftery [FraleyRaftery2007]_, taken from the data.
     inference : str or Inference, default="map"
-        "map" (exact posterior mode), "vb" (variational Bayes), "ml" (maximum likelihood), "svi"
-        (Pyro's stochastic variational inference; needs the extra ``pyro``), or an inference object
-        with its options, such as ``VB(batch_size=1000)``.
+        "map" (exact posterior mode), "vb" (variational Bayes), "gibbs" (Gibbs sampling), "ml"
+        (maximum likelihood), "svi" (Pyro's stochastic variational inference; needs the extra
+        ``pyro``), or an inference object with its options, such as ``Gibbs(draws=4000)``.
     init : str, array or fitted model, default="split"
         "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D), labels (N,),
         responsibilities (N, K), or an earlier fit. With a given start component k stays
@@ -71,7 +71,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
     Attributes
     ----------
     weights_ : array of shape (K,)
-        Mixture weights; under "vb" these and the following are posterior means.
+        Mixture weights; these and the following are posterior means under "vb" and "gibbs".
     means_ : array of shape (K, D)
         Component means, in the data's units.
     covariances_ : array
@@ -82,8 +82,8 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
     posterior_, fit_ : Posterior, Fit
         What is known about the parameters; the frozen result that plots and reports take.
     objective_ : float
-        Log joint density ("map", "svi") or log likelihood ("ml") at the estimate, or the evidence
-        lower bound ("vb"), in nats, all constants included.
+        Log joint density ("map", "svi") or log likelihood ("ml") at the estimate, its mean over
+        the draws ("gibbs"), or the evidence lower bound ("vb"), in nats, with all constants.
     objective_history_ : array
         The objective after each iteration of the run that was kept.
     converged_, n_iter_ : bool, int

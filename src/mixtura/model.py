@@ -11,6 +11,7 @@ from mixtura.parameters import MixtureParameters
 from mixtura.potentials import Potentials
 from mixtura.priors import ComponentPrior, WeightPrior
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ChainSteps
 from mixtura.typing import Array, IntegerArray, Seed, StructureShape
 
 
@@ -87,6 +88,18 @@ class MixtureModel:
     def n_parameters(self) -> int:
         """Number of free parameters."""
         return self.family.n_parameters(self.n_components, self.n_features)
+
+    @property
+    def steps(self) -> ChainSteps | None:
+        """The steps of a Gibbs sampler as numbers, where priors and family have such."""
+        concentration = self.weight_prior.concentrations(self.n_components)
+        components = self.component_prior.steps(self.n_features)
+        apart = self.structure[0] == self.n_components and (
+            self.n_features == 1 or self.structure[1:] == (self.n_features,)
+        )
+        if concentration is None or components is None or not apart:
+            return None
+        return ChainSteps(concentration, components)
 
     def mode(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return the parameters of highest posterior density given sufficient statistics."""

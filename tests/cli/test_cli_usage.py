@@ -143,7 +143,7 @@ def test_help_has_an_example(run, command) -> None:
         ("fit {} --inference ml --weight-prior dirichlet:1", "leave --weight-prior out"),
         ("fit {} --steps 10", "only with --inference svi"),
         ("fit {} --draws 10 --warmup 5", "--draws, --warmup: only with --inference gibbs"),
-        ("fit {} --inference gibbs --max-iter 5", "neither max_iter nor tol"),
+        ("fit {} --inference gibbs --max-iter 5", "has neither"),
         ("fit {} --learning-rate 1 --print-every 2", "--learning-rate, --print-every"),
         ("fit {} --inference svi --learning-rate -1", "--learning-rate"),
         ("fit {} --report page.pdf", ".html"),

@@ -8,8 +8,11 @@ import pytest
 from scipy import stats
 
 from laws.independent import as_matrices, direct_statistics, log_prior
+from mixtura.engines.compiled.draws import draw_cell, draw_reciprocal
 from mixtura.errors import InvalidArgumentError
+from mixtura.model import MixtureModel
 from mixtura.priors import (
+    Dirichlet,
     Independent,
     InverseGamma,
     LogNormal,
@@ -44,13 +47,42 @@ def statistics_of(case: Any, rows: np.ndarray, pivot: np.ndarray) -> SufficientS
     return direct_statistics(rows, shares, pivot, case.structure)
 
 
+def compiled_draw(
+    case: Any, statistics: SufficientStatistics, covariances: np.ndarray, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return means and variances drawn by the steps of compiled chains."""
+    steps, means, variances = (
+        case.prior.steps(case.n_features),
+        *np.zeros((2, *statistics.first.shape)),
+    )
+    for k, d in np.ndindex(means.shape):
+        prior = (steps.location[d], steps.precision[d], steps.shape[d], steps.scale[d])
+        moments = (
+            statistics.count[k],
+            statistics.first[k, d],
+            statistics.second.reshape(means.shape)[k, d],
+        )
+        current = statistics.pivot[k, d], covariances.reshape(means.shape)[k, d]
+        means[k, d], variances[k, d] = draw_cell(
+            *moments, *current, prior, steps.relative, steps.power, rng
+        )
+    return means, variances.reshape(covariances.shape)
+
+
+def has_compiled_steps(case: Any) -> bool:
+    sizes = (case.n_components, case.n_features)
+    model = MixtureModel(*sizes, Dirichlet(1.0), case.prior, case.family)
+    return model.steps is not None
+
+
 def needs_wide_numbers(case: Any) -> bool:
     """Whether the prior's draws are beyond what rows in float64 can be whitened by."""
     freedom = getattr(case.prior, "degrees_of_freedom", None)
     return freedom is not None and freedom < case.n_features
 
 
-def test_the_joint_distribution_stays(component_case: Any) -> None:
+@pytest.mark.parametrize("compiled", [False, True])
+def test_the_joint_distribution_stays(component_case: Any, compiled: bool) -> None:
     """Geweke's test: with parameters drawn anew given the rows, both are as if drawn together.
 
     Given the parameters, whitened rows are standard normal; the parameters themselves follow the
@@ -59,13 +91,19 @@ def test_the_joint_distribution_stays(component_case: Any) -> None:
     case = component_case
     if not case.is_proper or needs_wide_numbers(case):
         return
+    if compiled and not has_compiled_steps(case):
+        return
     rng = np.random.default_rng(11)
     K, D, labels = case.n_components, case.n_features, labels_for(case.n_components)
     whitened, drawn, fresh = [], [], []
     for _ in range(150):
         means, covariances, rows = simulated(case, rng)
         statistics = statistics_of(case, rows, means)
-        new = case.prior.draw_given(statistics, means, covariances, rng)
+        new = (
+            compiled_draw(case, statistics, covariances, rng)
+            if compiled
+            else case.prior.draw_given(statistics, means, covariances, rng)
+        )
         assert [part.shape for part in new] == [means.shape, covariances.shape]
         roots = np.linalg.cholesky(as_matrices(new[1], K, D))
         z = np.linalg.solve(roots[labels], (rows - new[0][labels])[:, :, None])[:, :, 0]
@@ -194,3 +232,17 @@ def test_scales_are_drawn_however_many_or_few_the_rows() -> None:
                 _, variances = one.draw_given(statistics, zero, np.ones((1, 1)), rng)
                 assert np.isfinite(variances).all()
                 assert (variances > 0).all()
+
+
+@pytest.mark.parametrize("power", [0.3, 2.0, 51.0])
+@pytest.mark.parametrize(("square", "linear"), [(0.0, 1.0), (4.0, 0.01), (30.0, 9.0)])
+def test_compiled_reciprocal_scales_are_modified_half_normal(
+    power: float, square: float, linear: float
+) -> None:
+    rng = np.random.default_rng(15)
+    draws = np.array([draw_reciprocal(power, square, linear, rng) for _ in range(400)])
+    t = np.linspace(np.log(draws.min()) - 40.0 / power, np.log(draws.max()) + 2.0, 20_001)
+    logs = power * t - 0.5 * square * np.exp(2.0 * t) - linear * np.exp(t)
+    below = np.cumsum(np.exp(logs - logs.max()))
+    uniform = np.interp(np.log(draws), t, below / below[-1])
+    assert stats.kstest(uniform, "uniform").pvalue > UNLIKELY

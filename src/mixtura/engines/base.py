@@ -9,6 +9,7 @@ from mixtura.data import ArrayRows, Rows
 from mixtura.engines.content import content_sample
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ChainDraws, ChainSteps
 from mixtura.typing import Array, IntegerArray
 
 
@@ -45,6 +46,31 @@ class Engine(ABC):
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
         """Return components drawn for each row, shape (n_draws, N)."""
+
+    def chain(
+        self,
+        rows: Rows,
+        steps: ChainSteps,
+        start: tuple[Array, Array, Array],
+        plan: tuple[int, int, int],
+        seed: np.random.SeedSequence,
+    ) -> ChainDraws | None:
+        """Return a whole Gibbs chain over rows without weights, or None to run it by sweeps.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows.
+        steps : ChainSteps
+            How parameters are drawn.
+        start : tuple of arrays of shape (K,), (K, D), (K, D)
+            Weights, means and variances of the first draw.
+        plan : tuple of int
+            Draws to keep, sweeps before the first of them, sweeps from one to the next.
+        seed : SeedSequence
+            Source of the chain's randomness.
+        """
+        return None
 
     def project(self, rows: Rows, centre: Array, direction: Array) -> Array:
         """Return ``(x - centre) . direction`` for each row, shape (N,)."""

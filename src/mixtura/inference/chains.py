@@ -77,10 +77,49 @@ def run_chain(
     seed: np.random.SeedSequence,
 ) -> Chain:
     """Return a chain that begins with a draw given the start's statistics."""
+    of_start, of_chain = seed.spawn(2)
+    first = drawn(model, start, model.mode(start), np.random.default_rng(of_start))
+    compiled = _compiled(model, rows, engine, first, plan, of_chain)
+    return compiled or _by_sweeps(model, rows, engine, first, plan, of_chain)
+
+
+def _compiled(
+    model: MixtureModel,
+    rows: Rows,
+    engine: Engine,
+    first: MixtureParameters,
+    plan: Plan,
+    seed: np.random.SeedSequence,
+) -> Chain | None:
+    """Return the chain that the engine runs as a whole, if it can."""
+    steps, sizes = model.steps, first.means.shape
+    if steps is None:
+        return None
+    start = (first.weights, first.means, first.covariances.reshape(sizes))
+    numbers = (plan.draws, plan.warmup, plan.thin)
+    found = engine.chain(rows, steps, start, numbers, seed)
+    if found is None:
+        return None
+    covariances = found.variances.reshape(plan.draws, *model.structure)
+    kept = found.log_prior[plan.kept]
+    best = int(np.argmax(kept))
+    at = MixtureParameters(found.weights[best], found.means[best], covariances[best])
+    log_prior = found.log_prior + (model.log_prior(at) - kept[best])
+    log_joint = found.log_likelihood + log_prior
+    return Chain(found.weights, found.means, covariances, found.log_likelihood, log_joint)
+
+
+def _by_sweeps(
+    model: MixtureModel,
+    rows: Rows,
+    engine: Engine,
+    current: MixtureParameters,
+    plan: Plan,
+    seed: np.random.SeedSequence,
+) -> Chain:
     of_rows, of_parameters = seed.spawn(2)
     row_seed = int(of_rows.generate_state(1, np.uint64)[0])
     rng = np.random.default_rng(of_parameters)
-    current = drawn(model, start, model.mode(start), rng)
     sizes, structure = (model.n_components, model.n_features), model.structure
     kept, number = range(plan.sweeps)[plan.kept], 0
     weights, means = np.empty((plan.draws, sizes[0])), np.empty((plan.draws, *sizes))

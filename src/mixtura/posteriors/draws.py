@@ -12,6 +12,8 @@ from mixtura.engines import Engine
 from mixtura.model import MixtureModel, draw_rows
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors.base import Posterior
+from mixtura.posteriors.intervals import PROBABILITIES as ENDS
+from mixtura.posteriors.intervals import Intervals
 from mixtura.posteriors.point import PointPosterior
 from mixtura.potentials import Potentials
 from mixtura.priors.base import Marginals
@@ -158,6 +160,14 @@ class DrawsPosterior(Posterior):
     ) -> tuple[MixtureParameters, ...]:
         """Return parameters drawn from the posterior: draws chosen at random."""
         return tuple(self.draw(int(number)) for number in rng.integers(self.n_draws, size=n_draws))
+
+    def intervals(self, probabilities: tuple[float, float] = ENDS) -> Intervals:
+        return Intervals(
+            probabilities,
+            self.weight_marginals(probabilities).quantiles,
+            self.mean_marginals(probabilities).quantiles,
+            self.scale_marginals(probabilities).quantiles,
+        )
 
     def weight_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:
         """Return mean, deviation and quantiles of each weight, shape (K,)."""

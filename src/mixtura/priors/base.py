@@ -10,6 +10,7 @@ import numpy as np
 from mixtura.errors import InvalidArgumentError
 from mixtura.potentials import Tail
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ComponentSteps
 from mixtura.typing import Array, IntegerArray, PerFeature, StructureShape
 
 
@@ -70,6 +71,10 @@ class WeightPrior(Prior):
     def preferred_order(self, count: Array) -> IntegerArray:
         """Return the numbering of components of given counts under which the prior fits best."""
         return np.arange(count.size)
+
+    def concentrations(self, n_components: int) -> Array | None:
+        """Return the concentrations (K,) of a prior that is Dirichlet, None of any other."""
+        return None
 
     def expected_log_weights(self, n_components: int) -> Array:
         """Return the expected logarithms of the weights, shape (K,)."""
@@ -253,6 +258,13 @@ class ComponentPrior(Prior):
             f"{type(self).__name__} cannot be sampled: use a proper prior, or another inference "
             "method such as inference='map'"
         )
+
+    def steps(self, n_features: int) -> ComponentSteps | None:
+        """Return the prior as numbers that compiled chains can draw from; None where it has none.
+
+        For one variance for each component and feature.
+        """
+        return None
 
     @abstractmethod
     def log_density(self, means: Array, covariances: Array) -> float:

@@ -89,6 +89,9 @@ class Dirichlet(WeightPrior):
     def draw(self, rng: np.random.Generator, n_components: int) -> Array:
         return rng.dirichlet(self._full(n_components))
 
+    def concentrations(self, n_components: int) -> Array:
+        return np.ascontiguousarray(self._full(n_components))
+
     def expected_log_weights(self, n_components: int) -> Array:
         concentration = self._full(n_components)
         return digamma(concentration) - digamma(concentration.sum())

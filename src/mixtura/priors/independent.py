@@ -17,8 +17,9 @@ from mixtura.priors.base import (
 )
 from mixtura.priors.conditionals import draw_means, draw_variances
 from mixtura.priors.mean_field import MeanField, best_factors
-from mixtura.priors.scales import Normal, PositivePrior
+from mixtura.priors.scales import InverseGamma, Normal, PositivePrior
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ComponentSteps, steps_of
 from mixtura.typing import Array, StructureShape
 
 MAX_ALTERNATIONS = 1000
@@ -111,6 +112,15 @@ class Independent(ComponentPrior):
         means = draw_means(self.mean, statistics, covariances, rng)
         spread = (self.spread, self.is_on_variance)
         return means, draw_variances(*spread, statistics, means, rng)
+
+    def steps(self, n_features: int) -> ComponentSteps | None:
+        if not isinstance(self.spread, InverseGamma):
+            return None
+        with np.errstate(over="ignore", divide="ignore"):
+            precision = np.asarray(1.0 / np.square(self.mean.scale))
+        prior = (self.mean.location, precision, self.spread.shape, self.spread.scale)
+        power = 2 if self.is_on_variance else 1
+        return steps_of(n_features, *prior, relative=False, power=power)
 
     def log_density(self, means: Array, covariances: Array) -> float:
         values = covariances if self.is_on_variance else np.sqrt(covariances)

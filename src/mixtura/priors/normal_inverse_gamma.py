@@ -26,6 +26,7 @@ from mixtura.priors.marginals import (
     variance_marginals,
 )
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ComponentSteps, steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
@@ -112,6 +113,10 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
         rng: np.random.Generator,
     ) -> tuple[Array, Array]:
         return self.posterior(statistics).sample(rng)
+
+    def steps(self, n_features: int) -> ComponentSteps | None:
+        prior = (self.mean, self.shrinkage, self.shape, self.scale)
+        return steps_of(n_features, *prior, relative=True, power=2)
 
     def mode(self) -> tuple[Array, Array]:
         """Return the joint mode; needs the sizes that a posterior has."""

@@ -31,6 +31,7 @@ from mixtura.priors.marginals import (
     student_constant,
 )
 from mixtura.statistics import SufficientStatistics, outer_moments
+from mixtura.steps import ComponentSteps, steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
 LOG_TWO = float(np.log(2.0))
@@ -170,6 +171,14 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         rng: np.random.Generator,
     ) -> tuple[Array, Array]:
         return self.posterior(statistics).sample(rng)
+
+    def steps(self, n_features: int) -> ComponentSteps | None:
+        if n_features > 1:
+            return None
+        # A matrix of one entry is a variance: inverse gamma of half the freedom and half the scale.
+        shape = 0.5 * np.asarray(self._freedom(1))
+        prior = (self.mean, self.shrinkage, shape, 0.5 * self._matrix(1).ravel())
+        return steps_of(1, *prior, relative=True, power=2)
 
     def mode(self) -> tuple[Array, Array]:
         """Return the joint mode; needs the sizes that a posterior has."""

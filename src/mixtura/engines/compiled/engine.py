@@ -9,6 +9,7 @@ from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows, Block, Rows
 from mixtura.engines.base import Engine
 from mixtura.engines.compiled import responsibilities
+from mixtura.engines.compiled.chains import compiled_chain
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.compiled.expansion import Expansion, expansion_of
 from mixtura.engines.compiled.hashing import compiled_rows_below
@@ -18,10 +19,14 @@ from mixtura.engines.content import content_sample
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ChainDraws, ChainSteps
 from mixtura.typing import Array, IntegerArray
 
 Prepared: TypeAlias = Exact | Expansion
 """Potentials for sweeps."""
+
+LARGEST_CHAIN = 1 << 18
+"""Size N K D up to which whole chains run in compiled code, in one thread each."""
 
 NOTHING = np.empty(0)
 NO_LABELS = np.empty(0, dtype=np.int64)
@@ -129,6 +134,19 @@ class CompiledEngine(Engine):
 
     def subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most, compiled_rows_below)
+
+    def chain(
+        self,
+        rows: Rows,
+        steps: ChainSteps,
+        start: tuple[Array, Array, Array],
+        plan: tuple[int, int, int],
+        seed: np.random.SeedSequence,
+    ) -> ChainDraws | None:
+        if rows.n_rows * start[1].size > LARGEST_CHAIN:
+            return None
+        values = np.concatenate([block.values for block in rows.blocks()])
+        return compiled_chain(values, steps, start, plan, seed)
 
     def _tell(
         self,

@@ -1,0 +1,159 @@
+"""Whole Gibbs chains in compiled code, for rows so few that a call costs more than a sweep."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numba import njit, types
+
+from mixtura.assignments import row_key
+from mixtura.engines.compiled.draws import (
+    draw_cell,
+    draw_weights,
+    log_prior_cell,
+    log_prior_weights,
+)
+from mixtura.engines.compiled.exact import LOWEST_CONSTANT
+from mixtura.engines.compiled.kernels import VECTOR, sweep_kernel
+from mixtura.engines.compiled.responsibilities import SAMPLED
+from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made
+from mixtura.engines.compiled.workspace import block_size
+from mixtura.steps import ChainDraws, ChainSteps
+from mixtura.typing import Array
+
+HALF_LOG_TWO_PI = 0.5 * float(np.log(2.0 * np.pi))
+STRIDE = np.uint64(0xD1342543DE82EF95)
+"""From the key of one sweep to that of the next: odd, and not the stride of the rows."""
+
+PRIOR = types.UniTuple(READ, 5)
+"""Concentrations (K,); locations, precisions, shapes, scales (D,)."""
+
+PLAN = types.UniTuple(types.int64, 6)
+"""Draws, sweeps before the first, sweeps from one to the next; relative, power; block."""
+
+OUTPUTS = types.UniTuple(FLAT, 5)
+"""Weights, means, variances of kept draws, flat; log likelihoods and log priors of all."""
+
+
+@njit(**OPTIONS)
+def prepare(weights, means, variances, constant, scale):
+    """Write the constants and reciprocal standard deviations by which rows are scored."""
+    n_features = means.size // weights.size
+    for k in range(weights.size):
+        total = np.log(weights[k]) - n_features * HALF_LOG_TWO_PI
+        for d in range(k * n_features, (k + 1) * n_features):
+            scale[d] = 1.0 / np.sqrt(variances[d])
+            total += np.log(scale[d])
+        constant[k] = max(total, LOWEST_CONSTANT)
+
+
+@njit(**OPTIONS)
+def draw_all(prior, relative, power, statistics, current, rng):
+    """Draw weights, means and variances anew."""
+    concentration, location, precision, shape, rate = prior
+    count, first, second, _ = statistics
+    weights, means, variances = current
+    draw_weights(concentration, count, rng, weights)
+    n_features = location.size
+    for k in range(weights.size):
+        for d in range(n_features):
+            i = k * n_features + d
+            cell = (location[d], precision[d], shape[d], rate[d])
+            moments = (count[k], first[i], second[i])
+            means[i], variances[i] = draw_cell(
+                *moments, means[i], variances[i], cell, relative, power, rng
+            )
+
+
+@njit(**OPTIONS)
+def log_prior(prior, relative, power, current):
+    """Return the log prior density of the current values, but for constants."""
+    concentration, location, precision, shape, rate = prior
+    weights, means, variances = current
+    result = log_prior_weights(concentration, weights)
+    n_features = location.size
+    for i in range(means.size):
+        d = i % n_features
+        cell = (location[d], precision[d], shape[d], rate[d])
+        result += log_prior_cell(means[i], variances[i], cell, relative, power)
+    return result
+
+
+@cache
+def chain_kernel() -> Callable[..., None]:
+    """Return the compiled chain over float64 rows, flat (N D)."""
+    sweep = sweep_kernel(VECTOR, False)
+
+    def chain(rows, prior, plan, key, rng, current, outputs, work):
+        """Write kept draws and the densities of all, from the current values on."""
+        draws, before, every, relative, power, block = plan
+        weights, means, variances = current
+        kept_weights, kept_means, kept_variances, log_likelihoods, log_priors = outputs
+        n_components, size = weights.size, means.size
+        n_rows = rows.size // (size // n_components)
+        nothing, no_labels = np.empty(0), np.empty(0, dtype=np.int64)
+        constant, scale, no_matrices = np.empty(n_components), np.empty(size), np.empty((0, 0, 0))
+        statistics = (np.empty(n_components), np.empty(size), np.empty(size), no_matrices)
+        for number in range(before + draws * every):
+            prepare(weights, means, variances, constant, scale)
+            for part in statistics[:3]:
+                part[:] = 0.0
+            bits = key + np.uint64(number + 1) * STRIDE
+            bits = (bits ^ (bits >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
+            bits = bits ^ (bits >> np.uint64(29))
+            log_likelihoods[number] = sweep(
+                rows,
+                (nothing, False),
+                (constant, means, scale, no_matrices, nothing),
+                (SAMPLED, bits, nothing, no_labels),
+                (0, 0, n_rows, block),
+                statistics,
+                work,
+            )
+            log_priors[number] = log_prior(prior, relative, power, current)
+            place = number - before
+            if place >= 0 and (place + 1) % every == 0:
+                at = place // every
+                kept_weights[at * n_components : (at + 1) * n_components] = weights
+                kept_means[at * size : (at + 1) * size] = means
+                kept_variances[at * size : (at + 1) * size] = variances
+            draw_all(prior, relative, power, statistics, current, rng)
+
+    values = types.UniTuple(FLAT, 3)
+    signature = types.void(READ, PRIOR, PLAN, types.uint64, types.npy_rng, values, OUTPUTS, FLAT)
+    return made(signature, chain)
+
+
+def compiled_chain(
+    values: Array,
+    steps: ChainSteps,
+    start: tuple[Array, Array, Array],
+    plan: tuple[int, int, int],
+    seed: np.random.SeedSequence,
+) -> ChainDraws:
+    """Return a chain over rows (N, D) from weights (K,), means (K, D) and variances (K, D) on."""
+    own = steps.components
+    n_components, n_features = start[1].shape
+    draws, before, every = plan
+    total = before + draws * every
+    block = block_size(n_components + n_features)
+    sizes = (n_components, n_components * n_features, n_components * n_features)
+    outputs = (*(np.empty(draws * size) for size in sizes), np.empty(total), np.empty(total))
+    of_rows, of_parameters = seed.spawn(2)
+    chain_kernel()(
+        np.ascontiguousarray(values, dtype=np.float64).reshape(-1),
+        (steps.concentration, own.location, own.precision, own.shape, own.scale),
+        (draws, before, every, int(own.relative), own.power, block),
+        np.uint64(row_key(int(of_rows.generate_state(1, np.uint64)[0]), 0)),
+        np.random.default_rng(of_parameters),
+        tuple(np.array(part, dtype=np.float64).reshape(-1) for part in start),
+        outputs,
+        np.empty((n_components + 2 * n_features + 8) * (block + 8)),
+    )
+    cells = (draws, n_components, n_features)
+    return ChainDraws(
+        outputs[0].reshape(draws, n_components),
+        outputs[1].reshape(cells),
+        outputs[2].reshape(cells),
+        *outputs[3:],
+    )

@@ -1,0 +1,106 @@
+"""Draws of weights, means and scales given moments, within compiled code."""
+
+import numpy as np
+from numba import njit
+
+OPTIONS = {"nogil": True, "error_model": "numpy"}
+
+SMALLEST, LARGEST = 1e-300, 1e300
+"""Of variances, and of what their prior makes of components without rows."""
+
+
+@njit(**OPTIONS)
+def draw_weights(concentration, count, rng, weights):
+    """Write weights drawn from the Dirichlet distribution of concentrations plus counts."""
+    total = 0.0
+    for k in range(count.size):
+        weights[k] = rng.standard_gamma(concentration[k] + count[k])
+        total += weights[k]
+    for k in range(count.size):
+        weights[k] /= total
+
+
+@njit(**OPTIONS)
+def draw_reciprocal(power, square, linear, rng):
+    """Return u > 0 of density u^(power - 1) exp(-square u^2 / 2 - linear u).
+
+    The modified half-normal distribution. In t = -log u its log density is concave: with f the
+    fall from its top, f(s) >= s f(b) / b beyond a corner b, on either side, and f >= 0 between.
+    """
+    top = 2.0 * power / (linear + np.sqrt(linear * linear + 4.0 * power * square))
+    half = 0.5 * square * top * top
+    line = linear * top
+    corner = np.sqrt(2.0 / (4.0 * half + line))
+    small = np.exp(-corner)
+    high = power * corner + half * (small * small - 1.0) + line * (small - 1.0)
+    large = 1.0 / small
+    low = -power * corner + half * (large * large - 1.0) + line * (large - 1.0)
+    above = corner * np.exp(-high) / high
+    below = corner * np.exp(-low) / low
+    width = below + above + 2.0 * corner
+    while True:
+        place = rng.random() * width - below - corner
+        bound = rng.standard_exponential()
+        if place > corner:
+            excess = rng.standard_exponential()
+            place = corner * (1.0 + excess / high)
+            bound += high + excess
+        elif place < -corner:
+            excess = rng.standard_exponential()
+            place = -corner * (1.0 + excess / low)
+            bound += low + excess
+        ratio = np.exp(-place)
+        fall = power * place + half * (ratio * ratio - 1.0) + line * (ratio - 1.0)
+        if fall <= bound:
+            return top * ratio
+
+
+@njit(**OPTIONS)
+def draw_cell(count, first, second, mean, variance, prior, relative, power, rng):
+    """Return a mean and a variance drawn given moments of rows about the current mean.
+
+    ``prior`` holds location and precision of the mean, shape and scale of the scale.
+    """
+    location, precision, shape, scale = prior
+    offset = location - mean
+    if relative:
+        total = precision + count
+        shift = (first + precision * offset) / total
+        spread = second - 2.0 * shift * first + count * shift * shift
+        pull = precision * (shift - offset) * (shift - offset)
+        rate = scale + 0.5 * (max(spread, 0.0) + pull)
+        drawn = rate / rng.standard_gamma(shape + 0.5 * count)
+        drawn = min(max(drawn, SMALLEST), LARGEST)
+        return mean + shift + np.sqrt(drawn / total) * rng.standard_normal(), drawn
+    total = precision + count / variance
+    shift = (first / variance + precision * offset) / total
+    shift += rng.standard_normal() / np.sqrt(total)
+    spread = max(second - 2.0 * shift * first + count * shift * shift, 0.0)
+    if power == 2:
+        drawn = (scale + 0.5 * spread) / rng.standard_gamma(shape + 0.5 * count)
+    else:
+        reciprocal = draw_reciprocal(shape + count, spread, scale, rng)
+        drawn = 1.0 / (reciprocal * reciprocal)
+    return mean + shift, min(max(drawn, SMALLEST), LARGEST)
+
+
+@njit(**OPTIONS)
+def log_prior_cell(mean, variance, prior, relative, power):
+    """Return the log prior density of a mean and a scale, but for constants."""
+    location, precision, shape, scale = prior
+    value = variance if power == 2 else np.sqrt(variance)
+    result = -(shape + 1.0) * np.log(value) - scale / value
+    offset = mean - location
+    if relative:
+        return result - 0.5 * np.log(variance) - 0.5 * precision * offset * offset / variance
+    return result - 0.5 * precision * offset * offset
+
+
+@njit(**OPTIONS)
+def log_prior_weights(concentration, weights):
+    """Return the log Dirichlet density, but for constants; 0 log 0 counts as 0."""
+    result = 0.0
+    for k in range(weights.size):
+        if concentration[k] != 1.0:
+            result += (concentration[k] - 1.0) * np.log(weights[k])
+    return result

@@ -1,0 +1,96 @@
+"""The steps of a Gibbs sampler as numbers: what compiled chains know of a model."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from mixtura.typing import Array, PerFeature
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ComponentSteps:
+    """Priors of means and of inverse gamma scales, one of each for each component and feature.
+
+    Parameters
+    ----------
+    location : array of shape (D,)
+        Expected means.
+    precision : array of shape (D,)
+        Precisions of the means; in units of the components' own precisions where they are
+        ``relative``.
+    shape, scale : array of shape (D,)
+        Of the inverse gamma distributions.
+    relative : bool
+        Whether the means' precisions are relative to the components': the conjugate prior.
+    power : int
+        1 where the scales are standard deviations, 2 where they are variances.
+    """
+
+    location: Array
+    precision: Array
+    shape: Array
+    scale: Array
+    relative: bool
+    power: int
+
+
+def steps_of(
+    n_features: int,
+    location: PerFeature,
+    precision: PerFeature,
+    shape: PerFeature,
+    scale: PerFeature,
+    *,
+    relative: bool,
+    power: int,
+) -> ComponentSteps | None:
+    """Return steps whose numbers are given for all D features at once or for each.
+
+    None where they are beyond float64.
+    """
+    given = (location, precision, shape, scale)
+    table = np.array([np.broadcast_to(part, n_features) for part in given], dtype=np.float64)
+    if not np.isfinite(table).all():
+        return None
+    return ComponentSteps(table[0], table[1], table[2], table[3], relative, power)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ChainSteps:
+    """All steps of a chain with one variance for each component and feature.
+
+    Parameters
+    ----------
+    concentration : array of shape (K,)
+        Of the weights' Dirichlet prior.
+    components : ComponentSteps
+        Priors of means and scales.
+    """
+
+    concentration: Array
+    components: ComponentSteps
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ChainDraws:
+    """What a chain found.
+
+    Parameters
+    ----------
+    weights, means, variances : array of shape (S, K), (S, K, D), (S, K, D)
+        Draws that were kept.
+    log_likelihood : array of shape (T,)
+        Log likelihood of the rows at each of all T draws, in nats.
+    log_prior : array of shape (T,)
+        Log prior density of each, up to one constant, in nats.
+    """
+
+    weights: Array
+    means: Array
+    variances: Array
+    log_likelihood: Array
+    log_prior: Array
