@@ -17,6 +17,9 @@ from mixtura.parameters import MixtureParameters
 from mixtura.priors import FlatComponents, FlatWeights
 from mixtura.statistics import SufficientStatistics
 
+ENOUGH = 1 << 18
+"""Size N K D from which on the compiled engine takes the form that it takes of many rows."""
+
 NARROWEST = 1e-12
 """Smallest variance, relative to that of a column: the estimator's own for maximum likelihood."""
 
@@ -48,8 +51,12 @@ class Iteration:
         return self.engine.sweep(self.rows, self.model.potentials(parameters), Soft())
 
     def warmed_up(self) -> "Iteration":
-        """Return itself after a sweep of a few rows, which compiles what has to be compiled."""
-        few = ArrayRows(np.ascontiguousarray(self.rows.values[:1000]))
+        """Return itself after a sweep of some rows, which compiles what has to be compiled.
+
+        Enough of them that they are swept in the same form as all.
+        """
+        enough = max(1000, -(-ENOUGH // self._start.means.size))
+        few = ArrayRows(np.ascontiguousarray(self.rows.values[:enough]))
         self.engine.sweep(few, self.model.potentials(self._start), Soft())
         return self
 
