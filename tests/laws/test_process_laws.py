@@ -20,7 +20,7 @@ from mixtura.priors import DirichletProcess, Gamma, KnownScale, Normal, PitmanYo
 from mixtura.priors.stick_breaking import StickBreaking
 
 COUNT = np.array([40.0, 12.5, 3.0, 0.0])
-PROBABILITIES = np.array([0.05, 0.5, 0.95])
+PROBABILITIES = np.array([0.001, 0.05, 0.5, 0.95, 0.999])
 
 
 @pytest.mark.parametrize("discount", [0.0, 0.3])

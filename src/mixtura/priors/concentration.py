@@ -115,8 +115,10 @@ def given_last_weight(
         return float(ratio - log_last), more / faster
     values, log_shares = _table(shape, rate, discount, n_sticks)
     exponents = log_shares + values * log_last
-    log_total = float(np.asarray(logsumexp(exponents)))
-    return log_total + power * log_last, float(np.exp(exponents - log_total) @ values)
+    top = exponents.max()
+    shares = np.exp(exponents - top)
+    total = float(shares.sum())
+    return float(top + np.log(total) + power * log_last), float(shares @ values) / total
 
 
 def _log_constants(values: Array, discount: float, n_sticks: int) -> Array:
