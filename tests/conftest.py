@@ -20,14 +20,18 @@ from mixtura.priors import (
     PRIORS,
     ComponentPrior,
     Dirichlet,
+    DirichletProcess,
     FlatComponents,
     FlatWeights,
+    Gamma,
     Independent,
     InverseGamma,
+    KnownScale,
     LogNormal,
     Normal,
     NormalInverseGamma,
     NormalInverseWishart,
+    PitmanYor,
     Prior,
     WeightPrior,
 )
@@ -102,6 +106,16 @@ PRIOR_EXAMPLES: dict[str, list[Callable[[int, int], Prior]]] = {
         lambda K, D: Dirichlet(7.3),
         lambda K, D: Dirichlet(_ramp(1.5, 4.0, K)),
     ],
+    "DirichletProcess": [
+        lambda K, D: DirichletProcess(1.3),
+        lambda K, D: DirichletProcess(0.5),
+        lambda K, D: DirichletProcess(Gamma(3.0, 1.5)),
+    ],
+    "PitmanYor": [
+        lambda K, D: PitmanYor(1.2, 0.25),
+        lambda K, D: PitmanYor(3.0, 0.0),
+        lambda K, D: PitmanYor(Gamma(2.5, 2.0), 0.4),
+    ],
     "FlatWeights": [lambda K, D: FlatWeights()],
     "FlatComponents": [
         lambda K, D: FlatComponents(1e-9),
@@ -121,6 +135,11 @@ PRIOR_EXAMPLES: dict[str, list[Callable[[int, int], Prior]]] = {
             variance=LogNormal(_ramp(-1.0, 1.0, D), _ramp(0.5, 2.0, D)),
         ),
     ],
+    "KnownScale": [
+        lambda K, D: KnownScale(0.8),
+        lambda K, D: KnownScale(1.3, Normal(0.5, 2.0)),
+        lambda K, D: KnownScale(_ramp(0.5, 2.0, D), Normal(_ramp(-1.0, 1.0, D), 3.0)),
+    ],
     "NormalInverseGamma": [
         lambda K, D: NormalInverseGamma(),
         lambda K, D: NormalInverseGamma(_ramp(-1.0, 2.0, D), 0.7, 3.0, 1.7),
@@ -131,6 +150,11 @@ PRIOR_EXAMPLES: dict[str, list[Callable[[int, int], Prior]]] = {
         lambda K, D: NormalInverseWishart(),
         lambda K, D: NormalInverseWishart(_ramp(-1.0, 2.0, D), 0.7, D + 5.5, _ramp(0.5, 2.0, D)),
         lambda K, D: NormalInverseWishart(0.4, 2.5, D - 0.2, matrix_scale(D)),
+    ],
+    "Gamma": [
+        lambda K, D: Gamma(),
+        lambda K, D: Gamma(2.7, 0.3),
+        lambda K, D: Gamma(_ramp(0.5, 4.0, D), _ramp(0.1, 9.0, D)),
     ],
     "InverseGamma": [
         lambda K, D: InverseGamma(),

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from benchmarks.context import Context
-from benchmarks.measurements import article, memory, optimum, precision, scoring, sweep
+from benchmarks.measurements import article, memory, optimum, precision, scoring, sweep, vb
 from benchmarks.table import Table
 
 MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
@@ -13,6 +13,7 @@ MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
     "optimum": optimum.measure_optimum,
     "precision": precision.measure_precision,
     "memory": memory.measure_memory,
+    "vb": vb.measure_vb,
 }
 """Every measurement by name; a new one is one file and one entry here."""
 

@@ -10,17 +10,20 @@ if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
     from mixtura.inference import MAP, ML, VB, Gibbs
-    from mixtura.ppl import SVI
+    from mixtura.ppl import NUTS, SVI
+    from mixtura.selection import Selection, select
 
 __version__ = "0.1.0"
 
 __all__ = [
     "MAP",
     "ML",
+    "NUTS",
     "SVI",
     "VB",
     "GaussianMixtureModel",
     "Gibbs",
+    "Selection",
     "__version__",
     "datasets",
     "errors",
@@ -29,6 +32,7 @@ __all__ = [
     "plots",
     "ppl",
     "priors",
+    "select",
 ]
 
 _MODULE_OF = {
@@ -36,9 +40,12 @@ _MODULE_OF = {
     "Gibbs": "mixtura.inference",
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
+    "NUTS": "mixtura.ppl",
     "SVI": "mixtura.ppl",
+    "Selection": "mixtura.selection",
     "VB": "mixtura.inference",
     "load": "mixtura.estimator",
+    "select": "mixtura.selection",
 }
 
 

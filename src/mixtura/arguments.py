@@ -1,13 +1,15 @@
 """Where strings and plain values become objects: the estimator's and the command's arguments."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import numpy as np
 
 from mixtura.data import Rows
+from mixtura.diagnostics.candidates import CRITERIA, Criterion
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
 from mixtura.inference import MAP, ML, VB, Gibbs
@@ -28,12 +30,19 @@ def _svi() -> Inference:
     return SVI()
 
 
+def _nuts() -> Inference:
+    from mixtura.ppl import NUTS
+
+    return NUTS()
+
+
 INFERENCES: dict[str, Callable[[], Inference]] = {
     "map": MAP,
     "vb": VB,
     "gibbs": Gibbs,
     "ml": ML,
     "svi": _svi,
+    "nuts": _nuts,
 }
 """Every inference method by name; a new one is one file and one entry here."""
 
@@ -50,11 +59,52 @@ def inference_method(value: Any) -> Inference:
     )
 
 
-def covariance_family(value: Any) -> CovarianceFamily:
+def options_of(value: Any) -> dict[str, bool | int | float | str]:
+    """Return the options of an inference object that differ from its defaults, for a file.
+
+    Callables and the like are left out: files hold no code.
+    """
+    if not isinstance(value, Inference) or not is_dataclass(value):
+        return {}
+    chosen = {}
+    for option in fields(value):
+        given = getattr(value, option.name)
+        given = given.item() if isinstance(given, np.generic) else given
+        if isinstance(given, (bool, int, float, str)) and given != option.default:
+            chosen[option.name] = given
+    return chosen
+
+
+def stored_method(name: str, options: Mapping[str, Any]) -> str | Inference:
+    """Return an inference method as its name and the options of a file describe it."""
+    if not options or name not in INFERENCES:
+        return name
+    method: Any = INFERENCES[name]()
+    unknown = set(options) - {option.name for option in fields(method)}
+    if unknown:
+        raise ModelFileError(f"inference={name!r} has no option {sorted(unknown)[0]!r} here")
+    return type(method)(**options)
+
+
+def covariance_family(value: Any, argument: str = "covariance_type") -> CovarianceFamily:
     """Return the covariance family of a name."""
     if isinstance(value, str) and value in FAMILIES:
         return FAMILIES[value]
-    raise InvalidArgumentError(f"covariance_type must be {_choices(FAMILIES)}; got {value!r}")
+    raise InvalidArgumentError(f"{argument} must be {_choices(FAMILIES)}; got {value!r}")
+
+
+def criterion(value: Any, method: Inference) -> Criterion:
+    """Return the criterion of a name; the method's default for None."""
+    if value is None:
+        return CRITERIA["elbo" if method.bounds_evidence else "bic"]
+    if not isinstance(value, str) or value not in CRITERIA:
+        raise InvalidArgumentError(f"criterion must be None, {_choices(CRITERIA)}; got {value!r}")
+    if value == "elbo" and not method.bounds_evidence:
+        raise InvalidArgumentError(
+            f"criterion='elbo' needs inference='vb': inference={method.name!r} has no lower bound "
+            "of the evidence; take 'bic', 'icl' or 'aic'"
+        )
+    return CRITERIA[value]
 
 
 def whole_number(value: Any, name: str, smallest: int) -> int:
@@ -65,6 +115,11 @@ def whole_number(value: Any, name: str, smallest: int) -> int:
             f"{name} must be a whole number of at least {smallest}; got {value!r}"
         )
     return int(value)
+
+
+def limit(value: Any, name: str) -> int | None:
+    """Return a whole number of at least 1, or None for the method's own."""
+    return None if value is None else whole_number(value, name, 1)
 
 
 def number_of_jobs(value: Any) -> int:
@@ -112,7 +167,8 @@ def priors(
         assumptions.append("Weights: uniform prior, Dirichlet(1).")
     if not isinstance(weight_prior, WeightPrior):
         raise InvalidArgumentError(
-            f"weight_prior must be None or a Dirichlet; got {weight_prior!r}"
+            "weight_prior must be None, a Dirichlet, a DirichletProcess or a PitmanYor; "
+            f"got {weight_prior!r}"
         )
     if component_prior is None:
         if moments is None:
@@ -127,8 +183,8 @@ def priors(
         )
     if not isinstance(component_prior, ComponentPrior):
         raise InvalidArgumentError(
-            "component_prior must be None, NormalInverseWishart, NormalInverseGamma or "
-            f"Independent; got {component_prior!r}"
+            "component_prior must be None, NormalInverseWishart, NormalInverseGamma, "
+            f"Independent or KnownScale; got {component_prior!r}"
         )
     return weight_prior, component_prior, tuple(assumptions)
 

@@ -41,5 +41,9 @@ class StartsDisagreeWarning(MixturaWarning):
     """Several starts ended in different optima; the best one was kept."""
 
 
+class LabelsWarning(MixturaWarning):
+    """Components of one draw cannot be told from those of another with confidence."""
+
+
 class DataWarning(MixturaWarning):
     """The data are lawful but doubtful: a constant column, fewer rows than components."""

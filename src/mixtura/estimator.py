@@ -21,13 +21,13 @@ from mixtura.engines import ENGINES, Engine
 from mixtura.errors import DataError, InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.model import MixtureModel, PriorSample
+from mixtura.online import OnlineFitting
 from mixtura.problem import build_model, build_problem
 from mixtura.typing import Array, IntegerArray
-from mixtura.views import FittedViews
 
 
 @final
-class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEstimator):
+class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEstimator):
     """Bayesian Gaussian mixture model.
 
     Name the model once; every inference method returns the same fitted object.
@@ -89,7 +89,7 @@ class GaussianMixtureModel(FittedViews, TransformerMixin, DensityMixin, BaseEsti
     converged_, n_iter_ : bool, int
         Whether that run converged, and its number of iterations.
     labels_ : integer array of shape (N,)
-        Most probable component of each row of the training data.
+        Most probable component of each row of the data; after ``partial_fit`` of the last batch.
     n_features_in_ : int
         Number of features D.
     feature_names_in_ : array of shape (D,)
@@ -389,7 +389,7 @@ def load(path: str | Path) -> GaussianMixtureModel:
     estimator = GaussianMixtureModel(
         model.n_components,
         covariance_type=stored.covariance_type,
-        inference=stored.fit.method,
+        inference=arguments.stored_method(stored.fit.method, stored.options),
     )
     for name in {"weight_prior", "component_prior"} - set(stored.default_priors):
         estimator.set_params(**{name: getattr(model, name)})

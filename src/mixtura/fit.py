@@ -8,13 +8,15 @@ from typing import ClassVar, final
 import numpy as np
 
 from mixtura.data import Rows
+from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt
 from mixtura.engines import Engine
+from mixtura.errors import InvalidArgumentError
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import Posterior
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import IntegerArray
+from mixtura.typing import Array, IntegerArray
 
 
 @final
@@ -45,6 +47,27 @@ class Run:
     def n_iter(self) -> int:
         """Number of iterations after the start."""
         return len(self.objectives) - 1
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What a fit remembers of its rows, so that further rows can be added.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+        Moments of the rows under their responsibilities, in the data's units; in place of the
+        data term they hold the entropy of the responsibilities, in nats.
+    n_rows : int
+        Number of rows that were seen, a row that came twice counted twice.
+    weight : float
+        Sum of their weights.
+    """
+
+    statistics: SufficientStatistics
+    n_rows: int
+    weight: float
 
 
 @final
@@ -82,6 +105,8 @@ class Fit:
         Plain sentences on what was assumed on the user's behalf.
     doubts : tuple of Doubt
         What its reader should know before relying on the answer.
+    seen : Seen, optional
+        What further rows are added to; None where the method cannot go on from a fit.
     """
 
     model: MixtureModel
@@ -98,6 +123,7 @@ class Fit:
     feature_names: tuple[str, ...]
     assumptions: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
+    seen: Seen | None = None
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -135,6 +161,24 @@ class Start:
 
     name: str
     statistics: SufficientStatistics
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Swept:
+    """A problem in units whose squares neither overflow nor underflow.
+
+    Parameters
+    ----------
+    model, rows : MixtureModel, Rows
+        In those units.
+    factor : array of shape (D,), optional
+        What the data's units were multiplied by; None where they are safe as they are.
+    """
+
+    model: MixtureModel
+    rows: Rows
+    factor: Array | None
 
 
 @final
@@ -182,6 +226,15 @@ class Problem:
     report: Callable[[str], None] = field(default=lambda line: None)
     n_jobs: int = 1
 
+    def swept(self) -> Swept:
+        """Return model and rows in the units in which the rows are to be swept."""
+        structure = self.model.structure
+        common = len(structure) == 2 and structure[1] == 1
+        factor = safe_factor(self.rows.magnitude(), common=common)
+        if factor is None:
+            return Swept(self.model, self.rows, None)
+        return Swept(self.model.rescaled(factor), self.rows.rescaled(factor), factor)
+
 
 class Inference(ABC):
     """An inference method with its options.
@@ -192,6 +245,8 @@ class Inference(ABC):
     name: ClassVar[str]
     objective_name: ClassVar[str] = "log joint density"
     uses_flat_priors: ClassVar[bool] = False
+    bounds_evidence: ClassVar[bool] = False
+    """Whether the objective is a lower bound of the log evidence."""
     default_max_iter: ClassVar[int]
 
     @property
@@ -202,6 +257,19 @@ class Inference(ABC):
     @abstractmethod
     def fit(self, problem: Problem) -> Fit:
         """Run the method and return its result."""
+
+    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        """Return the fit with the problem's rows added; the first where ``earlier`` is None.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the method cannot add rows to a fit.
+        """
+        raise InvalidArgumentError(
+            f"inference={self.name!r} cannot add rows to a fit: partial_fit works with 'map', "
+            "'vb' and 'ml'"
+        )
 
 
 def canonical_order(parameters: MixtureParameters) -> IntegerArray:

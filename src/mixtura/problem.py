@@ -10,14 +10,22 @@ from mixtura.data import Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt
 from mixtura.engines import Engine
-from mixtura.errors import DataError, DataWarning
-from mixtura.fit import Inference, Problem
+from mixtura.errors import DataError, DataWarning, InvalidArgumentError
+from mixtura.families import univariate
+from mixtura.fit import Fit, Inference, Problem
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
-from mixtura.typing import Array, StructureShape
+from mixtura.typing import Array, BooleanArray, StructureShape
 
 LARGEST = 1e152
 """Largest size of a value: its square is still a number that float64 holds in full."""
+
+
+FARTHEST = 1e100
+"""Widths of a component that a row may lie away: the square, summed over rows, is a number."""
+
+STRANGE = 1e3
+"""Standard deviations of all rows so far: a batch this far away, or this wide, is doubtful."""
 
 
 def build_problem(
@@ -38,10 +46,7 @@ def build_problem(
     model, assumptions = build_model(given, rows.n_features, moments)
     start = arguments.initializer(given["init"], n_components, rows)
     of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
-    n_init, max_iter = (
-        None if given[name] is None else arguments.whole_number(given[name], name, 1)
-        for name in ("n_init", "max_iter")
-    )
+    n_init, max_iter = (arguments.limit(given[name], name) for name in ("n_init", "max_iter"))
     n_init = method.default_starts if n_init is None else n_init
     problem = Problem(
         model=model,
@@ -57,6 +62,38 @@ def build_problem(
         assumptions=assumptions,
         doubts=_data_doubts(rows, moments, n_components, names),
         report=print if given["verbose"] else lambda line: None,
+    )
+    return method, problem
+
+
+def build_update(
+    given: Mapping[str, Any], fit: Fit, rows: Rows, engine: Engine
+) -> tuple[Inference, Problem]:
+    """Return the method and the problem of adding rows to a fit, whose model stays.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the parameters describe another model or method than the fit's.
+    DataError
+        If float64 cannot hold the rows beside those of the fit.
+    """
+    method = arguments.inference_method(given["inference"])
+    _check_unchanged(given, method, fit)
+    _check_magnitude(rows.magnitude(), fit.feature_names)
+    _check_reach(fit, rows.magnitude())
+    problem = Problem(
+        model=fit.model,
+        rows=rows,
+        engine=engine,
+        starts=lambda model, rows: [],
+        keep_numbering=True,
+        max_iter=arguments.limit(given["max_iter"], "max_iter"),
+        tol=arguments.tolerance(given["tol"]),
+        seed=np.random.SeedSequence(0),
+        feature_names=fit.feature_names,
+        assumptions=fit.assumptions,
+        doubts=_batch_doubts(fit, rows, engine),
     )
     return method, problem
 
@@ -102,11 +139,81 @@ def _data_doubts(
 ) -> tuple[Doubt, ...]:
     doubts = []
     if rows.n_rows < n_components:
-        fewer = f"there are fewer rows ({rows.n_rows}) than components ({n_components})"
-        doubts.append(Doubt(DataWarning, fewer))
+        doubts.append(_fewer(rows.n_rows, n_components))
     if rows.n_rows > 1 and moments.constant.any():
-        constant = [repr(name) for name, flat in zip(names, moments.constant, strict=True) if flat]
-        which = "constant column " if len(constant) == 1 else "constant columns "
-        said = which + ", ".join(constant) + ": nothing to tell clusters apart by; leave out"
+        which = _columns(moments.constant, names)
+        said = f"constant {which}: nothing to tell clusters apart by; leave out"
         doubts.append(Doubt(DataWarning, said))
     return tuple(doubts)
+
+
+def _check_unchanged(given: Mapping[str, Any], method: Inference, fit: Fit) -> None:
+    """Raise InvalidArgumentError where the parameters are no longer those of the fit."""
+    model = fit.model
+    family = arguments.covariance_family(given["covariance_type"])
+    if model.n_features == 1:
+        family = univariate(family, model.component_prior.structure_dimensions)
+    for name, now, then in (
+        ("n_components", given["n_components"], model.n_components),
+        ("covariance_type", family.name, model.family.name),
+        ("inference", method.name, fit.method),
+    ):
+        if now != then:
+            raise InvalidArgumentError(
+                f"{name} was {then!r} when the first rows were fitted, and is {now!r}: "
+                "partial_fit keeps the model; fit starts anew"
+            )
+
+
+def _check_reach(fit: Fit, magnitude: Array) -> None:
+    """Raise DataError where rows may lie so far out that their distance squared is no number."""
+    deviations = _deviations(fit)
+    far = magnitude / FARTHEST > deviations.min(axis=0)
+    if far.any():
+        column = int(np.flatnonzero(far)[0])
+        raise DataError(
+            f"column {fit.feature_names[column]!r} has values of size {magnitude[column]:.3g}, "
+            f"beside components of width {deviations[:, column].min():.3g}: float64 cannot hold "
+            "their distance squared; rescale the rows, or call fit on all of them"
+        )
+
+
+def _batch_doubts(fit: Fit, rows: Rows, engine: Engine) -> tuple[Doubt, ...]:
+    """Return doubts about columns that look as if they were in other units than before."""
+    doubts = []
+    n_rows = rows.n_rows + (0 if fit.seen is None else fit.seen.n_rows)
+    if n_rows < fit.model.n_components:
+        doubts.append(_fewer(n_rows, fit.model.n_components))
+    moments = overall_moments(rows, engine, fit.model.family.structure(1, rows.n_features))
+    units = 1.0 if moments.factor is None else moments.factor
+    found, width = moments.mean / units, np.sqrt(moments.variances) / units
+    parameters = fit.parameters
+    mean = parameters.weights @ parameters.means
+    parts = np.hypot(_deviations(fit), parameters.means - mean)
+    known = parts.max(axis=0)
+    known = known * np.sqrt(parameters.weights @ (parts / known) ** 2)
+    strange = ~moments.constant & (width > STRANGE * known)
+    strange |= np.abs(found - mean) > STRANGE * known
+    if strange.any():
+        said = (
+            f"{_columns(strange, fit.feature_names)}: the batch is more than 1,000 standard "
+            "deviations of all rows so far wide or away: other units?"
+        )
+        doubts.append(Doubt(DataWarning, said))
+    return tuple(doubts)
+
+
+def _deviations(fit: Fit) -> Array:
+    """Return each component's standard deviations, shape (K, D)."""
+    model = fit.model
+    sizes = (model.n_components, model.n_features)
+    return np.sqrt(model.family.variances(fit.parameters.covariances, *sizes))
+
+
+def _fewer(n_rows: int, n_components: int) -> Doubt:
+    return Doubt(DataWarning, f"there are fewer rows ({n_rows}) than components ({n_components})")
+
+
+def _columns(which: BooleanArray, names: tuple[str, ...]) -> str:
+    listed = [repr(name) for name, chosen in zip(names, which, strict=True) if chosen]
+    return ("column " if len(listed) == 1 else "columns ") + ", ".join(listed)

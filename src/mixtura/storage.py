@@ -7,7 +7,7 @@ the sizes before it allocates, the checksum, and that the parameters make a mixt
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
 
@@ -18,7 +18,7 @@ from mixtura.diagnostics.components import Doubt
 from mixtura.errors import MixturaWarning, ModelFileError
 from mixtura.families import FAMILIES
 from mixtura.files import write_atomically
-from mixtura.fit import Fit, Run
+from mixtura.fit import Fit, Run, Seen
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior, PointPosterior, Posterior, VariationalPosterior
@@ -32,7 +32,10 @@ PARAMETERS = ("weights", "means", "covariances")
 STATISTICS = ("count", "first", "second", "pivot")
 """Of a variational posterior: with the priors they give its factors."""
 
-DRAWS = ("weights", "means", "covariances", "log_joint", "log_likelihood")
+SEEN = tuple(f"seen_{name}" for name in STATISTICS)
+"""What further rows are added to."""
+
+DRAWS = ("weights", "means", "covariances", "log_joint", "log_likelihood", "numbers")
 """Of a sampled posterior, stored under these names with ``drawn_`` before them."""
 
 LARGEST_FILE = 1 << 30
@@ -54,12 +57,15 @@ class StoredFit:
         Whether the features' names came from the user's data.
     default_priors : tuple of str
         Names of the estimator's priors that were left to their defaults.
+    options : dict
+        Options of the inference method that differ from its defaults.
     """
 
     fit: Fit
     covariance_type: str
     named: bool
     default_priors: tuple[str, ...]
+    options: dict[str, Any] = field(default_factory=dict)
 
 
 def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
@@ -70,6 +76,9 @@ def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
     arrays = {name: getattr(fit.parameters, name) for name in PARAMETERS}
     if isinstance(fit.posterior, VariationalPosterior):
         arrays |= {name: getattr(fit.posterior.statistics, name) for name in STATISTICS}
+    if fit.seen is not None:
+        kept = fit.seen.statistics
+        arrays |= {key: getattr(kept, name) for key, name in zip(SEEN, STATISTICS, strict=True)}
     if isinstance(fit.posterior, DrawsPosterior):
         arrays |= {f"drawn_{name}": getattr(fit.posterior, name) for name in DRAWS}
     arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -123,6 +132,7 @@ def _header(stored: StoredFit) -> dict[str, Any]:
         "weight_prior": _prior_to_json(fit.model.weight_prior),
         "component_prior": _prior_to_json(fit.model.component_prior),
         "method": fit.method,
+        "options": stored.options,
         "objective": fit.objective,
         "objective_name": fit.objective_name,
         "log_likelihood": fit.log_likelihood,
@@ -131,6 +141,7 @@ def _header(stored: StoredFit) -> dict[str, Any]:
         "n_rows": fit.n_rows,
         "total_weight": fit.total_weight,
         "seconds": fit.seconds,
+        "seen": _seen_to_json(fit.seen),
         "feature_names": list(fit.feature_names),
         "assumptions": list(fit.assumptions),
         "doubts": [[doubt.category.__name__, doubt.message] for doubt in fit.doubts],
@@ -170,12 +181,14 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
         feature_names=tuple(header["feature_names"]),
         assumptions=tuple(header["assumptions"]),
         doubts=tuple(_doubt(name, message) for name, message in header["doubts"]),
+        seen=_seen_from_json(model, header.get("seen"), arrays),
     )
     fit.history  # noqa: B018  # an index out of range must show now, not later
     if len(fit.feature_names) != model.n_features:
         raise ModelFileError("the features' names do not match the parameters")
     defaults = tuple(str(name) for name in header["default_priors"])
-    return StoredFit(fit, header["covariance_type"], bool(header["named"]), defaults)
+    options = dict(header.get("options", {}))
+    return StoredFit(fit, header["covariance_type"], bool(header["named"]), defaults, options)
 
 
 def _posterior(
@@ -188,14 +201,7 @@ def _posterior(
         return posterior
     if set(STATISTICS).isdisjoint(arrays):
         return PointPosterior(parameters, model.family)
-    count, first, second, pivot = (arrays[name] for name in STATISTICS)
-    statistics = SufficientStatistics(count, first, second, pivot)
-    sizes = (model.n_components, model.n_features)
-    shapes = tuple(arrays[name].shape for name in STATISTICS)
-    if shapes != (sizes[:1], sizes, model.structure, sizes):
-        raise ModelFileError("the statistics' shapes do not match the model")
-    if not all(np.isfinite(arrays[name]).all() for name in STATISTICS):
-        raise ModelFileError("the statistics are not finite")
+    statistics = _statistics(model, STATISTICS, arrays)
     posterior = VariationalPosterior(model, statistics)
     _check_agreement(posterior, parameters, "the statistics do not give the parameters")
     return posterior
@@ -216,9 +222,13 @@ def _drawn_posterior(model: MixtureModel, arrays: dict[str, Array]) -> DrawsPost
     leading = parts["log_joint"].shape
     if len(leading) != 2 or 0 in leading:
         raise ModelFileError("the draws are not in chains")
-    own = {"weights": sizes[:1], "means": sizes, "covariances": model.structure}
+    of_components = {"means": sizes, "covariances": model.structure}
+    own = {"weights": sizes[:1], "numbers": sizes[:1], **of_components}
     if any(parts[name].shape != (*leading, *own.get(name, ())) for name in DRAWS):
         raise ModelFileError("the draws' shapes do not match the model")
+    numbers = parts.pop("numbers").astype(np.intp)
+    if (np.sort(numbers, axis=2) != np.arange(sizes[0])).any():
+        raise ModelFileError("the draws' components are not numbered from 0 to K - 1")
     if not all(np.isfinite(part).all() and part.dtype == np.float64 for part in parts.values()):
         raise ModelFileError("the draws are not finite float64 numbers")
     weights, covariances = parts["weights"], parts["covariances"]
@@ -227,7 +237,40 @@ def _drawn_posterior(model: MixtureModel, arrays: dict[str, Array]) -> DrawsPost
     diagonal = np.einsum("...dd->...d", covariances) if covariances.ndim == 5 else covariances
     if not (diagonal > 0).all():
         raise ModelFileError("a drawn variance is not above zero")
-    return DrawsPosterior(model, **parts)
+    return DrawsPosterior(model, **parts, numbers=numbers)
+
+
+def _statistics(
+    model: MixtureModel, keys: tuple[str, ...], arrays: dict[str, Array]
+) -> SufficientStatistics:
+    """Return the statistics under these keys, whose shapes and numbers must be the model's."""
+    count, first, second, pivot = parts = [arrays[key] for key in keys]
+    sizes = (model.n_components, model.n_features)
+    if [part.shape for part in parts] != [sizes[:1], sizes, model.structure, sizes]:
+        raise ModelFileError("the statistics' shapes do not match the model")
+    if not all(part.dtype == np.float64 and np.isfinite(part).all() for part in parts):
+        raise ModelFileError("the statistics are not finite float64 numbers")
+    return SufficientStatistics(count, first, second, pivot)
+
+
+def _seen_to_json(seen: Seen | None) -> dict[str, Any] | None:
+    if seen is None:
+        return None
+    entropy = seen.statistics.log_normalizer
+    return {"n_rows": seen.n_rows, "weight": seen.weight, "entropy": entropy}
+
+
+def _seen_from_json(
+    model: MixtureModel, values: dict[str, Any] | None, arrays: dict[str, Array]
+) -> Seen | None:
+    """Return what further rows can be added to; None where the file has none of it."""
+    if values is None:
+        return None
+    statistics = replace(_statistics(model, SEEN, arrays), log_normalizer=float(values["entropy"]))
+    n_rows, weight = int(values["n_rows"]), float(values["weight"])
+    if n_rows < 1 or not 0.0 < weight < np.inf or (statistics.count < 0).any():
+        raise ModelFileError("the rows seen do not have a count and a weight above zero")
+    return Seen(statistics, n_rows, weight)
 
 
 def _check_parameters(model: MixtureModel, parameters: MixtureParameters) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from mixtura import arguments
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
@@ -20,6 +21,7 @@ class FittedViews(ABC):
     fit_: Fit
     posterior_: Posterior
     covariance_type: str
+    inference: Any
     labels_: IntegerArray
     _training: tuple[Array, Array | None]
 
@@ -109,7 +111,7 @@ class FittedViews(ABC):
             return self._validated(X, reset=False), None
         if not hasattr(self, "_training"):
             raise InvalidArgumentError(
-                "the training rows are not kept in files and pickles: pass X"
+                "the training rows are not kept by partial_fit, in files and in pickles: pass X"
             )
         return self._training
 
@@ -144,7 +146,8 @@ class FittedViews(ABC):
         named = hasattr(self, "feature_names_in_")
         priors = ("weight_prior", "component_prior")
         defaults = tuple(name for name in priors if getattr(self, name) is None)
-        stored = StoredFit(self.fit_, self.covariance_type, named, defaults)
+        options = arguments.options_of(self.inference)
+        stored = StoredFit(self.fit_, self.covariance_type, named, defaults, options)
         save_fit(stored, path, overwrite=overwrite)
 
     def write_report(self, path: str | Path, X: Any = None, *, overwrite: bool = False) -> Path:

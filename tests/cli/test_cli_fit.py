@@ -52,6 +52,18 @@ def test_json_is_strict_and_alone(run, iris) -> None:
     assert told["source"] == str(iris)
 
 
+def test_a_variational_fit_shows_intervals(run, iris) -> None:
+    done = run("fit", iris, *ARTICLE, "--inference", "vb")
+    assert done.code == 0
+    assert max(map(len, done.out.splitlines())) <= 80
+    section = strictly(run("fit", iris, *ARTICLE, "--inference", "vb", "--json").out)["sections"][0]
+    assert section["interval_probabilities"] == [0.05, 0.95]
+    for component in section["components"]:
+        low, high = component["mean_interval"][0]
+        assert low < component["mean"][0] < high
+        assert f"[{low:.3f}, {high:.3f}]" in done.out or f"[{low:.2f}, {high:.2f}]" in done.out
+
+
 def test_what_was_guessed_is_told_on_standard_error(run, small) -> None:
     small.write_text(small.read_text().replace(",", ";"))
     told = run("fit", small).err

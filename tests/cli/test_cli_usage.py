@@ -4,6 +4,7 @@ import dataclasses
 import inspect
 import re
 
+import numpy as np
 import pytest
 
 from mixtura import SVI, GaussianMixtureModel, __version__
@@ -12,17 +13,28 @@ from mixtura.cli import options
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.settings import SviSettings
 from mixtura.cli.wording import OPTION_OF, in_options
+from mixtura.diagnostics.candidates import CRITERIA
+from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES
 from mixtura.initialization import INITIALIZERS
-from mixtura.priors import PRIORS, PositivePrior
+from mixtura.priors import (
+    PRIORS,
+    DirichletProcess,
+    Gamma,
+    KnownScale,
+    Normal,
+    PitmanYor,
+    PositivePrior,
+)
 
-COMMANDS = ("demo", "fit", "predict", "sample", "report")
+COMMANDS = ("demo", "select", "fit", "predict", "sample", "report")
 
 
 def test_choices_are_those_of_the_registries() -> None:
     assert set(options.COVARIANCES) == set(FAMILIES)
     assert set(options.STARTS) == set(INITIALIZERS)
     assert set(options.METHODS) == set(INFERENCES)
+    assert set(options.CRITERIA) == set(CRITERIA)
 
 
 def test_every_prior_of_a_scale_can_be_written() -> None:
@@ -35,10 +47,34 @@ def test_every_prior_of_a_scale_can_be_written() -> None:
         assert type(prior.scale).__name__ == name
 
 
+def test_scales_can_be_known() -> None:
+    prior = component_prior(PriorTexts(mean="normal:1,10", scale="known:0.1"))
+    assert repr(prior) == repr(KnownScale(0.1, Normal(1.0, 10.0)))
+    prior = component_prior(PriorTexts(mean="normal:1,10", scale="known:0.1,3"))
+    assert isinstance(prior, KnownScale)
+    assert list(np.ravel(prior.scale)) == [0.1, 3.0]
+    with pytest.raises(InvalidArgumentError, match=r"known:0\.1 or known:0\.1,2"):
+        component_prior(PriorTexts(mean="normal:1,10", scale="known:wide"))
+
+
 def test_dirichlet_of_one_or_many() -> None:
     assert weight_prior(PriorTexts()) is None
     assert weight_prior(PriorTexts(weight="dirichlet:0.5")).concentration == 0.5
     assert list(weight_prior(PriorTexts(weight="dirichlet:1,2,3")).concentration) == [1, 2, 3]
+
+
+def test_processes_are_written_with_a_concentration_or_its_prior() -> None:
+    process = weight_prior(PriorTexts(weight="dirichlet-process:2"))
+    assert repr(process) == repr(DirichletProcess(2.0))
+    process = weight_prior(PriorTexts(weight="Pitman-Yor:1,0.25"))
+    assert repr(process) == repr(PitmanYor(1.0, 0.25))
+    process = weight_prior(PriorTexts(weight="dirichlet-process:gamma:1,3"))
+    assert repr(process) == repr(DirichletProcess(Gamma(1.0, 3.0)))
+    process = weight_prior(PriorTexts(weight="pitman-yor:gamma:1,3,0.5"))
+    assert repr(process) == repr(PitmanYor(Gamma(1.0, 3.0), 0.5))
+    for text in ("chinese:1", "dirichlet-process:1,2", "pitman-yor:gamma:1", "pitman-yor:1,1"):
+        with pytest.raises(InvalidArgumentError, match="--weight-prior"):
+            weight_prior(PriorTexts(weight=text))
 
 
 def test_options_of_svi_are_fields_of_the_class() -> None:
@@ -118,6 +154,17 @@ def test_help_has_an_example(run, command) -> None:
         ("fit {} --save a.html --report ./a.html", "same file"),
         ("fit {} --save {} --force", "would replace an input"),
         ("fit {} --save /dev/null --force", "not a regular file"),
+        ("select", "DATA"),
+        ("select {} -k 0", "--components must look like 1:10 or 2,3,5"),
+        ("select {} --components 4:2", "'4:2'"),
+        ("select {} --families full,oblong", "'oblong'"),
+        ("select {} --families full,", "''"),
+        ("select {} --criterion waic", "bic, icl, aic, elbo"),
+        ("select {} --criterion elbo", "--inference vb"),
+        ("select {} --jobs 0", "--jobs"),
+        ("select {} --plot k.pdf", ".svg or .png"),
+        ("select {} --inference ml --weight-prior dirichlet:1", "leave --weight-prior out"),
+        ("select {} --save a.svg --plot a.svg", "same file"),
         ("predict {}", "DATA"),
         ("sample {} -n 0", "-n"),
     ],

@@ -75,6 +75,21 @@ def test_pipeline_and_grid_search(iris):
     assert search.best_params_["n_components"] in (2, 3)
 
 
+@pytest.mark.parametrize("inference", ["map", "vb"])
+def test_grid_search_by_held_out_score_finds_two_round_clusters(rng, inference):
+    rows = rng.standard_normal((150, 2)) + 10.0 * rng.integers(2, size=(150, 1))
+    search = GridSearchCV(
+        GaussianMixtureModel(inference=inference, tol=1e-6),
+        {"n_components": [1, 2, 3], "covariance_type": ["full", "spherical"]},
+        cv=3,
+    ).fit(rows)
+    assert search.best_params_ == {"n_components": 2, "covariance_type": "spherical"}
+    assert search.best_estimator_.means_.shape == (2, 2)
+    # Two clusters of N(., I), ten apart: -log 2 - log(2 pi) - 1 nats a row, the entropy.
+    truth = -np.log(2.0) - np.log(2.0 * np.pi) - 1.0
+    assert search.best_score_ == pytest.approx(truth, abs=5.0 / np.sqrt(150))
+
+
 def test_transform_can_return_a_frame(frame):
     shares = GaussianMixtureModel(2).set_output(transform="pandas").fit_transform(frame)
     assert list(shares.columns) == ["component0", "component1"]

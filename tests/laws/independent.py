@@ -13,9 +13,12 @@ from mixtura.parameters import MixtureParameters
 from mixtura.priors import (
     ComponentPrior,
     Dirichlet,
+    DirichletProcess,
+    Gamma,
     Independent,
     NormalInverseGamma,
     NormalInverseWishart,
+    PitmanYor,
     Prior,
     WeightPrior,
 )
@@ -91,6 +94,30 @@ def _dirichlet(prior: Dirichlet, weights: np.ndarray) -> float:
     return float(stats.dirichlet.logpdf(weights, prior.concentration * np.ones(weights.size)))
 
 
+def _sticks(weights: np.ndarray, concentrations: np.ndarray, discount: float) -> np.ndarray:
+    """Return the log density of sticks as scipy has betas, and of the change to weights."""
+    left, total = 1.0, np.zeros(len(concentrations))
+    for k, weight in enumerate(weights[:-1], start=1):
+        second = concentrations + k * discount
+        total += stats.beta.logpdf(weight / left, 1.0 - discount, second) - np.log(left)
+        left = weights[k:].sum()
+    return total
+
+
+LOG_CONCENTRATIONS = np.linspace(-60.0, 8.0, 2001)
+
+
+def _process(prior: DirichletProcess | PitmanYor, weights: np.ndarray) -> float:
+    discount = prior.discount if isinstance(prior, PitmanYor) else 0.0
+    if not isinstance(prior.concentration, Gamma):
+        return float(_sticks(weights, np.array([prior.concentration]), discount)[0])
+    # Over the logarithm, in which the density is smooth and falls off at both ends.
+    gamma, values = prior.concentration, np.exp(LOG_CONCENTRATIONS)
+    logs = stats.gamma.logpdf(values, gamma.shape, scale=1.0 / gamma.rate) + LOG_CONCENTRATIONS
+    density = np.exp(logs + _sticks(weights, values, discount))
+    return float(np.log(np.trapezoid(density, LOG_CONCENTRATIONS)))
+
+
 def _independent(prior: Independent, means: np.ndarray, covariances: np.ndarray) -> float:
     values = covariances if prior.is_on_variance else np.sqrt(covariances)
     of_means = UNIVARIATE_DENSITIES[type(prior.mean).__name__](prior.mean, means)
@@ -121,6 +148,7 @@ def _normal_inverse_wishart(
 
 UNIVARIATE_DENSITIES: dict[str, Callable[..., np.ndarray]] = {
     "Normal": lambda prior, x: stats.norm.logpdf(x, prior.location, prior.scale),
+    "Gamma": lambda prior, x: stats.gamma.logpdf(x, prior.shape, scale=1.0 / prior.rate),
     "InverseGamma": lambda prior, x: stats.invgamma.logpdf(x, prior.shape, scale=prior.scale),
     "LogNormal": lambda prior, x: stats.lognorm.logpdf(
         x, prior.scale, scale=np.exp(prior.location)
@@ -128,11 +156,16 @@ UNIVARIATE_DENSITIES: dict[str, Callable[..., np.ndarray]] = {
 }
 WEIGHT_DENSITIES: dict[str, Callable[..., float]] = {
     "Dirichlet": _dirichlet,
+    "DirichletProcess": _process,
+    "PitmanYor": _process,
     "FlatWeights": lambda prior, weights: 0.0,
 }
 COMPONENT_DENSITIES: dict[str, Callable[..., float]] = {
     "FlatComponents": lambda prior, means, covariances: 0.0,
     "Independent": _independent,
+    "KnownScale": lambda prior, means, covariances: float(
+        UNIVARIATE_DENSITIES["Normal"](prior.mean, means).sum()
+    ),
     "NormalInverseGamma": _normal_inverse_gamma,
     "NormalInverseWishart": _normal_inverse_wishart,
 }

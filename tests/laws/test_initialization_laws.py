@@ -242,6 +242,22 @@ def test_a_sample_of_all_rows_is_all_rows() -> None:
     assert sample.weights is None
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_features", [1, 3])
+def test_every_engine_takes_the_same_sample(
+    engine: Engine, n_features: int, dtype: type[np.floating]
+) -> None:
+    rng = np.random.default_rng(46)
+    rows = rng.standard_normal((5000, n_features)).astype(dtype)
+    rows[::7] = 0.0
+    rows[::14] = -0.0
+    weights = rng.integers(0, 3, 5000).astype(float)
+    expected = content_sample(ArrayRows(rows, weights), 500)
+    sample = engine.subsample(ArrayRows(rows, weights), 500)
+    np.testing.assert_array_equal(sample.values, expected.values)
+    np.testing.assert_array_equal(sample.weights, expected.weights)
+
+
 def test_samples_of_discrete_rows_are_the_distinct_rows() -> None:
     rng = np.random.default_rng(43)
     rows = rng.integers(-2, 3, (4000, 2)) * 1.0

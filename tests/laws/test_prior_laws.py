@@ -109,7 +109,7 @@ def test_unlawful_hyperparameters_are_refused(
                 continue  # posteriors hold one matrix for each component; `check` refuses it
             with pytest.raises(InvalidArgumentError):
                 PRIORS[name].from_hyperparameters({**values, field: bad})
-            if isinstance(value, float) and field not in ("location", "mean", "count"):
+            if isinstance(value, float) and field not in ("location", "mean", "count", "discount"):
                 with pytest.raises(InvalidArgumentError):
                     PRIORS[name].from_hyperparameters({**values, field: 0.0})
 
@@ -249,7 +249,7 @@ def test_weight_gradient_is_the_derivative_in_the_logarithms(
 ) -> None:
     # Of the density as a function of all K weights, off the simplex as well.
     weights = rng.dirichlet(np.ones(3))
-    gradient = weight_prior.log_weight_gradient(3)
+    gradient = weight_prior.log_weight_gradient(weights)
     for k in range(3):
         up, down = weights.copy(), weights.copy()
         up[k] *= np.exp(1e-4)
@@ -355,6 +355,8 @@ def log_jacobian(prior: ComponentPrior, case: Any, factor: np.ndarray) -> float:
     of_means = K * logs.sum()
     if len(structure) == 3:  # the D (D + 1) / 2 entries s_ij f_i f_j
         return of_means + structure[0] * (D + 1) * logs.sum()
+    if prior.fixes_covariances:
+        return of_means
     power = 1.0 if isinstance(prior, Independent) and not prior.is_on_variance else 2.0
     return of_means + structure[0] * power * logs[: structure[1]].sum()
 
@@ -474,6 +476,7 @@ def test_univariate_draws(univariate_prior: Any, rng: np.random.Generator) -> No
     draws = univariate_prior.draw(rng, (4000, 3))
     distribution = {
         "Normal": lambda p: stats.norm(p.location, p.scale),
+        "Gamma": lambda p: stats.gamma(p.shape, scale=1.0 / p.rate),
         "InverseGamma": lambda p: stats.invgamma(p.shape, scale=p.scale),
         "LogNormal": lambda p: stats.lognorm(p.scale, scale=np.exp(p.location)),
     }[type(univariate_prior).__name__](univariate_prior)

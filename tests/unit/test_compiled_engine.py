@@ -63,6 +63,11 @@ def assert_close(found, expected, tolerance):
             mpmath.log,
             np.concatenate([np.geomspace(1e-300, 1e300, 2000), 1 + 1e-4 * np.arange(48)]),
         ),
+        (
+            "log1p",
+            mpmath.log1p,
+            np.concatenate([[0.0], np.geomspace(1e-300, 1e305, 2000), np.linspace(0, 3, 500)]),
+        ),
     ],
 )
 def test_elementary_functions_are_within_two_units_in_the_last_place(name, exact, arguments):

@@ -12,11 +12,12 @@ from mixtura.cli.fit import fit
 from mixtura.cli.predict import predict
 from mixtura.cli.report import report
 from mixtura.cli.sample import sample
+from mixtura.cli.select import select
 
 application = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
-for _command in (demo, fit, predict, sample, report):
+for _command in (demo, select, fit, predict, sample, report):
     application.command()(_command)
 
 
@@ -42,6 +43,7 @@ def _start(
 
     \b
       mixtura fit flowers.csv -c petal_length -k 2
+      mixtura select flowers.csv --components 1:6
       mixtura fit flowers.csv -k 3 --report report.html --save flowers.mixtura
       mixtura predict flowers.mixtura new-flowers.csv
 

@@ -5,7 +5,7 @@ from mixtura.cli.inputs import read_rows
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.priors import PriorTexts
 from mixtura.cli.results import Findings, FitFiles, deliver_fit
-from mixtura.cli.settings import FitSettings, GibbsSettings, SviSettings
+from mixtura.cli.settings import FitSettings, SamplerSettings, SviSettings
 from mixtura.cli.streams import Talk
 
 
@@ -61,7 +61,7 @@ def fit(
         max_iter=max_iter,
         tol=tol,
         seed=seed,
-        gibbs=GibbsSettings(chains, draws, warmup),
+        sampler=SamplerSettings(chains, draws, warmup),
         svi=SviSettings(steps, learning_rate, print_every),
     )
     files = FitFiles(report, assignments, save)

@@ -11,21 +11,22 @@ from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 # Written out, because the registries bring NumPy and SciPy; a test compares them.
 COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 STARTS = ("split", "quantile", "kmeans", "random")
-METHODS = ("map", "vb", "gibbs", "ml", "svi")
+METHODS = ("map", "vb", "gibbs", "ml", "svi", "nuts")
+CRITERIA = ("bic", "icl", "aic", "elbo")
 
 MODEL = "Model"
 PRIORS = "Priors"
 SEARCH = "Search"
-GIBBS_ONLY = "Only with --inference gibbs"
+SAMPLERS_ONLY = "Only with --inference gibbs or nuts"
 SVI_ONLY = "Only with --inference svi"
 RESULTS = "Results"
 
 
-def one_of(choices: tuple[str, ...]) -> Callable[[str], str]:
-    """Return a check that a text is one of the choices."""
+def one_of(choices: tuple[str, ...]) -> Callable[[str | None], str | None]:
+    """Return a check that a text, where there is one, is one of the choices."""
 
-    def check(value: str) -> str:
-        if value in choices:
+    def check(value: str | None) -> str | None:
+        if value is None or value in choices:
             return value
         close = difflib.get_close_matches(value.lower(), choices, n=1)
         hint = f" (did you mean {close[0]}?)" if close else ""
@@ -82,6 +83,47 @@ Components = Annotated[
     int,
     _option("-k", "--components", min=1, metavar="K", help="Number of components.", panel=MODEL),
 ]
+SeveralComponents = Annotated[
+    str,
+    _option(
+        "-k",
+        "--components",
+        metavar="K",
+        help="Numbers of components: from 1 to 10 as 1:10, or a list as 2,3,5.",
+        panel=MODEL,
+    ),
+]
+Families = Annotated[
+    str,
+    _option(
+        "--families",
+        metavar="NAMES",
+        help="What shape the components have and share; several with commas between them. "
+        f"Of {', '.join(COVARIANCES)}.",
+        panel=MODEL,
+    ),
+]
+Criterion = Annotated[
+    str | None,
+    _choice(
+        "--criterion",
+        help="What chooses: the smallest bic, icl or aic, or the largest elbo, which needs "
+        "--inference vb and is the default there. Else it is bic.",
+        panel=SEARCH,
+        choices=CRITERIA,
+    ),
+]
+Jobs = Annotated[
+    int | None,
+    _option(
+        "--jobs",
+        min=1,
+        metavar="N",
+        help="Number of fits at a time, each in one thread. By default one at a time, in as many "
+        "threads as there are processors.",
+        panel=SEARCH,
+    ),
+]
 Covariance = Annotated[
     str,
     _choice(
@@ -96,8 +138,8 @@ Method = Annotated[
     _choice(
         "--inference",
         help="The exact posterior mode, the variational posterior, draws from the posterior, "
-        "maximum likelihood, or Pyro's "
-        'stochastic variational inference (which needs: pip install "mixtura\\[pyro]").',
+        "maximum likelihood, or Pyro's stochastic variational inference or no-U-turn sampler "
+        '(which need: pip install "mixtura\\[pyro]").',
         panel=MODEL,
         choices=METHODS,
     ),
@@ -119,7 +161,7 @@ ScalePrior = Annotated[
         "--scale-prior",
         metavar=SPREAD_PRIOR,
         help="Prior of the standard deviations. Example: inverse-gamma:1,1 (shape, scale) or "
-        "log-normal:0,2 (mean and sd of the logarithm).",
+        "log-normal:0,2 (mean and sd of the logarithm); known:0.1 where they are known.",
         panel=PRIORS,
     ),
 ]
@@ -138,7 +180,9 @@ WeightPrior = Annotated[
         "--weight-prior",
         metavar=WEIGHT_PRIOR,
         help="Prior of the weights: one concentration, or one for each component. "
-        "Example: dirichlet:1 or dirichlet:1,2,3.",
+        "Example: dirichlet:1 or dirichlet:1,2,3. dirichlet-process:1 or pitman-yor:1,0.25 "
+        "(concentration, discount) leave components that are not needed empty; "
+        "dirichlet-process:gamma:1,1 learns the concentration.",
         panel=PRIORS,
     ),
 ]
@@ -184,7 +228,7 @@ Seed = Annotated[
 Chains = Annotated[
     int | None,
     _option(
-        "--chains", min=1, metavar="N", help="Number of chains; 4 by default.", panel=GIBBS_ONLY
+        "--chains", min=1, metavar="N", help="Number of chains; 4 by default.", panel=SAMPLERS_ONLY
     ),
 ]
 Draws = Annotated[
@@ -193,8 +237,8 @@ Draws = Annotated[
         "--draws",
         min=1,
         metavar="N",
-        help="Draws that are kept of each chain; 1000 by default.",
-        panel=GIBBS_ONLY,
+        help="Draws that are kept of each chain; 1000 by default, 500 of nuts.",
+        panel=SAMPLERS_ONLY,
     ),
 ]
 Warmup = Annotated[
@@ -203,8 +247,8 @@ Warmup = Annotated[
         "--warmup",
         min=0,
         metavar="N",
-        help="Sweeps of each chain before the first draw that is kept; 500 by default.",
-        panel=GIBBS_ONLY,
+        help="Draws of each chain before the first that is kept; 500 by default.",
+        panel=SAMPLERS_ONLY,
     ),
 ]
 Steps = Annotated[
@@ -236,6 +280,15 @@ Assignments = Annotated[
         metavar="FILE.csv",
         help="Write, for each row, its number, its most probable component, and the probability "
         "of every component. Ends in .csv or .tsv.",
+        panel=RESULTS,
+    ),
+]
+Plot = Annotated[
+    str | None,
+    _option(
+        "--plot",
+        metavar="FILE.svg",
+        help="Draw the criterion against the number of components. Ends in .svg or .png.",
         panel=RESULTS,
     ),
 ]

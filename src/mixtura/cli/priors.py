@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, final
 from mixtura.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
-    from mixtura.priors import Dirichlet, Independent
+    from mixtura.priors import ComponentPrior, WeightPrior
 
 MEAN_PRIOR = "normal:M,SD"
 SPREAD_PRIOR = "NAME:A,B"
-WEIGHT_PRIOR = "dirichlet:A,..."
+WEIGHT_PRIOR = "NAME:A,..."
 
 
 @final
@@ -41,7 +41,7 @@ class PriorTexts:
         return [option for option, text in texts.items() if text is not None]
 
 
-def weight_prior(texts: PriorTexts) -> "Dirichlet | None":
+def weight_prior(texts: PriorTexts) -> "WeightPrior | None":
     """Return the prior of the weights, or None for the default."""
     import numpy as np
 
@@ -53,11 +53,39 @@ def weight_prior(texts: PriorTexts) -> "Dirichlet | None":
     def dirichlet(*numbers: float) -> Dirichlet:
         return Dirichlet(numbers[0] if len(numbers) == 1 else np.array(numbers))
 
-    example = "dirichlet:1 or dirichlet:1,2"
-    return _parsed("--weight-prior", texts.weight, example, {"dirichlet": dirichlet}, None)
+    name, _, rest = texts.weight.partition(":")
+    if name.strip().lower() == "dirichlet":
+        example = "dirichlet:1 or dirichlet:1,2"
+        return _parsed("--weight-prior", texts.weight, example, {"dirichlet": dirichlet}, None)
+    return _process(name.strip().lower(), rest, texts.weight)
 
 
-def component_prior(texts: PriorTexts) -> "Independent | None":
+def _process(name: str, rest: str, text: str) -> "WeightPrior":
+    """Return a process: its name, its concentration or ``gamma:SHAPE,RATE``, its discount."""
+    from mixtura.priors import DirichletProcess, Gamma, PitmanYor
+
+    kinds: dict[str, Callable[..., WeightPrior]] = {
+        "dirichlet-process": DirichletProcess,
+        "pitman-yor": PitmanYor,
+    }
+    counts = {"dirichlet-process": 1, "pitman-yor": 2}
+    example = (
+        "dirichlet:1, dirichlet-process:1, dirichlet-process:gamma:1,1, pitman-yor:1,0.25 or "
+        "pitman-yor:gamma:1,1,0.25"
+    )
+
+    def with_gamma(shape: float, rate: float, *others: float) -> "WeightPrior":
+        return kinds[name](Gamma(shape, rate), *others)
+
+    count = counts.get(name)
+    if count is None or not rest.strip().lower().startswith("gamma:"):
+        return _parsed("--weight-prior", text, example, kinds, count)
+    numbers = rest.strip()[len("gamma:") :]
+    shown = f"gamma:{numbers}"
+    return _parsed("--weight-prior", shown, example, {"gamma": with_gamma}, count + 1)
+
+
+def component_prior(texts: PriorTexts) -> "ComponentPrior | None":
     """Return the prior of means and scales, or None for the default from the data.
 
     Raises
@@ -75,13 +103,29 @@ def component_prior(texts: PriorTexts) -> "Independent | None":
             "need --mean-prior: for example --mean-prior normal:0,10 --scale-prior "
             f"inverse-gamma:1,1; got {' '.join(texts.given())}"
         )
+    if texts.scale is not None and texts.scale.strip().lower().startswith("known:"):
+        return _known_scale(texts.mean, texts.scale)
     spreads = {"inverse-gamma": InverseGamma, "log-normal": LogNormal}
-    example = "inverse-gamma:1,1 or log-normal:0,2"
+    example = "inverse-gamma:1,1, log-normal:0,2 or, of standard deviations, known:0.1"
     mean = _parsed("--mean-prior", texts.mean, "normal:0,10", {"normal": Normal}, 2)
     if texts.scale is not None:
         return Independent(mean, _parsed("--scale-prior", texts.scale, example, spreads, 2))
     spread = _parsed("--variance-prior", texts.variance or "", example, spreads, 2)
     return Independent(mean, variance=spread)
+
+
+def _known_scale(mean: str, scale: str) -> "ComponentPrior":
+    """Return the prior of normal means under ``known:SD``, or one number for each column."""
+    import numpy as np
+
+    from mixtura.priors import KnownScale, Normal
+
+    normal = _parsed("--mean-prior", mean, "normal:0,10", {"normal": Normal}, 2)
+
+    def known(*numbers: float) -> KnownScale:
+        return KnownScale(numbers[0] if len(numbers) == 1 else np.array(numbers), normal)
+
+    return _parsed("--scale-prior", scale, "known:0.1 or known:0.1,2", {"known": known}, None)
 
 
 def _parsed(

@@ -1,9 +1,11 @@
 """What ``mixtura fit`` found: printed, and written to the files that were asked for."""
 
 import sys
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, final
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeAlias, final
 
 import typer
 
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
     from mixtura.data.tabular import Table
     from mixtura.estimator import GaussianMixtureModel
     from mixtura.reports import Report, Summary
+
+Maker: TypeAlias = Callable[[str], str | bytes]
+"""Makes a file's content of its name."""
 
 PAGE = (".html", ".htm")
 """How the name of a report may end."""
@@ -114,7 +119,7 @@ class Findings:
 def deliver_fit(
     findings: Findings, files: FitFiles, talk: Talk, *, json: bool, force: bool
 ) -> None:
-    """Write the files that were asked for and print the result, even if a file cannot be written.
+    """Write the files that were asked for and print the result.
 
     Raises
     ------
@@ -123,13 +128,42 @@ def deliver_fit(
     Exit
         If the fit has not converged.
     """
-    outputs = files.outputs()
+    answer = partial(result, findings.json()) if json else partial(show_summary, findings.summary())
+    deliver_files(findings, files.outputs(), talk, answer, force=force)
+
+
+def deliver_files(
+    findings: Findings,
+    outputs: Mapping[str, Output],
+    talk: Talk,
+    answer: Callable[[], None],
+    *,
+    force: bool,
+    makers: Mapping[str, Maker] = MappingProxyType({}),
+) -> None:
+    """Write files, then print an answer, even if a file cannot be written.
+
+    Parameters
+    ----------
+    findings : Findings
+        What they are about.
+    outputs : mapping of str to Output
+        Where they go, by what they hold.
+    talk : Talk
+        How much is said.
+    answer : callable
+        Prints the answer.
+    force : bool
+        Whether existing files may be replaced.
+    makers : mapping of str to callable
+        What makes further contents of the name of a file.
+    """
     makers = {
         "report": lambda path: findings.page(),
         "assignments": findings.assignments,
+        **makers,
     }
     contents = {what: makers[what](outputs[what].path) for what in makers if what in outputs}
-    answer = partial(result, findings.json()) if json else partial(_show, findings.summary())
     try:
         for what, content in contents.items():
             write_output(outputs[what], content, force=force)
@@ -143,7 +177,8 @@ def deliver_fit(
         raise typer.Exit(ExitCode.NOT_CONVERGED)
 
 
-def _show(summary: "Summary") -> None:
+def show_summary(summary: "Summary") -> None:
+    """Print the components, in colour on a terminal that can."""
     from mixtura.reports import summary_renderable
 
     if is_decorated(sys.stdout):

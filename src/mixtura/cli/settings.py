@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 class MethodSettings(ABC):
     """Options of one method; None for its own defaults."""
 
-    method: ClassVar[str]
+    methods: ClassVar[tuple[str, ...]]
 
     def given(self) -> dict[str, Any]:
         """Return the options that were used, by the names of the method's class."""
@@ -25,15 +25,16 @@ class MethodSettings(ABC):
 
     def check(self, inference: str) -> None:
         """Refuse the options with any other method."""
-        if self.given() and inference != self.method:
+        if self.given() and inference not in self.methods:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in self.given())
-            raise InvalidArgumentError(f"{options}: only with --inference {self.method}")
+            methods = joined(list(self.methods))
+            raise InvalidArgumentError(f"{options}: only with --inference {methods}")
 
 
 @final
 @dataclass(frozen=True)
-class GibbsSettings(MethodSettings):
-    """Options of Gibbs sampling; None for its own defaults.
+class SamplerSettings(MethodSettings):
+    """Options of Gibbs sampling and of NUTS; None for their own defaults.
 
     Parameters
     ----------
@@ -42,10 +43,10 @@ class GibbsSettings(MethodSettings):
     draws : int or None
         Draws that are kept of each chain.
     warmup : int or None
-        Sweeps of each chain before the first of them.
+        Sweeps or draws of each chain before the first of them.
     """
 
-    method = "gibbs"
+    methods = ("gibbs", "nuts")
 
     chains: int | None = None
     draws: int | None = None
@@ -67,7 +68,7 @@ class SviSettings(MethodSettings):
         Steps between two lines of progress.
     """
 
-    method = "svi"
+    methods = ("svi",)
 
     steps: int | None = None
     learning_rate: float | None = None
@@ -91,8 +92,8 @@ class FitSettings:
         Limits; None for the defaults.
     seed : int
         Source of all randomness.
-    gibbs, svi : GibbsSettings, SviSettings
-        Options of Gibbs sampling and of SVI.
+    sampler, svi : SamplerSettings, SviSettings
+        Options of the samplers and of SVI.
     """
 
     components: int
@@ -104,8 +105,8 @@ class FitSettings:
     max_iter: int | None
     tol: float | None
     seed: int
-    gibbs: GibbsSettings
-    svi: SviSettings
+    sampler: SamplerSettings = SamplerSettings()
+    svi: SviSettings = SviSettings()
 
     def check(self) -> None:
         """Refuse options that contradict each other, before any data are read.
@@ -123,30 +124,34 @@ class FitSettings:
                 f"--inference ml has flat priors: leave {' and '.join(self.priors.given())} out, "
                 "or use --inference map"
             )
-        if self.inference == "svi":
+        if self.inference in ("svi", "nuts"):
             from mixtura.ppl.extra import require_pyro
 
             require_pyro()
             self._method()
-        for settings in (self.gibbs, self.svi):
+        for settings in (self.sampler, self.svi):
             settings.check(self.inference)
 
-    def check_columns(self, number: int) -> None:
-        """Refuse a covariance that the priors are not for, now that the columns are known."""
+    def possible_covariances(self, number: int) -> list[str]:
+        """Return the covariances that the priors are for, where there are so many columns."""
         from mixtura.families import FAMILIES
 
         prior = component_prior(self.priors)
-        if prior is None or number == 1:
-            return
-        possible = [
+        return [
             name
             for name, family in FAMILIES.items()
-            if len(family.structure(self.components, number)) in prior.structure_dimensions
+            if prior is None
+            or number == 1
+            or len(family.structure(self.components, number)) in prior.structure_dimensions
         ]
+
+    def check_columns(self, number: int) -> None:
+        """Refuse a covariance that the priors are not for, now that the columns are known."""
+        possible = self.possible_covariances(number)
         if self.covariance not in possible:
             raise InvalidArgumentError(
                 f"--mean-prior does not go with --covariance {self.covariance} where there are "
-                f"{counted(number, 'column')}: add --covariance diag (or {_or(possible[1:])})"
+                f"{counted(number, 'column')}: add --covariance diag (or {joined(possible[1:])})"
             )
 
     def estimator(self, talk: Talk) -> "GaussianMixtureModel":
@@ -154,24 +159,32 @@ class FitSettings:
         from mixtura.estimator import GaussianMixtureModel
 
         return GaussianMixtureModel(
-            self.components,
-            covariance_type=self.covariance,
-            weight_prior=weight_prior(self.priors),
-            component_prior=component_prior(self.priors),
-            inference=self._method(),
-            init=self.init,
-            n_init=self.n_init,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            random_state=self.seed,
-            verbose=int(talk.verbose),
+            self.components, covariance_type=self.covariance, **self.parameters(talk)
         )
 
+    def parameters(self, talk: Talk) -> dict[str, Any]:
+        """Return the estimator's parameters, but for its size and its family."""
+        return {
+            "weight_prior": weight_prior(self.priors),
+            "component_prior": component_prior(self.priors),
+            "inference": self._method(),
+            "init": self.init,
+            "n_init": self.n_init,
+            "max_iter": self.max_iter,
+            "tol": self.tol,
+            "random_state": self.seed,
+            "verbose": int(talk.verbose),
+        }
+
     def _method(self) -> Any:
-        if self.inference == "gibbs" and self.gibbs.given():
+        if self.inference == "gibbs" and self.sampler.given():
             from mixtura.inference import Gibbs
 
-            return Gibbs(**self.gibbs.given())
+            return Gibbs(**self.sampler.given())
+        if self.inference == "nuts" and self.sampler.given():
+            from mixtura.ppl import NUTS
+
+            return NUTS(**self.sampler.given())
         if self.inference == "svi" and self.svi.given():
             from mixtura.ppl import SVI
 
@@ -179,5 +192,6 @@ class FitSettings:
         return self.inference
 
 
-def _or(names: list[str]) -> str:
+def joined(names: list[str]) -> str:
+    """Return names as they stand in a sentence."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

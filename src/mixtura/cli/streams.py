@@ -4,7 +4,7 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from typing import Any, final
@@ -101,6 +101,28 @@ class Talk:
         spinner = Console(stderr=True).status(Text(f"mixtura: {one_line(on)}"))
         with spinner, redirect_stdout(sys.stderr):
             yield
+
+    @contextmanager
+    def counting(self, on: str, total: int) -> Iterator[Callable[[], None]]:
+        """Like :meth:`working`, with a bar; yields what is to be called after each of the steps."""
+        if self.quiet or self.verbose or not is_decorated(sys.stderr):
+            with redirect_stdout(sys.stderr):
+                yield lambda: None
+            return
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+        bar = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            console=Console(stderr=True),
+            transient=True,
+            redirect_stdout=False,
+        )
+        with bar, redirect_stdout(sys.stderr):
+            task = bar.add_task(f"mixtura: {one_line(on)}", total=total)
+            yield lambda: bar.advance(task)
 
 
 @contextmanager

@@ -1,1 +1,1 @@
-"""Judgements of a fit that need only K-sized things."""
+"""Judgements of a fit from arrays alone: nothing here sees rows or runs anything."""

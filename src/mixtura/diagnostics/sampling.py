@@ -1,84 +1,197 @@
-"""Judgements about chains of draws: do they agree, and how many draws are they worth?"""
+"""How far draws from several chains can be believed [Vehtari2021]_.
+
+Draws are arrays of shape (C, S, ...): C chains of S draws of any number of quantities. What comes
+back has one number for each quantity. A quantity that does not vary, or is not finite somewhere,
+has none: NaN.
+"""
+
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
-from scipy.special import ndtri
+from scipy.fft import next_fast_len
+from scipy.special import betaincinv, ndtr, ndtri
 from scipy.stats import rankdata
 
+from mixtura.errors import InvalidArgumentError
 from mixtura.typing import Array
 
 FEWEST_DRAWS = 4
-"""Of a chain: each half then has a variance."""
+"""Of a chain, so that each half has a variance."""
+
+TAILS = (0.05, 0.95)
+"""Probabilities of the quantiles that stand for the tails."""
 
 
-def r_hat(draws: Array) -> float:
-    """Return the rank-normalised split R-hat of draws of one number [Vehtari2021]_.
-
-    One where chains, and their halves, agree in location and spread.
+@final
+@dataclass(frozen=True, eq=False)
+class Convergence:
+    """Diagnostics of draws, each with one number for each quantity.
 
     Parameters
     ----------
-    draws : array of shape (C, S)
-        S draws of each of C chains.
-
-    Returns
-    -------
-    float
-        NaN where there are fewer than four draws, one where all draws are equal.
+    r_hat : array
+        Rank-normalised split R-hat: 1 when the chains agree; above 1.01 they do not yet.
+    ess_bulk, ess_tail : array
+        Number of independent draws that would place the bulk, and the 5 % and 95 % quantiles, as
+        well.
+    mean_error : array
+        Monte Carlo standard error of the mean, in the quantity's units.
     """
-    if draws.shape[1] < FEWEST_DRAWS:
-        return np.nan
-    if np.ptp(draws) == 0:
-        return 1.0
-    halves = _halves(draws)
-    folded = np.abs(halves - np.median(halves))
-    return max(_scale_reduction(_normal_scores(values)) for values in (halves, folded))
+
+    r_hat: Array
+    ess_bulk: Array
+    ess_tail: Array
+    mean_error: Array
 
 
-def ess_mean(draws: Array) -> float:
-    """Return how many independent draws the mean of draws (C, S) of one number is worth.
+def convergence(draws: Array) -> Convergence:
+    """Return all diagnostics of draws (C, S, ...)."""
+    return Convergence(r_hat(draws), ess_bulk(draws), ess_tail(draws), mean_error(draws))
 
-    By Geyer's initial monotone sequence over the halves of all chains [Vehtari2021]_.
+
+def r_hat(draws: Array) -> Array:
+    """Return the larger split R-hat of rank-normalised draws and of their distances to the median.
+
+    The first notices chains of different location, the second chains of different spread.
     """
-    if draws.shape[1] < FEWEST_DRAWS or np.ptp(draws) == 0:
-        return float(draws.size)
     halves = _halves(draws)
-    n_draws = halves.shape[1]
-    covariances = _autocovariances(halves)
-    within = covariances[:, 0].mean() * n_draws / (n_draws - 1.0)
-    total = within * (n_draws - 1.0) / n_draws + halves.mean(axis=1).var(ddof=1)
-    correlations = 1.0 - (within - covariances.mean(axis=0)) / total
-    correlations[0] = 1.0
-    pairs = correlations[: n_draws // 2 * 2].reshape(-1, 2).sum(axis=1)
-    positive = np.append(pairs > 0.0, False)
-    pairs = np.minimum.accumulate(pairs[: int(np.argmin(positive))])
-    time = max(-1.0 + 2.0 * pairs.sum(), 1.0 / np.log10(max(halves.size, 10)))
-    return float(halves.size / time)
+    folded = np.abs(halves - np.median(halves, axis=(0, 1)))
+    return np.maximum(*(_ratio_of_deviations(_normalised(part)) for part in (halves, folded)))
+
+
+def ess_bulk(draws: Array) -> Array:
+    """Return the effective sample size of rank-normalised draws."""
+    return _effective_size(_normalised(_halves(draws)))
+
+
+def ess_tail(draws: Array) -> Array:
+    """Return the smaller effective sample size of the 5 % and 95 % quantiles.
+
+    A quantile that is the largest value, as in counts, leaves it to the other one.
+    """
+    return np.fmin(*(ess_quantile(draws, probability) for probability in TAILS))
+
+
+def ess_mean(draws: Array) -> Array:
+    """Return the effective sample size of the mean."""
+    return _effective_size(_halves(draws))
+
+
+def ess_quantile(draws: Array, probability: float) -> Array:
+    """Return the effective sample size of the share of draws below a quantile."""
+    halves = _halves(draws)
+    with np.errstate(invalid="ignore"):  # of infinite draws
+        below = halves <= np.quantile(draws, probability, axis=(0, 1))
+    return np.where(_is_usable(halves), _effective_size(below.astype(np.float64)), np.nan)
+
+
+def mean_error(draws: Array) -> Array:
+    """Return the Monte Carlo standard error of the mean."""
+    size = ess_mean(draws)
+    deviation = np.where(np.isnan(size), 1.0, _finite(draws).std(axis=(0, 1), ddof=1))
+    return deviation / np.sqrt(size)
+
+
+def deviation_error(draws: Array) -> Array:
+    """Return the Monte Carlo standard error of the standard deviation."""
+    usable = _finite(draws)
+    squares = (usable - usable.mean(axis=(0, 1))) ** 2
+    size = np.where(np.isnan(ess_mean(draws)), np.nan, ess_mean(squares))
+    variance = np.where(np.isnan(size), 1.0, squares.mean(axis=(0, 1)))
+    return np.sqrt(squares.var(axis=(0, 1)) / (4.0 * variance * size))
+
+
+def quantile_error(draws: Array, probability: float) -> Array:
+    """Return the Monte Carlo standard error of a quantile.
+
+    Half the distance between the draws that bound it as one standard deviation does.
+    """
+    size = ess_quantile(draws, probability)
+    a, b = size * probability + 1.0, size * (1.0 - probability) + 1.0
+    ordered = np.sort(_finite(draws).reshape(-1, *draws.shape[2:]), axis=0)
+    last = len(ordered) - 1
+    bounds = []
+    for side, rounded in ((-1.0, np.floor), (1.0, np.ceil)):
+        rank = rounded(np.nan_to_num(betaincinv(a, b, ndtr(side))) * len(ordered) - 1.0)
+        rank = np.clip(rank, 0, last).astype(np.intp)
+        bounds.append(np.take_along_axis(ordered, rank[None], axis=0)[0])
+    return np.where(np.isnan(size), np.nan, 0.5 * (bounds[1] - bounds[0]))
 
 
 def _halves(draws: Array) -> Array:
-    """Return the halves of each chain as chains; a middle draw is left out."""
+    """Return the first and the second halves of the chains as 2 C chains."""
+    if draws.ndim < 2 or draws.shape[1] < FEWEST_DRAWS:
+        raise InvalidArgumentError(
+            f"draws must have shape (C, S, ...) with S of {FEWEST_DRAWS} or more; "
+            f"got shape {draws.shape}"
+        )
     half = draws.shape[1] // 2
     return np.concatenate([draws[:, :half], draws[:, -half:]])
 
 
-def _normal_scores(draws: Array) -> Array:
-    ranks = rankdata(draws).reshape(draws.shape)
-    return ndtri((ranks - 0.375) / (draws.size + 0.25))
+def _finite(draws: Array) -> Array:
+    """Return draws with zeros in place of what is not finite."""
+    return np.where(np.isfinite(draws), draws, 0.0)
 
 
-def _scale_reduction(draws: Array) -> float:
-    n_draws = draws.shape[1]
-    within = draws.var(axis=1, ddof=1).mean()
-    between = draws.mean(axis=1).var(ddof=1)
-    if within == 0.0:
-        return np.inf if between > 0.0 else 1.0
-    return float(np.sqrt((n_draws - 1.0) / n_draws + between / within))
+def _is_usable(chains: Array) -> Array:
+    """Return which quantities are finite and vary."""
+    finite = np.isfinite(chains).all(axis=(0, 1))
+    return finite & (chains != chains[0, 0]).any(axis=(0, 1))
 
 
-def _autocovariances(draws: Array) -> Array:
-    """Return the autocovariances of each chain at lags 0 to S - 1, divided by S."""
-    n_draws = draws.shape[1]
-    centred = draws - draws.mean(axis=1, keepdims=True)
-    spectrum = np.fft.rfft(centred, 2 * n_draws, axis=1)
-    power = np.abs(spectrum) ** 2
-    return np.fft.irfft(power, 2 * n_draws, axis=1)[:, :n_draws] / n_draws
+def _normalised(chains: Array) -> Array:
+    """Return the normal scores of the ranks among all chains (Blom's offset of 3/8)."""
+    flat = chains.reshape(chains.shape[0] * chains.shape[1], *chains.shape[2:])
+    ranks = rankdata(_finite(flat), axis=0)
+    scores = ndtri((ranks - 0.375) / (len(flat) + 0.25)).reshape(chains.shape)
+    return np.where(np.isfinite(chains).all(axis=(0, 1)), scores, np.nan)
+
+
+def _ratio_of_deviations(chains: Array) -> Array:
+    """Return the root of pooled over average variance of the chains."""
+    n_draws = chains.shape[1]
+    within = chains.var(axis=1, ddof=1).mean(axis=0)
+    between = chains.mean(axis=1).var(axis=0, ddof=1)
+    usable = _is_usable(chains)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio = np.sqrt((n_draws - 1.0) / n_draws + between / within)
+    return np.where(usable, ratio, np.nan)
+
+
+def _autocovariances(chains: Array) -> Array:
+    """Return the autocovariances of each lag, averaged over chains, shape (S, ...)."""
+    n_draws = chains.shape[1]
+    length = next_fast_len(2 * n_draws, real=True)
+    spectrum = np.fft.rfft(chains - chains.mean(axis=1, keepdims=True), length, axis=1)
+    power = (spectrum.real**2 + spectrum.imag**2).mean(axis=0)
+    return np.fft.irfft(power, length, axis=0)[:n_draws] / n_draws
+
+
+def _effective_size(chains: Array) -> Array:
+    """Return how many independent draws have a mean of the same variance.
+
+    Autocorrelations are summed by pairs, while pairs are positive [Geyer1992]_, and no pair counts
+    for more than the one before it.
+    """
+    n_chains, n_draws = chains.shape[:2]
+    usable = _is_usable(chains)
+    safe = np.where(usable, chains, np.arange(n_draws).reshape(-1, *(1,) * (chains.ndim - 2)))
+    covariance = _autocovariances(safe)
+    within = covariance[0] * n_draws / (n_draws - 1.0)
+    pooled = covariance[0] + safe.mean(axis=1).var(axis=0, ddof=1)
+    correlation = 1.0 - (within - covariance) / pooled
+    correlation[0] = 1.0
+    n_pairs = max(1, (n_draws - 3) // 2 + 1)
+    even, odd = correlation[0 : 2 * n_pairs : 2], correlation[1 : 2 * n_pairs : 2]
+    pairs = even[: len(odd)] + odd
+    counted = np.logical_and.accumulate(pairs > 0.0, axis=0)
+    counted[-1] = False
+    total = np.where(counted, np.minimum.accumulate(pairs, axis=0), 0.0).sum(axis=0)
+    # The even half of the first pair left out, if positive, makes the sum less variable.
+    first_out = np.argmin(counted, axis=0)
+    rest = np.maximum(np.take_along_axis(even, first_out[None], axis=0)[0], 0.0)
+    size = float(n_chains * n_draws)
+    time = np.maximum(-1.0 + 2.0 * total + rest, 1.0 / np.log10(size))
+    return np.where(usable, size / time, np.nan)

@@ -1,9 +1,11 @@
 """Rows chosen by what they hold: equal rows share one fate, whatever their order."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mixtura.data import ArrayRows, Block, Rows
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 DISCRETE = 16
 """Where distinct rows are fewer than one in so many of those wanted, the data are discrete."""
@@ -12,31 +14,35 @@ SHIFT = np.uint64(32)
 MIX = np.uint64(0xD6E8FEB86659FD93)
 
 
-def content_sample(rows: Rows, most: int) -> ArrayRows:
+def rows_below(values: Array, limit: int) -> IntegerArray:
+    """Return the positions of the rows (n, D) whose hash is below a limit."""
+    return np.flatnonzero(row_hashes(values) < np.uint64(limit))
+
+
+def content_sample(
+    rows: Rows, most: int, below: Callable[[Array, int], IntegerArray] = rows_below
+) -> ArrayRows:
     """Return about ``most`` rows with their weights, or all of them where there are no more.
 
     A row is in the sample if a hash of its numbers is small enough. So the sample does not depend
     on the rows' order, and a row of weight two does as two rows. Of discrete data each distinct
-    row is one row, of summed weight.
+    row is one row, of summed weight. ``below`` is :func:`rows_below`, or what finds the same.
     """
     if rows.n_rows <= most:
         return _together(rows, list(rows.blocks()))
-    share = most / rows.n_rows
-    chosen = [_chosen(block, share) for block in rows.blocks()]
-    hashes = np.concatenate([found for _, found in chosen])
+    limit = int(most / rows.n_rows * 2.0**64)
+    chosen = [_taken_from(block, below(block.values, limit)) for block in rows.blocks()]
+    hashes = np.concatenate([row_hashes(block.values) for block in chosen])
     if np.unique(hashes).size < most // DISCRETE:
         return _distinct(rows, most)
-    return _together(rows, [block for block, _ in chosen])
+    return _together(rows, chosen)
 
 
-def _chosen(block: Block, share: float) -> tuple[Block, np.ndarray]:
-    hashes = row_hashes(block.values)
-    keep = hashes < np.uint64(share * 2.0**64)
-    weights = block.weights
-    if weights is not None:
-        keep &= weights > 0
-        weights = weights[keep]
-    return Block(block.start, block.values[keep], weights), hashes[keep]
+def _taken_from(block: Block, positions: IntegerArray) -> Block:
+    if block.weights is None:
+        return Block(block.start, block.values[positions], None)
+    positions = positions[block.weights[positions] > 0]
+    return Block(block.start, block.values[positions], block.weights[positions])
 
 
 def _distinct(rows: Rows, most: int) -> ArrayRows:
@@ -75,7 +81,7 @@ def row_hashes(values: Array) -> np.ndarray:
     """
     bits = np.add(values, 0.0, dtype=np.float64).view(np.uint64)
     bits ^= bits >> SHIFT
-    odd = np.random.SeedSequence(0).generate_state(bits.shape[1], np.uint64) | np.uint64(1)
+    odd = column_factors(bits.shape[1])
     hashes = bits[:, 0] * odd[0]
     for column in range(1, bits.shape[1]):
         hashes += bits[:, column] * odd[column]
@@ -83,3 +89,8 @@ def row_hashes(values: Array) -> np.ndarray:
     hashes *= MIX
     hashes ^= hashes >> SHIFT
     return hashes
+
+
+def column_factors(n_features: int) -> np.ndarray:
+    """Return the odd 64-bit factor of each column, shape (D,)."""
+    return np.random.SeedSequence(0).generate_state(n_features, np.uint64) | np.uint64(1)

@@ -98,9 +98,7 @@ class NaturalCoordinates:
         """
         of_means, of_covariances = log_joint_gradient(self.model, parameters, statistics)
         _, _, spread = self._split(point)
-        excess = statistics.count + self.model.weight_prior.log_weight_gradient(
-            parameters.n_components
-        )
+        excess = statistics.count + self.model.weight_prior.log_weight_gradient(parameters.weights)
         of_logits = excess - parameters.weights * excess.sum()
         if self.is_matrix:
             factors = np.broadcast_to(self.factor, (*of_means.shape, of_means.shape[1]))
@@ -146,6 +144,8 @@ def log_joint_gradient(
         of_means = centred.first / covariances
         entries = count[:, None] * (means.shape[1] / structure[1])
         of_covariances = 0.5 * (scatter / covariances - entries) / covariances
+    if model.component_prior.fixes_covariances:
+        of_covariances = np.zeros_like(covariances)
     return of_means + prior_means, of_covariances + prior_covariances
 
 

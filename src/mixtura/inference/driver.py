@@ -2,19 +2,21 @@
 
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
 
 from mixtura.data import Rows
-from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt, component_doubts
+from mixtura.engines import Engine
 from mixtura.errors import ConvergenceWarning, StartsDisagreeWarning
-from mixtura.fit import Fit, Inference, Problem, Run, Start, canonical_order
+from mixtura.fit import Fit, Inference, Problem, Run, Seen, Start, canonical_order
 from mixtura.inference.expectation_maximization import Optimizer
+from mixtura.inference.minibatch import summed_scores
 from mixtura.inference.states import State, Summary
 from mixtura.model import MixtureModel
+from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
 
 DEFAULT_TOL = 1e-10
@@ -55,6 +57,26 @@ def limits_of(method: Inference, problem: Problem, optimizer: Optimizer[Any]) ->
 
 @final
 @dataclass(frozen=True, eq=False)
+class Path:
+    """Where steps led.
+
+    Parameters
+    ----------
+    search : Any
+        The last search, of the kind that the optimizer works on.
+    objectives : tuple of float
+        Objective at the first search and after each step, in nats.
+    converged : bool
+        Whether the search settled before the limit of steps.
+    """
+
+    search: Any
+    objectives: tuple[float, ...]
+    converged: bool
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class _End:
     run: Run
     state: State
@@ -63,7 +85,8 @@ class _End:
 def optimise(problem: Problem, method: str, objective_name: str, limits: Limits) -> Fit:
     """Run the optimizer from every start and return the best end as a fit."""
     began = time.perf_counter()
-    model, rows, factor = safe_units(problem)
+    swept = problem.swept()
+    model, rows, factor = swept.model, swept.rows, swept.factor
     ends = _ends(model, rows, problem, limits)
     summary = limits.optimizer.summary
     best = max(range(len(ends)), key=lambda i: _rank(model, summary, ends[i].state))
@@ -99,17 +122,34 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
         feature_names=problem.feature_names,
         assumptions=problem.assumptions,
         doubts=problem.doubts + doubts,
+        seen=_seen(model, rows, summary, found, factor),
     )
 
 
-def safe_units(problem: Problem) -> tuple[MixtureModel, Rows, Array | None]:
-    """Return model and rows in units whose squares neither overflow nor underflow."""
-    structure = problem.model.structure
-    common = len(structure) == 2 and structure[1] == 1
-    factor = safe_factor(problem.rows.magnitude(), common=common)
+def _seen(
+    model: MixtureModel, rows: Rows, summary: Summary, found: State, factor: Array | None
+) -> Seen | None:
+    """Return what further rows can be added to; None where the data's units cannot hold it."""
+    potentials = summary.scored_by(model, found)
+    entropy = found.statistics.log_normalizer - summed_scores(potentials, found.statistics)
+    own = in_own_units(replace(found.statistics, log_normalizer=entropy), factor)
+    return None if own is None else Seen(own, rows.n_rows, rows.total_weight)
+
+
+def in_own_units(
+    statistics: SufficientStatistics, factor: Array | None
+) -> SufficientStatistics | None:
+    """Return statistics of rows that were multiplied by ``factor`` in the rows' own units.
+
+    None where float64 cannot hold them: a power of two goes there and back without rounding,
+    unless it met a limit.
+    """
     if factor is None:
-        return problem.model, problem.rows, None
-    return problem.model.rescaled(factor), problem.rows.rescaled(factor), factor
+        return statistics
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        own = statistics.rescaled(1.0 / factor)
+        back = own.rescaled(factor)
+    return own if np.array_equal(back.second, statistics.second) else None
 
 
 def _ends(model: MixtureModel, rows: Rows, problem: Problem, limits: Limits) -> list[_End]:
@@ -131,7 +171,14 @@ def _ends(model: MixtureModel, rows: Rows, problem: Problem, limits: Limits) -> 
 def _run(model: MixtureModel, rows: Rows, problem: Problem, start: Start, limits: Limits) -> _End:
     optimizer, engine = limits.optimizer, problem.engine
     first = optimizer.summary.state(model, rows, engine, start.statistics)
-    search = optimizer.begin(model, first)
+    path = climb(model, rows, engine, optimizer.begin(model, first), limits)
+    run = Run(start.name, path.objectives, path.converged)
+    return _End(run, optimizer.state(path.search))
+
+
+def climb(model: MixtureModel, rows: Rows, engine: Engine, search: Any, limits: Limits) -> Path:
+    """Step from a search until it settles or meets the limit."""
+    optimizer = limits.optimizer
     objectives = [optimizer.state(search).objective]
     converged = False
     while not converged and len(objectives) <= limits.max_iter:
@@ -139,8 +186,7 @@ def _run(model: MixtureModel, rows: Rows, problem: Problem, start: Start, limits
         converged = optimizer.settled(search, new, limits.tol)
         search = new
         objectives.append(optimizer.state(search).objective)
-    run = Run(start.name, tuple(objectives), converged)
-    return _End(run, optimizer.state(search))
+    return Path(search, tuple(objectives), converged)
 
 
 def _rank(model: MixtureModel, summary: Summary, state: State) -> tuple[bool, float]:

@@ -8,25 +8,16 @@ from typing import final
 
 import numpy as np
 
-from mixtura.assignments import Soft
+from mixtura.chains import Chains, fit_of
 from mixtura.data import ArrayRows, Rows
-from mixtura.diagnostics.components import Doubt, component_doubts
-from mixtura.diagnostics.sampling import r_hat
-from mixtura.errors import ConvergenceWarning, InvalidArgumentError
-from mixtura.fit import Fit, Inference, Problem, Run, canonical_order
+from mixtura.errors import InvalidArgumentError
+from mixtura.fit import Fit, Inference, Problem
 from mixtura.inference.chains import Chain, Plan, run_chain
-from mixtura.inference.driver import safe_units
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
-from mixtura.posteriors import DrawsPosterior, PointPosterior
-from mixtura.posteriors.matching import aligned
-from mixtura.typing import Array
+from mixtura.posteriors import DrawsPosterior
 
 STREAM = 0x6962_6269
 """Key of this method's random streams among those of the problem's seed."""
-
-AGREED = 1.01
-"""R-hat of the log joint up to which chains count as agreed."""
 
 MOST_COPIES = 10_000_000
 """Rows after each row of weight w has been repeated w times."""
@@ -98,7 +89,8 @@ class Gibbs(Inference):
                 "inference='gibbs' has neither max_iter nor tol: say Gibbs(draws=, warmup=)"
             )
         began = time.perf_counter()
-        model, rows, factor = safe_units(problem)
+        swept = problem.swept()
+        model, rows = swept.model, swept.rows
         starts = problem.starts(model, rows)
         copies, plan = each_on_its_own(rows), Plan(self.draws, self.warmup, self.thin)
 
@@ -113,9 +105,13 @@ class Gibbs(Inference):
 
         chains = _in_threads(run, self.chains, problem.n_jobs)
         first = model.mode(starts[0].statistics) if problem.keep_numbering else None
-        posterior = _numbered(_posterior(model, chains, plan), first)
-        names = [starts[number % len(starts)].name for number in range(self.chains)]
-        return _fit(self, problem, posterior, chains, names, factor, began)
+        found = Chains(
+            _posterior(model, chains, plan),
+            [chain.log_joint for chain in chains],
+            [starts[number % len(starts)].name for number in range(self.chains)],
+            first,
+        )
+        return fit_of(self, problem, swept, found, began)
 
 
 def _in_threads(run: Callable[[int], Chain], chains: int, n_jobs: int) -> list[Chain]:
@@ -153,118 +149,13 @@ def each_on_its_own(rows: Rows) -> Rows:
 
 
 def _posterior(model: MixtureModel, chains: list[Chain], plan: Plan) -> DrawsPosterior:
+    weights = np.stack([chain.weights for chain in chains])
     return DrawsPosterior(
         model,
-        np.stack([chain.weights for chain in chains]),
+        weights,
         np.stack([chain.means for chain in chains]),
         np.stack([chain.covariances for chain in chains]),
         np.stack([chain.log_joint[plan.kept] for chain in chains]),
         np.stack([chain.log_likelihood[plan.kept] for chain in chains]),
+        np.broadcast_to(np.arange(weights.shape[2]), weights.shape),
     )
-
-
-def _numbered(posterior: DrawsPosterior, first: MixtureParameters | None) -> DrawsPosterior:
-    """Return the draws numbered alike: by their means, or as the parameters of a given start.
-
-    Where the prior tells components apart they have their numbers from it.
-    """
-    if not posterior.model.weight_prior.is_exchangeable:
-        return posterior
-    parts = (posterior.weights, posterior.means, posterior.covariances)
-    posterior = posterior.renumbered(aligned(*parts, posterior.best))
-    found = posterior.parameters
-    if first is None:
-        order = canonical_order(found)
-    else:
-        order = aligned(found.weights, found.means, found.covariances, first)
-    return posterior.renumbered(np.broadcast_to(order, posterior.weights.shape))
-
-
-def _fit(
-    method: Gibbs,
-    problem: Problem,
-    posterior: DrawsPosterior,
-    chains: list[Chain],
-    names: list[str],
-    factor: Array | None,
-    began: float,
-) -> Fit:
-    """Return the fit in the data's units."""
-    reduction = float(r_hat(posterior.log_joint))
-    agreed = bool(reduction <= AGREED)
-    safe_joint = posterior.log_joint
-    posterior = in_units(problem, posterior, factor)
-    shift = float(posterior.log_joint.flat[0] - safe_joint.flat[0])
-    best = int(np.argmax(posterior.log_joint.mean(axis=1)))
-    runs = tuple(
-        Run(name, tuple((chain.log_joint + shift).tolist()), agreed)
-        for name, chain in zip(names, chains, strict=True)
-    )
-    parameters = posterior.parameters
-    total = problem.rows.total_weight
-    of_components = component_doubts(
-        problem.model,
-        parameters,
-        parameters.weights * total,
-        row_weight=total / problem.rows.n_rows,
-        may_be_empty=True,
-    )
-    return Fit(
-        model=problem.model,
-        posterior=posterior,
-        method=method.name,
-        objective=float(posterior.log_joint.mean()),
-        objective_name=method.objective_name,
-        log_likelihood=_log_likelihood(problem, parameters),
-        runs=runs,
-        best=best,
-        n_rows=problem.rows.n_rows,
-        total_weight=total,
-        seconds=time.perf_counter() - began,
-        feature_names=problem.feature_names,
-        assumptions=problem.assumptions,
-        doubts=(*problem.doubts, *_doubts(reduction), *of_components),
-    )
-
-
-def in_units(problem: Problem, posterior: DrawsPosterior, factor: Array | None) -> DrawsPosterior:
-    """Return draws of the parameters of ``x * factor`` as draws of those of ``x``."""
-    if factor is None:
-        return posterior
-    scale = 1.0 / factor
-    means, covariances = posterior.means * scale, posterior.covariances
-    if len(problem.model.structure) == 3:
-        covariances = covariances * scale[:, None] * scale
-    else:
-        width = problem.model.structure[1]
-        covariances = covariances * scale[:width] * scale[:width]
-    log_likelihood = posterior.log_likelihood + problem.rows.total_weight * np.log(factor).sum()
-    one = MixtureParameters(posterior.weights[0, 0], means[0, 0], covariances[0, 0])
-    # The densities differ by a constant: it is found at one draw.
-    joint = log_likelihood[0, 0] + problem.model.log_prior(one)
-    return DrawsPosterior(
-        problem.model,
-        posterior.weights,
-        means,
-        covariances,
-        posterior.log_joint + (joint - posterior.log_joint[0, 0]),
-        log_likelihood,
-    )
-
-
-def _log_likelihood(problem: Problem, parameters: MixtureParameters) -> float:
-    """Return the log likelihood of the rows at the parameters, found in safe units."""
-    model, rows, factor = safe_units(problem)
-    scaled = parameters if factor is None else parameters.rescaled(factor)
-    shift = 0.0 if factor is None else rows.total_weight * float(np.log(factor).sum())
-    potentials = PointPosterior(scaled, model.family).potentials
-    return problem.engine.sweep(rows, potentials, Soft()).log_normalizer + shift
-
-
-def _doubts(reduction: float) -> tuple[Doubt, ...]:
-    if reduction <= AGREED:
-        return ()
-    found = "too few draws to tell whether the chains agree"
-    if np.isfinite(reduction):
-        found = f"the chains do not agree: R-hat of the log joint is {reduction:.3f}, not {AGREED}"
-    return (Doubt(ConvergenceWarning, f"{found}; raise draws and warmup of Gibbs"),)

@@ -75,9 +75,9 @@ class Incremental(Optimizer[Memory]):
             potentials = self.summary.potentials(model, total)
             if number == len(parts):
                 # The first visit: nothing to replace yet, so nothing is updated on the way.
-                parts.append(_visited(batch, engine, potentials))
+                parts.append(visited(batch, engine, potentials))
                 continue
-            found = _visited(batch, engine, potentials)
+            found = visited(batch, engine, potentials)
             total = _replaced(total, parts[number], found)
             parts[number] = found
         return self._gathered(model, parts)
@@ -99,7 +99,7 @@ class Incremental(Optimizer[Memory]):
         return CoordinateAscent(self.summary).settled(old.state, new.state, tol)
 
 
-def _visited(batch: Rows, engine: Engine, potentials: Potentials) -> SufficientStatistics:
+def visited(batch: Rows, engine: Engine, potentials: Potentials) -> SufficientStatistics:
     """Return a minibatch's statistics with the entropy in place of the data term."""
     found = engine.sweep(batch, potentials, Soft())
     entropy = found.log_normalizer - summed_scores(potentials, found)

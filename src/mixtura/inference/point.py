@@ -8,6 +8,7 @@ from mixtura.fit import Fit, Inference, Problem
 from mixtura.inference.driver import limits_of, optimise
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.minibatch import Incremental
+from mixtura.inference.online import Online, Schedule
 from mixtura.inference.quasi_newton import QuasiNewton
 from mixtura.inference.states import Mode
 
@@ -32,16 +33,32 @@ class MAP(Inference):
     batch_size : int, optional
         Rows of a minibatch of incremental EM, which then takes the optimizer's place; None for
         sweeps over all rows.
+    decay : float, default=1.0
+        For ``partial_fit`` alone: above 0.5 and at most 1. At 1 every row counts once; below
+        it earlier rows fade, as their responsibilities grow old.
+    n_rows : int, optional
+        For ``partial_fit`` alone: how many rows there are in all (with weights: their sum).
+        The rows seen then stand for that many, and may come any number of times. By default
+        each row that comes is a new one.
     """
 
     optimizer: str = "quasi-newton"
     batch_size: int | None = None
+    decay: float = 1.0
+    n_rows: int | None = None
     name = "map"
     default_max_iter = 10_000
+
+    def __post_init__(self) -> None:
+        Schedule(self.decay, self.n_rows)
 
     def fit(self, problem: Problem) -> Fit:
         limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
         return optimise(problem, self.name, self.objective_name, limits)
+
+    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        online = Online(self, Mode(), Schedule(self.decay, self.n_rows))
+        return online.update(problem, earlier)
 
 
 @final
@@ -55,18 +72,31 @@ class ML(Inference):
         As for :class:`MAP`.
     batch_size : int, optional
         As for :class:`MAP`.
+    decay : float, default=1.0
+        As for :class:`MAP`.
+    n_rows : int, optional
+        As for :class:`MAP`.
     """
 
     optimizer: str = "quasi-newton"
     batch_size: int | None = None
+    decay: float = 1.0
+    n_rows: int | None = None
     name = "ml"
     objective_name = "log likelihood"
     uses_flat_priors = True
     default_max_iter = 10_000
 
+    def __post_init__(self) -> None:
+        Schedule(self.decay, self.n_rows)
+
     def fit(self, problem: Problem) -> Fit:
         limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
         return optimise(problem, self.name, self.objective_name, limits)
+
+    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        online = Online(self, Mode(), Schedule(self.decay, self.n_rows))
+        return online.update(problem, earlier)
 
 
 def _optimizer(name: str, batch_size: int | None) -> Optimizer[Any]:

@@ -73,6 +73,10 @@ class Summary(ABC):
         """Return how rows are scored under the posterior that statistics give."""
 
     @abstractmethod
+    def scored_by(self, model: MixtureModel, state: State) -> Potentials:
+        """Return the potentials under which a state's sweep scored the rows."""
+
+    @abstractmethod
     def state_of(
         self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
     ) -> State:
@@ -109,6 +113,9 @@ class Mode(Summary):
 
     def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
         return model.potentials(model.mode(statistics))
+
+    def scored_by(self, model: MixtureModel, state: State) -> Potentials:
+        return model.potentials(state.parameters)
 
     def state_of(
         self, model: MixtureModel, statistics: SufficientStatistics, data_term: float

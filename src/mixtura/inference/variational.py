@@ -10,6 +10,8 @@ from mixtura.fit import Fit, Inference, Problem
 from mixtura.inference.driver import limits_of, optimise
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.minibatch import Incremental
+from mixtura.inference.moves import Moves
+from mixtura.inference.online import Online, Schedule
 from mixtura.inference.states import State, Summary
 from mixtura.model import MixtureModel
 from mixtura.posteriors import PointPosterior, Posterior, VariationalPosterior
@@ -27,7 +29,9 @@ class Expected(Summary):
     def state(
         self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
     ) -> State:
-        basis = statistics.permuted(model.weight_prior.preferred_order(statistics.count))
+        order, basis = model.weight_prior.preferred_order(statistics.count), statistics
+        if order.tolist() != list(range(order.size)):
+            basis = statistics.permuted(order)
         posterior = VariationalPosterior(model, basis)
         found = engine.sweep(rows, posterior.expected_potentials, Soft())
         bound = found.log_normalizer - posterior.divergence()
@@ -35,6 +39,9 @@ class Expected(Summary):
 
     def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
         return VariationalPosterior(model, statistics).expected_potentials
+
+    def scored_by(self, model: MixtureModel, state: State) -> Potentials:
+        return _posterior(model, state).expected_potentials
 
     def state_of(
         self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
@@ -77,18 +84,37 @@ class VB(Inference):
     batch_size : int, optional
         Rows of a minibatch; the posterior is brought up to date after each of them. None for
         sweeps over all rows.
+    decay : float, default=1.0
+        For ``partial_fit`` alone: above 0.5 and at most 1. At 1 every row counts once; below
+        it earlier rows fade, as their responsibilities grow old.
+    n_rows : int, optional
+        For ``partial_fit`` alone: how many rows there are in all (with weights: their sum).
+        The rows seen then stand for that many, and may come any number of times: stochastic
+        variational inference [Hoffman2013]_. By default each row that comes is a new one.
     """
 
     batch_size: int | None = None
+    decay: float = 1.0
+    n_rows: int | None = None
 
     name = "vb"
     objective_name = "evidence lower bound"
+    bounds_evidence = True
     default_max_iter = 10_000
+
+    def __post_init__(self) -> None:
+        Schedule(self.decay, self.n_rows)
 
     def fit(self, problem: Problem) -> Fit:
         summary = Expected()
         optimizer: Optimizer[Any] = CoordinateAscent(summary)
+        if problem.model.weight_prior.finds_components:
+            optimizer = Moves(summary)
         if self.batch_size is not None:
             optimizer = Incremental(summary, self.batch_size)
         limits = limits_of(self, problem, optimizer)
         return optimise(problem, self.name, self.objective_name, limits)
+
+    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        online = Online(self, Expected(), Schedule(self.decay, self.n_rows))
+        return online.update(problem, earlier)

@@ -9,12 +9,13 @@ from typing import Any
 from mixtura.plots.clusters import clusters
 from mixtura.plots.density import density
 from mixtura.plots.objective import objective
+from mixtura.plots.selection import selection
 from mixtura.plots.swarm import swarm
 from mixtura.plots.uncertainty import uncertainty
 
 PLOTS: dict[str, Callable[..., Any]] = {
-    plot.__name__: plot for plot in (swarm, objective, density, clusters, uncertainty)
+    plot.__name__: plot for plot in (swarm, objective, density, clusters, uncertainty, selection)
 }
 """Every registered plot by name; a new one is one file and one entry here."""
 
-__all__ = ["PLOTS", "clusters", "density", "objective", "swarm", "uncertainty"]
+__all__ = ["PLOTS", "clusters", "density", "objective", "selection", "swarm", "uncertainty"]

@@ -2,7 +2,8 @@
 
 from mixtura.posteriors.base import Posterior
 from mixtura.posteriors.draws import DrawsPosterior
+from mixtura.posteriors.intervals import Intervals
 from mixtura.posteriors.point import PointPosterior
 from mixtura.posteriors.variational import VariationalPosterior
 
-__all__ = ["DrawsPosterior", "PointPosterior", "Posterior", "VariationalPosterior"]
+__all__ = ["DrawsPosterior", "Intervals", "PointPosterior", "Posterior", "VariationalPosterior"]

@@ -7,6 +7,7 @@ import numpy as np
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.parameters import MixtureParameters
+from mixtura.posteriors.intervals import PROBABILITIES, Intervals
 from mixtura.typing import Array, IntegerArray
 
 
@@ -17,6 +18,10 @@ class Posterior(ABC):
     @abstractmethod
     def parameters(self) -> MixtureParameters:
         """The one value of the parameters that stands for the posterior."""
+
+    def intervals(self, probabilities: tuple[float, float] = PROBABILITIES) -> Intervals | None:
+        """Return where weights, means and standard deviations lie; None where it knows a point."""
+        return None
 
     @abstractmethod
     def log_predictive(self, rows: Rows, engine: Engine) -> Array:

@@ -1,9 +1,9 @@
 """A posterior represented by draws of the parameters."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -12,7 +12,6 @@ from mixtura.engines import Engine
 from mixtura.model import MixtureModel, draw_rows
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors.base import Posterior
-from mixtura.posteriors.matching import renumbered
 from mixtura.posteriors.point import PointPosterior
 from mixtura.potentials import Potentials
 from mixtura.priors.base import Marginals
@@ -46,6 +45,8 @@ class DrawsPosterior(Posterior):
         Log joint density of rows and parameters, assignments summed out, in nats.
     log_likelihood : array of shape (C, S)
         Log likelihood of the (weighted) rows, in nats.
+    numbers : integer array of shape (C, S, K)
+        The number that each component had when it was drawn.
     """
 
     model: MixtureModel
@@ -54,6 +55,7 @@ class DrawsPosterior(Posterior):
     covariances: Array
     log_joint: Array
     log_likelihood: Array
+    numbers: IntegerArray
 
     @property
     def n_chains(self) -> int:
@@ -84,16 +86,21 @@ class DrawsPosterior(Posterior):
         return self.draw(int(np.argmax(self.log_joint)))
 
     def renumbered(self, orders: IntegerArray) -> "DrawsPosterior":
-        """Return the same draws with their components renumbered, orders of shape (C, S, K)."""
-        structure = self.model.structure
-        return DrawsPosterior(
-            self.model,
-            renumbered(self.weights, orders, 1),
-            renumbered(self.means, orders, 2),
-            renumbered(self.covariances, orders, len(structure)),
-            self.log_joint,
-            self.log_likelihood,
+        """Return the same draws with their components renumbered, orders of shape (C, S, K).
+
+        Component k of a renumbered draw is component ``orders[c, s, k]`` of the draw.
+        """
+        return replace(
+            self,
+            weights=_renumbered(self.weights, orders),
+            means=_renumbered(self.means, orders),
+            covariances=_renumbered(self.covariances, orders),
+            numbers=_renumbered(self.numbers, orders),
         )
+
+    def as_drawn(self) -> "DrawsPosterior":
+        """Return the draws with their components in the numbers in which they were drawn."""
+        return self.renumbered(np.argsort(self.numbers, axis=-1))
 
     def plug_in(self) -> PointPosterior:
         """Return the mixture at the posterior means, whose answers average over nothing."""
@@ -170,6 +177,13 @@ class DrawsPosterior(Posterior):
     def covariance_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:
         """Return mean, deviation and quantiles of each (co)variance, in the structure shape."""
         return _marginals(self.covariances, probabilities)
+
+
+def _renumbered(draws: Any, orders: IntegerArray) -> Any:
+    """Return draws (C, S, K or 1, ...) in the given orders; what is shared stays as it is."""
+    if draws.shape[2] == 1:
+        return draws
+    return np.take_along_axis(draws, orders.reshape(orders.shape + (1,) * (draws.ndim - 3)), axis=2)
 
 
 def _marginals(draws: Array, probabilities: tuple[float, ...]) -> Marginals:

@@ -11,6 +11,8 @@ from mixtura.engines import Engine
 from mixtura.model import MixtureModel, place_rows
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors.base import Posterior
+from mixtura.posteriors.intervals import PROBABILITIES as ENDS
+from mixtura.posteriors.intervals import Intervals
 from mixtura.posteriors.point import PointPosterior
 from mixtura.potentials import Potentials
 from mixtura.priors import WeightPrior
@@ -99,8 +101,10 @@ class VariationalPosterior(Posterior):
         n_components, n_features = potentials.mean.shape
         weights = self.weights.expected_weights(n_components)
         assignments = rng.choice(n_components, size=n_rows, p=weights / weights.sum())
-        assert potentials.tail is not None
-        noise = potentials.tail.draw(assignments, n_features, rng)
+        if potentials.tail is None:
+            noise = rng.standard_normal((n_rows, n_features))
+        else:
+            noise = potentials.tail.draw(assignments, n_features, rng)
         factor = potentials.precision_cholesky
         return place_rows(potentials.mean, factor, assignments, noise), assignments
 
@@ -112,6 +116,15 @@ class VariationalPosterior(Posterior):
         return tuple(
             MixtureParameters(self.weights.draw(rng, n_components), *self.components.sample(rng))
             for _ in range(n_draws)
+        )
+
+    def intervals(self, probabilities: tuple[float, float] = ENDS) -> Intervals:
+        size = (2, *self.components.estimate()[0].shape)
+        return Intervals(
+            probabilities,
+            self.weight_marginals(probabilities).quantiles,
+            np.broadcast_to(self.mean_marginals(probabilities).quantiles, size),
+            np.broadcast_to(self.scale_marginals(probabilities).quantiles, size),
         )
 
     def weight_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:

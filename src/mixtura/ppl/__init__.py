@@ -8,6 +8,7 @@ from typing import Any
 
 from mixtura.model import MixtureModel
 from mixtura.ppl.extra import require_pyro
+from mixtura.ppl.nuts import NUTS
 from mixtura.ppl.svi import SVI
 
 
@@ -57,4 +58,4 @@ def to_pyro(model: MixtureModel) -> Callable[..., Any]:
     return build_program(model)
 
 
-__all__ = ["SVI", "to_pyro"]
+__all__ = ["NUTS", "SVI", "to_pyro"]

@@ -7,6 +7,8 @@ import torch
 from pyro.distributions import TorchDistribution
 from torch.distributions import constraints
 
+from mixtura.ppl.matrices import covariance_matrices
+
 
 @final
 class InverseWishart(TorchDistribution):
@@ -23,7 +25,7 @@ class InverseWishart(TorchDistribution):
         Lower-triangular Cholesky factor of the scale matrix.
     """
 
-    support = constraints.positive_definite
+    support = covariance_matrices
     has_rsample = True
 
     @property

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from mixtura.assignments import Soft
-from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt, component_doubts
 from mixtura.errors import ConvergenceWarning, StartsDisagreeWarning
 from mixtura.fit import Fit, Problem, Run, canonical_order
@@ -94,13 +93,10 @@ class Task:
     def __init__(self, problem: Problem) -> None:
         self.began = time.perf_counter()
         self.problem = problem
-        structure = problem.model.structure
-        common = len(structure) == 2 and structure[1] == 1
-        self.factor = safe_factor(problem.rows.magnitude(), common=common)
-        self.model, self.rows, self.shift, self.offset = problem.model, problem.rows, 0.0, 0.0
+        swept = problem.swept()
+        self.model, self.rows, self.factor = swept.model, swept.rows, swept.factor
+        self.shift, self.offset = 0.0, 0.0
         if self.factor is not None:
-            self.model = problem.model.rescaled(self.factor)
-            self.rows = problem.rows.rescaled(self.factor)
             self.shift = problem.rows.total_weight * float(np.log(self.factor).sum())
             # The change of units adds the same to every log prior density.
             some = self.model.sample_prior(random_state=0).parameters

@@ -4,19 +4,25 @@ from mixtura.priors.base import ComponentPrior, Prior, WeightPrior
 from mixtura.priors.dirichlet import Dirichlet
 from mixtura.priors.flat import FlatComponents, FlatWeights
 from mixtura.priors.independent import Independent
+from mixtura.priors.known_scale import KnownScale
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
-from mixtura.priors.scales import InverseGamma, LogNormal, Normal, PositivePrior
+from mixtura.priors.processes import DirichletProcess, PitmanYor
+from mixtura.priors.scales import Gamma, InverseGamma, LogNormal, Normal, PositivePrior
 
 PRIORS: dict[str, type[Prior]] = {
     prior.__name__: prior
     for prior in (
         Dirichlet,
+        DirichletProcess,
+        PitmanYor,
         FlatWeights,
         FlatComponents,
         Independent,
+        KnownScale,
         NormalInverseGamma,
         NormalInverseWishart,
+        Gamma,
         InverseGamma,
         LogNormal,
         Normal,
@@ -28,14 +34,18 @@ __all__ = [
     "PRIORS",
     "ComponentPrior",
     "Dirichlet",
+    "DirichletProcess",
     "FlatComponents",
     "FlatWeights",
+    "Gamma",
     "Independent",
     "InverseGamma",
+    "KnownScale",
     "LogNormal",
     "Normal",
     "NormalInverseGamma",
     "NormalInverseWishart",
+    "PitmanYor",
     "PositivePrior",
     "Prior",
     "WeightPrior",

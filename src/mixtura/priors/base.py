@@ -47,7 +47,7 @@ class WeightPrior(Prior):
         """Return the log density of weights of shape (K,), in nats, all constants included."""
 
     @abstractmethod
-    def log_weight_gradient(self, n_components: int) -> Array:
+    def log_weight_gradient(self, weights: Array) -> Array:
         """Return the gradient of the log density in the logarithms of the weights, shape (K,)."""
 
     @abstractmethod
@@ -58,6 +58,11 @@ class WeightPrior(Prior):
     def is_exchangeable(self) -> bool:
         """Whether renumbering the components leaves the prior as it is."""
         return True
+
+    @property
+    def finds_components(self) -> bool:
+        """Whether the number of components is a limit, and the occupied ones are to be found."""
+        return False
 
     def is_unbounded_at(self, weights: Array) -> bool:
         """Whether the weights lie where the density has no upper bound."""
@@ -140,14 +145,14 @@ class PredictiveComponents:
         Factors of the precisions in whose units the tail is.
     offset : array of shape (K,)
         What does not depend on the row.
-    tail : Tail
-        How the densities fall off.
+    tail : Tail, optional
+        How the densities fall off where they are not Gaussian.
     """
 
     mean: Array
     precision_cholesky: Array
     offset: Array
-    tail: Tail
+    tail: Tail | None = None
 
 
 @final
@@ -265,6 +270,11 @@ class ComponentPrior(Prior):
     def log_density(self, means: Array, covariances: Array) -> float:
         """Return the log density in nats, all constants included."""
 
+    @property
+    def fixes_covariances(self) -> bool:
+        """Whether the covariances are known, so that the means alone are free."""
+        return False
+
     def allows(self, covariances: Array) -> bool:
         """Whether the density is positive at positive (definite) covariances."""
         return True
@@ -304,9 +314,10 @@ def hyperparameter(
             f"{name} must be a number or an array of at most {max_ndim} dimension(s); "
             f"got shape {array.shape}"
         )
-    if not np.isfinite(array).all():
+    low, high = array.min(), array.max()  # NaN where one is
+    if not (low > -np.inf and high < np.inf):
         raise InvalidArgumentError(f"{name} must be finite; got {value!r}")
-    if positive and not (array > 0).all():
+    if positive and not low > 0:
         raise InvalidArgumentError(f"{name} must be above zero; got {value!r}")
     return float(array) if array.ndim == 0 else array
 

@@ -41,7 +41,9 @@ class Dirichlet(WeightPrior):
         object.__setattr__(self, "concentration", value)
 
     def _full(self, n_components: int) -> Array:
-        return np.broadcast_to(np.asarray(self.concentration, dtype=float), (n_components,))
+        if isinstance(self.concentration, np.ndarray):
+            return self.concentration
+        return np.full(n_components, self.concentration)
 
     @property
     def is_exchangeable(self) -> bool:
@@ -81,8 +83,8 @@ class Dirichlet(WeightPrior):
         edge = weights <= 2.0 * SMALLEST_WEIGHT
         return bool((edge & (self._full(weights.size) < 1.0)).any())
 
-    def log_weight_gradient(self, n_components: int) -> Array:
-        return self._full(n_components) - 1.0
+    def log_weight_gradient(self, weights: Array) -> Array:
+        return self._full(weights.size) - 1.0
 
     def draw(self, rng: np.random.Generator, n_components: int) -> Array:
         return rng.dirichlet(self._full(n_components))
@@ -102,10 +104,9 @@ class Dirichlet(WeightPrior):
         if not isinstance(other, Dirichlet):
             raise TypeError(f"a Dirichlet has no divergence from a {type(other).__name__}")
         here, there = self._full(n_components), other._full(n_components)
-        constants = (
-            gammaln(here.sum()) - gammaln(there.sum()) + (gammaln(there) - gammaln(here)).sum()
-        )
-        return float(constants + (here - there) @ self.expected_log_weights(n_components))
+        total = here.sum()
+        constants = gammaln(total) - gammaln(there.sum()) + (gammaln(there) - gammaln(here)).sum()
+        return float(constants + (here - there) @ (digamma(here) - digamma(total)))
 
     def weight_quantiles(self, probabilities: Array, n_components: int) -> Array:
         concentration = self._full(n_components)

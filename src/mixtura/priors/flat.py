@@ -50,8 +50,8 @@ class FlatWeights(WeightPrior):
     def log_density(self, weights: Array) -> float:
         return 0.0
 
-    def log_weight_gradient(self, n_components: int) -> Array:
-        return np.zeros(n_components)
+    def log_weight_gradient(self, weights: Array) -> Array:
+        return np.zeros_like(weights)
 
     def draw(self, rng: np.random.Generator, n_components: int) -> Array:
         raise InvalidArgumentError("a flat prior is improper: nothing can be drawn from it")

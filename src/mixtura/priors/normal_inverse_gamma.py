@@ -170,13 +170,15 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
 
     def expected(self) -> ExpectedComponents:
         means, shape, scale = np.asarray(self.mean), np.asarray(self.shape), self.scale
-        log_precision = np.broadcast_to(digamma(shape) - np.log(scale), means.shape)
+        log_precision = digamma(shape) - np.log(scale)
         offset = 0.5 * (log_precision - LOG_TWO_PI - 1.0 / np.asarray(self.shrinkage)).sum(axis=1)
         return ExpectedComponents(means, 1.0 / np.sqrt(scale / shape), offset)
 
     def estimate(self) -> tuple[Array, Array]:
-        means, mode = self.mode()
         excess = np.asarray(self.shape) - 1.0
+        if (excess > 0.0).all():
+            return np.asarray(self.mean), self.scale / excess
+        means, mode = self.mode()
         safe = np.where(excess > 0.0, excess, 1.0)
         return means, np.where(excess > 0.0, self.scale / safe, mode)
 
@@ -185,10 +187,7 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
             raise TypeError("a NormalInverseGamma has a divergence from its own kind alone")
         shape, scale = np.asarray(self.shape), np.asarray(self.scale)
         of_variances = variance_divergence(
-            shape,
-            scale,
-            np.broadcast_to(prior.shape, shape.shape),
-            np.broadcast_to(prior.scale, scale.shape),
+            shape, scale, np.asarray(prior.shape), np.asarray(prior.scale)
         )
         ratio = np.asarray(prior.shrinkage / np.asarray(self.shrinkage))
         offset = (self.mean - np.asarray(prior.mean)) / np.sqrt(scale / shape)

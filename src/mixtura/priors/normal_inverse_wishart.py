@@ -1,11 +1,13 @@
 """The Normal-inverse-Wishart prior: conjugate for full and tied covariances."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
 from scipy.special import (
     digamma,
+    gammaln,
     multigammaln,  # pyright: ignore[reportAttributeAccessIssue]
 )
 
@@ -32,6 +34,7 @@ from mixtura.statistics import SufficientStatistics, outer_moments
 from mixtura.steps import ComponentSteps, steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
+LOG_TWO = float(np.log(2.0))
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
 
@@ -131,6 +134,19 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         scale = np.asarray(self.scale)
         return scale if scale.ndim >= 2 else scale * np.eye(n_features)
 
+    @cached_property
+    def _matrix_factor(self) -> Array:
+        return covariance_factor(np.asarray(self.scale))
+
+    @cached_property
+    def _precision_factor(self) -> Array:
+        return precision_factor(np.asarray(self.scale))
+
+    def _factor(self, n_features: int) -> Array:
+        """Return the lower-triangular factor of the scale, worked out once."""
+        scale = np.asarray(self.scale)
+        return self._matrix_factor if scale.ndim >= 2 else np.sqrt(scale) * np.eye(n_features)
+
     def posterior(self, statistics: SufficientStatistics) -> "NormalInverseWishart":
         structure = statistics.structure
         n_features = structure[-1]
@@ -138,8 +154,7 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         about_prior = statistics.first + statistics.count[:, None] * (statistics.pivot - self.mean)
         mean = self.mean + about_prior / shrinkage[:, None]
         offset = mean - self.mean
-        prior_shrinkage = np.broadcast_to(self.shrinkage, statistics.count.shape)
-        pull = outer_moments(prior_shrinkage[:, None] * offset, offset, structure)
+        pull = outer_moments(np.asarray(self.shrinkage)[..., None] * offset, offset, structure)
         count = statistics.count if structure[0] > 1 else statistics.count.sum(keepdims=True)
         return NormalInverseWishart(
             mean,
@@ -178,7 +193,7 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         freedom = np.broadcast_to(self._freedom(n_features), covariances.shape[:1])
         factor = precision_factor(covariances)
         log_det = -2.0 * np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
-        scale_factor = covariance_factor(self._matrix(n_features))
+        scale_factor = self._factor(n_features)
         scale_log_det = 2.0 * np.log(np.einsum("...dd->...d", scale_factor)).sum(axis=-1)
         whitened = np.swapaxes(scale_factor, -1, -2) @ factor
         trace = (whitened * whitened).sum(axis=(1, 2))
@@ -239,23 +254,30 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         return self.draw(rng, np.shape(self.scale), *np.shape(self.mean))
 
     def expected(self) -> ExpectedComponents:
-        freedom, scale = np.asarray(self.degrees_of_freedom), np.asarray(self.scale)
-        n_features = scale.shape[-1]
-        log_precision = self._expected_log_determinant(precision_factor(scale))
-        spread = n_features * (LOG_TWO_PI + 1.0 / np.asarray(self.shrinkage))
-        factor = precision_factor(scale / freedom[:, None, None])
+        freedom, factor = np.asarray(self.degrees_of_freedom), self._precision_factor
+        n_features = factor.shape[-1]
+        spread = n_features * (LOG_TWO_PI - LOG_TWO + 1.0 / np.asarray(self.shrinkage))
+        log_precision = self._digamma_and_gammaln[0] + 2.0 * _log_diagonal(factor)
+        factor = factor * np.sqrt(freedom)[:, None, None]
         return ExpectedComponents(np.asarray(self.mean), factor, 0.5 * (log_precision - spread))
 
-    def _expected_log_determinant(self, factor: Array) -> Array:
-        """Return the expected log determinants of the precisions, from the scale's factors."""
-        n_features = factor.shape[-1]
-        halves = 0.5 * (np.asarray(self.degrees_of_freedom)[:, None] - np.arange(n_features))
-        log_det = 2.0 * np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
-        return digamma(halves).sum(axis=1) + n_features * np.log(2.0) + log_det
+    def _halves(self, n_features: int) -> Array:
+        """Return half the degrees of freedom of each of the D factors of a determinant."""
+        freedom = np.reshape(np.asarray(self._freedom(n_features), dtype=np.float64), (-1, 1))
+        return 0.5 * (freedom - np.arange(n_features))
+
+    @cached_property
+    def _digamma_and_gammaln(self) -> tuple[Array, Array]:
+        """The digamma and log gamma functions of a posterior's halves, summed."""
+        halves = self._halves(np.shape(self.scale)[-1])
+        return digamma(halves).sum(axis=1), gammaln(halves).sum(axis=1)
 
     def estimate(self) -> tuple[Array, Array]:
-        means, mode = self.mode()
+        means = np.asarray(self.mean)
         excess = np.asarray(self.degrees_of_freedom).reshape(-1, 1, 1) - means.shape[1] - 1.0
+        if (excess > 0.0).all():
+            return means, self.scale / excess
+        means, mode = self.mode()
         safe = np.where(excess > 0.0, excess, 1.0)
         return means, np.where(excess > 0.0, self.scale / safe, mode)
 
@@ -263,22 +285,20 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         if not isinstance(prior, NormalInverseWishart):
             raise TypeError("a NormalInverseWishart has a divergence from its own kind alone")
         means, freedom = np.asarray(self.mean), np.asarray(self.degrees_of_freedom)
-        n_components, n_features = means.shape
-        factor = precision_factor(np.asarray(self.scale))
-        prior_freedom = np.broadcast_to(prior._freedom(n_features), freedom.shape)
-        prior_factor = covariance_factor(prior._matrix(n_features))
+        n_features = means.shape[1]
+        factor, prior_factor = self._precision_factor, prior._factor(n_features)
+        prior_freedom = np.asarray(prior._freedom(n_features))
         whitened = np.swapaxes(prior_factor, -1, -2) @ factor
-        log_det = 2.0 * np.log(np.abs(np.linalg.det(whitened)))
-        halves = 0.5 * (freedom[:, None] - np.arange(n_features))
+        log_det = 2.0 * (_log_diagonal(factor) + _log_diagonal(prior_factor))
+        digammas, constants = self._digamma_and_gammaln
         of_covariances = (
             0.5 * freedom * ((whitened * whitened).sum(axis=(1, 2)) - n_features)
             - 0.5 * prior_freedom * log_det
-            + multigammaln(0.5 * prior_freedom, n_features)
-            - multigammaln(0.5 * freedom, n_features)
-            + 0.5 * (freedom - prior_freedom) * digamma(halves).sum(axis=1)
+            + gammaln(prior._halves(n_features)).sum(axis=1)
+            - constants
+            + 0.5 * (freedom - prior_freedom) * digammas
         )
-        stacked = np.broadcast_to(factor, (n_components, n_features, n_features))
-        offset = np.einsum("kd,kde->ke", means - prior.mean, stacked)
+        offset = ((means - prior.mean)[:, None, :] @ factor)[:, 0, :]
         ratio = prior.shrinkage / np.asarray(self.shrinkage)
         pull = prior.shrinkage * freedom * (offset * offset).sum(axis=1)
         of_means = 0.5 * (n_features * (ratio - 1.0 - np.log(ratio)) + pull)
@@ -325,3 +345,8 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
             np.maximum(diagonal, np.finfo(float).tiny, out=diagonal)
         mean = unscaled(self.mean, factor)
         return NormalInverseWishart(mean, self.shrinkage, self.degrees_of_freedom, scale)
+
+
+def _log_diagonal(factor: Array) -> Array:
+    """Return half the log determinants of triangular factors times their transposes."""
+    return np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)

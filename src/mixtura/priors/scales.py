@@ -55,6 +55,48 @@ class Normal(Prior):
         return Normal(unscaled(self.location, factor), unscaled(self.scale, factor, positive=True))
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Gamma(Prior):
+    """Gamma distribution of a positive number, such as the concentration of a process.
+
+    Density ``rate^shape / Gamma(shape) value^(shape - 1) exp(-rate value)``, mean shape / rate.
+
+    Parameters
+    ----------
+    shape : float or array of shape (D,), default=1.0
+        Shape.
+    rate : float or array of shape (D,), default=1.0
+        Rate, in the inverse units of the value.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a value is not a finite number above zero.
+    """
+
+    shape: PerFeature = 1.0
+    rate: PerFeature = 1.0
+
+    def __post_init__(self) -> None:
+        for name in ("shape", "rate"):
+            value = hyperparameter(getattr(self, name), f"Gamma {name}", positive=True)
+            object.__setattr__(self, name, value)
+
+    def log_density(self, values: Array) -> Array:
+        """Return the log density of each value."""
+        constant = self.shape * np.log(self.rate) - gammaln(self.shape)
+        return constant + (np.asarray(self.shape) - 1.0) * np.log(values) - self.rate * values
+
+    def draw(self, rng: np.random.Generator, size: tuple[int, ...]) -> Array:
+        """Return draws of the given size."""
+        return rng.gamma(np.broadcast_to(self.shape, size)) / self.rate
+
+    def rescaled(self, factor: Array) -> "Gamma":
+        """Return the distribution of ``value * factor``."""
+        return Gamma(self.shape, unscaled(self.rate, 1.0 / factor, positive=True))
+
+
 class PositivePrior(Prior, ABC):
     """A distribution on the positive numbers, of standard deviations or of variances."""
 

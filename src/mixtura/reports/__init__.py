@@ -6,6 +6,11 @@ from mixtura.reports.content import Picture, Report, Section
 from mixtura.reports.fulltext import as_text, report_renderable
 from mixtura.reports.html import as_html
 from mixtura.reports.json import as_json
+from mixtura.reports.selection import (
+    SelectionSummary,
+    selection_as_json,
+    selection_renderable,
+)
 from mixtura.reports.summary import Summary, summarize, summary_renderable
 from mixtura.reports.tables import Table
 from mixtura.reports.writing import RENDERERS, write_report
@@ -16,6 +21,7 @@ __all__ = [
     "Picture",
     "Report",
     "Section",
+    "SelectionSummary",
     "Summary",
     "Table",
     "as_html",
@@ -25,6 +31,8 @@ __all__ = [
     "build_report",
     "comparison",
     "report_renderable",
+    "selection_as_json",
+    "selection_renderable",
     "summarize",
     "summary_renderable",
     "write_report",

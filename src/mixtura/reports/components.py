@@ -7,12 +7,16 @@ import numpy as np
 
 from mixtura.fit import Fit
 from mixtura.plots.separation import feature_separation, standard_deviations
-from mixtura.reports.numbers import count, measured, share
-from mixtura.reports.tables import Table, name
+from mixtura.posteriors import Intervals
+from mixtura.reports.numbers import count, measured, percent, ranged, share
+from mixtura.reports.tables import MAX_NAME, Table, name
 from mixtura.typing import Array, IntegerArray
 
 WIDE_FEATURES = 4
 """Features up to which each gets a column; more get a row each."""
+
+WIDE_RANGED = 2
+"""The same where each feature has two columns, a mean and a standard deviation with intervals."""
 
 MAX_FEATURES = 30
 """Features that tables show; of more, those that separate the components best."""
@@ -40,6 +44,8 @@ class Components:
         Rows assigned to each component; None without rows.
     expected : array of shape (K,), optional
         Sum of the (weighted) responsibilities of each component; None without them.
+    intervals : Intervals, optional
+        Where weights, means and standard deviations lie; None of a point estimate.
     """
 
     features: tuple[str, ...]
@@ -49,6 +55,7 @@ class Components:
     separation: Array
     n_assigned: IntegerArray | None = None
     expected: Array | None = None
+    intervals: Intervals | None = None
 
     @classmethod
     def of(
@@ -74,6 +81,7 @@ class Components:
             feature_separation(fit),
             assigned,
             expected,
+            fit.posterior.intervals(),
         )
 
     @property
@@ -84,21 +92,26 @@ class Components:
     def tables(self, per_block: int = 8, *, wide: bool | None = None) -> tuple[Table, ...]:
         """Return the components as tables.
 
-        Up to four features, one table with a row for each component. More features, one table of
-        weights and, for every so many components, one with a row for each feature.
+        Up to four features (two where intervals are known), one table with a row for each
+        component. More features, one table of weights and, for every so many components, one with
+        a row for each feature (two where intervals are known).
 
         Parameters
         ----------
         per_block : int, default=8
-            Components side by side where features are rows.
+            Components side by side where features are rows; half as many, rounded up, where
+            intervals are known.
         wide : bool, optional
-            Whether features are columns; by default up to four are.
+            Whether features are columns; by default up to four (or two) are.
         """
         if wide is None:
-            wide = len(self.features) <= WIDE_FEATURES
+            most = WIDE_FEATURES if self.intervals is None else WIDE_RANGED
+            wide = len(self.features) <= most
         sizes = self._sizes()
         if wide:
             return (self._wide(sizes),)
+        if self.intervals is not None:
+            per_block = (per_block + 1) // 2
         blocks = range(0, self.n_components, per_block)
         return (
             sizes,
@@ -108,7 +121,7 @@ class Components:
     def _sizes(self) -> Table:
         columns, rows = ["component", "weight"], []
         for k in range(self.n_components):
-            row = [str(k), share(float(self.weights[k]))]
+            row = [str(k), self._weight(k)]
             if self.n_assigned is not None:
                 row.append(count(float(self.n_assigned[k])))
             if self.expected is not None:
@@ -118,29 +131,39 @@ class Components:
             columns.append("rows")
         if self.expected is not None:
             columns.append("expected")
-        note = ""
+        notes = [] if self.intervals is None else [bracket_words(self.intervals)]
         if self.expected is not None:
-            note = (
+            notes.append(
                 "Rows: those most probably of the component. Expected: the sum of their "
                 "probabilities."
             )
+        note = " ".join(notes)
         listed = tuple(range(self.n_components))
         return Table("Components", tuple(columns), tuple(rows), note, components=listed)
 
     def _wide(self, sizes: Table) -> Table:
-        columns = sizes.columns + tuple(name(f, 32) for f in self.features)
+        features = range(len(self.features))
+        columns = sizes.columns + tuple(
+            self._label(d, what, 32) for d in features for what in self._kinds
+        )
         rows = tuple(
-            row + tuple(self._cell(k, d) for d in range(len(self.features)))
+            row + tuple(cell for d in features for cell in self._cells(k, d))
             for k, row in enumerate(sizes.rows)
         )
-        note = f"Features: mean (standard deviation). {sizes.note}".rstrip()
+        told = "mean (standard deviation)"
+        if self.intervals is not None:
+            told = "mean and standard deviation (sd)"
+        note = f"Features: {told}. {sizes.note}".rstrip()
         return Table(sizes.title, columns, rows, note, components=sizes.components)
 
     def _block(self, components: range) -> Table:
         shown, note = self.shown_features(max(4, min(MAX_FEATURES, MAX_CELLS // self.n_components)))
-        columns = ("mean (sd) of", *(f"component {k}" for k in components))
+        head = "mean (sd) of" if self.intervals is None else "feature"
+        columns = (head, *(f"component {k}" for k in components))
         rows = tuple(
-            (name(self.features[d]), *(self._cell(k, d) for k in components)) for d in shown
+            (self._label(d, what), *(self._cells(k, d)[i] for k in components))
+            for d in shown
+            for i, what in enumerate(self._kinds)
         )
         span = f"component {components[0]}"
         if len(components) > 1:
@@ -164,9 +187,38 @@ class Components:
         finest = float(self.deviations[:, d].min())
         return measured(float(self.means[k, d]), float(self.deviations[k, d]), finest)
 
-    def _cell(self, k: int, d: int) -> str:
-        mean, deviation = self.measured(k, d)
-        return f"{mean} ({deviation})"
+    @property
+    def _kinds(self) -> tuple[str, ...]:
+        """What is told of each feature, each in a cell of its own."""
+        return ("",) if self.intervals is None else ("mean", "sd")
+
+    def _label(self, d: int, what: str, limit: int = MAX_NAME) -> str:
+        return f"{name(self.features[d], limit)} {what}".rstrip()
+
+    def _cells(self, k: int, d: int) -> tuple[str, ...]:
+        if self.intervals is None:
+            mean, deviation = self.measured(k, d)
+            return (f"{mean} ({deviation})",)
+        found = (
+            (self.means, self.intervals.means),
+            (self.deviations, self.intervals.deviations),
+        )
+        return tuple(
+            ranged(
+                float(values[k, d]),
+                float(ends[0, k, d]),
+                float(ends[1, k, d]),
+                float(np.diff(ends[:, :, d], axis=0).min()),
+            )
+            for values, ends in found
+        )
+
+    def _weight(self, k: int) -> str:
+        told = share(float(self.weights[k]))
+        if self.intervals is None or self.n_components == 1:
+            return told
+        low, high = (share(float(end)) for end in self.intervals.weights[:, k])
+        return f"{told} [{low}, {high}]"
 
     def records(self) -> list[dict[str, Any]]:
         """Return one dictionary for each component, in full precision."""
@@ -181,8 +233,28 @@ class Components:
             for d, feature in enumerate(names):
                 record[f"{feature} mean"] = float(self.means[k, d])
                 record[f"{feature} sd"] = float(self.deviations[k, d])
+            record |= self._ends(k, names)
             records.append(record)
         return records
+
+    def _ends(self, k: int, names: list[str]) -> dict[str, float]:
+        """Return the ends of a component's intervals by name; none of a point estimate."""
+        if self.intervals is None:
+            return {}
+        ends: dict[str, float] = {}
+        for i, probability in enumerate(self.intervals.probabilities):
+            at = percent(probability)
+            ends[f"weight {at}"] = float(self.intervals.weights[i, k])
+            for d, feature in enumerate(names):
+                ends[f"{feature} mean {at}"] = float(self.intervals.means[i, k, d])
+                ends[f"{feature} sd {at}"] = float(self.intervals.deviations[i, k, d])
+        return ends
+
+
+def bracket_words(intervals: Intervals) -> str:
+    """Return what the brackets of a table hold."""
+    low, high = (percent(probability) for probability in intervals.probabilities)
+    return f"In brackets: points below which the value lies with a probability of {low} and {high}."
 
 
 def distinct_names(features: tuple[str, ...]) -> list[str]:

@@ -14,12 +14,19 @@ VERSION = 1
 
 
 def as_json(report: Report) -> str:
-    """Return the report as strict JSON.
+    """Return the report as strict JSON: see :func:`content`."""
+    return json.dumps(strict(content(report)), indent=1, allow_nan=False) + "\n"
+
+
+def content(report: Report) -> dict[str, Any]:
+    """Return the report as dictionaries, lists, numbers and arrays.
 
     Numbers have all their digits; what is not finite is ``null``. Feature names are in ``features``
-    and everything by feature follows their order. Pictures are left out.
+    and everything by feature follows their order. Intervals are pairs of points below which a
+    parameter lies with the two ``interval_probabilities``; ``null`` where the fit is a point.
+    Pictures are left out.
     """
-    content = {
+    told: dict[str, Any] = {
         "format": FORMAT,
         "version": VERSION,
         "title": report.title,
@@ -29,7 +36,7 @@ def as_json(report: Report) -> str:
         "sections": [_section(section) for section in report.sections],
     }
     if report.comparison is not None:
-        content["comparison"] = {
+        told["comparison"] = {
             "names": report.comparison.names,
             "quantities": [
                 {"quantity": quantity, "values": values}
@@ -38,7 +45,7 @@ def as_json(report: Report) -> str:
                 )
             ],
         }
-    return json.dumps(strict(content), indent=1, allow_nan=False) + "\n"
+    return told
 
 
 def _section(section: Section) -> dict[str, Any]:
@@ -53,6 +60,9 @@ def _section(section: Section) -> dict[str, Any]:
         "n_rows": section.n_rows,
         "n_rows_shown": section.n_rows_shown,
         "total_weight": section.total_weight,
+        "interval_probabilities": None
+        if components.intervals is None
+        else components.intervals.probabilities,
         "components": _components(components),
         "covariance_type": section.covariance_type,
         "covariances": section.covariances,
@@ -87,6 +97,7 @@ def _section(section: Section) -> dict[str, Any]:
 
 def _components(components: Components) -> list[dict[str, Any]]:
     assigned, expected = components.n_assigned, components.expected
+    intervals = components.intervals
     return [
         {
             "component": k,
@@ -95,6 +106,9 @@ def _components(components: Components) -> list[dict[str, Any]]:
             "expected_rows": None if expected is None else expected[k],
             "mean": components.means[k],
             "sd": components.deviations[k],
+            "weight_interval": None if intervals is None else intervals.weights[:, k],
+            "mean_interval": None if intervals is None else intervals.means[:, k].T,
+            "sd_interval": None if intervals is None else intervals.deviations[:, k].T,
         }
         for k in range(components.n_components)
     ]

@@ -71,6 +71,23 @@ def measured(mean: float, deviation: float, finest: float | None = None) -> tupl
     return f"{mean:.{digits}g}", f"{deviation:.3g}"
 
 
+def ranged(value: float, low: float, high: float, narrowest: float | None = None) -> str:
+    """Return a number and two points about it, to the place that the distance resolves.
+
+    Parameters
+    ----------
+    value, low, high : float
+        The number and the points.
+    narrowest : float, optional
+        Smallest distance of points that stand beside these; unless it is much smaller, the place
+        is taken from it.
+    """
+    spread = high - low
+    finest = None if narrowest is None else 10.0 * narrowest
+    told = [measured(number, 10.0 * spread, finest)[0] for number in (value, low, high)]
+    return f"{told[0]} [{told[1]}, {told[2]}]"
+
+
 def _shorter(text: str) -> str:
     """Return scientific notation without idle zeros."""
     mantissa, mark, exponent = text.partition("e")

@@ -34,21 +34,24 @@ def table_as_text(table: Table, width: int | None = None) -> str:
 def fitting(components: Components, width: int) -> tuple[Table, ...]:
     """Return the components' tables in the layout that fits the width."""
     tables = components.tables()
-    if len(components.features) == 1 or all(_width(table) <= width for table in tables):
+    single = len(components.features) == 1 and components.intervals is None
+    if single or all(table_width(table) <= width for table in tables):
         return tables
     for per_block in (8, 6, 4, 3, 2):
         tables = components.tables(per_block, wide=False)
-        if all(_width(table) <= width for table in tables):
+        if all(table_width(table) <= width for table in tables):
             return tables
     return components.tables(1, wide=False)
 
 
-def _width(table: Table) -> int:
+def table_width(table: Table) -> int:
+    """Return the characters that a line of the table needs."""
     from rich.cells import cell_len
 
     lines = [table.columns, *table.rows]
     columns = zip(*lines, strict=True)
-    return sum(max(cell_len(cell) for cell in column) + GAP for column in columns)
+    widths = [max(cell_len(cell) for cell in column) for column in columns]
+    return sum(widths) + (GAP + 1) * (len(widths) - 1)  # rich draws a blank line between columns
 
 
 def literal(text: str, style: str = "") -> "Text":

@@ -8,14 +8,18 @@ import numpy as np
 from mixtura.fit import Fit
 from mixtura.priors import (
     Dirichlet,
+    DirichletProcess,
     FlatComponents,
     FlatWeights,
+    Gamma,
     Independent,
     InverseGamma,
+    KnownScale,
     LogNormal,
     Normal,
     NormalInverseGamma,
     NormalInverseWishart,
+    PitmanYor,
     Prior,
 )
 from mixtura.reports.numbers import significant
@@ -110,6 +114,12 @@ def _dirichlet(prior: Dirichlet) -> str:
     return text
 
 
+def _concentration(value: float | Gamma) -> str:
+    if isinstance(value, Gamma):
+        return f"its concentration unknown, {PRIOR_WORDS[Gamma](value)}"
+    return f"concentration {number_words(value)}"
+
+
 def _normal_inverse_gamma(prior: NormalInverseGamma) -> str:
     return (
         f"variances from an inverse gamma distribution with shape {number_words(prior.shape)} and "
@@ -138,6 +148,15 @@ def _flat_components(prior: FlatComponents) -> str:
 
 PRIOR_WORDS: dict[type[Prior], Callable[[Any], str]] = {
     Dirichlet: _dirichlet,
+    DirichletProcess: lambda prior: f"Dirichlet process, {_concentration(prior.concentration)}",
+    PitmanYor: lambda prior: (
+        f"Pitman-Yor process with discount {number_words(prior.discount)}, "
+        f"{_concentration(prior.concentration)}"
+    ),
+    Gamma: lambda prior: (
+        f"gamma distribution with shape {number_words(prior.shape)} and rate "
+        f"{number_words(prior.rate)}"
+    ),
     FlatWeights: lambda prior: "flat: all sets of weights are equally probable",
     FlatComponents: _flat_components,
     Normal: lambda prior: (
@@ -151,6 +170,10 @@ PRIOR_WORDS: dict[type[Prior], Callable[[Any], str]] = {
     LogNormal: lambda prior: (
         f"log-normal distribution: the logarithm has mean {number_words(prior.location)} and "
         f"standard deviation {number_words(prior.scale)}"
+    ),
+    KnownScale: lambda prior: (
+        f"standard deviations known to be {number_words(prior.scale)}; means "
+        f"{prior_words(prior.mean)}"
     ),
     NormalInverseGamma: _normal_inverse_gamma,
     NormalInverseWishart: _normal_inverse_wishart,

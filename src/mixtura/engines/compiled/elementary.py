@@ -51,15 +51,12 @@ def exp(x):
 
 
 @njit(forceinline=True)
-def log(x):
-    """Return the natural logarithm of normal positive lanes.
+def log_of(k, f):
+    """Return log(2^k (1 + f)) for f from sqrt(1/2) - 1 to sqrt(2) - 1.
 
-    x = 2^k m; with f = m - 1, s = f / (2 + f) and z = s^2,
-    log m = f - f^2 / 2 + s (f^2 / 2 + z R(z)), R the Chebyshev interpolant of degree
-    6 of (2 atanh(s) - 2 s) / s^3, within 1e-17.
+    With s = f / (2 + f) and z = s^2, log(1 + f) = f - f^2 / 2 + s (f^2 / 2 + z R(z)), R the
+    Chebyshev interpolant of degree 6 of (2 atanh(s) - 2 s) / s^3, within 1e-17.
     """
-    k, m = exponent_and_mantissa(x)
-    f = sub(m, splat(1.0))
     s = div(f, add(f, splat(2.0)))
     z = mul(s, s)
     r = splat(0.1461780715341732496)
@@ -72,3 +69,27 @@ def log(x):
     half_square = mul(mul(f, f), splat(0.5))
     low = fma(s, fma(r, z, half_square), mul(k, splat(LN_2_LOW)))
     return fma(k, splat(LN_2_HIGH), sub(f, sub(half_square, low)))
+
+
+@njit(forceinline=True)
+def log(x):
+    """Return the natural logarithm of normal positive lanes.
+
+    x = 2^k m, m from sqrt(1/2) to sqrt(2).
+    """
+    k, m = exponent_and_mantissa(x)
+    return log_of(k, sub(m, splat(1.0)))
+
+
+@njit(forceinline=True)
+def log1p(x):
+    """Return log(1 + x) of lanes from zero to 1e305.
+
+    1 + x = w + e = 2^k (m + e 2^-k), w rounded and e what that lost.
+    """
+    one = splat(1.0)
+    large, small = where_greater(x, one, x, one), where_greater(x, one, one, x)
+    w = add(large, small)
+    k, m = exponent_and_mantissa(w)
+    unit = times_power_of_two(one, sub(splat(MAGIC), k))
+    return log_of(k, fma(sub(small, sub(w, large)), unit, sub(m, one)))

@@ -6,13 +6,16 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft, row_key
-from mixtura.data import Block, Rows
+from mixtura.data import ArrayRows, Block, Rows
 from mixtura.engines.base import Engine
 from mixtura.engines.compiled import responsibilities
 from mixtura.engines.compiled.chains import compiled_chain
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.compiled.expansion import Expansion, expansion_of
+from mixtura.engines.compiled.hashing import compiled_rows_below
+from mixtura.engines.compiled.tailed import Tailed, tailed
 from mixtura.engines.compiled.workspace import available_threads, run_segments, segment_rows
+from mixtura.engines.content import content_sample
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
@@ -20,6 +23,7 @@ from mixtura.steps import ChainDraws, ChainSteps
 from mixtura.typing import Array, IntegerArray
 
 Prepared: TypeAlias = Exact | Expansion
+"""Potentials for sweeps."""
 
 LARGEST_CHAIN = 1 << 18
 """Size N K D up to which whole chains run in compiled code, in one thread each."""
@@ -49,6 +53,8 @@ class CompiledEngine(Engine):
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
+        if potentials.tail is not None:
+            return ReferenceEngine().sweep(rows, potentials, assignment)
         pairs = isinstance(assignment, Soft) and potentials.mean.shape == (2, 1)
         # Two components in one dimension have an exact kernel of their own, faster than any other.
         prepared = Exact(potentials) if pairs else self._prepared(rows, potentials)
@@ -84,30 +90,30 @@ class CompiledEngine(Engine):
         return prepared.statistics(*summed)
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
-        if potentials.tail is not None:
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
             return ReferenceEngine().responsibilities(rows, potentials)
         n_components = potentials.mean.shape[0]
         shares = np.empty(rows.n_rows * n_components)
-        prepared = self._prepared(rows, potentials)
         for piece in rows.pieces():
             where = slice(piece.start * n_components, None)
             self._tell(piece, prepared, shares=shares[where])
         return shares.reshape(rows.n_rows, n_components)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
-        if potentials.tail is not None:
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
             return ReferenceEngine().log_density(rows, potentials)
         densities = np.empty(rows.n_rows)
-        prepared = self._prepared(rows, potentials)
         for piece in rows.pieces():
             self._tell(piece, prepared, densities=densities[piece.start :])
         return densities
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
-        if potentials.tail is not None:
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
             return ReferenceEngine().labels(rows, potentials)
         labels = np.empty(rows.n_rows, dtype=np.int64)
-        prepared = self._prepared(rows, potentials)
         for piece in rows.pieces():
             to = labels[piece.start :]
             self._tell(piece, prepared, labels=to, assignment=Hard())
@@ -116,10 +122,10 @@ class CompiledEngine(Engine):
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
-        if potentials.tail is not None:
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
             return ReferenceEngine().sample_labels(rows, potentials, n_draws, seed)
         drawn = np.empty((n_draws, rows.n_rows), dtype=np.int64)
-        prepared = self._prepared(rows, potentials)
         for sweep in range(n_draws):
             for piece in rows.pieces():
                 to = drawn[sweep, piece.start :]
@@ -139,10 +145,13 @@ class CompiledEngine(Engine):
         values = np.concatenate([block.values for block in rows.blocks()])
         return compiled_chain(values, steps, start, plan, seed)
 
+    def subsample(self, rows: Rows, most: int) -> ArrayRows:
+        return content_sample(rows, most, compiled_rows_below)
+
     def _tell(
         self,
         piece: Block,
-        prepared: Prepared,
+        prepared: Prepared | Tailed,
         *,
         shares: Array = NOTHING,
         densities: Array = NOTHING,
@@ -172,6 +181,10 @@ class CompiledEngine(Engine):
                 assignment=assignment,
             )
 
+    def _telling(self, rows: Rows, potentials: Potentials) -> Prepared | Tailed | None:
+        """Return the potentials for telling rows; None where there are no kernels for a tail."""
+        return self._prepared(rows, potentials) if potentials.tail is None else tailed(potentials)
+
     def _prepared(self, rows: Rows, potentials: Potentials) -> Prepared:
         """Return the potentials in the fastest form that keeps their digits."""
         size = rows.n_rows * potentials.mean.size
@@ -187,7 +200,7 @@ class CompiledEngine(Engine):
         return available if self.n_threads is None else min(available, self.n_threads)
 
 
-def _segment(prepared: Prepared, n_rows: int) -> int:
+def _segment(prepared: Prepared | Tailed, n_rows: int) -> int:
     return segment_rows(n_rows, prepared.work_per_row, prepared.bytes_per_segment, prepared.block)
 
 

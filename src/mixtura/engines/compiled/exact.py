@@ -38,7 +38,8 @@ class Exact:
         else:
             kind = kernels.VECTOR
             spread = potentials.precision_cholesky.reshape(self.structure[:2])
-            spread = np.broadcast_to(spread, self.sizes)
+            if spread.shape != self.sizes:
+                spread = np.broadcast_to(spread, self.sizes)
             scale = np.ascontiguousarray(spread).reshape(-1)
         self.kind = kind
         self.arguments = (constant, mean, scale, factor, packed)

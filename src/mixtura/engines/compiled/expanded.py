@@ -13,7 +13,7 @@ from mixtura.engines.compiled.blocks import take_block, take_handed, take_weight
 from mixtura.engines.compiled.features import COMMON_MATRIX, SQUARES, centre_block, write_features
 from mixtura.engines.compiled.lanes import add, load, mul, splat, store, total
 from mixtura.engines.compiled.matrices import moments_matrix
-from mixtura.engines.compiled.outputs import write_labels, write_shares, write_values
+from mixtura.engines.compiled.outputs import write_assigned, write_values
 from mixtura.engines.compiled.products import moment_products, score_products, weigh_and_count
 from mixtura.engines.compiled.responsibilities import (
     fill,
@@ -164,7 +164,7 @@ def _sweep(rows, weighting, expansion, assigned, span, statistics, work):
 
 def _tell(rows, expansion, assignment, key, span, work, outputs):
     """Write what is asked of a span of rows; return zero, or NaN where a row is too far."""
-    shares, densities, labels = outputs
+    _, densities, _ = outputs
     first_row, begin, end, size = span
     kind, shared, _, constant, coefficients, centre, _, _ = expansion
     n_components, n_features = constant.size, centre.size
@@ -191,12 +191,8 @@ def _tell(rows, expansion, assignment, key, span, work, outputs):
             continue
         row, spare = first_row + start, (top, sums, uniforms)
         shape = (stride, n_components, padded)
-        share(assignment, key, row, scores, shape, weights, False, spare)
-        if shares.size > 0:
-            scale_rows(scores, stride, n_components, padded, sums)
-            write_shares(scores, stride, n_components, n, shares, start)
-        else:
-            write_labels(scores, stride, n_components, n, labels, start)
+        told = (assignment, key)
+        write_assigned(told, row, scores, shape, weights, spare, n, outputs, start)
     return 0.0
 
 

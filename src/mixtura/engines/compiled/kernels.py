@@ -7,7 +7,7 @@ from numba import njit, types
 
 from mixtura.engines.compiled.blocks import take_block, take_handed, take_weights
 from mixtura.engines.compiled.matrices import moments_matrices, score_matrices
-from mixtura.engines.compiled.outputs import write_labels, write_shares
+from mixtura.engines.compiled.outputs import write_assigned, write_densities
 from mixtura.engines.compiled.pairs import sweep_pairs
 from mixtura.engines.compiled.planes import moments_planes, score_planes
 from mixtura.engines.compiled.products import weigh_and_count
@@ -15,7 +15,6 @@ from mixtura.engines.compiled.responsibilities import (
     SOFT,
     highest,
     log_sums,
-    scale_rows,
     share,
 )
 from mixtura.engines.compiled.signatures import (
@@ -118,7 +117,7 @@ def _tell_of(kind: int) -> Callable[..., float]:
         ``outputs`` are responsibilities, flat (N K); log densities (N,); and labels (N,), the most
         probable (hard) or drawn (sampled) components.
         """
-        shares, densities, labels = outputs
+        _, densities, _ = outputs
         first_row, begin, end, size = span
         n_components = potentials[0].size
         n_features = potentials[1].size // n_components
@@ -144,25 +143,11 @@ def _tell_of(kind: int) -> Callable[..., float]:
             take_weights(weights, False, 0, padded, padded, weights)
             row, spare = first_row + start, (top, sums, uniforms)
             shape = (stride, n_components, padded)
-            share(assignment, key, row, scores, shape, weights, False, spare)
-            if shares.size > 0:
-                scale_rows(scores, stride, n_components, padded, sums)
-                write_shares(scores, stride, n_components, n, shares, start)
-            else:
-                write_labels(scores, stride, n_components, n, labels, start)
+            told = (assignment, key)
+            write_assigned(told, row, scores, shape, weights, spare, n, outputs, start)
         return 0.0
 
     return tell
-
-
-@njit(**OPTIONS)
-def write_densities(block, stride, n_features, n, top, densities, start):
-    """Write log densities; a row with a missing value has none."""
-    for b in range(n):
-        nothing = 0.0
-        for d in range(n_features):
-            nothing += block[d * stride + b] - block[d * stride + b]
-        densities[start + b] = top[b] + nothing
 
 
 POTENTIALS = types.Tuple((READ, READ, READ, read_only(types.float64, 3), READ))

@@ -2,6 +2,8 @@
 
 from numba import njit
 
+from mixtura.engines.compiled.responsibilities import scale_rows, share
+
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
@@ -30,3 +32,30 @@ def write_labels(scores, stride, n_components, n, labels, start):
         for b in range(n):
             if scores[k * stride + b] > 0.5:
                 labels[start + b] = k
+
+
+@njit(**OPTIONS)
+def write_assigned(assigned, row, scores, shape, weights, spare, n, outputs, start):
+    """Write responsibilities of scored rows where they are asked for, and labels otherwise.
+
+    ``assigned`` is (number of the assignment, key); the rest is as :func:`share` takes it.
+    """
+    shares, _, labels = outputs
+    assignment, key = assigned
+    stride, n_components, padded = shape
+    share(assignment, key, row, scores, shape, weights, False, spare)
+    if shares.size > 0:
+        scale_rows(scores, stride, n_components, padded, spare[1])
+        write_shares(scores, stride, n_components, n, shares, start)
+    else:
+        write_labels(scores, stride, n_components, n, labels, start)
+
+
+@njit(**OPTIONS)
+def write_densities(block, stride, n_features, n, top, densities, start):
+    """Write log densities; a row with a missing value has none."""
+    for b in range(n):
+        nothing = 0.0
+        for d in range(n_features):
+            nothing += block[d * stride + b] - block[d * stride + b]
+        densities[start + b] = top[b] + nothing

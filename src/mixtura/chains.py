@@ -1,0 +1,178 @@
+"""From the draws of chains to a fit: numbers alike, agreement judged, the data's units."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from mixtura.assignments import Soft
+from mixtura.diagnostics.components import Doubt, component_doubts
+from mixtura.diagnostics.sampling import FEWEST_DRAWS, r_hat
+from mixtura.errors import ConvergenceWarning, LabelsWarning
+from mixtura.fit import Fit, Inference, Problem, Run, Swept, canonical_order
+from mixtura.parameters import MixtureParameters
+from mixtura.posteriors import DrawsPosterior, PointPosterior
+from mixtura.posteriors.alignment import align_parameters, nearest_numbering
+from mixtura.typing import Array
+
+AGREED = 1.01
+"""R-hat of the log joint up to which chains count as agreed [Vehtari2021]_."""
+
+UNSURE = 0.05
+"""Average probability of a second numbering from which on numbers are called doubtful."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Chains:
+    """What several chains drew, in the units that were swept.
+
+    Parameters
+    ----------
+    posterior : DrawsPosterior
+        The draws that are kept, numbered as they were drawn.
+    histories : sequence of arrays
+        Log joint density along each chain, in nats.
+    names : sequence of str
+        Name of the start of each chain.
+    first : MixtureParameters, optional
+        Parameters whose numbers the components keep.
+    """
+
+    posterior: DrawsPosterior
+    histories: Sequence[Array]
+    names: Sequence[str]
+    first: MixtureParameters | None = None
+
+
+def fit_of(
+    method: Inference,
+    problem: Problem,
+    swept: Swept,
+    chains: Chains,
+    began: float,
+    doubts: tuple[Doubt, ...] = (),
+) -> Fit:
+    """Return the fit of chains in the data's units."""
+    drawn, doubt = _numbered(chains, problem.rows.total_weight)
+    reduction = _reduction(drawn.log_joint)
+    posterior = _in_data_units(problem, drawn, swept.factor)
+    shift = float(posterior.log_joint.flat[0] - drawn.log_joint.flat[0])
+    runs = tuple(
+        Run(name, tuple((history + shift).tolist()), bool(reduction <= AGREED))
+        for name, history in zip(chains.names, chains.histories, strict=True)
+    )
+    total = problem.rows.total_weight
+    of_components = component_doubts(
+        problem.model,
+        posterior.parameters,
+        posterior.parameters.weights * total,
+        row_weight=total / problem.rows.n_rows,
+        may_be_empty=True,
+    )
+    return Fit(
+        model=problem.model,
+        posterior=posterior,
+        method=method.name,
+        objective=float(posterior.log_joint.mean()),
+        objective_name=method.objective_name,
+        log_likelihood=_log_likelihood(problem, swept, posterior.parameters),
+        runs=runs,
+        best=int(np.argmax(posterior.log_joint.mean(axis=1))),
+        n_rows=problem.rows.n_rows,
+        total_weight=total,
+        seconds=time.perf_counter() - began,
+        feature_names=problem.feature_names,
+        assumptions=problem.assumptions,
+        doubts=(
+            *problem.doubts,
+            *doubts,
+            *_disagreement(reduction),
+            *_confusion(doubt),
+            *of_components,
+        ),
+    )
+
+
+def _numbered(chains: Chains, n_rows: float) -> tuple[DrawsPosterior, float]:
+    """Return the draws numbered alike, and how doubtful the numbers are, from 0 to 1/2.
+
+    The components have their numbers from the given parameters, or else by their means. Where
+    the prior tells components apart they keep the numbers that they were drawn with.
+    """
+    posterior = chains.posterior
+    if not posterior.model.weight_prior.is_exchangeable:
+        return posterior, 0.0
+    parts = (posterior.weights, posterior.means, posterior.covariances)
+    alignment = align_parameters(*parts, posterior.log_joint, n_rows)
+    posterior = posterior.renumbered(alignment.permutations)
+    found = posterior.parameters
+    if chains.first is None:
+        order = canonical_order(found)
+    else:
+        order = nearest_numbering(found, chains.first)
+    orders = np.broadcast_to(order, posterior.weights.shape)
+    return posterior.renumbered(orders), alignment.doubt
+
+
+def _in_data_units(problem: Problem, drawn: DrawsPosterior, factor: Array | None) -> DrawsPosterior:
+    """Return draws of the parameters of ``x * factor`` as draws of those of ``x``."""
+    if factor is None:
+        return drawn
+    scale, structure = 1.0 / factor, problem.model.structure
+    means, covariances = drawn.means * scale, drawn.covariances
+    if len(structure) == 3:
+        covariances = covariances * scale[:, None] * scale
+    else:
+        covariances = covariances * scale[: structure[1]] * scale[: structure[1]]
+    log_likelihood = drawn.log_likelihood + problem.rows.total_weight * np.log(factor).sum()
+    one = MixtureParameters(drawn.weights[0, 0], means[0, 0], covariances[0, 0])
+    # The densities differ by a constant: it is found at one draw.
+    joint = log_likelihood[0, 0] + problem.model.log_prior(one)
+    return replace(
+        drawn,
+        model=problem.model,
+        means=means,
+        covariances=covariances,
+        log_joint=drawn.log_joint + (joint - drawn.log_joint[0, 0]),
+        log_likelihood=log_likelihood,
+    )
+
+
+def _log_likelihood(problem: Problem, swept: Swept, parameters: MixtureParameters) -> float:
+    """Return the log likelihood of the rows at the parameters, found in safe units."""
+    scaled, shift = parameters, 0.0
+    if swept.factor is not None:
+        scaled = parameters.rescaled(swept.factor)
+        shift = swept.rows.total_weight * float(np.log(swept.factor).sum())
+    potentials = PointPosterior(scaled, swept.model.family).potentials
+    return problem.engine.sweep(swept.rows, potentials, Soft()).log_normalizer + shift
+
+
+def _reduction(log_joint: Array) -> float:
+    """Return R-hat of the log joint; NaN of too few draws, one where nothing varies."""
+    if log_joint.shape[1] < FEWEST_DRAWS:
+        return np.nan
+    return 1.0 if np.ptp(log_joint) == 0 else float(r_hat(log_joint))
+
+
+def _disagreement(reduction: float) -> tuple[Doubt, ...]:
+    if reduction <= AGREED:
+        return ()
+    found = "too few draws to tell whether the chains agree"
+    if np.isfinite(reduction):
+        found = f"the chains do not agree: R-hat of the log joint is {reduction:.3f}, not {AGREED}"
+    return (Doubt(ConvergenceWarning, f"{found}; raise draws and warmup"),)
+
+
+def _confusion(doubt: float) -> tuple[Doubt, ...]:
+    if doubt < UNSURE:
+        return ()
+    message = (
+        "the components of the draws cannot all be told apart (another numbering has a "
+        f"probability of {100 * doubt:.0f} % on average): what is said component by component is "
+        "doubtful; densities and groupings of rows are not affected"
+    )
+    return (Doubt(LabelsWarning, message),)

@@ -1,0 +1,135 @@
+"""``mixtura select``."""
+
+import io
+import sys
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mixtura.cli import options
+from mixtura.cli.inputs import read_rows
+from mixtura.cli.outputs import Output, check_outputs
+from mixtura.cli.priors import PriorTexts
+from mixtura.cli.results import Findings, FitFiles, deliver_files, show_summary
+from mixtura.cli.search import Search, names_of, numbers_of
+from mixtura.cli.settings import FitSettings, SviSettings
+from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
+from mixtura.cli.wording import counted, in_options
+
+if TYPE_CHECKING:
+    from mixtura.selection import Selection
+
+PICTURE = (".svg", ".png")
+"""How the name of a picture may end."""
+
+
+def select(
+    data: options.Data,
+    column: options.Columns = None,
+    components: options.SeveralComponents = "1:10",
+    families: options.Families = "full",
+    weights: options.Weights = None,
+    inference: options.Method = "map",
+    criterion: options.Criterion = None,
+    mean_prior: options.MeanPrior = None,
+    scale_prior: options.ScalePrior = None,
+    variance_prior: options.VariancePrior = None,
+    weight_prior: options.WeightPrior = None,
+    init: options.Start = "split",
+    n_init: options.Runs = None,
+    max_iter: options.Iterations = None,
+    tol: options.Tolerance = None,
+    seed: options.Seed = 0,
+    jobs: options.Jobs = None,
+    steps: options.Steps = None,
+    learning_rate: options.LearningRate = None,
+    print_every: options.PrintEvery = None,
+    plot: options.Plot = None,
+    report: options.Report = None,
+    assignments: options.Assignments = None,
+    save: options.Save = None,
+    json: options.Json = False,
+    force: options.Force = False,
+    quiet: options.Quiet = False,
+    verbose: options.Verbose = False,
+) -> None:
+    """Choose the number of components and their shape.
+
+    Fits every number of components with every family, prints how well each
+    does by several criteria, marks the best, and shows it. Files are those of
+    the best one.
+
+    \b
+      mixtura select flowers.csv -c petal_length --components 1:6
+      mixtura select flowers.csv -k 2,3,5 --families full,tied,diag --plot k.svg
+      mixtura select flowers.csv --inference vb --save flowers.mixtura
+    """
+    talk = Talk(quiet, verbose)
+    numbers, names = numbers_of(components), names_of(families)
+    settings = FitSettings(
+        components=numbers[0],
+        covariance=names[0],
+        inference=inference,
+        priors=PriorTexts(mean_prior, scale_prior, variance_prior, weight_prior),
+        init=init,
+        n_init=n_init,
+        max_iter=max_iter,
+        tol=tol,
+        seed=seed,
+        svi=SviSettings(steps, learning_rate, print_every),
+    )
+    search = Search(numbers, names, criterion, jobs, settings)
+    outputs = FitFiles(report, assignments, save).outputs()
+    if plot is not None:
+        outputs["plot"] = Output("--plot", plot, PICTURE)
+    search.check()
+    check_outputs(outputs.values(), [data], force=force)
+    table = read_rows(data, column, weights, talk)
+    search.check_columns(len(table.names))
+    chosen = search.run(table, talk)
+    # A reader of the report should know that the model was chosen on the same rows.
+    note = f"Chosen among {counted(len(chosen.table), 'fit')}. {chosen.summary().sentence}"
+    findings = Findings(chosen.model, replace(table, notes=(*table.notes, note)), seed)
+    printer = _print_json if json else _print
+    deliver_files(
+        findings,
+        outputs,
+        talk,
+        partial(printer, chosen, findings),
+        force=force,
+        makers={"plot": partial(_picture, chosen)},
+    )
+
+
+def _picture(chosen: "Selection", path: str) -> bytes:
+    """Return the picture in the format that the name asks for."""
+    buffer = io.BytesIO()
+    chosen.plot().figure.savefig(buffer, format=Path(path).suffix[1:].lower(), dpi=150)
+    return buffer.getvalue()
+
+
+def _print(chosen: "Selection", findings: Findings) -> None:
+    """Print the table of candidates, and the components of the best."""
+    from mixtura.reports import selection_renderable
+
+    summary = chosen.summary()
+    said = [
+        replace(c, error=in_options(c.error), doubts=tuple(map(in_options, c.doubts)))
+        for c in summary.candidates
+    ]
+    summary = replace(summary, candidates=tuple(said))
+    if is_decorated(sys.stdout):
+        show(selection_renderable(summary, result_width()))
+    else:
+        result(summary.to_text(result_width()).rstrip("\n"))
+    result("")
+    show_summary(findings.summary())
+
+
+def _print_json(chosen: "Selection", findings: Findings) -> None:
+    from mixtura.reports import selection_as_json
+
+    table, report = findings.table, findings.report(pictures=False)
+    said = selection_as_json(chosen.summary(), report, source=table.source, notes=table.notes)
+    result(said.rstrip("\n"))

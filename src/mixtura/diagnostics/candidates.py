@@ -1,0 +1,169 @@
+"""Fits of different sizes and families as rows that a criterion puts in order."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from math import inf, isfinite, nan
+from typing import final
+
+SHORTFALL = 1.0
+"""Nats of log likelihood by which a larger mixture may stay behind a smaller one unmentioned."""
+
+DECIMALS = 6
+"""Criteria that agree to so many decimals are equal: what is beyond is rounding."""
+
+
+@final
+@dataclass(frozen=True)
+class Candidate:
+    """One number of components with one family, and how well it does.
+
+    Parameters
+    ----------
+    n_components : int
+        Number of components K.
+    covariance_type : str
+        Name of the covariance family.
+    log_likelihood : float
+        Log predictive density of the (weighted) rows that were fitted, in nats; NaN after an error,
+        like every criterion.
+    n_parameters : int or None
+        Number of free parameters.
+    elbo : float or None
+        Evidence lower bound in nats, where the method has one; larger is better.
+    bic, icl, aic : float
+        Criteria, all on the scale of -2 log likelihood; smaller is better.
+    converged : bool
+        Whether the run that was kept converged.
+    n_iter : int
+        Its number of iterations.
+    seconds : float
+        Wall-clock time of the fit.
+    doubts : tuple of str
+        What the fit itself warns of.
+    collapsed : bool
+        Whether a component has collapsed, so that the criteria measure the collapse.
+    error : str
+        Why there is no fit; empty where there is one.
+    """
+
+    n_components: int
+    covariance_type: str
+    log_likelihood: float = nan
+    n_parameters: int | None = None
+    elbo: float | None = None
+    bic: float = nan
+    icl: float = nan
+    aic: float = nan
+    converged: bool = False
+    n_iter: int = 0
+    seconds: float = 0.0
+    doubts: tuple[str, ...] = ()
+    collapsed: bool = False
+    error: str = ""
+
+
+@final
+@dataclass(frozen=True)
+class Criterion:
+    """What puts candidates in order.
+
+    Parameters
+    ----------
+    name : str
+        The field of a candidate that holds it.
+    label : str
+        What readers call it.
+    larger_is_better : bool
+        The direction.
+    decisive : float
+        The lead below which the evidence is not worth more than a bare mention
+        [KassRaftery1995]_: one nat, which is two on the scale of -2 log likelihood.
+    """
+
+    name: str
+    label: str
+    larger_is_better: bool = False
+    decisive: float = 2.0
+
+    @property
+    def direction(self) -> str:
+        """The direction in words."""
+        return "larger is better" if self.larger_is_better else "smaller is better"
+
+    def value(self, candidate: Candidate) -> float:
+        """Return a candidate's value; NaN where it has none."""
+        value = getattr(candidate, self.name)
+        return nan if value is None else float(value)
+
+    def loss(self, candidate: Candidate) -> float:
+        """Return the value with the sign that makes smaller better; infinity where there is none.
+
+        Minus infinity, the likelihood of a point mass, is no value either.
+        """
+        value = self.value(candidate)
+        if not isfinite(value):
+            return inf
+        return -value if self.larger_is_better else value
+
+
+CRITERIA = {
+    criterion.name: criterion
+    for criterion in (
+        Criterion("bic", "BIC"),
+        Criterion("icl", "ICL"),
+        Criterion("aic", "AIC"),
+        Criterion("elbo", "ELBO", larger_is_better=True, decisive=1.0),
+    )
+}
+"""Every criterion by name."""
+
+
+def rank(candidate: Candidate, criterion: Criterion) -> tuple[bool, bool, float]:
+    """Return what sorts candidates from the best to the worst.
+
+    Those without a value come last, and before them those with a collapsed component: their
+    likelihood is unbounded or as large as ties make it, and says nothing about the number of
+    components. mclust leaves singular fits out for the same reason [Scrucca2016]_.
+    """
+    loss = criterion.loss(candidate)
+    return not isfinite(loss), candidate.collapsed, round(loss, DECIMALS)
+
+
+def ordered(candidates: Sequence[Candidate], criterion: Criterion) -> list[int]:
+    """Return the positions of the candidates, best first; the earlier of equals comes first."""
+    return sorted(range(len(candidates)), key=lambda i: rank(candidates[i], criterion))
+
+
+def with_shortfalls(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
+    """Return the candidates, with a doubt where fewer components of the family are more likely.
+
+    The largest likelihood never falls with K, since a component can be split into two equal ones;
+    where a fit's does, the reason is a local optimum, or else the prior. Under variational Bayes
+    components may be given up for good reason, and nothing is said.
+    """
+    told = [_shortfall(candidate, candidates) for candidate in candidates]
+    return tuple(
+        replace(candidate, doubts=(*candidate.doubts, said)) if said else candidate
+        for candidate, said in zip(candidates, told, strict=True)
+    )
+
+
+def _shortfall(candidate: Candidate, candidates: Sequence[Candidate]) -> str:
+    if candidate.elbo is not None:
+        return ""
+    smaller = [
+        (other.log_likelihood, other.n_components)
+        for other in candidates
+        if other.covariance_type == candidate.covariance_type
+        and other.n_components < candidate.n_components
+        and isfinite(other.log_likelihood)
+        and not other.collapsed
+    ]
+    highest, n_components = max(smaller, default=(-inf, 0))
+    lead = highest - candidate.log_likelihood
+    if not lead > SHORTFALL:
+        return ""
+    return (
+        f"its log likelihood is {lead:.2f} below that of K = {n_components}: it may be a local "
+        "optimum, which more starts (n_init) would find out"
+    )

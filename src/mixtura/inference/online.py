@@ -1,0 +1,279 @@
+"""Further rows: a fit is brought up to date with a batch, without the rows before it."""
+
+import time
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from mixtura.data import Rows
+from mixtura.data.scaling import safe_factor
+from mixtura.diagnostics.components import Doubt, component_doubts
+from mixtura.engines import Engine
+from mixtura.errors import ConvergenceWarning, InvalidArgumentError
+from mixtura.fit import Fit, Inference, Problem, Run, Seen
+from mixtura.inference.driver import Path, climb, in_own_units, limits_of
+from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.minibatch import summed_scores, visited
+from mixtura.inference.states import State, Summary
+from mixtura.model import MixtureModel
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import Array
+
+IN_BATCHES = (
+    "Rows came in batches: start and default priors are those of the first, and the "
+    "responsibilities of each are those of its own time."
+)
+
+
+@final
+@dataclass(frozen=True)
+class Schedule:
+    """How a batch is weighed against the rows before it [CappeMoulines2009]_ [Hoffman2013]_.
+
+    Parameters
+    ----------
+    decay : float, default=1.0
+        Above 0.5 and at most 1. The batch's share of the statistics is its share of the weight
+        seen so far to this power: at 1 every row counts alike, below it earlier ones fade.
+    n_rows : int, optional
+        What the statistics are weighed to; None for the weight seen so far.
+    """
+
+    decay: float = 1.0
+    n_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        number = isinstance(self.decay, (int, float, np.number)) and self.decay is not True
+        if not number or not 0.5 < self.decay <= 1.0:
+            raise InvalidArgumentError(
+                f"decay must be a number above 0.5 and at most 1; got {self.decay!r}"
+            )
+        size = self.n_rows
+        whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
+        if size is not None and (not whole or size < 1):
+            raise InvalidArgumentError(
+                f"n_rows must be None or a whole number of at least 1; got {size!r}"
+            )
+
+    def total(self, seen: float) -> float:
+        """Return what the statistics of rows of this weight are weighed to."""
+        return seen if self.n_rows is None else float(self.n_rows)
+
+    def factors(self, before: float, held: float, batch: float) -> tuple[float, float]:
+        """Return what the statistics so far and those of a batch are multiplied by.
+
+        Parameters
+        ----------
+        before : float
+            Weight of the rows seen so far.
+        held : float
+            What their statistics have been weighed to.
+        batch : float
+            Weight of the batch.
+        """
+        total = self.total(before + batch)
+        if self.decay == 1.0 and held == before and total == before + batch:
+            return 1.0, 1.0
+        share = (batch / (before + batch)) ** self.decay
+        return (1.0 - share) * total / held, share * total / batch
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Sum:
+    """Where a search stands that adds a batch to statistics.
+
+    Parameters
+    ----------
+    state : State
+        The posterior that the statistics give.
+    statistics : SufficientStatistics
+        The statistics of all rows; in place of the data term they hold the entropy of the
+        responsibilities, in nats.
+    """
+
+    state: State
+    statistics: SufficientStatistics
+
+
+@final
+@dataclass(frozen=True)
+class Addition(Optimizer[Sum]):
+    """Coordinate ascent over a batch's responsibilities beside statistics that stay.
+
+    Each step replaces what the batch said, so that it counts once, as often as it is swept.
+
+    Parameters
+    ----------
+    summary : Summary
+        What stands for the posterior while the rows are swept.
+    kept : SufficientStatistics
+        What stays.
+    factor : float
+        What the batch's statistics are multiplied by.
+    """
+
+    summary: Summary
+    kept: SufficientStatistics
+    factor: float
+
+    def begin(self, model: MixtureModel, state: State) -> Sum:
+        return Sum(state, state.statistics)
+
+    def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: Sum) -> Sum:
+        potentials = self.summary.potentials(model, search.statistics)
+        total = self.kept + visited(rows, engine, potentials) * self.factor
+        data_term = total.log_normalizer + summed_scores(
+            self.summary.potentials(model, total), total
+        )
+        return Sum(self.summary.state_of(model, total, data_term), total)
+
+    def state(self, search: Sum) -> State:
+        return search.state
+
+    def settled(self, old: Sum, new: Sum, tol: float) -> bool:
+        return CoordinateAscent(self.summary).settled(old.state, new.state, tol)
+
+
+@final
+@dataclass(frozen=True)
+class Online:
+    """Adds rows to a fit: each batch by the same two messages, as often as it takes.
+
+    Parameters
+    ----------
+    method : Inference
+        Makes the first fit.
+    summary : Summary
+        What stands for the posterior while the rows are swept.
+    schedule : Schedule
+        How a batch is weighed against the rows before it.
+    """
+
+    method: Inference
+    summary: Summary
+    schedule: Schedule
+
+    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        """Return a fit with the problem's rows added to those of an earlier one.
+
+        Without an earlier fit this is the method's own fit, whose rows are then weighed to the
+        schedule's total.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the schedule's ``n_rows`` is below the weight of the batch, or the earlier fit
+            has no statistics.
+        """
+        weight = problem.rows.total_weight
+        total = self.schedule.total(weight)
+        if total < weight:
+            raise InvalidArgumentError(
+                f"n_rows must be None or the number of all rows; got {self.schedule.n_rows}, and "
+                f"a batch of weight {weight:g}"
+            )
+        if earlier is None:
+            fit = self.method.fit(problem)
+            fit = replace(fit, assumptions=(*fit.assumptions, IN_BATCHES))
+            if total == weight:
+                return fit
+            # Nothing is kept, and the rows stand for more than themselves.
+            known = replace(problem, doubts=fit.doubts)
+            return self._updated(known, fit, _seen(fit), (0.0, total / weight))
+        seen = _seen(earlier)
+        factors = self.schedule.factors(seen.weight, earlier.total_weight, weight)
+        n_rows = seen.n_rows + problem.rows.n_rows
+        seen = replace(seen, n_rows=n_rows, weight=seen.weight + weight)
+        return self._updated(problem, earlier, seen, factors)
+
+    def _updated(
+        self, problem: Problem, earlier: Fit, seen: Seen, factors: tuple[float, float]
+    ) -> Fit:
+        """Return the fit with the rows added, which ``seen`` counts already."""
+        began = time.perf_counter()
+        summary, swept, statistics = self.summary, problem, seen.statistics
+        units = _common_units(problem, earlier)
+        if units is not None:
+            model, rows = problem.model.rescaled(units), problem.rows.rescaled(units)
+            swept = replace(problem, model=model, rows=rows)
+            statistics = statistics.rescaled(units)
+        path = self._settled(swept, statistics, factors)
+        found: Sum = path.search
+        total = self.schedule.total(seen.weight)
+        shift = 0.0 if units is None else total * float(np.log(units).sum())
+        state = found.state if units is None else found.state.rescaled(1.0 / units)
+        data_term = found.state.statistics.log_normalizer + shift
+        objective = summary.objective(problem.model, state, data_term)
+        # Of the rows before the batch there is no objective to compare with.
+        by_pass = tuple(one + (objective - found.state.objective) for one in path.objectives[1:])
+        doubts = problem.doubts + self._doubts(swept, path, seen.weight / seen.n_rows)
+        own = in_own_units(found.statistics, units)
+        return replace(
+            earlier,
+            posterior=summary.posterior(problem.model, state),
+            objective=objective,
+            log_likelihood=_likelihood_bound(swept.model, found) + shift,
+            runs=(Run("the rows before", by_pass, path.converged),),
+            best=0,
+            n_rows=seen.n_rows if self.schedule.n_rows is None else self.schedule.n_rows,
+            total_weight=total,
+            seconds=time.perf_counter() - began,
+            assumptions=tuple(dict.fromkeys((*earlier.assumptions, IN_BATCHES))),
+            doubts=tuple(dict.fromkeys(doubts)),
+            seen=None if own is None else replace(seen, statistics=own),
+        )
+
+    def _settled(
+        self, problem: Problem, statistics: SufficientStatistics, factors: tuple[float, float]
+    ) -> Path:
+        """Return the way from the rows before to all rows."""
+        model, kept = problem.model, factors[0]
+        # About the means of now, so that no digits are lost where a component has moved.
+        statistics = statistics.about(self.summary.potentials(model, statistics).mean)
+        addition = Addition(self.summary, statistics * kept, factors[1])
+        start = addition.begin(model, self.summary.state_of(model, statistics, 0.0))
+        limits = limits_of(self.method, problem, addition)
+        return climb(model, problem.rows, problem.engine, start, limits)
+
+    def _doubts(self, problem: Problem, path: Path, row_weight: float) -> tuple[Doubt, ...]:
+        doubts = component_doubts(
+            problem.model,
+            path.search.state.parameters,
+            path.search.statistics.count,
+            row_weight=row_weight,
+            may_be_empty=self.summary.may_leave_components_empty,
+        )
+        if path.converged:
+            return doubts
+        passes = len(path.objectives) - 1
+        times = "1 pass" if passes == 1 else f"{passes} passes"
+        said = f"not converged after {times} over the batch: raise max_iter, or tol"
+        return (Doubt(ConvergenceWarning, said), *doubts)
+
+
+def _seen(fit: Fit) -> Seen:
+    """Return what further rows are added to, or raise InvalidArgumentError."""
+    if fit.seen is None:
+        raise InvalidArgumentError(
+            "rows can be added to fits by 'map', 'vb' and 'ml' alone, of files that this version "
+            "wrote and of data that float64 holds squared: call fit, or partial_fit on a clone"
+        )
+    return fit.seen
+
+
+def _common_units(problem: Problem, earlier: Fit) -> Array | None:
+    """Return the factor under which squares of all rows are safe, as the driver finds it."""
+    model, parameters = problem.model, earlier.parameters
+    variances = model.family.variances(parameters.covariances, model.n_components, model.n_features)
+    reach = (np.abs(parameters.means) + np.sqrt(variances)).max(axis=0)
+    structure = model.structure
+    magnitude = np.maximum(problem.rows.magnitude(), reach)
+    return safe_factor(magnitude, common=len(structure) == 2 and structure[1] == 1)
+
+
+def _likelihood_bound(model: MixtureModel, found: Sum) -> float:
+    """Return what the remembered responsibilities say of the log likelihood: at most its value."""
+    scores = summed_scores(model.potentials(found.state.parameters), found.statistics)
+    return found.statistics.log_normalizer + scores

@@ -1,0 +1,178 @@
+"""The sampled posterior by Pyro's no-U-turn sampler."""
+
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from mixtura.assignments import Soft
+from mixtura.chains import Chains, fit_of
+from mixtura.diagnostics.components import Doubt
+from mixtura.engines import Engine
+from mixtura.errors import ConvergenceWarning, InvalidArgumentError
+from mixtura.fit import Fit, Inference, Problem, Start, Swept
+from mixtura.parameters import MixtureParameters
+from mixtura.posteriors import DrawsPosterior
+from mixtura.ppl.extra import require_pyro
+
+if TYPE_CHECKING:
+    from mixtura.ppl.sampling import Drawn
+
+STREAM = 0x4E555453
+"""Key of this method's random streams among those of the problem's seed."""
+
+CLIMB = 50
+"""EM steps from a start to near its mode, where a chain begins."""
+
+TELL_EVERY = 100
+
+
+@final
+@dataclass(frozen=True)
+class NUTS(Inference):
+    """Draws from the posterior by the no-U-turn sampler of Pyro [HoffmanGelman2014]_.
+
+    The trajectories run on the program of :func:`mixtura.ppl.to_pyro` with the assignments
+    summed out. Each chain begins at one of the estimator's starts, taken near its mode by EM and
+    then to a draw given its rows. Of the two samplers this is the slow one, by a factor of
+    thousands; it shares no code with ``Gibbs`` and is there as a second opinion, and for priors
+    that have no conditional to draw from. Chains take turns, since Pyro's state belongs to the
+    process.
+
+    Parameters
+    ----------
+    chains : int, default=4
+        Number of chains.
+    draws : int, default=500
+        Draws that are kept of each chain.
+    warmup : int, default=500
+        Draws of each chain before those, in which step size and masses are adapted.
+    target_accept : float, default=0.8
+        Acceptance probability at which the step size aims: higher for fewer divergences.
+    max_tree_depth : int, default=10
+        Trajectories have fewer than two to this power steps.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an option is out of its range.
+    """
+
+    chains: int = 4
+    draws: int = 500
+    warmup: int = 500
+    target_accept: float = 0.8
+    max_tree_depth: int = 10
+
+    name = "nuts"
+    objective_name = "mean log joint density"
+    default_max_iter = 0
+
+    def __post_init__(self) -> None:
+        least = {"chains": 1, "draws": 1, "warmup": 1, "max_tree_depth": 1}
+        for name, smallest in least.items():
+            value = getattr(self, name)
+            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+            if not whole or value < smallest:
+                raise InvalidArgumentError(
+                    f"NUTS {name} must be a whole number of at least {smallest}; got {value!r}"
+                )
+        if not 0.0 < self.target_accept < 1.0:
+            raise InvalidArgumentError(
+                f"NUTS target_accept must lie between 0 and 1; got {self.target_accept!r}"
+            )
+
+    @property
+    def default_starts(self) -> int | None:
+        return self.chains
+
+    def fit(self, problem: Problem) -> Fit:
+        """Run the chains and return their draws as a fit.
+
+        Raises
+        ------
+        MissingExtraError
+            If torch or pyro is not installed.
+        InvalidArgumentError
+            If a prior is flat or has no Pyro program, or max_iter or tol is given.
+        """
+        require_pyro()
+        if problem.max_iter is not None or problem.tol is not None:
+            raise InvalidArgumentError(
+                "inference='nuts' has neither max_iter nor tol: say NUTS(draws=, warmup=)"
+            )
+        began = time.perf_counter()
+        swept = problem.swept()
+        starts = problem.starts(swept.model, swept.rows)
+        drawn = []
+        for number in range(self.chains):
+            start = starts[number % len(starts)]
+            drawn.append(self._chain(problem, swept, start, number))
+            problem.report(f"chain {number + 1} ({start.name}): {self.draws} draws")
+        first = swept.model.mode(starts[0].statistics) if problem.keep_numbering else None
+        posterior = _posterior(problem.engine, swept, drawn)
+        names = [starts[number % len(starts)].name for number in range(self.chains)]
+        chains = Chains(posterior, list(posterior.log_joint), names, first)
+        divergent = sum(chain.n_divergent for chain in drawn)
+        return fit_of(self, problem, swept, chains, began, _divergences(divergent, posterior))
+
+    def _chain(self, problem: Problem, swept: Swept, start: Start, number: int) -> "Drawn":
+        from mixtura.ppl.sampling import Trajectories, draw_chain
+
+        key = (*problem.seed.spawn_key, STREAM, number)
+        of_start, of_draws = np.random.SeedSequence(problem.seed.entropy, spawn_key=key).spawn(2)
+        begin = _begin(problem.engine, swept, start, np.random.default_rng(of_start))
+        seed = int(of_draws.generate_state(1, np.uint64)[0] >> 1)
+        plan = Trajectories(self.draws, self.warmup, self.target_accept, self.max_tree_depth)
+
+        def tell(made: int) -> None:
+            if made % TELL_EVERY == 0:
+                total = self.warmup + self.draws
+                problem.report(f"chain {number + 1}: {made} of {total} draws, warm-up included")
+
+        return draw_chain(swept.model, swept.rows, begin, seed, plan, tell)
+
+
+def _begin(
+    engine: Engine, swept: Swept, start: Start, rng: np.random.Generator
+) -> MixtureParameters:
+    """Return a draw given the rows' shares near the mode that a start leads to."""
+    model, statistics = swept.model, start.statistics
+    for _ in range(CLIMB):
+        parameters = model.mode(statistics)
+        statistics = engine.sweep(swept.rows, model.potentials(parameters), Soft())
+    parameters = model.mode(statistics)
+    weights = model.weight_prior.posterior(statistics.count).draw(rng, model.n_components)
+    drawn = model.component_prior.draw_given(
+        statistics, parameters.means, parameters.covariances, rng
+    )
+    return MixtureParameters(weights, *drawn)
+
+
+def _posterior(engine: Engine, swept: Swept, drawn: "list[Drawn]") -> DrawsPosterior:
+    """Return the draws of all chains with their exact densities."""
+    model = swept.model
+    weights, means, covariances = (
+        np.stack([getattr(chain, name) for chain in drawn])
+        for name in ("weights", "means", "covariances")
+    )
+    log_likelihood = np.empty(weights.shape[:2])
+    log_joint = np.empty(weights.shape[:2])
+    for at in np.ndindex(log_joint.shape):
+        parameters = MixtureParameters(weights[at], means[at], covariances[at])
+        found = engine.sweep(swept.rows, model.potentials(parameters), Soft())
+        log_likelihood[at] = found.log_normalizer
+        log_joint[at] = found.log_normalizer + model.log_prior(parameters)
+    numbers = np.broadcast_to(np.arange(model.n_components), weights.shape)
+    return DrawsPosterior(model, weights, means, covariances, log_joint, log_likelihood, numbers)
+
+
+def _divergences(divergent: int, posterior: DrawsPosterior) -> tuple[Doubt, ...]:
+    if divergent == 0:
+        return ()
+    message = (
+        f"{divergent} of {posterior.n_draws} trajectories diverged, so that part of the posterior "
+        "may be missing: raise target_accept, or use inference='gibbs'"
+    )
+    return (Doubt(ConvergenceWarning, message),)

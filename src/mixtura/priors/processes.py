@@ -1,0 +1,185 @@
+"""Dirichlet and Pitman-Yor processes: weights of as many components as the data ask for."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import final
+
+import numpy as np
+from scipy.special import digamma, poch
+
+from mixtura.errors import InvalidArgumentError
+from mixtura.priors.base import WeightPrior, hyperparameter
+from mixtura.priors.concentration import concentration_grid
+from mixtura.priors.scales import Gamma
+from mixtura.priors.stick_breaking import StickBreaking
+from mixtura.typing import Array, IntegerArray
+
+
+class WeightProcess(WeightPrior):
+    """A prior of infinitely many weights; a mixture has K - 1 of them, and the rest in the last."""
+
+    @property
+    @abstractmethod
+    def _parts(self) -> tuple[float | Gamma, float]:
+        """Concentration and discount."""
+
+    def _sticks(self, n_components: int) -> StickBreaking:
+        return _prior_sticks(*self._parts, n_components)
+
+    def check(self, n_components: int) -> None:
+        pass
+
+    def posterior(self, count: Array) -> StickBreaking:
+        return self._sticks(count.size).posterior(count)
+
+    @property
+    def is_exchangeable(self) -> bool:
+        return False
+
+    @property
+    def finds_components(self) -> bool:
+        return True
+
+    def preferred_order(self, count: Array) -> IntegerArray:
+        return self._sticks(count.size).preferred_order(count)
+
+    def is_unbounded_at(self, weights: Array) -> bool:
+        return self._sticks(weights.size).is_unbounded_at(weights)
+
+    def mode(self, n_components: int) -> Array:
+        return self._sticks(n_components).mode(n_components)
+
+    def log_density(self, weights: Array) -> float:
+        return self._sticks(weights.size).log_density(weights)
+
+    def log_weight_gradient(self, weights: Array) -> Array:
+        return self._sticks(weights.size).log_weight_gradient(weights)
+
+    def draw(self, rng: np.random.Generator, n_components: int) -> Array:
+        return self._sticks(n_components).draw(rng, n_components)
+
+    def expected_log_weights(self, n_components: int) -> Array:
+        return self._sticks(n_components).expected_log_weights(n_components)
+
+    def expected_weights(self, n_components: int) -> Array:
+        return self._sticks(n_components).expected_weights(n_components)
+
+    def divergence(self, other: WeightPrior, n_components: int) -> float:
+        return self._sticks(n_components).divergence(other, n_components)
+
+    def weight_quantiles(self, probabilities: Array, n_components: int) -> Array:
+        return self._sticks(n_components).weight_quantiles(probabilities, n_components)
+
+    def weight_deviations(self, n_components: int) -> Array:
+        return self._sticks(n_components).weight_deviations(n_components)
+
+    def expected_n_clusters(self, n_rows: int) -> float:
+        """Return the prior expectation of the number of clusters among rows.
+
+        Parameters
+        ----------
+        n_rows : int
+            Number of rows N. The process is not truncated here.
+        """
+        concentration, discount = self._parts
+        grid = concentration_grid(concentration, np.zeros_like, 0)
+        return float(grid.shares @ _n_clusters(grid.values, discount, n_rows))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class DirichletProcess(WeightProcess):
+    """Weights of a Dirichlet process [Ferguson1973]_ [Sethuraman1994]_, truncated at K components.
+
+    ``weight[k] = v[k] prod_{j<k} (1 - v[j])`` with ``v[k] ~ Beta(1, concentration)``; the last
+    component takes the rest. The number of components is then a limit: those that the rows do not
+    need stay empty.
+
+    Parameters
+    ----------
+    concentration : float or Gamma, default=1.0
+        The larger, the more clusters are expected, about concentration log(rows); see
+        ``expected_n_clusters``. A ``Gamma`` leaves it to the data.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the concentration is neither a finite number above zero nor a Gamma of two numbers.
+    """
+
+    concentration: float | Gamma = 1.0
+
+    def __post_init__(self) -> None:
+        value = _concentration(self.concentration, "DirichletProcess")
+        object.__setattr__(self, "concentration", value)
+
+    @property
+    def _parts(self) -> tuple[float | Gamma, float]:
+        return self.concentration, 0.0
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PitmanYor(WeightProcess):
+    """Weights of a Pitman-Yor process [PitmanYor1997]_, truncated at K components.
+
+    As :class:`DirichletProcess`, with ``v[k] ~ Beta(1 - discount, concentration + k discount)``:
+    the sizes of clusters fall off as a power, so that there are more small ones.
+
+    Parameters
+    ----------
+    concentration : float or Gamma, default=1.0
+        Concentration, above zero, or its prior.
+    discount : float, default=0.0
+        From 0, a Dirichlet process, to below 1.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a value is not allowed.
+    """
+
+    concentration: float | Gamma = 1.0
+    discount: float = 0.0
+
+    def __post_init__(self) -> None:
+        value = _concentration(self.concentration, "PitmanYor")
+        discount = hyperparameter(self.discount, "PitmanYor discount", max_ndim=0)
+        if not 0.0 <= discount < 1.0:
+            raise InvalidArgumentError(
+                f"PitmanYor discount must be at least 0 and below 1; got {self.discount!r}"
+            )
+        object.__setattr__(self, "concentration", value)
+        object.__setattr__(self, "discount", discount)
+
+    @property
+    def _parts(self) -> tuple[float | Gamma, float]:
+        return self.concentration, self.discount
+
+
+@lru_cache(maxsize=32)
+def _prior_sticks(
+    concentration: float | Gamma, discount: float, n_components: int
+) -> StickBreaking:
+    return StickBreaking(concentration, discount, np.zeros(n_components))
+
+
+def _concentration(value: object, name: str) -> float | Gamma:
+    if not isinstance(value, Gamma):
+        number = hyperparameter(value, f"{name} concentration", positive=True, max_ndim=0)
+        assert isinstance(number, float)
+        return number
+    if np.ndim(value.shape) + np.ndim(value.rate) > 0:
+        raise InvalidArgumentError(
+            f"{name} concentration must be a number or a Gamma of two numbers; got {value!r}"
+        )
+    return value
+
+
+def _n_clusters(concentration: Array, discount: float, n_rows: int) -> Array:
+    """Return the expected number of clusters among N rows at each concentration (J,)."""
+    if discount == 0.0:
+        return concentration * (digamma(concentration + n_rows) - digamma(concentration))
+    ratio = poch(concentration + n_rows, discount) / poch(concentration, discount)
+    return concentration / discount * (ratio - 1.0)

@@ -1,0 +1,297 @@
+"""Choosing K and the family.
+
+Constants are from ``shared/references/values.json`` of the project (the key is named). Its BIC is
+2 log L - df log N, larger is better; ours has the other sign.
+"""
+
+import dataclasses
+import warnings
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import entropy
+
+import mixtura
+from mixtura import GaussianMixtureModel, Selection, select
+from mixtura.datasets import load_faithful, load_iris
+from mixtura.diagnostics.candidates import CRITERIA, Candidate, ordered, with_shortfalls
+from mixtura.errors import ConvergenceWarning, DataError, InvalidArgumentError
+from mixtura.priors import Dirichlet
+
+FAITHFUL = load_faithful().data
+PETALS = load_iris().column("petal_length")
+
+
+def two_clusters(rng: np.random.Generator, n_rows: int = 300) -> np.ndarray:
+    """Return rows of two round clusters, ten standard deviations apart in each column."""
+    return rng.standard_normal((n_rows, 2)) + 10.0 * rng.integers(2, size=(n_rows, 1))
+
+
+def row_of(selection: Selection, n_components: int, family: str) -> Candidate:
+    """Return the row of one candidate."""
+    (row,) = [
+        row
+        for row in selection.table
+        if (row.n_components, row.covariance_type) == (n_components, family)
+    ]
+    return row
+
+
+def timeless(selection: Selection) -> list[Candidate]:
+    """Return the table without its times."""
+    return [dataclasses.replace(row, seconds=0.0) for row in selection.table]
+
+
+def test_faithful_is_chosen_as_mclust_chooses_it() -> None:
+    chosen = select(FAITHFUL, range(1, 5), ("full", "tied"), inference="ml")
+    # faithful_2d, computed: four decimals.
+    for n_components, family, log_likelihood, bic in (
+        (3, "tied", -1126.3159, -2314.2957),
+        (2, "full", -1130.264, -2322.1917),
+        (2, "tied", -1140.1868, -2325.2199),
+    ):
+        row = row_of(chosen, n_components, family)
+        assert row.log_likelihood == pytest.approx(log_likelihood, abs=0.51e-4)
+        assert -row.bic == pytest.approx(bic, abs=0.51e-4)
+    # faithful_2d, published_mclust: EEE with three components, short of the maximum by 0.01.
+    assert (chosen.criterion, chosen.best) == ("bic", row_of(chosen, 3, "tied"))
+    assert (chosen.best.n_parameters, -chosen.best.bic) == (11, pytest.approx(-2314.316, abs=0.03))
+
+
+def test_petals_are_chosen_without_collapsed_candidates() -> None:
+    chosen = select(PETALS, range(1, 6), ("full", "tied"), inference="ml")
+    # iris_petal_length_ml: four decimals.
+    for n_components, family, bic in (
+        (1, "full", -605.1954),
+        (2, "full", -426.2107),
+        (2, "tied", -516.5153),
+        (3, "tied", -491.1061),
+    ):
+        assert -row_of(chosen, n_components, family).bic == pytest.approx(bic, abs=0.51e-4)
+    # The likelihood of more components with variances of their own is unbounded.
+    collapsed = [row for row in chosen.table if row.collapsed]
+    assert min(row.bic for row in collapsed) < chosen.best.bic
+    assert chosen.best == row_of(chosen, 2, "full")
+
+
+@pytest.mark.parametrize("family", ["full", "tied", "diag", "spherical"])
+def test_the_bound_chooses_two_clusters_where_there_are_two(rng, family) -> None:
+    chosen = select(two_clusters(rng, 120), range(1, 7), family, inference="vb", tol=1e-6)
+    assert chosen.criterion == "elbo"
+    assert chosen.best.n_components == 2
+    assert chosen.best.elbo == max(row.elbo for row in chosen.table)
+
+
+@pytest.mark.parametrize("criterion", ["bic", "icl"])
+def test_criteria_choose_two_clusters_where_there_are_two(rng, criterion) -> None:
+    chosen = select(two_clusters(rng), range(1, 5), criterion=criterion)
+    assert (chosen.criterion, chosen.best.n_components) == (criterion, 2)
+
+
+@pytest.mark.parametrize("inference", ["map", "vb"])
+def test_rows_are_what_the_class_says(rng, inference) -> None:
+    frame = pd.DataFrame(two_clusters(rng, 60), columns=["a", "b"])
+    weights = rng.integers(1, 4, size=60)
+    chosen = select(
+        frame, [3, 2], ["diag", "full"], sample_weight=weights, inference=inference, tol=1e-6
+    )
+    assert [(r.covariance_type, r.n_components) for r in chosen.table] == [
+        ("diag", 3),
+        ("diag", 2),
+        ("full", 3),
+        ("full", 2),
+    ]
+    for row in chosen.table:
+        gmm = GaussianMixtureModel(
+            row.n_components, covariance_type=row.covariance_type, inference=inference, tol=1e-6
+        )
+        gmm.fit(frame, sample_weight=weights)
+        for name in ("bic", "icl", "aic"):
+            assert getattr(row, name) == pytest.approx(getattr(gmm, name)(frame, weights))
+        assert row.elbo == (gmm.objective_ if inference == "vb" else None)
+        assert (row.n_iter, row.converged) == (gmm.n_iter_, gmm.converged_)
+        if row is chosen.best:
+            assert np.array_equal(gmm.means_, chosen.model.means_)
+            assert list(chosen.model.feature_names_in_) == ["a", "b"]
+            assert repr(chosen.model) == repr(gmm)
+
+
+def test_icl_adds_twice_the_entropy_of_the_assignments() -> None:
+    best = select(FAITHFUL, 3, "tied")
+    by_row = entropy(best.model.predict_proba(FAITHFUL), axis=1)
+    assert best.best.icl - best.best.bic == pytest.approx(2.0 * by_row.sum())
+
+
+def test_the_number_of_threads_never_shows(rng) -> None:
+    x = two_clusters(rng, 100)
+    options = {"init": "random", "n_init": 1, "random_state": 5, "tol": 1e-4}
+    tables = [
+        timeless(select(x, range(1, 5), ("full", "diag"), n_jobs=n_jobs, **options))
+        for n_jobs in (None, 1, 3, -1)
+    ]
+    assert all(table == tables[0] for table in tables[1:])
+
+
+def test_every_candidate_is_a_fit_of_its_own_with_the_seed() -> None:
+    options = {"init": "random", "n_init": 1, "random_state": 3, "max_iter": 5}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        chosen = select(FAITHFUL, [2, 3, 4], **options)
+        alone = GaussianMixtureModel(4, **options).fit(FAITHFUL)
+    assert row_of(chosen, 4, "full").log_likelihood == pytest.approx(alone.fit_.log_likelihood)
+    assert chosen.model.random_state == 3
+
+
+def test_a_candidate_that_fails_does_not_lose_the_others() -> None:
+    chosen = select(FAITHFUL, [1, 2, 3], weight_prior=Dirichlet(np.array([2.0, 2.0])), n_jobs=2)
+    one, two, three = chosen.table
+    assert chosen.best is two
+    assert not two.error
+    for row in (one, three):
+        assert "2" in row.error
+        assert "\n" not in row.error
+        assert np.isnan([row.log_likelihood, row.bic, row.icl, row.aic]).all()
+        assert row.n_parameters is None
+    text = str(chosen.summary())
+    assert "failed" in text
+    assert "nan" not in text
+
+
+def test_more_components_than_rows_do_not_stop_it() -> None:
+    chosen = select(FAITHFUL[:6], [1, 2, 8])
+    assert "fewer rows" in row_of(chosen, 8, "full").doubts[0]
+
+
+def test_where_all_fail_the_first_error_is_raised() -> None:
+    with pytest.raises(DataError, match="NaN in row 0"):
+        select(np.full((9, 2), np.nan), [1, 2])
+    with pytest.raises(InvalidArgumentError, match="weight_prior"):
+        select(FAITHFUL, [1, 2], weight_prior="none", n_jobs=2)
+
+
+def test_of_equal_candidates_the_first_is_chosen() -> None:
+    # With one column both families are the same model.
+    for families in (("full", "diag"), ("diag", "full")):
+        assert select(PETALS, [1, 2], families).best.covariance_type == families[0]
+
+
+def test_only_the_winners_doubts_are_warnings() -> None:
+    with pytest.warns(ConvergenceWarning) as told:
+        chosen = select(FAITHFUL, [1, 2, 3], "tied", max_iter=2)
+    assert [str(warning.message) for warning in told] == list(chosen.best.doubts)
+    assert told[0].filename == __file__
+    assert sum(bool(row.doubts) for row in chosen.table) > 1
+
+
+def test_progress_is_told_for_every_candidate(capsys) -> None:
+    ended = []
+    chosen = select(
+        FAITHFUL, [1, 2, 3], n_jobs=2, progress=lambda row, n, of: ended.append((row, n, of))
+    )
+    assert sorted(row.n_components for row, _, _ in ended) == [1, 2, 3]
+    assert {id(row) for row, _, _ in ended} == {id(row) for row in chosen.table}
+    assert [(n, of) for _, n, of in ended] == [(1, 3), (2, 3), (3, 3)]
+    assert capsys.readouterr().out == ""
+    select(FAITHFUL, [1, 2], inference="vb", progress=True)
+    assert [line.split(":")[0] for line in capsys.readouterr().out.splitlines()] == [
+        "1 of 2",
+        "2 of 2",
+    ]
+
+
+def test_an_error_of_the_progress_stops_the_rest() -> None:
+    def stop(*_: object) -> None:
+        raise KeyError("stop")
+
+    with pytest.raises(KeyError, match="stop"):
+        select(FAITHFUL, [1, 2, 3, 4], n_jobs=2, progress=stop)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "part"),
+    [
+        ({"components": 0}, "components must be a whole number of at least 1; got 0"),
+        ({"components": []}, "components must be"),
+        ({"components": [2, 2.5]}, "got 2.5"),
+        ({"components": "1:3"}, "got '1:3'"),
+        ({"families": "oblong"}, "families must be 'full'"),
+        ({"families": []}, "families must be"),
+        ({"families": [None]}, "families must be"),
+        ({"criterion": "waic"}, "'bic', 'icl', 'aic', 'elbo'; got 'waic'"),
+        ({"criterion": "elbo"}, "inference='vb'"),
+        ({"inference": "none"}, "inference must be"),
+        ({"n_jobs": 0}, "n_jobs"),
+        ({"random_state": -1}, "random_state"),
+    ],
+)
+def test_bad_arguments_are_one_line(arguments, part) -> None:
+    with pytest.raises(InvalidArgumentError) as told:
+        select(FAITHFUL, **({"components": [1]} | arguments))
+    assert part in str(told.value)
+    assert "\n" not in str(told.value)
+
+
+def test_repeated_numbers_and_families_are_fitted_once() -> None:
+    chosen = select(FAITHFUL, np.array([2, 1, 2]), ["tied", "tied"])
+    assert [row.n_components for row in chosen.table] == [2, 1]
+    assert len(select(FAITHFUL, np.array(2), np.array(["tied"])).table) == 1
+
+
+def test_the_table_becomes_a_frame() -> None:
+    chosen = select(FAITHFUL, [1, 2], ["full", "tied"])
+    frame = pd.DataFrame(chosen.to_dict())
+    assert list(frame["covariance_type"]) == ["full", "full", "tied", "tied"]
+    assert frame["bic"].min() == chosen.best.bic
+
+
+def test_it_shows_itself() -> None:
+    chosen = select(FAITHFUL, [1, 2], ["full", "tied"])
+    assert chosen.summary().candidates == chosen.table
+    assert chosen.summary().best == 1
+    assert chosen.plot().get_ylabel() == "BIC (smaller is better)"
+    assert repr(chosen) == str(chosen.summary())
+    assert "<table" in chosen._repr_html_()
+    assert mixtura.select is select
+
+
+def test_a_local_optimum_is_told() -> None:
+    # Splitting one of four components in two equal ones leaves the likelihood as it is.
+    chosen = select(FAITHFUL, [4, 5], "tied", inference="ml")
+    four, five = chosen.table
+    assert five.log_likelihood < four.log_likelihood
+    assert five.doubts[-1].startswith(
+        f"its log likelihood is {four.log_likelihood - five.log_likelihood:.2f} below that of K = 4"
+    )
+
+
+# ---------------------------------------------------------------------------- the order
+
+
+def test_order_by_hand() -> None:
+    rows = [
+        Candidate(1, "full", bic=np.nan, error="no"),
+        Candidate(2, "full", bic=5.0, elbo=-1.0),
+        Candidate(3, "full", bic=-np.inf),
+        Candidate(4, "full", bic=1.0, elbo=-9.0, collapsed=True),
+        Candidate(5, "full", bic=4.0, elbo=-3.0),
+        Candidate(6, "full", bic=4.0 + 1e-9, elbo=-3.0),
+    ]
+    assert ordered(rows, CRITERIA["bic"]) == [4, 5, 1, 3, 0, 2]
+    assert ordered(rows, CRITERIA["elbo"]) == [1, 4, 5, 3, 0, 2]
+
+
+def test_shortfalls_by_hand() -> None:
+    rows = [
+        Candidate(5, "full", log_likelihood=-12.0, doubts=("old",)),
+        Candidate(3, "full", log_likelihood=-10.0),
+        Candidate(2, "full", log_likelihood=-5.0, collapsed=True),
+        Candidate(4, "full", log_likelihood=-10.5),
+        Candidate(9, "tied", log_likelihood=-90.0),
+        Candidate(1, "tied", error="no"),
+        Candidate(6, "full", log_likelihood=-90.0, elbo=-99.0),
+    ]
+    first, *others = with_shortfalls(rows)
+    assert others == rows[1:]
+    assert first.doubts[0] == "old"
+    assert "2.00 below that of K = 3" in first.doubts[1]

@@ -1,0 +1,174 @@
+"""Processes against closed forms: sticks written out, few rows enumerated, truncations compared."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.integrate import quad
+from scipy.special import digamma, gammaln, logsumexp
+
+from laws.running import blobs, elicited, run
+from mixtura.errors import InvalidArgumentError
+from mixtura.families import FAMILIES
+from mixtura.inference import VB
+from mixtura.model import MixtureModel
+from mixtura.priors import DirichletProcess, Gamma, PitmanYor, WeightPrior
+from mixtura.priors.stick_breaking import StickBreaking
+
+COUNT = np.array([40.0, 12.5, 3.0, 0.0])
+PROBABILITIES = np.array([0.05, 0.5, 0.95])
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.3])
+@pytest.mark.parametrize("concentration", [1e-3, 1e-1, 1.0, 30.0, 1e3])
+def test_sticks_are_the_betas_that_counts_give(concentration: float, discount: float) -> None:
+    prior = PitmanYor(concentration, discount) if discount else DirichletProcess(concentration)
+    posterior = prior.posterior(COUNT)
+    a, d = concentration, discount
+    first = np.array([41.0 - d, 13.5 - d, 4.0 - d])
+    second = np.array([a + d + 15.5, a + 2 * d + 3.0, a + 3 * d])
+    share = first / (first + second)
+    weights = [
+        share[0],
+        share[1] * (1 - share[0]),
+        share[2] * (1 - share[1]) * (1 - share[0]),
+        (1 - share[2]) * (1 - share[1]) * (1 - share[0]),
+    ]
+    np.testing.assert_allclose(posterior.expected_weights(4), weights, rtol=1e-10)
+    log_share = digamma(first) - digamma(first + second)
+    log_rest = digamma(second) - digamma(first + second)
+    logs = [
+        log_share[0],
+        log_share[1] + log_rest[0],
+        log_share[2] + log_rest[:2].sum(),
+        log_rest.sum(),
+    ]
+    np.testing.assert_allclose(posterior.expected_log_weights(4), logs, rtol=1e-12)
+    # The divergence of betas from betas, stick by stick, as an average of log ratios.
+    apart = 0.0
+    for k in range(3):
+        here, there = (first[k], second[k]), (1.0 - d, a + (k + 1) * d)
+        apart += gammaln(sum(here)) - gammaln(here).sum() - gammaln(sum(there))
+        apart += gammaln(there).sum() + (here[0] - there[0]) * log_share[k]
+        apart += (here[1] - there[1]) * log_rest[k]
+    assert posterior.divergence(prior, 4) == pytest.approx(apart, rel=1e-9, abs=1e-9)
+    deviation = stats.beta(first[0], second[0]).std()
+    assert posterior.weight_deviations(4)[0] == pytest.approx(deviation, rel=1e-8)
+
+
+def test_quantiles_of_products_of_betas() -> None:
+    posterior = PitmanYor(0.8, 0.2).posterior(np.array([6.0, 2.0, 0.5]))
+    first, second = np.array([6.8, 2.8]), np.array([0.8 + 0.2 + 2.5, 0.8 + 0.4 + 0.5])
+    quantiles = posterior.weight_quantiles(PROBABILITIES, 3)
+    expected = stats.beta(first[0], second[0]).ppf(PROBABILITIES)
+    np.testing.assert_allclose(quantiles[:, 0], expected, rtol=1e-9)
+    rest = stats.beta(second[0], first[0])
+    for k, stick in ((1, stats.beta(first[1], second[1])), (2, stats.beta(second[1], first[1]))):
+        for probability, point in zip(PROBABILITIES, quantiles[:, k], strict=True):
+            below = quad(
+                lambda r, x=point, s=stick: rest.pdf(r) * s.cdf(min(x / r, 1.0)),
+                0.0,
+                1.0,
+                points=[point],
+                epsabs=1e-10,
+            )[0]
+            assert below == pytest.approx(probability, abs=1e-7)
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.4])
+def test_an_unknown_concentration_is_integrated_out(discount: float) -> None:
+    posterior = StickBreaking(Gamma(1.5, 0.7), discount, COUNT)
+
+    def evidence(a: float, power: float = 0.0) -> float:
+        total = stats.gamma.logpdf(a, 1.5, scale=1.0 / 0.7) + 60.0
+        for k in range(3):
+            after = COUNT[k + 1 :].sum()
+            here = (1.0 - discount + COUNT[k], a + (k + 1) * discount + after)
+            there = (1.0 - discount, a + (k + 1) * discount)
+            total += gammaln(here).sum() - gammaln(sum(here))
+            total -= gammaln(there).sum() - gammaln(sum(there))
+        return float(np.exp(total) * a**power)
+
+    pieces = [(0.0, 1.0), (1.0, 5.0), (5.0, 60.0)]
+    total = sum(quad(evidence, *piece, epsabs=0, epsrel=1e-11)[0] for piece in pieces)
+    first = sum(quad(evidence, *piece, args=(1.0,), epsabs=0, epsrel=1e-11)[0] for piece in pieces)
+    assert posterior.log_evidence == pytest.approx(np.log(total) - 60.0, rel=1e-10)
+    assert posterior.concentration_mean() == pytest.approx(first / total, rel=1e-8)
+
+
+def partitions_evidence(concentration: float, n_rows: int) -> dict[int, float]:
+    """Return the probability of each number of clusters by seating every row in turn."""
+    chance = {(): 1.0}
+    for row in range(n_rows):
+        grown: dict[tuple[int, ...], float] = {}
+        for sizes, p in chance.items():
+            for j, size in enumerate(sizes):
+                now = (*sizes[:j], size + 1, *sizes[j + 1 :])
+                grown[now] = grown.get(now, 0.0) + p * size / (concentration + row)
+            now = (*sizes, 1)
+            grown[now] = grown.get(now, 0.0) + p * concentration / (concentration + row)
+        chance = grown
+    found: dict[int, float] = {}
+    for sizes, p in chance.items():
+        found[len(sizes)] = found.get(len(sizes), 0.0) + p
+    return found
+
+
+def test_expected_number_of_clusters() -> None:
+    chances = partitions_evidence(1.7, 6)
+    expected = sum(number * p for number, p in chances.items())
+    assert DirichletProcess(1.7).expected_n_clusters(6) == pytest.approx(expected, rel=1e-12)
+    # A new cluster has probability (a + d clusters) / (a + rows): by recursion of the mean.
+    mean = 0.0
+    for row in range(40):
+        mean += (0.9 + 0.35 * mean) / (0.9 + row)
+    assert PitmanYor(0.9, 0.35).expected_n_clusters(40) == pytest.approx(mean, rel=1e-11)
+    gamma = stats.gamma(2.0, scale=0.5)
+    averaged = quad(lambda a: gamma.pdf(a) * a * (digamma(a + 30) - digamma(a)), 0.0, 40.0)[0]
+    found = DirichletProcess(Gamma(2.0, 2.0)).expected_n_clusters(30)
+    assert found == pytest.approx(averaged, rel=1e-7)
+
+
+@pytest.mark.parametrize(
+    "prior", [DirichletProcess(0.6), PitmanYor(0.6, 0.3), DirichletProcess(Gamma(2.0, 1.0))]
+)
+def test_bound_is_below_the_evidence_and_grows_with_the_truncation(prior: WeightPrior) -> None:
+    rows = blobs(np.random.default_rng(51), 40, 2, 2)
+    given = elicited(FAMILIES["full"], rows, 2).component_prior
+    bounds = []
+    for K in (1, 2, 3, 5, 8):
+        model = MixtureModel(K, 2, prior, given, FAMILIES["full"])
+        fit = run(model, rows, VB(), keep_numbering=True)
+        falls = np.diff(fit.history)
+        assert (falls >= -1e-9 * abs(fit.objective)).all()
+        bounds.append(fit.objective)
+    assert (np.diff(bounds) >= -1e-6).all()
+
+
+def test_bound_of_few_rows_is_below_the_enumerated_evidence() -> None:
+    # E[prod weight^count] of every assignment to three sticks, times rows of known components.
+    prior = DirichletProcess(0.7)
+    labels = np.array(list(product(range(3), repeat=4)))
+    counts = (labels[:, :, None] == np.arange(3)).sum(axis=1)
+    total = logsumexp([prior.posterior(count.astype(float)).log_evidence for count in counts])
+    assert total == pytest.approx(0.0, abs=1e-12)
+
+
+def test_order_is_by_decreasing_counts_unless_the_truncation_cuts() -> None:
+    count = np.array([1.0, 30.0, 0.0, 7.0])
+    assert DirichletProcess(1.0).preferred_order(count).tolist() == [1, 3, 0, 2]
+    assert DirichletProcess(1e3).preferred_order(count).tolist() == [3, 0, 2, 1]
+
+
+def test_unlawful_processes_are_refused_in_one_line() -> None:
+    for make in (
+        lambda: PitmanYor(1.0, 1.0),
+        lambda: PitmanYor(1.0, -0.1),
+        lambda: DirichletProcess(0.0),
+        lambda: DirichletProcess([1.0, 2.0]),
+        lambda: DirichletProcess(Gamma([1.0, 2.0], 1.0)),
+    ):
+        with pytest.raises(InvalidArgumentError, match=r"PitmanYor|DirichletProcess") as caught:
+            make()
+        assert "\n" not in str(caught.value)
