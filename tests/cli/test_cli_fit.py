@@ -214,3 +214,12 @@ def test_svi_prints_its_loss_on_standard_error(run, iris) -> None:
     assert "step 10: loss" in done.err
     assert "raise --steps" in done.err
     assert strictly(done.out)["sections"][0]["method"] == "svi"
+
+
+def test_gibbs_takes_its_options_and_its_file_predicts(run, iris) -> None:
+    gibbs = ("--inference", "gibbs", "--chains", "2", "--draws", "400", "--warmup", "50")
+    done = run("fit", iris, *ARTICLE, *gibbs, "--json", "--save", "m.mixtura")
+    assert done.code == 0
+    assert strictly(done.out)["sections"][0]["method"] == "gibbs"
+    assert load("m.mixtura").posterior_.means.shape == (2, 400, 2, 1)
+    assert run("predict", "m.mixtura", iris).code == 0

@@ -176,3 +176,8 @@ def test_wrong_usage_is_one_line_and_exit_code_2(run, small, arguments, part) ->
     assert part in done.error
     assert done.out == ""
     assert sorted(small.parent.iterdir()) == before
+
+
+def test_remedies_of_gibbs_are_told_in_options() -> None:
+    said = in_options("the chains do not agree; raise draws and warmup")
+    assert said == "the chains do not agree; raise --draws and --warmup"

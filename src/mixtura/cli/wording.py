@@ -23,6 +23,8 @@ _ALONE = re.compile(r"(?<![\w'\"-])({})(?![\w'\"])".format("|".join(OPTION_OF)))
 _PHRASES = {
     "n_init or restarts": "n_init",
     "raise steps": "raise --steps",
+    "raise draws and warmup": "raise --draws and --warmup",
+    "say Gibbs(draws=, warmup=)": "say --draws and --warmup",
     "use 'map'": "use inference='map'",
 }
 _JOINERS = "\u200c\u200d"  # format characters, but letters of Persian and Hindi names
