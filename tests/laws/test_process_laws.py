@@ -1,12 +1,13 @@
 """Processes against closed forms: sticks written out, few rows enumerated, truncations compared."""
 
-from itertools import product
+from itertools import permutations, product
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy import stats
 from scipy.integrate import quad
+from scipy.special import beta as beta_function
 from scipy.special import digamma, gammaln, logsumexp
 
 from laws.independent import log_joint
@@ -139,8 +140,8 @@ def test_expected_number_of_clusters() -> None:
 def test_bound_grows_with_the_truncation(prior: WeightPrior) -> None:
     rows = blobs(np.random.default_rng(51), 40, 2, 2)
     given = elicited(FAMILIES["full"], rows, 2).component_prior
-    bounds = []  # few clusters, so that the last component, which takes the rest, is empty
-    for K in (5, 8, 12):
+    bounds = []  # below two components as well: what is left of the process has no rows
+    for K in (1, 2, 5, 8, 12):
         model = MixtureModel(K, 2, prior, given, FAMILIES["full"])
         fit = run(model, rows, VB(), keep_numbering=True)
         falls = np.diff(fit.history)
@@ -157,10 +158,34 @@ def test_probabilities_of_all_assignments_add_up_to_one() -> None:
     assert total == pytest.approx(0.0, abs=1e-12)
 
 
-def test_order_is_by_decreasing_counts_unless_the_truncation_cuts() -> None:
+@pytest.mark.parametrize(
+    "prior", [DirichletProcess(1.0), DirichletProcess(1e3), PitmanYor(2.0, 0.6)]
+)
+def test_order_is_by_decreasing_counts(prior: WeightPrior) -> None:
     count = np.array([1.0, 30.0, 0.0, 7.0])
-    assert DirichletProcess(1.0).preferred_order(count).tolist() == [1, 3, 0, 2]
-    assert DirichletProcess(1e3).preferred_order(count).tolist() == [3, 0, 2, 1]
+    assert prior.preferred_order(count).tolist() == [1, 3, 0, 2]
+
+    def bound(order: tuple[int, ...]) -> float:
+        posterior = prior.posterior(count[list(order)])
+        expected = count[list(order)] @ posterior.bound_log_weights(4)
+        return float(expected - posterior.bound_divergence(prior, 4))
+
+    assert max(permutations(range(4)), key=bound) == (1, 3, 0, 2)
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.4])
+def test_bound_of_given_assignments_is_the_chance_of_their_sticks(discount: float) -> None:
+    # Rows 1 .. n of each cluster choose its stick, and pass by those before it: beta moments.
+    prior = PitmanYor(0.8, discount) if discount else DirichletProcess(0.8)
+    count = np.array([4.0, 2.0, 1.0])
+    posterior = prior.posterior(count)
+    found = count @ posterior.bound_log_weights(3) - posterior.bound_divergence(prior, 3)
+    chance = 1.0
+    for k, passed in enumerate((3.0, 1.0, 0.0), start=1):
+        first, second = 1.0 - discount, 0.8 + k * discount
+        chance *= beta_function(first + count[k - 1], second + passed)
+        chance /= beta_function(first, second)
+    assert found == pytest.approx(np.log(chance), rel=1e-12)
 
 
 def test_unlawful_processes_are_refused_in_one_line() -> None:

@@ -19,8 +19,13 @@ class Posterior(ABC):
     def parameters(self) -> MixtureParameters:
         """The one value of the parameters that stands for the posterior."""
 
-    def intervals(self, probabilities: tuple[float, float] = PROBABILITIES) -> Intervals | None:
-        """Return where weights, means and standard deviations lie; None where it knows a point."""
+    def intervals(
+        self, probabilities: tuple[float, float] = PROBABILITIES, n_first: int | None = None
+    ) -> Intervals | None:
+        """Return where weights, means and standard deviations lie; None where it knows a point.
+
+        With ``n_first`` those of the first so many components alone.
+        """
         return None
 
     @abstractmethod

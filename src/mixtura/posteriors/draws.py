@@ -161,12 +161,14 @@ class DrawsPosterior(Posterior):
         """Return parameters drawn from the posterior: draws chosen at random."""
         return tuple(self.draw(int(number)) for number in rng.integers(self.n_draws, size=n_draws))
 
-    def intervals(self, probabilities: tuple[float, float] = ENDS) -> Intervals:
+    def intervals(
+        self, probabilities: tuple[float, float] = ENDS, n_first: int | None = None
+    ) -> Intervals:
         return Intervals(
             probabilities,
-            self.weight_marginals(probabilities).quantiles,
-            self.mean_marginals(probabilities).quantiles,
-            self.scale_marginals(probabilities).quantiles,
+            self.weight_marginals(probabilities).quantiles[:, :n_first],
+            self.mean_marginals(probabilities).quantiles[:, :n_first],
+            self.scale_marginals(probabilities).quantiles[:, :n_first],
         )
 
     def weight_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:

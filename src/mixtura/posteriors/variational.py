@@ -60,14 +60,15 @@ class VariationalPosterior(Posterior):
 
     def divergence(self) -> float:
         """Return the Kullback-Leibler divergence of the posterior from the prior, in nats."""
-        of_weights = self.weights.divergence(self.model.weight_prior, self.model.n_components)
+        prior, n_components = self.model.weight_prior, self.model.n_components
+        of_weights = self.weights.bound_divergence(prior, n_components)
         return of_weights + self.components.divergence(self.model.component_prior)
 
     @property
     def expected_potentials(self) -> Potentials:
         """What an engine needs for the expected log joint density of each row and component."""
         expected = self.components.expected()
-        log_weight = self.weights.expected_log_weights(self.model.n_components)
+        log_weight = self.weights.bound_log_weights(self.model.n_components)
         return Potentials(log_weight, expected.offset, expected.mean, expected.precision_cholesky)
 
     @cached_property
@@ -118,13 +119,16 @@ class VariationalPosterior(Posterior):
             for _ in range(n_draws)
         )
 
-    def intervals(self, probabilities: tuple[float, float] = ENDS) -> Intervals:
-        size = (2, *self.components.estimate()[0].shape)
+    def intervals(
+        self, probabilities: tuple[float, float] = ENDS, n_first: int | None = None
+    ) -> Intervals:
+        size, n_components = (2, *self.components.estimate()[0].shape), self.model.n_components
+        at = np.asarray(probabilities)
         return Intervals(
             probabilities,
-            self.weight_marginals(probabilities).quantiles,
-            np.broadcast_to(self.mean_marginals(probabilities).quantiles, size),
-            np.broadcast_to(self.scale_marginals(probabilities).quantiles, size),
+            self.weights.weight_quantiles(at, n_components, n_first),
+            np.broadcast_to(self.mean_marginals(probabilities).quantiles, size)[:, :n_first],
+            np.broadcast_to(self.scale_marginals(probabilities).quantiles, size)[:, :n_first],
         )
 
     def weight_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:

@@ -91,8 +91,24 @@ class WeightPrior(Prior):
         """
         raise not_averaged(self)
 
-    def weight_quantiles(self, probabilities: Array, n_components: int) -> Array:
-        """Return the points (P, K) below which each weight lies with P given probabilities."""
+    def bound_log_weights(self, n_components: int) -> Array:
+        """Return the log weights (K,) of the evidence lower bound: the expected ones.
+
+        Of a process: as if what its K components leave were further components without rows.
+        """
+        return self.expected_log_weights(n_components)
+
+    def bound_divergence(self, other: "WeightPrior", n_components: int) -> float:
+        """Return the divergence that belongs to the log weights of the bound, in nats."""
+        return self.divergence(other, n_components)
+
+    def weight_quantiles(
+        self, probabilities: Array, n_components: int, n_first: int | None = None
+    ) -> Array:
+        """Return the points (P, K) below which each weight lies with P given probabilities.
+
+        With ``n_first`` those of the first so many weights alone, shape (P, n_first).
+        """
         raise not_averaged(self)
 
     def weight_deviations(self, n_components: int) -> Array:

@@ -108,9 +108,12 @@ class Dirichlet(WeightPrior):
         constants = gammaln(total) - gammaln(there.sum()) + (gammaln(there) - gammaln(here)).sum()
         return float(constants + (here - there) @ (digamma(here) - digamma(total)))
 
-    def weight_quantiles(self, probabilities: Array, n_components: int) -> Array:
+    def weight_quantiles(
+        self, probabilities: Array, n_components: int, n_first: int | None = None
+    ) -> Array:
         concentration = self._full(n_components)
-        others = concentration.sum() - concentration
+        others = (concentration.sum() - concentration)[:n_first]
+        concentration = concentration[:n_first]
         if n_components == 1:
             return np.ones((np.size(probabilities), 1))
         return betaincinv(concentration, others, np.reshape(probabilities, (-1, 1)))

@@ -68,8 +68,16 @@ class WeightProcess(WeightPrior):
     def divergence(self, other: WeightPrior, n_components: int) -> float:
         return self._sticks(n_components).divergence(other, n_components)
 
-    def weight_quantiles(self, probabilities: Array, n_components: int) -> Array:
-        return self._sticks(n_components).weight_quantiles(probabilities, n_components)
+    def bound_log_weights(self, n_components: int) -> Array:
+        return self._sticks(n_components).bound_log_weights(n_components)
+
+    def bound_divergence(self, other: WeightPrior, n_components: int) -> float:
+        return self._sticks(n_components).bound_divergence(other, n_components)
+
+    def weight_quantiles(
+        self, probabilities: Array, n_components: int, n_first: int | None = None
+    ) -> Array:
+        return self._sticks(n_components).weight_quantiles(probabilities, n_components, n_first)
 
     def weight_deviations(self, n_components: int) -> Array:
         return self._sticks(n_components).weight_deviations(n_components)

@@ -118,10 +118,13 @@ class StickBreaking(WeightPrior):
         mean = self.expected_weights(n_components)
         return np.sqrt(np.maximum(self._grid.shares @ squares - mean * mean, 0.0))
 
-    def weight_quantiles(self, probabilities: Array, n_components: int) -> Array:
-        quantiles = np.ones((np.size(probabilities), n_components))
+    def weight_quantiles(
+        self, probabilities: Array, n_components: int, n_first: int | None = None
+    ) -> Array:
+        n_first = n_components if n_first is None else n_first
+        quantiles = np.ones((np.size(probabilities), n_first))
         first, second = self._shapes
-        for k in range(n_components if n_components > 1 else 0):
+        for k in range(n_first if n_components > 1 else 0):
             rests = slice(0, min(k, self._n_sticks))
             own = slice(k, min(k + 1, self._n_sticks))
             shapes = np.hstack([second[:, rests], first[:, own]])
@@ -222,13 +225,21 @@ class StickBreaking(WeightPrior):
         return bool(emptied.any() or left.any())
 
     def preferred_order(self, count: Array) -> IntegerArray:
-        """Return the components by decreasing count, unless another order explains them better."""
-        falling = np.argsort(-count, kind="stable")
-        # Where the truncation cuts off much, the last weight is the largest.
-        orders = [falling, np.roll(falling, -1), np.arange(count.size)]
-        evidence = [self.posterior(count[order]).log_evidence for order in orders]
-        slack = 1e-12 * (1.0 + abs(evidence[0]))
-        return falling if max(evidence) <= evidence[0] + slack else orders[int(np.argmax(evidence))]
+        # The bound's Z is a constant over prod_k (a + k d + count[k+1] + ...): least when falling.
+        return np.argsort(-count, kind="stable")
+
+    # ------------------------------------------------------------------- of the process itself
+
+    @cached_property
+    def _with_rest(self) -> "StickBreaking":
+        """Return the posterior of one weight more, the rest of the process, which has no rows."""
+        return StickBreaking(self.concentration, self.discount, np.append(self.count, 0.0))
+
+    def bound_log_weights(self, n_components: int) -> Array:
+        return self._with_rest.expected_log_weights(n_components + 1)[:-1]
+
+    def bound_divergence(self, other: WeightPrior, n_components: int) -> float:
+        return self._with_rest.divergence(other, n_components + 1)
 
 
 def tails(values: Array) -> Array:

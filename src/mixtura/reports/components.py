@@ -1,6 +1,6 @@
 """The components of a fit as data and tables."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
@@ -92,7 +92,7 @@ class Components:
             feature_separation(fit),
             None if assigned is None else assigned[shown],
             None if expected is None else expected[shown],
-            _of_components(fit.posterior.intervals(), shown),
+            fit.posterior.intervals(n_first=shown.stop),
             n_components - len(parameters.weights[shown]),
             clusters,
         )
@@ -262,18 +262,6 @@ class Components:
                 ends[f"{feature} mean {at}"] = float(self.intervals.means[i, k, d])
                 ends[f"{feature} sd {at}"] = float(self.intervals.deviations[i, k, d])
         return ends
-
-
-def _of_components(intervals: Intervals | None, shown: slice) -> Intervals | None:
-    """Return the intervals of some components."""
-    if intervals is None:
-        return None
-    return replace(
-        intervals,
-        weights=intervals.weights[:, shown],
-        means=intervals.means[:, shown],
-        deviations=intervals.deviations[:, shown],
-    )
 
 
 def bracket_words(intervals: Intervals) -> str:
