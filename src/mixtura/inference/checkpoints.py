@@ -81,8 +81,8 @@ class Checkpoint:
             raise ModelFileError(f"{label} is not a mixtura checkpoint")
         if (header.get("version"), header.get("fit")) != (VERSION, self.fit):
             raise InvalidArgumentError(
-                f"checkpoint {label} is of another fit (rows, model, options and random_state must "
-                "be the same, and random_state a number): delete it, or name another file"
+                f"checkpoint {label} is of another fit: rows, model, options and random_state (a "
+                "number) must be those that it was begun with; delete it, or name another file"
             )
         try:
             return _restored(header, arrays, sampler, chains)
