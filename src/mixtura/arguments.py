@@ -62,7 +62,7 @@ def inference_method(value: Any) -> Inference:
 def options_of(value: Any) -> dict[str, bool | int | float | str]:
     """Return the options of an inference object that differ from its defaults, for a file.
 
-    Callables and the like are left out: files hold no code.
+    Callables and the like are left out, for files hold no code, and what shows in no answer.
     """
     if not isinstance(value, Inference) or not is_dataclass(value):
         return {}
@@ -70,7 +70,8 @@ def options_of(value: Any) -> dict[str, bool | int | float | str]:
     for option in fields(value):
         given = getattr(value, option.name)
         given = given.item() if isinstance(given, np.generic) else given
-        if isinstance(given, (bool, int, float, str)) and given != option.default:
+        stored = option.metadata.get("stored", True)
+        if stored and isinstance(given, (bool, int, float, str)) and given != option.default:
             chosen[option.name] = given
     return chosen
 

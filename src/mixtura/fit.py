@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import ClassVar, final
 
 import numpy as np
@@ -17,6 +18,9 @@ from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import Posterior
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
+
+UNSTORED = MappingProxyType({"stored": False})
+"""Metadata of options of a method that show in no answer: model files leave them out."""
 
 
 @final

@@ -15,6 +15,7 @@ from mixtura.diagnostics import comparison
 from mixtura.diagnostics.candidates import CRITERIA, Candidate, Criterion, rank, with_shortfalls
 from mixtura.errors import (
     DegenerateComponentWarning,
+    InterruptedWarning,
     InvalidArgumentError,
     MixturaError,
     MixturaWarning,
@@ -211,6 +212,8 @@ def _fit(gmm: GaussianMixtureModel, X: Any, sample_weight: Any) -> _Outcome:
     size, family = gmm.n_components, gmm.covariance_type
     try:
         gmm.fit(X, sample_weight=sample_weight)
+        if any(doubt.category is InterruptedWarning for doubt in gmm.fit_.doubts):
+            raise KeyboardInterrupt  # the user wants the whole search to stop
         return _Outcome(_candidate(gmm, X, sample_weight), gmm, None)
     except FAILURES as error:
         said = " ".join(str(error).split()) or type(error).__name__

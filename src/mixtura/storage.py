@@ -1,12 +1,10 @@
 """Model files: numbers in safetensors, everything else in a JSON header, no code.
 
-A file holds one safetensors archive whose metadata has a ``header`` (JSON: format version, model,
-priors, method, history, names) and its SHA-256 together with that of the numbers. Loading checks
-the sizes before it allocates, the checksum, and that the parameters make a mixture.
+A file holds one archive (:mod:`mixtura.archives`) whose header has format version, model, priors,
+method, history and names. Loading checks the sizes before it allocates, the checksum, and that the
+parameters make a mixture.
 """
 
-import hashlib
-import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, final
@@ -14,10 +12,10 @@ from typing import Any, final
 import numpy as np
 
 from mixtura import errors
+from mixtura.archives import read_archive, write_archive
 from mixtura.diagnostics.components import Doubt
 from mixtura.errors import MixturaWarning, ModelFileError
 from mixtura.families import FAMILIES
-from mixtura.files import write_atomically
 from mixtura.fit import Fit, Run, Seen
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
@@ -70,8 +68,6 @@ class StoredFit:
 
 def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
     """Write a fit to a file, under a temporary name first."""
-    from safetensors.numpy import save
-
     fit = stored.fit
     arrays = {name: getattr(fit.parameters, name) for name in PARAMETERS}
     if isinstance(fit.posterior, VariationalPosterior):
@@ -81,10 +77,7 @@ def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
         arrays |= {key: getattr(kept, name) for key, name in zip(SEEN, STATISTICS, strict=True)}
     if isinstance(fit.posterior, DrawsPosterior):
         arrays |= {f"drawn_{name}": getattr(fit.posterior, name) for name in DRAWS}
-    arrays = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
-    header = json.dumps(_header(stored), allow_nan=False)
-    metadata = {"header": header, "sha256": _digest(header, arrays)}
-    write_atomically(path, save(arrays, metadata), overwrite=overwrite)
+    write_archive(path, _header(stored), arrays, overwrite=overwrite)
 
 
 def load_fit(path: str | Path) -> StoredFit:
@@ -95,24 +88,10 @@ def load_fit(path: str | Path) -> StoredFit:
     ModelFileError
         If the file is damaged, foreign or of a newer version.
     """
-    from safetensors import SafetensorError, safe_open
-
-    path = Path(path)
     label = repr(str(path))
+    header, arrays = read_archive(path, "model file", LARGEST_FILE)
     try:
-        if path.stat().st_size > LARGEST_FILE:
-            raise ModelFileError(f"{label} is larger than any model file (1 GB)")
-        with safe_open(path, framework="numpy") as archive:
-            metadata = archive.metadata() or {}
-            header, claimed = metadata.get("header", ""), metadata.get("sha256", "")
-            arrays = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "not a model file, or damaged"
-        raise ModelFileError(f"{label} cannot be read: {reason or 'damaged'}") from None
-    if _digest(header, arrays) != claimed:
-        raise ModelFileError(f"{label} is damaged or not a mixtura model: its checksum differs")
-    try:
-        return _restored(json.loads(header), arrays)
+        return _restored(header, arrays)
     except ModelFileError as error:
         raise ModelFileError(f"{label}: {error}") from None
     except (KeyError, TypeError, ValueError, AttributeError, IndexError):
@@ -129,8 +108,8 @@ def _header(stored: StoredFit) -> dict[str, Any]:
         "default_priors": list(stored.default_priors),
         "n_components": fit.model.n_components,
         "n_features": fit.model.n_features,
-        "weight_prior": _prior_to_json(fit.model.weight_prior),
-        "component_prior": _prior_to_json(fit.model.component_prior),
+        "weight_prior": prior_to_json(fit.model.weight_prior),
+        "component_prior": prior_to_json(fit.model.component_prior),
         "method": fit.method,
         "options": stored.options,
         "objective": fit.objective,
@@ -293,10 +272,12 @@ def _check_parameters(model: MixtureModel, parameters: MixtureParameters) -> Non
         raise ModelFileError("a covariance is not symmetric positive definite")
 
 
-def _prior_to_json(prior: Prior) -> dict[str, Any]:
+def prior_to_json(prior: Prior) -> dict[str, Any]:
+    """Return a prior's class and hyperparameters as plain data for JSON."""
+
     def encode(value: Any) -> Any:
         if isinstance(value, Prior):
-            return _prior_to_json(value)
+            return prior_to_json(value)
         return value.tolist() if isinstance(value, np.ndarray) else value
 
     values = {name: encode(value) for name, value in prior.hyperparameters().items()}
@@ -319,12 +300,3 @@ def _doubt(name: str, message: str) -> Doubt:
     if not issubclass(category, MixturaWarning):
         raise ModelFileError("an unknown warning")
     return Doubt(category, str(message))
-
-
-def _digest(header: str, arrays: dict[str, Array]) -> str:
-    digest = hashlib.sha256(header.encode())
-    for name in sorted(arrays):
-        array = np.ascontiguousarray(arrays[name])
-        digest.update(f"{name}{array.dtype.str}{array.shape}".encode())
-        digest.update(array.tobytes())
-    return digest.hexdigest()

@@ -84,7 +84,7 @@ def test_options_of_svi_are_fields_of_the_class() -> None:
 
 def test_words_of_the_class_become_options() -> None:
     parameters = set(inspect.signature(GaussianMixtureModel).parameters)
-    assert set(OPTION_OF) - parameters == {"n_samples", "learning_rate"}
+    assert set(OPTION_OF) - parameters == {"n_samples", "learning_rate", "checkpoint"}
     assert in_options("raise max_iter, or tol") == "raise --max-iter, or --tol"
     assert in_options("use inference='map'") == "use --inference map"
     assert in_options("column 'tol' is constant") == "column 'tol' is constant"
@@ -144,6 +144,11 @@ def test_help_has_an_example(run, command) -> None:
         ("fit {} --steps 10", "only with --inference svi"),
         ("fit {} --draws 10 --warmup 5", "--draws, --warmup: only with --inference gibbs"),
         ("fit {} --inference gibbs --max-iter 5", "has neither"),
+        ("fit {} --checkpoint c", "--checkpoint: only with --inference gibbs"),
+        ("fit {} --inference gibbs --checkpoint-seconds 1", "needs --checkpoint FILE"),
+        ("fit {} --inference gibbs --checkpoint c --checkpoint-seconds -1", "--checkpoint-seconds"),
+        ("fit {} --inference gibbs --checkpoint .", "directory"),
+        ("fit {} --inference gibbs --checkpoint m --save m", "same file"),
         ("fit {} --learning-rate 1 --print-every 2", "--learning-rate, --print-every"),
         ("fit {} --inference svi --learning-rate -1", "--learning-rate"),
         ("fit {} --report page.pdf", ".html"),

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from safetensors import safe_open
-from safetensors.numpy import save_file
 from sklearn import config_context
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 import mixtura
 from mixtura import MAP, ML, VB, GaussianMixtureModel
+from mixtura.archives import write_archive
 from mixtura.datasets import load_faithful, load_iris
 from mixtura.errors import (
     ConvergenceWarning,
@@ -24,7 +24,6 @@ from mixtura.errors import (
     ModelFileError,
 )
 from mixtura.priors import Dirichlet, NormalInverseWishart
-from mixtura.storage import _digest
 
 
 @pytest.fixture
@@ -212,9 +211,8 @@ def rewritten(path: Path, change: Any) -> Path:
         header = json.loads(archive.metadata()["header"])
         arrays = {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118
     change(header, arrays)
-    text = json.dumps(header)
     other = path.with_name("other")
-    save_file(arrays, other, {"header": text, "sha256": _digest(text, arrays)})
+    write_archive(other, header, arrays, overwrite=True)
     return other
 
 

@@ -49,7 +49,8 @@ def _start(
 
     \b
     Exit codes: 0 ok, 2 usage, 3 bad data, 4 not converged (results are
-    written all the same), 5 out of memory or disk, 130 interrupted.
+    written all the same), 5 out of memory or disk, 130 interrupted
+    (what a sampler has drawn so far is written).
     """
     if context.invoked_subcommand is None:
         print(context.get_help())

@@ -5,7 +5,7 @@ from mixtura.cli.inputs import read_rows
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.priors import PriorTexts
 from mixtura.cli.results import Findings, FitFiles, deliver_fit
-from mixtura.cli.settings import FitSettings, SamplerSettings, SviSettings
+from mixtura.cli.settings import CheckpointSettings, FitSettings, SamplerSettings, SviSettings
 from mixtura.cli.streams import Talk
 
 
@@ -28,6 +28,8 @@ def fit(
     chains: options.Chains = None,
     draws: options.Draws = None,
     warmup: options.Warmup = None,
+    checkpoint: options.Checkpoint = None,
+    checkpoint_seconds: options.CheckpointSeconds = None,
     steps: options.Steps = None,
     learning_rate: options.LearningRate = None,
     print_every: options.PrintEvery = None,
@@ -62,14 +64,15 @@ def fit(
         tol=tol,
         seed=seed,
         sampler=SamplerSettings(chains, draws, warmup),
+        checkpoint=CheckpointSettings(checkpoint, checkpoint_seconds),
         svi=SviSettings(steps, learning_rate, print_every),
     )
-    files = FitFiles(report, assignments, save)
+    files = FitFiles(report, assignments, save, checkpoint)
     settings.check()
     check_outputs(files.outputs().values(), [data], force=force)
     table = read_rows(data, column, weights, talk)
     settings.check_columns(len(table.names))
-    gmm = settings.estimator(talk)
-    with talk.working("fitting"):
+    with talk.working("fitting") as progress:
+        gmm = settings.estimator(talk, progress)
         gmm.fit(table, sample_weight=table.weights)
     deliver_fit(Findings(gmm, table, seed), files, talk, json=json, force=force)

@@ -18,6 +18,7 @@ MODEL = "Model"
 PRIORS = "Priors"
 SEARCH = "Search"
 SAMPLERS_ONLY = "Only with --inference gibbs or nuts"
+GIBBS_ONLY = "Only with --inference gibbs"
 SVI_ONLY = "Only with --inference svi"
 RESULTS = "Results"
 
@@ -249,6 +250,26 @@ Warmup = Annotated[
         metavar="N",
         help="Draws of each chain before the first that is kept; 500 by default.",
         panel=SAMPLERS_ONLY,
+    ),
+]
+Checkpoint = Annotated[
+    str | None,
+    _option(
+        "--checkpoint",
+        metavar="FILE",
+        help="Keep the chains in this file while they run. The same command goes on from it after "
+        "an interruption, to the same draws; when it has ended, the file is deleted.",
+        panel=GIBBS_ONLY,
+    ),
+]
+CheckpointSeconds = Annotated[
+    float | None,
+    _option(
+        "--checkpoint-seconds",
+        min=0.0,
+        metavar="X",
+        help="Seconds from one writing of the checkpoint to the next; 30 by default.",
+        panel=GIBBS_ONLY,
     ),
 ]
 Steps = Annotated[

@@ -27,11 +27,14 @@ class Output:
         Where it goes, as the user wrote it.
     suffixes : tuple of str
         How its name may end; any ending where empty.
+    may_exist : bool
+        Whether it goes on from what is there.
     """
 
     option: str
     path: str
     suffixes: tuple[str, ...] = ()
+    may_exist: bool = False
 
     @property
     def target(self) -> Path:
@@ -72,7 +75,7 @@ def check_outputs(outputs: Iterable[Output], inputs: Sequence[str], *, force: bo
         if str(output.target) in read:
             raise InvalidArgumentError(f"{output.label} would replace an input: name another file")
         taken[output.target] = output
-        _check_place(output, force=force)
+        _check_place(output, force=force or output.may_exist)
 
 
 def write_output(output: Output, content: str | bytes, *, force: bool) -> None:

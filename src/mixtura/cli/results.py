@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, final
 
@@ -13,6 +14,7 @@ from mixtura.cli.failures import ExitCode
 from mixtura.cli.outputs import Output, write_output
 from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
 from mixtura.cli.tables import DELIMITERS, assignment_columns, delimited
+from mixtura.errors import InterruptedWarning
 
 if TYPE_CHECKING:
     from mixtura.data.tabular import Table
@@ -21,6 +23,9 @@ if TYPE_CHECKING:
 
 Maker: TypeAlias = Callable[[str], str | bytes]
 """Makes a file's content of its name."""
+
+CHECKPOINT = "checkpoint"
+"""What is written while the model is fitted, and deleted in the end."""
 
 PAGE = (".html", ".htm")
 """How the name of a report may end."""
@@ -35,11 +40,14 @@ class FitFiles:
     ----------
     report, assignments, save : str or None
         Where the report, the table of assignments and the model go.
+    checkpoint : str or None
+        Where the chains are kept until all the rest is delivered.
     """
 
     report: str | None
     assignments: str | None
     save: str | None
+    checkpoint: str | None = None
 
     def outputs(self) -> dict[str, Output]:
         """Return the files that were asked for, by what they hold."""
@@ -47,9 +55,10 @@ class FitFiles:
             "report": ("--report", self.report, PAGE),
             "assignments": ("--assignments", self.assignments, tuple(DELIMITERS)),
             "model": ("--save", self.save, ()),
+            CHECKPOINT: ("--checkpoint", self.checkpoint, ()),
         }
         return {
-            what: Output(option, path, suffixes)
+            what: Output(option, path, suffixes, may_exist=what == CHECKPOINT)
             for what, (option, path, suffixes) in asked.items()
             if path is not None
         }
@@ -126,7 +135,7 @@ def deliver_fit(
     InvalidArgumentError
         If a file cannot be written after all.
     Exit
-        If the fit has not converged.
+        If the fit was interrupted, or has not converged.
     """
     answer = partial(result, findings.json()) if json else partial(show_summary, findings.summary())
     deliver_files(findings, files.outputs(), talk, answer, force=force)
@@ -173,6 +182,10 @@ def deliver_files(
             talk.note(f"wrote {outputs['model'].path}")
     finally:
         answer()
+    if any(doubt.category is InterruptedWarning for doubt in findings.gmm.fit_.doubts):
+        raise typer.Exit(ExitCode.INTERRUPTED)
+    if CHECKPOINT in outputs:
+        Path(outputs[CHECKPOINT].path).unlink(missing_ok=True)
     if not findings.gmm.converged_:
         raise typer.Exit(ExitCode.NOT_CONVERGED)
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
-from mixtura.cli.streams import Talk
+from mixtura.cli.streams import Progress, Talk
 from mixtura.cli.wording import counted
 from mixtura.errors import InvalidArgumentError
 
@@ -55,6 +55,25 @@ class SamplerSettings(MethodSettings):
 
 @final
 @dataclass(frozen=True)
+class CheckpointSettings(MethodSettings):
+    """Where and how often Gibbs sampling keeps its chains; None for its own defaults.
+
+    Parameters
+    ----------
+    checkpoint : str or None
+        The file.
+    checkpoint_seconds : float or None
+        Seconds from one writing to the next.
+    """
+
+    methods = ("gibbs",)
+
+    checkpoint: str | None = None
+    checkpoint_seconds: float | None = None
+
+
+@final
+@dataclass(frozen=True)
 class SviSettings(MethodSettings):
     """Options of Pyro's stochastic variational inference; None for its own defaults.
 
@@ -92,8 +111,8 @@ class FitSettings:
         Limits; None for the defaults.
     seed : int
         Source of all randomness.
-    sampler, svi : SamplerSettings, SviSettings
-        Options of the samplers and of SVI.
+    sampler, checkpoint, svi : SamplerSettings, CheckpointSettings, SviSettings
+        Options of the samplers, of Gibbs sampling alone, and of SVI.
     """
 
     components: int
@@ -106,6 +125,7 @@ class FitSettings:
     tol: float | None
     seed: int
     sampler: SamplerSettings = SamplerSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
     svi: SviSettings = SviSettings()
 
     def check(self) -> None:
@@ -129,8 +149,10 @@ class FitSettings:
 
             require_pyro()
             self._method()
-        for settings in (self.sampler, self.svi):
+        for settings in (self.sampler, self.checkpoint, self.svi):
             settings.check(self.inference)
+        if self.checkpoint.given() and self.checkpoint.checkpoint is None:
+            raise InvalidArgumentError("--checkpoint-seconds: needs --checkpoint FILE")
 
     def possible_covariances(self, number: int) -> list[str]:
         """Return the covariances that the priors are for, where there are so many columns."""
@@ -154,20 +176,19 @@ class FitSettings:
                 f"{counted(number, 'column')}: add --covariance diag (or {joined(possible[1:])})"
             )
 
-    def estimator(self, talk: Talk) -> "GaussianMixtureModel":
-        """Return the estimator that is to be fitted."""
+    def estimator(self, talk: Talk, progress: Progress) -> "GaussianMixtureModel":
+        """Return the estimator that is to be fitted, which reports its progress."""
         from mixtura.estimator import GaussianMixtureModel
 
-        return GaussianMixtureModel(
-            self.components, covariance_type=self.covariance, **self.parameters(talk)
-        )
+        parameters = self.parameters(talk, progress)
+        return GaussianMixtureModel(self.components, covariance_type=self.covariance, **parameters)
 
-    def parameters(self, talk: Talk) -> dict[str, Any]:
+    def parameters(self, talk: Talk, progress: Progress | None = None) -> dict[str, Any]:
         """Return the estimator's parameters, but for its size and its family."""
         return {
             "weight_prior": weight_prior(self.priors),
             "component_prior": component_prior(self.priors),
-            "inference": self._method(),
+            "inference": self._method(progress),
             "init": self.init,
             "n_init": self.n_init,
             "max_iter": self.max_iter,
@@ -176,11 +197,13 @@ class FitSettings:
             "verbose": int(talk.verbose),
         }
 
-    def _method(self) -> Any:
-        if self.inference == "gibbs" and self.sampler.given():
+    def _method(self, progress: Progress | None = None) -> Any:
+        if self.inference == "gibbs":
             from mixtura.inference import Gibbs
 
-            return Gibbs(**self.sampler.given())
+            # The file outlives the fit until its results are delivered.
+            given = self.sampler.given() | self.checkpoint.given()
+            return Gibbs(**given, keep_checkpoint=True, progress=progress)
         if self.inference == "nuts" and self.sampler.given():
             from mixtura.ppl import NUTS
 

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
-from typing import Any, final
+from typing import Any, TypeAlias, final
 
 from mixtura.cli.wording import in_options, one_line, printable
 from mixtura.errors import MixturaWarning
@@ -17,6 +17,10 @@ DEBUG = "MIXTURA_DEBUG"
 
 PIECE = 1 << 15
 """Characters that are written at a time."""
+
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how much has been done, and of how much."""
 
 
 def debugging() -> bool:
@@ -89,18 +93,25 @@ class Talk:
             tell(text)
 
     @contextmanager
-    def working(self, on: str) -> Iterator[None]:
-        """Keep standard output free of progress, and show a sign of life on a terminal."""
+    def working(self, on: str) -> Iterator[Progress]:
+        """Keep standard output free of progress, and show a sign of life on a terminal.
+
+        Yields what may be told how far the work is.
+        """
         if self.quiet or self.verbose or not is_decorated(sys.stderr):
             with redirect_stdout(sys.stderr):
-                yield
+                yield lambda done, total: None
             return
         from rich.console import Console
         from rich.text import Text
 
         spinner = Console(stderr=True).status(Text(f"mixtura: {one_line(on)}"))
+
+        def progress(done: int, total: int) -> None:
+            spinner.update(Text(f"mixtura: {one_line(on)}, {100 * done // total} %"))
+
         with spinner, redirect_stdout(sys.stderr):
-            yield
+            yield progress
 
     @contextmanager
     def counting(self, on: str, total: int) -> Iterator[Callable[[], None]]:

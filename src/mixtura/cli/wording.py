@@ -15,6 +15,7 @@ OPTION_OF = {
     "weight_prior": "--weight-prior",
     "n_samples": "--rows",
     "learning_rate": "--learning-rate",
+    "checkpoint": "--checkpoint",
 }
 """The option that sets a parameter of the class."""
 

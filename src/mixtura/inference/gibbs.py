@@ -2,17 +2,20 @@
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import final
 
 import numpy as np
 
 from mixtura.chains import Chains, fit_of
 from mixtura.data import ArrayRows, Rows
-from mixtura.errors import InvalidArgumentError
-from mixtura.fit import Fit, Inference, Problem
-from mixtura.inference.chains import Chain, Plan, run_chain
+from mixtura.diagnostics.components import Doubt
+from mixtura.errors import InterruptedWarning, InvalidArgumentError
+from mixtura.fit import UNSTORED, Fit, Inference, Problem, Start
+from mixtura.inference.chains import Chain, ChainState, Plan, Sampler
+from mixtura.inference.checkpoints import Checkpoint, digest_of
+from mixtura.inference.rounds import Keeper, Reached, run_rounds
 from mixtura.model import MixtureModel
 from mixtura.posteriors import DrawsPosterior
 
@@ -47,30 +50,58 @@ class Gibbs(Inference):
         Sweeps of each chain before the first draw that is kept.
     thin : int, default=1
         Sweeps from one kept draw to the next.
+    checkpoint : str or Path, optional
+        A file in which the chains are kept while they run. A fit of the same rows, model, options
+        and random_state (a number) that finds it goes on where it stops, bit for bit.
+    checkpoint_seconds : float, default=30
+        Seconds from one writing of the file to the next.
+    checkpoint_sweeps : int, optional
+        Most sweeps of a chain from one writing to the next; no limit where None.
+    keep_checkpoint : bool, default=False
+        Whether the file stays, with all draws, when the fit is done. Otherwise it is deleted.
+    progress : callable, optional
+        Called with the number of sweeps that each chain has done, and that of all, as it grows.
 
     Raises
     ------
     InvalidArgumentError
-        If an option is not a whole number, or too small.
+        If an option is not a number, or too small.
     """
 
     chains: int = 4
     draws: int = 1000
     warmup: int = 500
     thin: int = 1
+    checkpoint: str | Path | None = field(default=None, metadata=UNSTORED)
+    checkpoint_seconds: float = field(default=30.0, metadata=UNSTORED)
+    checkpoint_sweeps: int | None = field(default=None, metadata=UNSTORED)
+    keep_checkpoint: bool = field(default=False, metadata=UNSTORED)
+    progress: Callable[[int, int], None] | None = field(default=None, metadata=UNSTORED)
 
     name = "gibbs"
     objective_name = "mean log joint density"
     default_max_iter = 0
 
     def __post_init__(self) -> None:
-        for name, smallest in (("chains", 1), ("draws", 1), ("warmup", 0), ("thin", 1)):
+        smallest = {"chains": 1, "draws": 1, "warmup": 0, "thin": 1}
+        if self.checkpoint_sweeps is not None:
+            smallest["checkpoint_sweeps"] = 1
+        for name, least in smallest.items():
             value = getattr(self, name)
             whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-            if not whole or value < smallest:
+            if not whole or value < least:
                 raise InvalidArgumentError(
-                    f"Gibbs {name} must be a whole number of at least {smallest}; got {value!r}"
+                    f"Gibbs {name} must be a whole number of at least {least}; got {value!r}"
                 )
+        seconds = self.checkpoint_seconds
+        if not isinstance(seconds, (int, float, np.number)) or not seconds >= 0:
+            raise InvalidArgumentError(
+                f"Gibbs checkpoint_seconds must be a number of at least 0; got {seconds!r}"
+            )
+        if self.checkpoint is not None and not isinstance(self.checkpoint, (str, Path)):
+            raise InvalidArgumentError(
+                f"Gibbs checkpoint must be None or the path of a file; got {self.checkpoint!r}"
+            )
 
     @property
     def default_starts(self) -> int | None:
@@ -92,33 +123,52 @@ class Gibbs(Inference):
         swept = problem.swept()
         model, rows = swept.model, swept.rows
         starts = problem.starts(model, rows)
-        copies, plan = each_on_its_own(rows), Plan(self.draws, self.warmup, self.thin)
+        plan = Plan(self.draws, self.warmup, self.thin)
+        sampler = Sampler(model, each_on_its_own(rows), problem.engine, plan)
+        file = self._file(problem, starts)
+        states = None if file is None else file.load(sampler, self.chains)
+        states = states or self._begun(problem, sampler, starts)
+        keeper = Keeper(file, self.checkpoint_seconds, self.checkpoint_sweeps)
+        reached = run_rounds(sampler, states, problem.n_jobs, keeper, self.progress)
+        plan = plan.until(reached.sweeps)
+        if plan.draws == 0:
+            raise KeyboardInterrupt
+        chains = [sampler.finished(state, plan) for state in reached.states]
+        names = [starts[number % len(starts)].name for number in range(self.chains)]
+        for number, (name, chain) in enumerate(zip(names, chains, strict=True), start=1):
+            average = chain.log_joint[plan.kept].mean()
+            problem.report(f"chain {number} ({name}): mean log joint {average:.6f}")
+        first = model.mode(starts[0].statistics) if problem.keep_numbering else None
+        histories = [chain.log_joint for chain in chains]
+        found = Chains(_posterior(model, chains, plan), histories, names, first)
+        fit = fit_of(self, problem, swept, found, began, self._shortness(reached, plan))
+        if file is not None and plan.draws == self.draws and not self.keep_checkpoint:
+            file.remove()
+        return fit
 
-        def run(number: int) -> Chain:
+    def _file(self, problem: Problem, starts: list[Start]) -> Checkpoint | None:
+        if self.checkpoint is None:
+            return None
+        options = {name: int(getattr(self, name)) for name in ("chains", "draws", "warmup", "thin")}
+        return Checkpoint(Path(self.checkpoint), digest_of(problem, starts, options))
+
+    def _begun(self, problem: Problem, sampler: Sampler, starts: list[Start]) -> list[ChainState]:
+        """Return the chains before their first sweep."""
+        states = []
+        for number in range(self.chains):
             key = (*problem.seed.spawn_key, STREAM, number)
             seed = np.random.SeedSequence(problem.seed.entropy, spawn_key=key)
-            start = starts[number % len(starts)]
-            chain = run_chain(model, copies, problem.engine, start.statistics, plan, seed)
-            average = chain.log_joint[plan.kept].mean()
-            problem.report(f"chain {number + 1} ({start.name}): mean log joint {average:.6f}")
-            return chain
+            states.append(sampler.begin(starts[number % len(starts)].statistics, seed))
+        return states
 
-        chains = _in_threads(run, self.chains, problem.n_jobs)
-        first = model.mode(starts[0].statistics) if problem.keep_numbering else None
-        found = Chains(
-            _posterior(model, chains, plan),
-            [chain.log_joint for chain in chains],
-            [starts[number % len(starts)].name for number in range(self.chains)],
-            first,
-        )
-        return fit_of(self, problem, swept, found, began)
-
-
-def _in_threads(run: Callable[[int], Chain], chains: int, n_jobs: int) -> list[Chain]:
-    if n_jobs == 1 or chains == 1:
-        return [run(number) for number in range(chains)]
-    with ThreadPoolExecutor(min(n_jobs, chains)) as threads:
-        return list(threads.map(run, range(chains)))
+    def _shortness(self, reached: Reached, plan: Plan) -> tuple[Doubt, ...]:
+        """Return the doubt about chains that were stopped before their end."""
+        if not reached.interrupted or plan.draws == self.draws:
+            return ()
+        message = f"interrupted when each chain had {plan.draws:,} of its {self.draws:,} draws"
+        if self.checkpoint is not None:
+            message += f"; the same fit, run again, goes on from {str(self.checkpoint)!r}"
+        return (Doubt(InterruptedWarning, message),)
 
 
 def each_on_its_own(rows: Rows) -> Rows:

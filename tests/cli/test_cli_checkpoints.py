@@ -1,0 +1,191 @@
+"""Interrupted is not lost: Ctrl-C, SIGKILL, and the checkpoint that both leave."""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mixtura
+from mixtura import Gibbs, select
+from mixtura.archives import read_archive
+from mixtura.cli import streams
+from mixtura.errors import InterruptedWarning
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs signals of Unix")
+
+INTERRUPTIBLE = """
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background ignores it
+from mixtura.cli import main
+sys.exit(main())
+"""
+
+SAMPLED = "fit small.csv -c x -c y --inference gibbs --chains 2 -q --json --force --save model"
+KEPT = "--checkpoint chains --checkpoint-seconds 0"
+
+
+def started(folder: Path, *options: str) -> subprocess.Popen[bytes]:
+    """Start the command in a process of its own."""
+    return subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTIBLE, *" ".join((SAMPLED, KEPT, *options)).split()],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+    )
+
+
+def sweeps_in(path: Path) -> int:
+    """Return how many sweeps of each chain are in a checkpoint."""
+    if not path.exists():
+        return 0
+    arrays = read_archive(path, "checkpoint")[1]
+    return arrays["log_prior"].shape[1] if "log_prior" in arrays else 0
+
+
+def wait_for(path: Path, sweeps: int, process: subprocess.Popen[bytes]) -> None:
+    """Wait until so many sweeps are in a checkpoint, or the process has ended."""
+    give_up = time.monotonic() + 120
+    while sweeps_in(path) < sweeps and process.poll() is None:
+        assert time.monotonic() < give_up
+        time.sleep(0.02)
+
+
+def found(out: str, model: Path) -> tuple[Any, Any, dict[str, bytes]]:
+    """Return the report, and header and arrays of the model, all but for the time they took."""
+    said = json.loads(out)
+    header, arrays = read_archive(model, "model file")
+    for part in (said, said.get("fit", {}), header):
+        part.pop("seconds", None)
+    return said, header, {name: array.tobytes() for name, array in arrays.items()}
+
+
+def killed(folder: Path, seconds: float, draws: str, after: int) -> None:
+    """Run the command and kill it some time after it has done so many sweeps."""
+    with started(folder, draws) as process:
+        wait_for(folder / "chains", after, process)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+
+
+def assert_resumes(run, folder: Path, draws: str, whole: Any) -> None:
+    done = run(*SAMPLED.split(), *KEPT.split(), *draws.split())
+    assert done.code in (0, 4)
+    assert found(done.out, folder / "model") == whole
+    assert not (folder / "chains").exists()
+
+
+def undisturbed(run, folder: Path, draws: str) -> Any:
+    done = run(*SAMPLED.split(), *draws.split())
+    assert done.code in (0, 4)
+    return found(done.out, folder / "model")
+
+
+def test_a_fit_that_is_killed_again_and_again_resumes_to_the_same_bytes(run, small) -> None:
+    draws, folder = "--draws 700 --warmup 50", small.parent
+    whole = undisturbed(run, folder, draws)
+    moments = np.random.default_rng(5).uniform(0.0, 0.3, 3)
+    for number, moment in enumerate(moments):
+        killed(folder, moment, draws, after=1 + 150 * number)
+        assert sweeps_in(folder / "chains") > 150 * number
+    assert_resumes(run, folder, draws, whole)
+
+
+@pytest.mark.calibrate
+@pytest.mark.parametrize("columns", ["", "-c x"], ids=["by sweeps", "compiled"])
+def test_killed_at_twenty_random_moments(run, small, columns) -> None:
+    draws = f"--draws 1500 --warmup 50 {'--covariance diag' if columns else ''}"
+    folder = small.parent
+    whole = undisturbed(run, folder, draws)
+    began = time.monotonic()
+    with started(folder, draws) as process:
+        process.communicate(timeout=120)
+    lasts = time.monotonic() - began
+    reached = []
+    for moment in np.random.default_rng(6).uniform(0.0, lasts, 20):
+        killed(folder, moment, draws, after=0)
+        reached.append(sweeps_in(folder / "chains"))
+        assert_resumes(run, folder, draws, whole)
+    assert len(set(reached)) > 1
+
+
+def test_control_c_prints_and_saves_the_draws_so_far(run, small) -> None:
+    folder = small.parent
+    draws = "--draws 200000 --warmup 100"
+    with started(folder, draws) as process:
+        wait_for(folder / "chains", 500, process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    header = found(out.decode(), folder / "model")[1]
+    kept = mixtura.load(folder / "model").posterior_.weights.shape[1]
+    assert 400 <= kept < 200_000
+    line = f"mixtura: warning: interrupted when each chain had {kept:,} of its 200,000 draws; "
+    assert f"{line}the same fit, run again, goes on from 'chains'\n" in err.decode()
+    assert {"n_rows", "method"} <= header.keys()
+    assert sweeps_in(folder / "chains") >= kept
+    other = run(*SAMPLED.split(), *KEPT.split(), "--draws", 10)
+    assert (other.code, other.out) == (2, "")
+    assert other.error.startswith("--checkpoint 'chains' is of another fit: rows, model, options")
+
+
+def test_control_c_in_the_warm_up_leaves_the_checkpoint(small) -> None:
+    folder = small.parent
+    with started(folder, "--covariance diag --warmup 100000000") as process:
+        wait_for(folder / "chains", 20, process)
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, out, err) == (130, b"", b"mixtura: interrupted\n")
+    assert sweeps_in(folder / "chains") >= 20
+    assert not (folder / "model").exists()
+
+
+def test_a_checkpoint_outlives_results_that_cannot_be_written(run, small, monkeypatch) -> None:
+    draws = ("--covariance", "diag", "--draws", 50, "--warmup", 10)
+
+    def full(*arguments: object, **options: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mixtura.estimator.GaussianMixtureModel.save", full)
+        assert run(*SAMPLED.split(), *KEPT.split(), *draws).code == 5
+    assert sweeps_in(small.with_name("chains")) == 60
+    assert run(*SAMPLED.split(), *KEPT.split(), *draws).code in (0, 4)
+    assert not small.with_name("chains").exists()
+
+
+def test_a_search_stops_where_its_sampler_is_stopped() -> None:
+    def stop(done: int, total: int) -> None:
+        if done > 30:
+            raise KeyboardInterrupt
+
+    rows = np.random.default_rng(0).normal(size=(30, 1))
+    method = Gibbs(chains=1, draws=1000, warmup=10, progress=stop)
+    with pytest.warns(InterruptedWarning):
+        mixtura.GaussianMixtureModel(1, inference=method, random_state=0).fit(rows)
+    with pytest.raises(KeyboardInterrupt):
+        select(rows, components=[1, 2], families="diag", inference=method, random_state=0)
+
+
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_shows_how_far_the_sampler_is(monkeypatch) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    terminal = _Terminal()
+    monkeypatch.setattr(sys, "stderr", terminal)
+    with streams.Talk().working("[fitting]") as progress:
+        progress(3, 10)
+    assert "mixtura: [fitting], 30 %" in terminal.getvalue()
