@@ -55,7 +55,7 @@ class CompiledEngine(Engine):
     ) -> SufficientStatistics:
         if potentials.tail is not None:
             return ReferenceEngine().sweep(rows, potentials, assignment)
-        pairs = isinstance(assignment, Soft) and potentials.mean.shape == (2, 1)
+        pairs = isinstance(assignment, Soft | Sampled) and potentials.mean.shape == (2, 1)
         # Two components in one dimension have an exact kernel of their own, faster than any other.
         prepared = Exact(potentials) if pairs else self._prepared(rows, potentials)
         parts = [self._sweep_piece(piece, prepared, assignment) for piece in rows.pieces()]
