@@ -45,5 +45,9 @@ class LabelsWarning(MixturaWarning):
     """Components of one draw cannot be told from those of another with confidence."""
 
 
+class InterruptedWarning(MixturaWarning):
+    """The user stopped a sampler before its end; the draws so far are all there."""
+
+
 class DataWarning(MixturaWarning):
     """The data are lawful but doubtful: a constant column, fewer rows than components."""

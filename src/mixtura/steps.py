@@ -77,16 +77,18 @@ class ChainSteps:
 @final
 @dataclass(frozen=True, eq=False)
 class ChainDraws:
-    """What a chain found.
+    """What some sweeps of a chain found.
 
     Parameters
     ----------
     weights, means, variances : array of shape (S, K), (S, K, D), (S, K, D)
         Draws that were kept.
     log_likelihood : array of shape (T,)
-        Log likelihood of the rows at each of all T draws, in nats.
+        Log likelihood of the rows at the draw of each of the T sweeps, in nats.
     log_prior : array of shape (T,)
         Log prior density of each, up to one constant, in nats.
+    last : tuple of arrays of shape (K,), (K, D), (K, D)
+        Weights, means and variances at which the next sweep begins.
     """
 
     weights: Array
@@ -94,3 +96,4 @@ class ChainDraws:
     variances: Array
     log_likelihood: Array
     log_prior: Array
+    last: tuple[Array, Array, Array]

@@ -51,11 +51,14 @@ class Engine(ABC):
         self,
         rows: Rows,
         steps: ChainSteps,
-        start: tuple[Array, Array, Array],
-        plan: tuple[int, int, int],
-        seed: np.random.SeedSequence,
+        current: tuple[Array, Array, Array],
+        span: tuple[int, int, int, int],
+        row_seed: int,
+        rng: np.random.Generator,
     ) -> ChainDraws | None:
-        """Return a whole Gibbs chain over rows without weights, or None to run it by sweeps.
+        """Return sweeps of a Gibbs chain over rows without weights, or None to run it by sweeps.
+
+        What is drawn must not depend on where a chain is cut into spans.
 
         Parameters
         ----------
@@ -63,12 +66,15 @@ class Engine(ABC):
             The rows.
         steps : ChainSteps
             How parameters are drawn.
-        start : tuple of arrays of shape (K,), (K, D), (K, D)
-            Weights, means and variances of the first draw.
-        plan : tuple of int
-            Draws to keep, sweeps before the first of them, sweeps from one to the next.
-        seed : SeedSequence
-            Source of the chain's randomness.
+        current : tuple of arrays of shape (K,), (K, D), (K, D)
+            Weights, means and variances at the first of the sweeps.
+        span : tuple of int
+            Number of the first sweep within its chain, and of the one after the last; sweeps
+            before the first draw that is kept, sweeps from one to the next.
+        row_seed : int
+            Key of the chain's random numbers of rows.
+        rng : Generator
+            Source of the random numbers of parameters; where it ends, the next span begins.
         """
         return None
 

@@ -1,7 +1,8 @@
 """One chain of a Gibbs sampler: rows assigned at random, parameters drawn given them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -43,6 +44,73 @@ class Plan:
         """Positions of the draws that are kept among all."""
         return slice(self.warmup + self.thin - 1, self.sweeps, self.thin)
 
+    def kept_before(self, sweep: int) -> int:
+        """Return how many draws have been kept before a sweep."""
+        return max(0, sweep - self.warmup) // self.thin
+
+    def until(self, sweep: int) -> "Plan":
+        """Return the plan of which a chain that ends before a sweep is the whole."""
+        return Plan(self.kept_before(sweep), self.warmup, self.thin)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Stretch:
+    """Consecutive sweeps of a chain.
+
+    Parameters
+    ----------
+    weights : array of shape (S, K)
+        Mixture weights of the draws that are kept.
+    means : array of shape (S, K, D)
+        Component means.
+    covariances : array of shape (S, *structure)
+        Covariances or variances.
+    log_likelihood, log_prior : array of shape (T,)
+        Log likelihood of the rows, and log prior density up to one constant for the whole chain,
+        at the draw of each of the T sweeps, in nats.
+    """
+
+    weights: Array
+    means: Array
+    covariances: Array
+    log_likelihood: Array
+    log_prior: Array
+
+
+def joined(stretches: Sequence[Stretch]) -> Stretch:
+    """Return stretches that follow each other as one."""
+    names = ("weights", "means", "covariances", "log_likelihood", "log_prior")
+    return Stretch(*(np.concatenate([getattr(s, name) for s in stretches]) for name in names))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ChainState:
+    """Where a chain stands: all that its further sweeps depend on, and those behind it.
+
+    Parameters
+    ----------
+    current : MixtureParameters
+        The draw at which the next sweep begins.
+    row_seed : int
+        Key of the random numbers of rows.
+    random : dict
+        State of the generator that parameters are drawn from.
+    past : tuple of Stretch
+        The sweeps so far.
+    """
+
+    current: MixtureParameters
+    row_seed: int
+    random: Any
+    past: tuple[Stretch, ...] = ()
+
+    @property
+    def sweeps(self) -> int:
+        """Number of sweeps so far."""
+        return sum(len(stretch.log_prior) for stretch in self.past)
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -68,74 +136,103 @@ class Chain:
     log_joint: Array
 
 
-def run_chain(
-    model: MixtureModel,
-    rows: Rows,
-    engine: Engine,
-    start: SufficientStatistics,
-    plan: Plan,
-    seed: np.random.SeedSequence,
-) -> Chain:
-    """Return a chain that begins with a draw given the start's statistics."""
-    of_start, of_chain = seed.spawn(2)
-    first = drawn(model, start, model.mode(start), np.random.default_rng(of_start))
-    compiled = _compiled(model, rows, engine, first, plan, of_chain)
-    return compiled or _by_sweeps(model, rows, engine, first, plan, of_chain)
+@final
+@dataclass(frozen=True, eq=False)
+class Sampler:
+    """What all chains of a fit have in common.
 
+    Parameters
+    ----------
+    model : MixtureModel
+        The model, in the rows' units.
+    rows : Rows
+        Rows without weights.
+    engine : Engine
+        Where sweeps run.
+    plan : Plan
+        How long the chains are, and what is kept of them.
+    """
 
-def _compiled(
-    model: MixtureModel,
-    rows: Rows,
-    engine: Engine,
-    first: MixtureParameters,
-    plan: Plan,
-    seed: np.random.SeedSequence,
-) -> Chain | None:
-    """Return the chain that the engine runs as a whole, if it can."""
-    steps, sizes = model.steps, first.means.shape
-    if steps is None:
-        return None
-    start = (first.weights, first.means, first.covariances.reshape(sizes))
-    numbers = (plan.draws, plan.warmup, plan.thin)
-    found = engine.chain(rows, steps, start, numbers, seed)
-    if found is None:
-        return None
-    covariances = found.variances.reshape(plan.draws, *model.structure)
-    kept = found.log_prior[plan.kept]
-    best = int(np.argmax(kept))
-    at = MixtureParameters(found.weights[best], found.means[best], covariances[best])
-    log_prior = found.log_prior + (model.log_prior(at) - kept[best])
-    log_joint = found.log_likelihood + log_prior
-    return Chain(found.weights, found.means, covariances, found.log_likelihood, log_joint)
+    model: MixtureModel
+    rows: Rows
+    engine: Engine
+    plan: Plan
 
+    def begin(self, start: SufficientStatistics, seed: np.random.SeedSequence) -> ChainState:
+        """Return a chain before its first sweep: a draw given the start's statistics."""
+        of_start, of_chain = seed.spawn(2)
+        of_rows, of_parameters = of_chain.spawn(2)
+        mode = self.model.mode(start)
+        return ChainState(
+            drawn(self.model, start, mode, np.random.default_rng(of_start)),
+            int(of_rows.generate_state(1, np.uint64)[0]),
+            np.random.PCG64(of_parameters).state,
+        )
 
-def _by_sweeps(
-    model: MixtureModel,
-    rows: Rows,
-    engine: Engine,
-    current: MixtureParameters,
-    plan: Plan,
-    seed: np.random.SeedSequence,
-) -> Chain:
-    of_rows, of_parameters = seed.spawn(2)
-    row_seed = int(of_rows.generate_state(1, np.uint64)[0])
-    rng = np.random.default_rng(of_parameters)
-    sizes, structure = (model.n_components, model.n_features), model.structure
-    kept, number = range(plan.sweeps)[plan.kept], 0
-    weights, means = np.empty((plan.draws, sizes[0])), np.empty((plan.draws, *sizes))
-    covariances = np.empty((plan.draws, *structure))
-    log_likelihood, log_joint = np.empty(plan.sweeps), np.empty(plan.sweeps)
-    for sweep in range(plan.sweeps):
-        statistics = engine.sweep(rows, model.potentials(current), Sampled(row_seed, sweep))
-        # The sweep that assigns the rows for the next draw finds the density at this one.
-        log_likelihood[sweep] = statistics.log_normalizer
-        log_joint[sweep] = statistics.log_normalizer + model.log_prior(current)
-        if number < plan.draws and sweep == kept[number]:
-            weights[number], means[number] = current.weights, current.means
-            covariances[number] = current.covariances
-            number += 1
-        current = drawn(model, statistics, current, rng)
-    return Chain(weights, means, covariances, log_likelihood, log_joint)
+    def advance(self, state: ChainState, sweeps: int) -> ChainState:
+        """Return the chain after some more sweeps; where it is cut shows in no bit of it."""
+        bits = np.random.PCG64(0)
+        bits.state = state.random
+        rng, begin = np.random.Generator(bits), state.sweeps
+        found = self._compiled(state, begin, begin + sweeps, rng)
+        stretch, current = found or self._by_sweeps(state, begin, begin + sweeps, rng)
+        return ChainState(current, state.row_seed, bits.state, (*state.past, stretch))
+
+    def finished(self, state: ChainState, plan: Plan) -> Chain:
+        """Return the chain of a plan that it has reached the end of."""
+        found = joined(state.past)
+        weights, means = found.weights[: plan.draws], found.means[: plan.draws]
+        covariances, log_prior = found.covariances[: plan.draws], found.log_prior[: plan.sweeps]
+        log_likelihood = found.log_likelihood[: plan.sweeps]
+        # Compiled chains know the prior's density up to a constant: it is found at one draw.
+        kept = log_prior[plan.kept]
+        best = int(np.argmax(kept))
+        at = MixtureParameters(weights[best], means[best], covariances[best])
+        log_joint = log_likelihood + (log_prior + (self.model.log_prior(at) - kept[best]))
+        return Chain(weights, means, covariances, log_likelihood, log_joint)
+
+    def _compiled(
+        self, state: ChainState, begin: int, end: int, rng: np.random.Generator
+    ) -> tuple[Stretch, MixtureParameters] | None:
+        """Return the sweeps that the engine runs as a whole, if it can, and the next draw."""
+        steps, current, plan = self.model.steps, state.current, self.plan
+        if steps is None:
+            return None
+        start = (current.weights, current.means, current.covariances.reshape(current.means.shape))
+        span = (begin, end, plan.warmup, plan.thin)
+        found = self.engine.chain(self.rows, steps, start, span, state.row_seed, rng)
+        if found is None:
+            return None
+        structure = self.model.structure
+        covariances = found.variances.reshape(len(found.variances), *structure)
+        weights, means, variances = found.last
+        return (
+            Stretch(found.weights, found.means, covariances, found.log_likelihood, found.log_prior),
+            MixtureParameters(weights, means, variances.reshape(structure)),
+        )
+
+    def _by_sweeps(
+        self, state: ChainState, begin: int, end: int, rng: np.random.Generator
+    ) -> tuple[Stretch, MixtureParameters]:
+        model, plan, current = self.model, self.plan, state.current
+        first = plan.kept_before(begin)
+        draws = plan.kept_before(end) - first
+        sizes = (model.n_components, model.n_features)
+        weights, means = np.empty((draws, sizes[0])), np.empty((draws, *sizes))
+        covariances = np.empty((draws, *model.structure))
+        log_likelihood, log_prior = np.empty(end - begin), np.empty(end - begin)
+        for sweep in range(begin, end):
+            assignment = Sampled(state.row_seed, sweep)
+            statistics = self.engine.sweep(self.rows, model.potentials(current), assignment)
+            # The sweep that assigns the rows for the next draw finds the density at this one.
+            log_likelihood[sweep - begin] = statistics.log_normalizer
+            log_prior[sweep - begin] = model.log_prior(current)
+            number = plan.kept_before(sweep)
+            if plan.kept_before(sweep + 1) > number:
+                weights[number - first], means[number - first] = current.weights, current.means
+                covariances[number - first] = current.covariances
+            current = drawn(model, statistics, current, rng)
+        return Stretch(weights, means, covariances, log_likelihood, log_prior), current
 
 
 def drawn(
@@ -146,7 +243,6 @@ def drawn(
 ) -> MixtureParameters:
     """Return parameters drawn given the statistics of assigned rows."""
     weights = model.weight_prior.posterior(statistics.count).draw(rng, model.n_components)
-    return MixtureParameters(
-        weights,
-        *model.component_prior.draw_given(statistics, current.means, current.covariances, rng),
-    )
+    parts = model.component_prior.draw_given(statistics, current.means, current.covariances, rng)
+    # In one order of memory, on which sums may depend: a chain that is read back has it too.
+    return MixtureParameters(*(np.ascontiguousarray(part) for part in (weights, *parts)))

@@ -1,8 +1,6 @@
 """Gibbs sampling: draw x sampled x full sweeps."""
 
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import final
 
@@ -10,9 +8,11 @@ import numpy as np
 
 from mixtura.chains import Chains, fit_of
 from mixtura.data import ArrayRows, Rows
-from mixtura.errors import InvalidArgumentError
-from mixtura.fit import Fit, Inference, Problem
-from mixtura.inference.chains import Chain, Plan, run_chain
+from mixtura.diagnostics.components import Doubt
+from mixtura.errors import InterruptedWarning, InvalidArgumentError
+from mixtura.fit import Fit, Inference, Problem, Start
+from mixtura.inference.chains import Chain, ChainState, Plan, Sampler
+from mixtura.inference.rounds import Reached, run_rounds
 from mixtura.model import MixtureModel
 from mixtura.posteriors import DrawsPosterior
 
@@ -92,33 +92,38 @@ class Gibbs(Inference):
         swept = problem.swept()
         model, rows = swept.model, swept.rows
         starts = problem.starts(model, rows)
-        copies, plan = each_on_its_own(rows), Plan(self.draws, self.warmup, self.thin)
+        plan = Plan(self.draws, self.warmup, self.thin)
+        sampler = Sampler(model, each_on_its_own(rows), problem.engine, plan)
+        states = self._begun(problem, sampler, starts)
+        reached = run_rounds(sampler, states, problem.n_jobs, lambda states: None)
+        plan = plan.until(reached.sweeps)
+        if plan.draws == 0:
+            raise KeyboardInterrupt
+        chains = [sampler.finished(state, plan) for state in reached.states]
+        names = [starts[number % len(starts)].name for number in range(self.chains)]
+        for number, (name, chain) in enumerate(zip(names, chains, strict=True), start=1):
+            average = chain.log_joint[plan.kept].mean()
+            problem.report(f"chain {number} ({name}): mean log joint {average:.6f}")
+        first = model.mode(starts[0].statistics) if problem.keep_numbering else None
+        histories = [chain.log_joint for chain in chains]
+        found = Chains(_posterior(model, chains, plan), histories, names, first)
+        return fit_of(self, problem, swept, found, began, self._shortness(reached, plan))
 
-        def run(number: int) -> Chain:
+    def _begun(self, problem: Problem, sampler: Sampler, starts: list[Start]) -> list[ChainState]:
+        """Return the chains before their first sweep."""
+        states = []
+        for number in range(self.chains):
             key = (*problem.seed.spawn_key, STREAM, number)
             seed = np.random.SeedSequence(problem.seed.entropy, spawn_key=key)
-            start = starts[number % len(starts)]
-            chain = run_chain(model, copies, problem.engine, start.statistics, plan, seed)
-            average = chain.log_joint[plan.kept].mean()
-            problem.report(f"chain {number + 1} ({start.name}): mean log joint {average:.6f}")
-            return chain
+            states.append(sampler.begin(starts[number % len(starts)].statistics, seed))
+        return states
 
-        chains = _in_threads(run, self.chains, problem.n_jobs)
-        first = model.mode(starts[0].statistics) if problem.keep_numbering else None
-        found = Chains(
-            _posterior(model, chains, plan),
-            [chain.log_joint for chain in chains],
-            [starts[number % len(starts)].name for number in range(self.chains)],
-            first,
-        )
-        return fit_of(self, problem, swept, found, began)
-
-
-def _in_threads(run: Callable[[int], Chain], chains: int, n_jobs: int) -> list[Chain]:
-    if n_jobs == 1 or chains == 1:
-        return [run(number) for number in range(chains)]
-    with ThreadPoolExecutor(min(n_jobs, chains)) as threads:
-        return list(threads.map(run, range(chains)))
+    def _shortness(self, reached: Reached, plan: Plan) -> tuple[Doubt, ...]:
+        """Return the doubt about chains that were stopped before their end."""
+        if not reached.interrupted or plan.draws == self.draws:
+            return ()
+        message = f"interrupted when each chain had {plan.draws:,} of its {self.draws:,} draws"
+        return (Doubt(InterruptedWarning, message),)
 
 
 def each_on_its_own(rows: Rows) -> Rows:

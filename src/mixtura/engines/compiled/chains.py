@@ -28,8 +28,8 @@ STRIDE = np.uint64(0xD1342543DE82EF95)
 PRIOR = types.UniTuple(READ, 5)
 """Concentrations (K,); locations, precisions, shapes, scales (D,)."""
 
-PLAN = types.UniTuple(types.int64, 6)
-"""Draws, sweeps before the first, sweeps from one to the next; relative, power; block."""
+PLAN = types.UniTuple(types.int64, 7)
+"""First sweep and the one after the last; warm-up, sweeps between draws; relative, power; block."""
 
 OUTPUTS = types.UniTuple(FLAT, 5)
 """Weights, means, variances of kept draws, flat; log likelihoods and log priors of all."""
@@ -86,7 +86,7 @@ def chain_kernel() -> Callable[..., None]:
 
     def chain(rows, prior, plan, key, rng, current, outputs, work):
         """Write kept draws and the densities of all, from the current values on."""
-        draws, before, every, relative, power, block = plan
+        begin, end, before, every, relative, power, block = plan
         weights, means, variances = current
         kept_weights, kept_means, kept_variances, log_likelihoods, log_priors = outputs
         n_components, size = weights.size, means.size
@@ -94,14 +94,15 @@ def chain_kernel() -> Callable[..., None]:
         nothing, no_labels = np.empty(0), np.empty(0, dtype=np.int64)
         constant, scale, no_matrices = np.empty(n_components), np.empty(size), np.empty((0, 0, 0))
         statistics = (np.empty(n_components), np.empty(size), np.empty(size), no_matrices)
-        for number in range(before + draws * every):
+        earlier = max(0, begin - before) // every
+        for number in range(begin, end):
             prepare(weights, means, variances, constant, scale)
             for part in statistics[:3]:
                 part[:] = 0.0
             bits = key + np.uint64(number + 1) * STRIDE
             bits = (bits ^ (bits >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
             bits = bits ^ (bits >> np.uint64(29))
-            log_likelihoods[number] = sweep(
+            log_likelihoods[number - begin] = sweep(
                 rows,
                 (nothing, False),
                 (constant, means, scale, no_matrices, nothing),
@@ -110,10 +111,10 @@ def chain_kernel() -> Callable[..., None]:
                 statistics,
                 work,
             )
-            log_priors[number] = log_prior(prior, relative, power, current)
+            log_priors[number - begin] = log_prior(prior, relative, power, current)
             place = number - before
             if place >= 0 and (place + 1) % every == 0:
-                at = place // every
+                at = place // every - earlier
                 kept_weights[at * n_components : (at + 1) * n_components] = weights
                 kept_means[at * size : (at + 1) * size] = means
                 kept_variances[at * size : (at + 1) * size] = variances
@@ -127,33 +128,36 @@ def chain_kernel() -> Callable[..., None]:
 def compiled_chain(
     values: Array,
     steps: ChainSteps,
-    start: tuple[Array, Array, Array],
-    plan: tuple[int, int, int],
-    seed: np.random.SeedSequence,
+    current: tuple[Array, Array, Array],
+    span: tuple[int, int, int, int],
+    row_seed: int,
+    rng: np.random.Generator,
 ) -> ChainDraws:
-    """Return a chain over rows (N, D) from weights (K,), means (K, D) and variances (K, D) on."""
+    """Return some sweeps over rows (N, D) from weights (K,), means and variances (K, D) on."""
     own = steps.components
-    n_components, n_features = start[1].shape
-    draws, before, every = plan
-    total = before + draws * every
+    n_components, n_features = current[1].shape
+    begin, end, before, every = span
+    draws = max(0, end - before) // every - max(0, begin - before) // every
     block = block_size(n_components + n_features)
     sizes = (n_components, n_components * n_features, n_components * n_features)
+    total = end - begin
     outputs = (*(np.empty(draws * size) for size in sizes), np.empty(total), np.empty(total))
-    of_rows, of_parameters = seed.spawn(2)
+    weights, means, variances = (np.array(part, np.float64).reshape(-1) for part in current)
     chain_kernel()(
         np.ascontiguousarray(values, dtype=np.float64).reshape(-1),
         (steps.concentration, own.location, own.precision, own.shape, own.scale),
-        (draws, before, every, int(own.relative), own.power, block),
-        np.uint64(row_key(int(of_rows.generate_state(1, np.uint64)[0]), 0)),
-        np.random.default_rng(of_parameters),
-        tuple(np.array(part, dtype=np.float64).reshape(-1) for part in start),
+        (begin, end, before, every, int(own.relative), own.power, block),
+        np.uint64(row_key(row_seed, 0)),
+        rng,
+        (weights, means, variances),
         outputs,
         np.empty((n_components + 2 * n_features + 8) * (block + 8)),
     )
-    cells = (draws, n_components, n_features)
+    cell = (n_components, n_features)
     return ChainDraws(
         outputs[0].reshape(draws, n_components),
-        outputs[1].reshape(cells),
-        outputs[2].reshape(cells),
+        outputs[1].reshape(draws, *cell),
+        outputs[2].reshape(draws, *cell),
         *outputs[3:],
+        last=(weights, means.reshape(cell), variances.reshape(cell)),
     )

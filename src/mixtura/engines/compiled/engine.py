@@ -139,14 +139,15 @@ class CompiledEngine(Engine):
         self,
         rows: Rows,
         steps: ChainSteps,
-        start: tuple[Array, Array, Array],
-        plan: tuple[int, int, int],
-        seed: np.random.SeedSequence,
+        current: tuple[Array, Array, Array],
+        span: tuple[int, int, int, int],
+        row_seed: int,
+        rng: np.random.Generator,
     ) -> ChainDraws | None:
-        if rows.n_rows * start[1].size > LARGEST_CHAIN:
+        if rows.n_rows * current[1].size > LARGEST_CHAIN:
             return None
         values = np.concatenate([block.values for block in rows.blocks()])
-        return compiled_chain(values, steps, start, plan, seed)
+        return compiled_chain(values, steps, current, span, row_seed, rng)
 
     def _tell(
         self,
