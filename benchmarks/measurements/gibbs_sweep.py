@@ -15,7 +15,7 @@ from benchmarks.table import Table, ratio_cell, seconds_cell
 from benchmarks.timing import Contender, measure
 from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
-from mixtura.inference.chains import Plan, run_chain
+from mixtura.inference.chains import Plan, Sampler
 from mixtura.parameters import MixtureParameters
 
 GIBBS, EM = "gibbs", "em"
@@ -73,8 +73,8 @@ def _chain(
     statistics = engine.sweep(blocks, model.potentials(parameters), Soft())
 
     def run(draws: int = sweeps) -> None:
-        seed = np.random.SeedSequence(0)
-        run_chain(model, blocks, engine, statistics, Plan(draws, 0, 1), seed)
+        sampler = Sampler(model, blocks, engine, Plan(1, draws, 1))
+        sampler.advance(sampler.begin(statistics, np.random.SeedSequence(0)), draws)
 
     run(1)
     return run
