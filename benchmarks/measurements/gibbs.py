@@ -28,8 +28,8 @@ Drawn: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]
 DRAWS, WARMUP = 10_000, 500
 """Of each of mixtura's chains: so many that a run is long against what surrounds it."""
 
-PYRO_DRAWS, PYRO_WARMUP = 100, 100
-"""Few: Pyro's sampler takes about a minute for them."""
+PYRO_DRAWS, PYRO_WARMUP = 50, 50
+"""Few, for Pyro's sampler is slow: the effective draws are an estimate in order of magnitude."""
 
 NUMPYRO, PYRO = "NumPyro NUTS", "Pyro NUTS"
 REFERENCES = (NUMPYRO, PYRO)
@@ -43,10 +43,11 @@ NOTES = [
     f"mixtura Gibbs: whole calls of fit, {WARMUP} + {DRAWS} sweeps a chain, and the shorter run "
     "of 500 + 1000, where starts and the numbering of components are half of the time.",
     f"NumPyro NUTS: {numpyro_sampler.WARMUP} + {numpyro_sampler.DRAWS} draws a chain from the "
-    "MAP, components summed out, float64, the better of sequential and vectorised chains, "
-    "compiled beforehand.",
+    "MAP, components summed out, float64, vectorised chains, compiled "
+    "beforehand.",
     f"Pyro NUTS: mixtura's inference='nuts', {PYRO_WARMUP} + {PYRO_DRAWS} draws a chain from near "
-    "the MAP, components summed out.",
+    "the MAP, components summed out; so few that the effective draws are an estimate in order of "
+    "magnitude.",
     "Ratios: effective draws per second of the row over those of the reference.",
 ]
 
