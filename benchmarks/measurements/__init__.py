@@ -3,7 +3,18 @@
 from collections.abc import Callable
 
 from benchmarks.context import Context
-from benchmarks.measurements import article, memory, optimum, precision, process, scoring, sweep, vb
+from benchmarks.measurements import (
+    article,
+    gibbs,
+    gibbs_sweep,
+    memory,
+    optimum,
+    precision,
+    process,
+    scoring,
+    sweep,
+    vb,
+)
 from benchmarks.table import Table
 
 MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
@@ -15,6 +26,8 @@ MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
     "process": process.measure_process,
     "memory": memory.measure_memory,
     "vb": vb.measure_vb,
+    "gibbs": gibbs.measure_gibbs,
+    "gibbs_sweep": gibbs_sweep.measure_gibbs_sweep,
 }
 """Every measurement by name; a new one is one file and one entry here."""
 

@@ -94,10 +94,11 @@ class MixtureModel:
         """The steps of a Gibbs sampler as numbers, where priors and family have such."""
         concentration = self.weight_prior.concentrations(self.n_components)
         components = self.component_prior.steps(self.n_features)
-        apart = self.structure[0] == self.n_components and (
-            self.n_features == 1 or self.structure[1:] == (self.n_features,)
-        )
-        if concentration is None or components is None or not apart:
+        if concentration is None or components is None:
+            return None
+        # Of one feature a matrix is a variance.
+        structure = self.structure[: 1 + len(components.cell)]
+        if structure != (self.n_components, *components.cell):
             return None
         return ChainSteps(concentration, components)
 

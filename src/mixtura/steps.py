@@ -35,6 +35,39 @@ class ComponentSteps:
     relative: bool
     power: int
 
+    @property
+    def cell(self) -> tuple[int, ...]:
+        """Shape of a component's variances."""
+        return self.location.shape
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class MatrixSteps:
+    """The conjugate prior of a mean and a covariance matrix, the same for each component.
+
+    Parameters
+    ----------
+    location : array of shape (D,)
+        Expected mean.
+    shrinkage : float
+        Precision of the mean in units of the component's own.
+    freedom : float
+        Degrees of freedom of the inverse Wishart distribution.
+    scale : array of shape (D, D)
+        Its scale.
+    """
+
+    location: Array
+    shrinkage: float
+    freedom: float
+    scale: Array
+
+    @property
+    def cell(self) -> tuple[int, ...]:
+        """Shape of a component's covariances."""
+        return self.scale.shape
+
 
 def steps_of(
     n_features: int,
@@ -57,21 +90,40 @@ def steps_of(
     return ComponentSteps(table[0], table[1], table[2], table[3], relative, power)
 
 
+def matrix_steps_of(
+    n_features: int,
+    location: PerFeature,
+    shrinkage: float | Array,
+    freedom: float | Array,
+    scale: Array,
+) -> MatrixSteps | None:
+    """Return steps whose location is given for all D features at once or for each.
+
+    None where they are beyond float64.
+    """
+    centre = np.array(np.broadcast_to(location, n_features), dtype=np.float64)
+    matrix = np.array(scale, dtype=np.float64, order="C")
+    numbers = (float(shrinkage), float(freedom))
+    if not all(np.isfinite(part).all() for part in (centre, matrix, *numbers)):
+        return None
+    return MatrixSteps(centre, *numbers, matrix)
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class ChainSteps:
-    """All steps of a chain with one variance for each component and feature.
+    """All steps of a chain whose components have variances or covariances of their own.
 
     Parameters
     ----------
     concentration : array of shape (K,)
         Of the weights' Dirichlet prior.
-    components : ComponentSteps
+    components : ComponentSteps or MatrixSteps
         Priors of means and scales.
     """
 
     concentration: Array
-    components: ComponentSteps
+    components: ComponentSteps | MatrixSteps
 
 
 @final
@@ -81,13 +133,13 @@ class ChainDraws:
 
     Parameters
     ----------
-    weights, means, variances : array of shape (S, K), (S, K, D), (S, K, D)
-        Draws that were kept.
+    weights, means, variances : array of shape (S, K), (S, K, D), (S, K, *cell)
+        Draws that were kept; the cell is (D,) for variances, (D, D) for covariances.
     log_likelihood : array of shape (T,)
         Log likelihood of the rows at the draw of each of the T sweeps, in nats.
     log_prior : array of shape (T,)
         Log prior density of each, up to one constant, in nats.
-    last : tuple of arrays of shape (K,), (K, D), (K, D)
+    last : tuple of arrays of shape (K,), (K, D), (K, *cell)
         Weights, means and variances at which the next sweep begins.
     """
 

@@ -9,6 +9,7 @@ from scipy import stats
 
 from laws.independent import as_matrices, direct_statistics, log_prior
 from mixtura.engines.compiled.draws import draw_cell, draw_reciprocal
+from mixtura.engines.compiled.matrix_draws import draw_matrix
 from mixtura.errors import InvalidArgumentError
 from mixtura.model import MixtureModel
 from mixtura.priors import (
@@ -22,6 +23,7 @@ from mixtura.priors import (
     WeightPrior,
 )
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import MatrixSteps
 
 UNLIKELY = 1e-6
 """Seeds are fixed; a p-value below this, about five sigma, is a fault."""
@@ -50,11 +52,13 @@ def statistics_of(case: Any, rows: np.ndarray, pivot: np.ndarray) -> SufficientS
 def compiled_draw(
     case: Any, statistics: SufficientStatistics, covariances: np.ndarray, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return means and variances drawn by the steps of compiled chains."""
+    """Return means and variances or covariances drawn by the steps of compiled chains."""
     steps, means, variances = (
         case.prior.steps(case.n_features),
         *np.zeros((2, *statistics.first.shape)),
     )
+    if isinstance(steps, MatrixSteps):
+        return compiled_matrix_draw(steps, statistics, covariances, rng)
     for k, d in np.ndindex(means.shape):
         prior = (steps.location[d], steps.precision[d], steps.shape[d], steps.scale[d])
         moments = (
@@ -67,6 +71,22 @@ def compiled_draw(
             *moments, *current, prior, steps.relative, steps.power, rng
         )
     return means, variances.reshape(covariances.shape)
+
+
+def compiled_matrix_draw(
+    steps: MatrixSteps,
+    statistics: SufficientStatistics,
+    covariances: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    means, drawn = statistics.pivot.copy(), covariances.copy()
+    D = means.shape[1]
+    prior = (steps.location, steps.shrinkage, steps.freedom, steps.scale)
+    room = (np.empty(D), np.empty((D, D)), np.empty((D, D)))
+    for k, count in enumerate(statistics.count):
+        moments = (count, statistics.first[k], np.tril(statistics.second[k]))  # as sweeps have them
+        draw_matrix(moments, means[k], drawn[k], prior, rng, room)
+    return means, drawn
 
 
 def has_compiled_steps(case: Any) -> bool:

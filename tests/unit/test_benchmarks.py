@@ -67,7 +67,7 @@ def contender(name: str, group: str, calls: list[str]) -> Contender:
     return Contender(name, group, 1, lambda: lambda: calls.append(name))
 
 
-@pytest.mark.parametrize("name", ["sweep", "scoring", "precision", "vb"])
+@pytest.mark.parametrize("name", ["sweep", "scoring", "precision", "vb", "gibbs_sweep"])
 def test_measurements_fill_their_tables(name: str) -> None:
     table = MEASUREMENTS[name](tiny_context())
     assert table.name == name

@@ -198,7 +198,8 @@ class Sampler:
         steps, current, plan = self.model.steps, state.current, self.plan
         if steps is None:
             return None
-        start = (current.weights, current.means, current.covariances.reshape(current.means.shape))
+        covariances = current.covariances.reshape(len(current.weights), *steps.components.cell)
+        start = (current.weights, current.means, covariances)
         span = (begin, end, plan.warmup, plan.thin)
         found = self.engine.chain(self.rows, steps, start, span, state.row_seed, rng)
         if found is None:

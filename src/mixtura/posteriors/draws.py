@@ -24,6 +24,9 @@ PROBABILITIES = (0.05, 0.5, 0.95)
 MOST_AVERAGED = 200
 """Draws over which answers about rows are averaged: at most so many, evenly spaced."""
 
+MOST_TOGETHER = 1 << 16
+"""Numbers of the covariances of draws whose potentials are found together."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -115,8 +118,25 @@ class DrawsPosterior(Posterior):
         return (np.arange(number) * self.n_draws + self.n_draws // 2) // number
 
     def _potentials(self) -> Iterator[Potentials]:
-        for number in self.averaged:
-            yield self.model.potentials(self.draw(int(number)))
+        """Yield the potentials of draws over which answers are averaged."""
+        size = self.model.n_components
+        together = max(1, MOST_TOGETHER // max(1, self.covariances[0, 0].size))
+        if self.model.structure[0] != size:  # shared covariances: not one for each component
+            together = 1
+        for start in range(0, len(self.averaged), together):
+            chains, steps = np.divmod(
+                self.averaged[start : start + together], self.weights.shape[1]
+            )
+            parts = (part[chains, steps] for part in (self.weights, self.means, self.covariances))
+            # One mixture of all components of several draws: their factors are found at once.
+            stacked = MixtureParameters(*(part.reshape(-1, *part.shape[2:]) for part in parts))
+            found = self.model.potentials(stacked)
+            for first in range(0, len(found.log_weight), size):
+                own = slice(first, first + size)
+                factor = (
+                    found.precision_cholesky if together == 1 else found.precision_cholesky[own]
+                )
+                yield Potentials(found.log_weight[own], found.offset[own], found.mean[own], factor)
 
     def log_predictive(self, rows: Rows, engine: Engine) -> Array:
         total = np.full(rows.n_rows, -np.inf)

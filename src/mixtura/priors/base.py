@@ -10,7 +10,7 @@ import numpy as np
 from mixtura.errors import InvalidArgumentError
 from mixtura.potentials import Tail
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ComponentSteps
+from mixtura.steps import ComponentSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray, PerFeature, StructureShape
 
 
@@ -275,10 +275,10 @@ class ComponentPrior(Prior):
             "method such as inference='map'"
         )
 
-    def steps(self, n_features: int) -> ComponentSteps | None:
+    def steps(self, n_features: int) -> ComponentSteps | MatrixSteps | None:
         """Return the prior as numbers that compiled chains can draw from; None where it has none.
 
-        For one variance for each component and feature.
+        For one variance for each component and feature, or one matrix for each component.
         """
         return None
 

@@ -31,7 +31,7 @@ from mixtura.priors.marginals import (
     student_constant,
 )
 from mixtura.statistics import SufficientStatistics, outer_moments
-from mixtura.steps import ComponentSteps, steps_of
+from mixtura.steps import ComponentSteps, MatrixSteps, matrix_steps_of, steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
 LOG_TWO = float(np.log(2.0))
@@ -172,9 +172,15 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
     ) -> tuple[Array, Array]:
         return self.posterior(statistics).sample(rng)
 
-    def steps(self, n_features: int) -> ComponentSteps | None:
+    def steps(self, n_features: int) -> ComponentSteps | MatrixSteps | None:
         if n_features > 1:
-            return None
+            return matrix_steps_of(
+                n_features,
+                self.mean,
+                self.shrinkage,
+                self._freedom(n_features),
+                self._matrix(n_features),
+            )
         # A matrix of one entry is a variance: inverse gamma of half the freedom and half the scale.
         shape = 0.5 * np.asarray(self._freedom(1))
         prior = (self.mean, self.shrinkage, shape, 0.5 * self._matrix(1).ravel())

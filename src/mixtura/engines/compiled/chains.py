@@ -18,7 +18,7 @@ from mixtura.engines.compiled.kernels import VECTOR, sweep_kernel
 from mixtura.engines.compiled.responsibilities import SAMPLED
 from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made
 from mixtura.engines.compiled.workspace import block_size
-from mixtura.steps import ChainDraws, ChainSteps
+from mixtura.steps import ChainDraws, ComponentSteps
 from mixtura.typing import Array
 
 HALF_LOG_TWO_PI = 0.5 * float(np.log(2.0 * np.pi))
@@ -33,6 +33,14 @@ PLAN = types.UniTuple(types.int64, 7)
 
 OUTPUTS = types.UniTuple(FLAT, 5)
 """Weights, means, variances of kept draws, flat; log likelihoods and log priors of all."""
+
+
+@njit(**OPTIONS)
+def key_of_sweep(key, number):
+    """Return the key of one sweep's rows."""
+    bits = key + np.uint64(number + 1) * STRIDE
+    bits = (bits ^ (bits >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
+    return bits ^ (bits >> np.uint64(29))
 
 
 @njit(**OPTIONS)
@@ -99,14 +107,11 @@ def chain_kernel() -> Callable[..., None]:
             prepare(weights, means, variances, constant, scale)
             for part in statistics[:3]:
                 part[:] = 0.0
-            bits = key + np.uint64(number + 1) * STRIDE
-            bits = (bits ^ (bits >> np.uint64(31))) * np.uint64(0xBF58476D1CE4E5B9)
-            bits = bits ^ (bits >> np.uint64(29))
             log_likelihoods[number - begin] = sweep(
                 rows,
                 (nothing, False),
                 (constant, means, scale, no_matrices, nothing),
-                (SAMPLED, bits, nothing, no_labels),
+                (SAMPLED, key_of_sweep(key, number), nothing, no_labels),
                 (0, 0, n_rows, block),
                 statistics,
                 work,
@@ -127,14 +132,14 @@ def chain_kernel() -> Callable[..., None]:
 
 def compiled_chain(
     values: Array,
-    steps: ChainSteps,
+    concentration: Array,
+    steps: ComponentSteps,
     current: tuple[Array, Array, Array],
     span: tuple[int, int, int, int],
     row_seed: int,
     rng: np.random.Generator,
 ) -> ChainDraws:
     """Return some sweeps over rows (N, D) from weights (K,), means and variances (K, D) on."""
-    own = steps.components
     n_components, n_features = current[1].shape
     begin, end, before, every = span
     draws = max(0, end - before) // every - max(0, begin - before) // every
@@ -145,8 +150,8 @@ def compiled_chain(
     weights, means, variances = (np.array(part, np.float64).reshape(-1) for part in current)
     chain_kernel()(
         np.ascontiguousarray(values, dtype=np.float64).reshape(-1),
-        (steps.concentration, own.location, own.precision, own.shape, own.scale),
-        (begin, end, before, every, int(own.relative), own.power, block),
+        (concentration, steps.location, steps.precision, steps.shape, steps.scale),
+        (begin, end, before, every, int(steps.relative), steps.power, block),
         np.uint64(row_key(row_seed, 0)),
         rng,
         (weights, means, variances),

@@ -13,13 +13,14 @@ from mixtura.engines.compiled.chains import compiled_chain
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.compiled.expansion import Expansion, expansion_of
 from mixtura.engines.compiled.hashing import compiled_rows_below
+from mixtura.engines.compiled.matrix_chains import compiled_matrix_chain
 from mixtura.engines.compiled.tailed import Tailed, tailed
 from mixtura.engines.compiled.workspace import available_threads, run_segments, segment_rows
 from mixtura.engines.content import content_sample
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ChainDraws, ChainSteps
+from mixtura.steps import ChainDraws, ChainSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray
 
 Prepared: TypeAlias = Exact | Expansion
@@ -55,7 +56,7 @@ class CompiledEngine(Engine):
     ) -> SufficientStatistics:
         if potentials.tail is not None:
             return ReferenceEngine().sweep(rows, potentials, assignment)
-        pairs = isinstance(assignment, Soft) and potentials.mean.shape == (2, 1)
+        pairs = isinstance(assignment, Soft | Sampled) and potentials.mean.shape == (2, 1)
         # Two components in one dimension have an exact kernel of their own, faster than any other.
         prepared = Exact(potentials) if pairs else self._prepared(rows, potentials)
         parts = [self._sweep_piece(piece, prepared, assignment) for piece in rows.pieces()]
@@ -147,7 +148,10 @@ class CompiledEngine(Engine):
         if rows.n_rows * current[1].size > LARGEST_CHAIN:
             return None
         values = np.concatenate([block.values for block in rows.blocks()])
-        return compiled_chain(values, steps, current, span, row_seed, rng)
+        given = (current, span, row_seed, rng)
+        if isinstance(steps.components, MatrixSteps):
+            return compiled_matrix_chain(values, steps.concentration, steps.components, *given)
+        return compiled_chain(values, steps.concentration, steps.components, *given)
 
     def _tell(
         self,

@@ -8,10 +8,11 @@ from numba import njit, types
 from mixtura.engines.compiled.blocks import take_block, take_handed, take_weights
 from mixtura.engines.compiled.matrices import moments_matrices, score_matrices
 from mixtura.engines.compiled.outputs import write_assigned, write_densities
-from mixtura.engines.compiled.pairs import sweep_pairs
+from mixtura.engines.compiled.pairs import sweep_drawn_pairs, sweep_soft_pairs
 from mixtura.engines.compiled.planes import moments_planes, score_planes
 from mixtura.engines.compiled.products import weigh_and_count
 from mixtura.engines.compiled.responsibilities import (
+    SAMPLED,
     SOFT,
     highest,
     log_sums,
@@ -53,6 +54,23 @@ def room_of(work, n_components, n_features, stride):
     )
 
 
+@njit(**OPTIONS)
+def sweep_pairs(rows, weighting, potentials, assigned, span, statistics):
+    """Add whole eights of rows, where there is a kernel; return data term and where it ended."""
+    assignment, key, _, _ = assigned
+    first_row, begin, end, _ = span
+    whole = begin + (end - begin) // 8 * 8
+    if assignment == SOFT:
+        return sweep_soft_pairs(
+            rows, weighting, potentials, key, first_row, begin, whole, statistics
+        ), whole
+    if assignment == SAMPLED:
+        return sweep_drawn_pairs(
+            rows, weighting, potentials, key, first_row, begin, whole, statistics
+        ), whole
+    return 0.0, begin
+
+
 def _sweep_of(kind: int) -> Callable[..., float]:
     """Return the sweep of a kind of structures; the branches of other kinds are not compiled."""
 
@@ -73,10 +91,9 @@ def _sweep_of(kind: int) -> Callable[..., float]:
             work, n_components, n_features, stride
         )
         result = 0.0
-        if kind == VECTOR and n_features == 1 and n_components == 2 and assignment == SOFT:
-            whole = begin + (end - begin) // 8 * 8
-            result += sweep_pairs(rows, weighting, potentials, begin, whole, statistics)
-            begin = whole
+        if kind == VECTOR and n_features == 1 and n_components == 2:
+            found = sweep_pairs(rows, weighting, potentials, assigned, span, statistics)
+            result, begin = result + found[0], found[1]
         for start in range(begin, end, size):
             n = min(size, end - start)
             padded = (n + 31) // 32 * 32

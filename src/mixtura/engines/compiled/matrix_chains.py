@@ -1,0 +1,144 @@
+"""Whole Gibbs chains of components with covariance matrices, in compiled code."""
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+from numba import njit, types
+
+from mixtura.assignments import row_key
+from mixtura.engines.compiled.chains import HALF_LOG_TWO_PI, key_of_sweep
+from mixtura.engines.compiled.draws import draw_weights, log_prior_weights
+from mixtura.engines.compiled.exact import LOWEST_CONSTANT
+from mixtura.engines.compiled.kernels import MATRIX, PLANE, sweep_kernel
+from mixtura.engines.compiled.matrices import pack_factor
+from mixtura.engines.compiled.matrix_draws import (
+    draw_matrix,
+    log_prior_matrix,
+    write_factor,
+    write_precision_factor,
+)
+from mixtura.engines.compiled.responsibilities import SAMPLED
+from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made, read_only
+from mixtura.engines.compiled.workspace import block_size
+from mixtura.steps import ChainDraws, MatrixSteps
+from mixtura.typing import Array
+
+TABLE, CUBE = types.Array(types.float64, 2, "C"), types.Array(types.float64, 3, "C")
+
+PRIOR = types.Tuple((READ, types.float64, types.float64, read_only(types.float64, 2)))
+"""Location (D,), shrinkage, degrees of freedom, scale (D, D)."""
+
+PLAN = types.UniTuple(types.int64, 5)
+"""First sweep and the one after the last; warm-up, sweeps between draws; block."""
+
+OUTPUTS = types.Tuple((TABLE, CUBE, types.Array(types.float64, 4, "C"), FLAT, FLAT))
+"""Weights, means, covariances of kept draws; log likelihoods and log priors of all."""
+
+
+@njit(**OPTIONS)
+def prepare(prior, current, constant, factor, packed, lower):
+    """Write constants and factors by which rows are scored; return the components' log prior."""
+    weights, means, covariances = current
+    n_components, n_features = means.shape
+    result = 0.0
+    for k in range(n_components):
+        write_factor(covariances[k], lower)
+        log_determinant = write_precision_factor(lower, factor[k])
+        total = np.log(weights[k]) - n_features * HALF_LOG_TWO_PI + log_determinant
+        constant[k] = max(total, LOWEST_CONSTANT)
+        if packed.size > 0:
+            pack_factor(factor[k], n_features, packed, k * (packed.size // n_components))
+        result += log_prior_matrix(means[k], factor[k], log_determinant, prior)
+    return result
+
+
+@njit(**OPTIONS)
+def draw_all(concentration, prior, statistics, current, rng, room):
+    """Draw weights, means and covariances anew."""
+    count, first, _, second = statistics
+    weights, means, covariances = current
+    draw_weights(concentration, count, rng, weights)
+    n_features = means.shape[1]
+    for k in range(weights.size):
+        own = first[k * n_features : (k + 1) * n_features]
+        moments = (count[k], own, second[k])
+        draw_matrix(moments, means[k], covariances[k], prior, rng, room)
+
+
+@cache
+def chain_kernel(kind: int) -> Callable[..., None]:
+    """Return the compiled chain over float64 rows, flat (N D), of two features or of more."""
+    sweep = sweep_kernel(kind, False)
+
+    def chain(rows, concentration, prior, plan, key, rng, current, outputs, packed, work):
+        """Write kept draws and the densities of all, from the current values on."""
+        begin, end, before, every, block = plan
+        weights, means, covariances = current
+        kept_weights, kept_means, kept_covariances, log_likelihoods, log_priors = outputs
+        n_components, n_features = means.shape
+        flat_means, n_rows = means.reshape(-1), rows.size // n_features
+        nothing, no_labels = np.empty(0), np.empty(0, dtype=np.int64)
+        constant, factor = np.empty(n_components), np.empty(covariances.shape)
+        square = (n_features, n_features)
+        room = (np.empty(n_features), np.empty(square), np.empty(square))
+        statistics = (np.empty(n_components), np.empty(means.size), nothing, factor.copy())
+        at = 0
+        for number in range(begin, end):
+            of_components = prepare(prior, current, constant, factor, packed, room[1])
+            for part in (statistics[0], statistics[1], statistics[3].reshape(-1)):
+                part[:] = 0.0
+            log_likelihoods[number - begin] = sweep(
+                rows,
+                (nothing, False),
+                (constant, flat_means, nothing, factor, packed),
+                (SAMPLED, key_of_sweep(key, number), nothing, no_labels),
+                (0, 0, n_rows, block),
+                statistics,
+                work,
+            )
+            log_priors[number - begin] = of_components + log_prior_weights(concentration, weights)
+            if number >= before and (number - before + 1) % every == 0:
+                kept_weights[at] = weights
+                kept_means[at] = means
+                kept_covariances[at] = covariances
+                at += 1
+            draw_all(concentration, prior, statistics, current, rng, room)
+
+    own = types.Tuple((FLAT, TABLE, CUBE))
+    parts = (READ, READ, PRIOR, PLAN, types.uint64, types.npy_rng, own, OUTPUTS, FLAT, FLAT)
+    return made(types.void(*parts), chain)
+
+
+def compiled_matrix_chain(
+    values: Array,
+    concentration: Array,
+    steps: MatrixSteps,
+    current: tuple[Array, Array, Array],
+    span: tuple[int, int, int, int],
+    row_seed: int,
+    rng: np.random.Generator,
+) -> ChainDraws:
+    """Return some sweeps over rows (N, D) from weights (K,), means and covariances (K, D, D) on."""
+    n_components, n_features = current[1].shape
+    begin, end, before, every = span
+    draws, total = max(0, end - before) // every - max(0, begin - before) // every, end - begin
+    block = block_size(n_components + 3 * n_features)
+    kind = PLANE if n_features == 2 else MATRIX
+    width = sum(4 * (column + 4) for column in range(-(-n_features % 4), n_features, 4))
+    shapes = [(draws, *part.shape) for part in current]
+    outputs = (*(np.empty(shape) for shape in shapes), np.empty(total), np.empty(total))
+    weights, means, covariances = (np.array(part, np.float64, order="C") for part in current)
+    chain_kernel(kind)(
+        np.ascontiguousarray(values, dtype=np.float64).reshape(-1),
+        concentration,
+        (steps.location, steps.shrinkage, steps.freedom, steps.scale),
+        (begin, end, before, every, block),
+        np.uint64(row_key(row_seed, 0)),
+        rng,
+        (weights, means, covariances),
+        outputs,
+        np.empty(n_components * width if kind == MATRIX else 0),
+        np.empty((n_components + 2 * n_features + 8) * (block + 8)),
+    )
+    return ChainDraws(*outputs, last=(weights, means, covariances))
