@@ -82,6 +82,15 @@ class KnownScale(ComponentPrior):
     def posterior(self, statistics: SufficientStatistics) -> "KnownScalePosterior":
         return KnownScalePosterior(self, statistics)
 
+    def draw_given(
+        self,
+        statistics: SufficientStatistics,
+        means: Array,
+        covariances: Array,
+        rng: np.random.Generator,
+    ) -> tuple[Array, Array]:
+        return self.posterior(statistics).sample(rng)
+
     def log_density(self, means: Array, covariances: Array) -> float:
         return float(self.mean.log_density(means).sum())
 
