@@ -8,6 +8,7 @@ from torch.distributions import biject_to, constraints, transform_to
 from torch.distributions.transforms import Transform
 
 
+@final
 class _Matrices(type(constraints.positive_definite)):  # type: ignore[misc]
     """Positive definite matrices for which torch knows a bijection: this module's."""
 
