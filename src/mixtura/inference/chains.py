@@ -79,8 +79,20 @@ def run_chain(
     """Return a chain that begins with a draw given the start's statistics."""
     of_start, of_chain = seed.spawn(2)
     first = drawn(model, start, model.mode(start), np.random.default_rng(of_start))
-    compiled = _compiled(model, rows, engine, first, plan, of_chain)
-    return compiled or _by_sweeps(model, rows, engine, first, plan, of_chain)
+    return chain_from(model, rows, engine, first, plan, of_chain)
+
+
+def chain_from(
+    model: MixtureModel,
+    rows: Rows,
+    engine: Engine,
+    first: MixtureParameters,
+    plan: Plan,
+    seed: np.random.SeedSequence,
+) -> Chain:
+    """Return a chain whose first draw is given."""
+    compiled = _compiled(model, rows, engine, first, plan, seed)
+    return compiled or _by_sweeps(model, rows, engine, first, plan, seed)
 
 
 def _compiled(
