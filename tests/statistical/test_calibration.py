@@ -57,9 +57,8 @@ def rank_once(kernel: Kernel, thin: int, seed: np.random.SeedSequence) -> dict[s
     plan = Plan(N_DRAWS, 20 * thin, thin)
     chain = chain_from(model, ArrayRows(prior.rows), engine, start, plan, of_chain)
     truth = quantities(model, prior.parameters, log_likelihood(prior.rows, prior.parameters))
-    drawn = []
-    for parts in zip(chain.weights, chain.means, chain.covariances, strict=True):
-        drawn.append(quantities(model, MixtureParameters(*parts), 0.0))
+    parameters = map(MixtureParameters, chain.weights, chain.means, chain.covariances)
+    drawn = [quantities(model, at, 0.0) for at in parameters]
     kept = chain.log_likelihood[plan.kept]
     return ranked(truth, drawn, kept, np.random.default_rng(of_ties))
 
@@ -70,6 +69,7 @@ def ranked(
     log_likelihoods: np.ndarray,
     rng: np.random.Generator,
 ) -> dict[str, int]:
+    """Return the ranks of true values among those of the draws, ties broken at random."""
     ranks = {}
     for name, value in truth.items():
         values = np.array([one[name] for one in drawn])
