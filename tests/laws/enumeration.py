@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
-from scipy.special import gammaln, logsumexp, multigammaln, poch
+from scipy.special import betaln, gammaln, logsumexp, multigammaln, poch
 
 MOST_ROWS = 9
 """Of which there are 21,147 partitions."""
@@ -205,4 +205,84 @@ def exact_posterior(
         np.bincount(every.max(axis=1), probabilities, N),
         np.tensordot(probabilities, together.astype(float), axes=1),
         np.tensordot(probabilities, own, axes=1),
+    )
+
+
+# ------------------------------------------------------------- components that have numbers
+
+AllocationPrior = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Of counts (B, K): log probability of one allocation (B,), expected weights after it (B, K)."""
+
+
+def dirichlet_allocations(concentration: np.ndarray) -> AllocationPrior:
+    """Return the prior of allocations under Dirichlet weights."""
+    a = concentration
+
+    def prior(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        n = counts.sum(axis=1)
+        log_prior = gammaln(a.sum()) - gammaln(a.sum() + n)
+        log_prior = log_prior + (gammaln(a + counts) - gammaln(a)).sum(axis=1)
+        return log_prior, (a + counts) / (a.sum() + n)[:, None]
+
+    return prior
+
+
+def stick_allocations(concentration: float, discount: float, n_components: int) -> AllocationPrior:
+    """Return the prior of allocations under a Pitman-Yor process, truncated at K components.
+
+    Stick k has Beta(1 - discount, concentration + k discount) beforehand.
+    """
+    number = np.arange(1, n_components)
+    first, second = np.full(number.size, 1.0 - discount), concentration + number * discount
+
+    def prior(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        beyond = counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:]
+        one, other = first + counts[:, :-1], second + beyond
+        log_prior = (betaln(one, other) - betaln(first, second)).sum(axis=1)
+        rests = np.cumprod(other / (one + other), axis=1)
+        every = np.ones((len(counts), 1))
+        shares = np.hstack([one / (one + other), every])
+        return log_prior, shares * np.hstack([every, rests])
+
+    return prior
+
+
+@dataclass(frozen=True)
+class ExactMixture:
+    """What is known of rows and numbered components when every allocation has been tried.
+
+    Expected ``weights`` (K,) and ``means`` (K, D), and the means ``of_rows`` (N, D) of the rows'
+    components; ``n_occupied[k]`` is the probability of k + 1 components with rows,
+    ``co_clustering`` (N, N) that of two rows in one.
+    """
+
+    weights: np.ndarray
+    means: np.ndarray
+    of_rows: np.ndarray
+    n_occupied: np.ndarray
+    co_clustering: np.ndarray
+
+
+def exact_mixture(
+    rows: np.ndarray, n_components: int, prior: AllocationPrior, cluster: Cluster
+) -> ExactMixture:
+    """Return the posterior of rows (N, D) and K components, N and K of few."""
+    N, K = len(rows), n_components
+    every = np.indices((K,) * N).reshape(N, -1).T
+    inside = every[:, None, :] == np.arange(K)[:, None]
+    subsets = inside @ (1 << np.arange(N))
+    members = (np.arange(2**N)[:, None] >> np.arange(N)) & 1 == 1
+    log_marginal = np.array([cluster.log_marginal(rows[m]) if m.any() else 0.0 for m in members])
+    mean = np.array([cluster.mean(rows[m]) for m in members])
+    counts = inside.sum(axis=2)
+    log_prior, weights = prior(counts)
+    log_joint = log_prior + log_marginal[subsets].sum(axis=1)
+    probabilities = np.exp(log_joint - logsumexp(log_joint))
+    together = every[:, :, None] == every[:, None, :]
+    return ExactMixture(
+        probabilities @ weights,
+        np.tensordot(probabilities, mean[subsets], axes=1),
+        np.tensordot(probabilities, mean[np.take_along_axis(subsets, every, axis=1)], axes=1),
+        np.bincount((counts > 0).sum(axis=1) - 1, probabilities, K),
+        np.tensordot(probabilities, together.astype(float), axes=1),
     )

@@ -9,6 +9,7 @@ from mixtura.engines import Engine, ReferenceEngine
 from mixtura.families import CovarianceFamily
 from mixtura.fit import Fit, Inference, Problem, Start
 from mixtura.inference import MAP, ML, VB
+from mixtura.inference.chains import Chain, Plan, Sampler
 from mixtura.inference.point import OPTIMIZERS
 from mixtura.initialization import INITIALIZERS, Initializer
 from mixtura.initialization.given import GivenResponsibilities
@@ -29,6 +30,20 @@ METHODS: dict[str, Inference] = {
     "ml minibatches": ML(batch_size=17),
 }
 """Every method that sweeps, the point ones with every registered optimizer, and in minibatches."""
+
+
+def chain_from(
+    model: MixtureModel,
+    rows: np.ndarray,
+    engine: Engine,
+    first: MixtureParameters,
+    plan: Plan,
+    seed: np.random.SeedSequence,
+) -> Chain:
+    """Return a Gibbs chain whose first draw is given."""
+    sampler = Sampler(model, ArrayRows(rows), engine, plan)
+    state = sampler.advance(sampler.begin_at(first, seed), plan.sweeps)
+    return sampler.finished(state, plan)
 
 
 def blobs(

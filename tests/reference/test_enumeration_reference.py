@@ -10,6 +10,8 @@ from scipy.special import gammaln, logsumexp
 
 from laws.enumeration import (
     LogPartitionPrior,
+    dirichlet_allocations,
+    exact_mixture,
     exact_posterior,
     finite_mixtures,
     known_scale,
@@ -17,6 +19,7 @@ from laws.enumeration import (
     normal_inverse_wishart,
     partitions,
     pitman_yor,
+    stick_allocations,
     symmetric_dirichlet,
 )
 
@@ -156,3 +159,30 @@ def test_partitions_and_allocations_have_one_evidence(K: int) -> None:
         terms.append(prior + sum(cluster.log_marginal(p) for p in parts if len(p)))
     exact = exact_posterior(rows, symmetric_dirichlet(K, 0.7), cluster)
     assert exact.log_evidence == pytest.approx(float(logsumexp(terms)), rel=1e-12)
+
+
+def test_allocations_and_partitions_tell_the_same() -> None:
+    rows = np.random.default_rng(4).standard_normal((5, 1))
+    cluster = normal_inverse_gamma(np.zeros(1), 0.5, np.ones(1), np.ones(1))
+    exact = exact_posterior(rows, symmetric_dirichlet(3, 0.7), cluster)
+    numbered = exact_mixture(rows, 3, dirichlet_allocations(np.full(3, 0.7)), cluster)
+    np.testing.assert_allclose(numbered.co_clustering, exact.co_clustering, rtol=1e-12)
+    np.testing.assert_allclose(numbered.n_occupied, exact.n_clusters[:3], rtol=1e-12)
+    np.testing.assert_allclose(numbered.of_rows, exact.means, rtol=1e-12, atol=1e-15)
+    np.testing.assert_allclose(numbered.weights, 1.0 / 3.0, rtol=1e-12)
+
+
+@pytest.mark.parametrize("discount", [0.0, 0.4])
+def test_truncated_sticks_give_allocations_their_probabilities(discount: float) -> None:
+    """Averages of products of weights over sticks as numpy draws them, and their closed form."""
+    rng = np.random.default_rng(5)
+    sticks = rng.beta(1.0 - discount, 1.3 + discount * np.arange(1, 3), (400_000, 2))
+    weights = np.hstack([sticks, np.ones((400_000, 1))])
+    weights[:, 1:] *= np.cumprod(1.0 - sticks, axis=1)
+    counts = np.array([[1, 0, 0], [2, 1, 0], [0, 2, 1], [0, 0, 3]])
+    log_prior, expected = stick_allocations(1.3, discount, 3)(counts)
+    for count, log_share, after in zip(counts, log_prior, expected, strict=True):
+        product = (weights**count).prod(axis=1)
+        assert product.mean() == pytest.approx(np.exp(log_share), rel=0.01)
+        shares = (product[:, None] * weights).mean(axis=0) / product.mean()
+        np.testing.assert_allclose(shares, after, rtol=0.01)

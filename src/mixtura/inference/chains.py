@@ -161,13 +161,16 @@ class Sampler:
     def begin(self, start: SufficientStatistics, seed: np.random.SeedSequence) -> ChainState:
         """Return a chain before its first sweep: a draw given the start's statistics."""
         of_start, of_chain = seed.spawn(2)
-        of_rows, of_parameters = of_chain.spawn(2)
         mode = self.model.mode(start)
-        return ChainState(
-            drawn(self.model, start, mode, np.random.default_rng(of_start)),
-            int(of_rows.generate_state(1, np.uint64)[0]),
-            np.random.PCG64(of_parameters).state,
+        return self.begin_at(
+            drawn(self.model, start, mode, np.random.default_rng(of_start)), of_chain
         )
+
+    def begin_at(self, first: MixtureParameters, seed: np.random.SeedSequence) -> ChainState:
+        """Return a chain before its first sweep, whose first draw is given."""
+        of_rows, of_parameters = seed.spawn(2)
+        row_seed = int(of_rows.generate_state(1, np.uint64)[0])
+        return ChainState(first, row_seed, np.random.PCG64(of_parameters).state)
 
     def advance(self, state: ChainState, sweeps: int) -> ChainState:
         """Return the chain after some more sweeps; where it is cut shows in no bit of it."""

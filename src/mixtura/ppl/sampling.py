@@ -95,18 +95,21 @@ def draw_chain(
     values = to_sites(model, start)
     values["p"] = values["p"].clamp(min=SMALLEST_WEIGHT)
     values["p"] = values["p"] / values["p"].sum()
-    made = 0
+    made, divergent = 0, 0
 
-    def count(*_: Any) -> None:
-        nonlocal made
+    def count(kernel: Any, *_: Any) -> None:
+        nonlocal made, divergent
         made += 1
+        if made == plan.warmup + plan.draws:
+            # Here rather than of the sampler, which refuses to say it of fewer than four draws.
+            divergent = len(kernel.diagnostics()["divergences"])
         tell(made)
 
     with isolated(seed, n_entries), warnings.catch_warnings():
         # Tracing fixes the shapes, which do not change from one step to the next.
         warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)
         warnings.filterwarnings("ignore", category=DeprecationWarning, module="torch")
-        program, arguments = _program(model, rows)
+        program, arguments = target_program(model, rows)
         kernel = NUTS(
             program,
             target_accept_prob=plan.target_accept,
@@ -125,11 +128,10 @@ def draw_chain(
             disable_validation=None,
         )
         sampler.run(*arguments)
-        divergent = sampler.diagnostics()["divergences"]["chain 0"]
-        return _drawn(model, sampler.get_samples(), len(divergent))
+        return _drawn(model, sampler.get_samples(), divergent)
 
 
-def _program(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+def target_program(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """Return the program and its arguments; with weights the one that counts rows by them."""
     blocks = list(rows.blocks())
     values = np.concatenate([block.values for block in blocks])

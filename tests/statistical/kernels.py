@@ -1,0 +1,70 @@
+"""Models between them covering every step that a Gibbs sampler takes."""
+
+from mixtura.engines import ReferenceEngine
+from mixtura.engines.base import Engine
+from mixtura.families import FAMILIES
+from mixtura.model import MixtureModel
+from mixtura.priors import (
+    ComponentPrior,
+    Dirichlet,
+    DirichletProcess,
+    Gamma,
+    Independent,
+    InverseGamma,
+    KnownScale,
+    LogNormal,
+    Normal,
+    NormalInverseGamma,
+    NormalInverseWishart,
+    PitmanYor,
+    WeightPrior,
+)
+from statistical.chains import COMPILED
+
+SWEEPS = ReferenceEngine()
+"""An engine without compiled chains: sweep by sweep, in Python."""
+
+CENTRE = 0.5
+"""About which all means are."""
+
+Kernel = tuple[Engine, MixtureModel]
+
+
+def _kernel(
+    engine: Engine, weights: WeightPrior, components: ComponentPrior, family: str, K: int, D: int
+) -> Kernel:
+    return engine, MixtureModel(K, D, weights, components, FAMILIES[family])
+
+
+_VARIANCES = NormalInverseGamma(CENTRE, 0.4, 3.0, 1.5)
+_MATRICES = NormalInverseWishart(CENTRE, 0.4, 6.0, 2.0)
+_ON_SCALES = Independent(Normal(CENTRE, 1.5), scale=InverseGamma(4.0, 3.0))
+_ON_VARIANCES = Independent(Normal(CENTRE, 1.5), variance=InverseGamma(3.0, 1.5))
+_LOG_NORMAL = Independent(Normal(CENTRE, 1.5), scale=LogNormal(-0.2, 0.4))
+_KNOWN = KnownScale(0.7, Normal(CENTRE, 1.5))
+
+COMPILED_KERNELS: dict[str, Kernel] = {
+    "compiled-variances": _kernel(COMPILED, Dirichlet([1.0, 2.0]), _VARIANCES, "diag", 2, 2),
+    "compiled-scales": _kernel(COMPILED, Dirichlet([0.8, 1.5]), _ON_SCALES, "diag", 2, 1),
+    "compiled-on-variances": _kernel(COMPILED, Dirichlet(1.5), _ON_VARIANCES, "diag", 3, 1),
+}
+"""Chains that run whole in compiled code."""
+
+SWEPT_KERNELS: dict[str, Kernel] = {
+    "sweeps-full": _kernel(COMPILED, Dirichlet([1.0, 2.0]), _MATRICES, "full", 2, 2),
+    "sweeps-tied": _kernel(COMPILED, Dirichlet(1.5), _MATRICES, "tied", 2, 2),
+    "sweeps-spherical": _kernel(COMPILED, Dirichlet(1.0), _VARIANCES, "spherical", 2, 2),
+    "sweeps-tied-diag": _kernel(COMPILED, Dirichlet(1.0), _ON_SCALES, "tied_diag", 2, 2),
+    "sweeps-tied-spherical": _kernel(COMPILED, Dirichlet(1.0), _VARIANCES, "tied_spherical", 2, 2),
+    "sweeps-log-normal": _kernel(COMPILED, Dirichlet([1.0, 2.0]), _LOG_NORMAL, "diag", 2, 1),
+    "sweeps-process": _kernel(COMPILED, DirichletProcess(1.2), _KNOWN, "diag", 4, 1),
+    "sweeps-pitman-yor": _kernel(COMPILED, PitmanYor(0.9, 0.3), _VARIANCES, "diag", 3, 1),
+    "sweeps-concentration": _kernel(
+        COMPILED, DirichletProcess(Gamma(3.0, 2.0)), _KNOWN, "diag", 4, 1
+    ),
+    "reference-variances": _kernel(SWEEPS, Dirichlet([1.0, 2.0]), _VARIANCES, "diag", 2, 2),
+    "reference-scales": _kernel(SWEEPS, Dirichlet([0.8, 1.5]), _ON_SCALES, "diag", 2, 1),
+}
+"""Chains that draw parameters in Python, one sweep of an engine at a time."""
+
+KERNELS = COMPILED_KERNELS | SWEPT_KERNELS

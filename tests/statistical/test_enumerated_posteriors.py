@@ -1,0 +1,208 @@
+"""Gibbs sampling against posteriors that are known exactly, by enumeration.
+
+The short forms run with all tests, the long ones by ``make calibrate``.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from laws.enumeration import (
+    AllocationPrior,
+    Cluster,
+    dirichlet_allocations,
+    exact_mixture,
+    exact_posterior,
+    known_scale,
+    normal_inverse_gamma,
+    normal_inverse_wishart,
+    pitman_yor,
+    stick_allocations,
+    symmetric_dirichlet,
+)
+from mixtura.engines import ReferenceEngine
+from mixtura.families import FAMILIES
+from mixtura.inference.chains import Plan
+from mixtura.model import MixtureModel
+from mixtura.priors import (
+    Dirichlet,
+    DirichletProcess,
+    KnownScale,
+    Normal,
+    NormalInverseGamma,
+    NormalInverseWishart,
+    PitmanYor,
+    WeightPrior,
+)
+from statistical.chains import n_occupied, of_events, run_chains, standardised
+
+LIMIT = 4.0
+"""Monte Carlo standard errors by which an average may be off."""
+
+ROWS = np.array(
+    [[-1.3, 0.2], [-0.9, -0.5], [-1.1, 0.1], [1.0, 0.3], [1.4, -0.2], [0.1, 1.1], [2.9, 1.8]]
+)
+
+COMPONENTS: dict[str, tuple[Any, str, Cluster, np.ndarray]] = {
+    "variances": (
+        NormalInverseGamma(0.2, 0.3, 2.5, 0.5),
+        "diag",
+        normal_inverse_gamma(np.full(2, 0.2), 0.3, np.full(2, 2.5), np.full(2, 0.5)),
+        ROWS,
+    ),
+    "matrices": (
+        NormalInverseWishart(0.2, 0.3, 4.5, 0.8),
+        "full",
+        normal_inverse_wishart(np.full(2, 0.2), 0.3, 4.5, 0.8 * np.eye(2)),
+        ROWS,
+    ),
+    "known scale": (
+        KnownScale(0.6, Normal(0.2, 1.5)),
+        "diag",
+        known_scale(0.2, 1.5, 0.6),
+        ROWS[:, :1],
+    ),
+}
+"""Component priors with their family, what a cluster is worth, and rows."""
+
+UNEQUAL = np.array([0.6, 1.0, 1.8])
+WEIGHTS: dict[str, tuple[WeightPrior, int, AllocationPrior]] = {
+    "two": (Dirichlet([0.7, 1.5]), 2, dirichlet_allocations(np.array([0.7, 1.5]))),
+    "three": (Dirichlet(UNEQUAL), 3, dirichlet_allocations(UNEQUAL)),
+    "Dirichlet process": (DirichletProcess(1.3), 3, stick_allocations(1.3, 0.0, 3)),
+    "Pitman-Yor": (PitmanYor(0.8, 0.3), 3, stick_allocations(0.8, 0.3, 3)),
+}
+"""Weight priors with the number of components and what an allocation is worth."""
+
+
+def worst_of_mixture(weights: str, components: str, plan: Plan, n_chains: int) -> dict[str, float]:
+    """Return the largest error of each kind of average, in standard errors."""
+    component_prior, family, cluster, rows = COMPONENTS[components]
+    weight_prior, K, allocation_prior = WEIGHTS[weights]
+    model = MixtureModel(K, rows.shape[1], weight_prior, component_prior, FAMILIES[family])
+    exact = exact_mixture(rows, K, allocation_prior, cluster)
+    drawn = run_chains(model, rows, plan, n_chains)
+    shares = drawn.shares(rows)
+    number = n_occupied(shares, np.random.default_rng(1))
+    together = np.einsum("csnk,csmk->csnm", shares, shares)
+    apart = np.triu_indices(len(rows), 1)
+    number = (number[..., None] == np.arange(1, K + 1)).astype(float)
+    errors = {
+        "weights": standardised(drawn.weights, exact.weights),
+        "numbered means": standardised(drawn.means, exact.means),
+        "means": standardised(np.einsum("csnk,cskd->csnd", shares, drawn.means), exact.of_rows),
+        "number": of_events(number, exact.n_occupied),
+        "together": of_events(together[..., apart[0], apart[1]], exact.co_clustering[apart]),
+    }
+    return {name: float(np.abs(values).max()) for name, values in errors.items()}
+
+
+@pytest.mark.parametrize("components", COMPONENTS)
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_few_draws_agree_with_every_allocation(weights: str, components: str) -> None:
+    worst = worst_of_mixture(weights, components, Plan(500, 50, 1), 2)
+    del worst["numbered means"]  # so short a chain has seen few numberings
+    assert max(worst.values()) < LIMIT, worst
+
+
+@pytest.mark.calibrate
+@pytest.mark.parametrize("components", COMPONENTS)
+@pytest.mark.parametrize("weights", WEIGHTS)
+def test_many_draws_agree_with_every_allocation(weights: str, components: str) -> None:
+    worst = worst_of_mixture(weights, components, Plan(8000, 200, 1), 4)
+    assert max(worst.values()) < LIMIT, worst
+
+
+@pytest.mark.calibrate
+@pytest.mark.parametrize("weights", ["two", "Pitman-Yor"])
+def test_compiled_chains_and_sweeps_agree_with_every_allocation(weights: str) -> None:
+    """The loop of sweeps where compiled chains would stand in for it, and the reverse."""
+    component_prior, family, cluster, rows = COMPONENTS["variances"]
+    weight_prior, K, allocation_prior = WEIGHTS[weights]
+    model = MixtureModel(K, 2, weight_prior, component_prior, FAMILIES[family])
+    exact = exact_mixture(rows, K, allocation_prior, cluster)
+    drawn = run_chains(model, rows, Plan(5000, 200, 1), 4, ReferenceEngine())
+    assert np.abs(standardised(drawn.weights, exact.weights)).max() < LIMIT
+    assert np.abs(standardised(drawn.means, exact.means)).max() < LIMIT
+
+
+# ------------------------------------------------------------- partitions of infinite mixtures
+
+NEAL = np.array([[-1.48], [-1.40], [-1.16], [-1.08], [-1.02], [0.14], [0.51], [0.53], [0.78]])
+
+
+def sampled_partition(
+    model: MixtureModel, rows: np.ndarray, plan: Plan, n_chains: int
+) -> dict[str, np.ndarray]:
+    """Return number of clusters (C, S, N), co-clustering (C, S, N, N), means (C, S, N, D)."""
+    drawn = run_chains(model, rows, plan, n_chains)
+    shares = drawn.shares(rows)
+    number = n_occupied(shares, np.random.default_rng(2))
+    return {
+        "n_clusters": (number[..., None] == np.arange(1, len(rows) + 1)).astype(float),
+        "co_clustering": np.einsum("csnk,csmk->csnm", shares, shares),
+        "means": np.einsum("csnk,cskd->csnd", shares, drawn.means),
+    }
+
+
+def neal_model(truncation: int) -> MixtureModel:
+    weights, components = DirichletProcess(1.0), KnownScale(0.1, Normal(0.0, 1.0))
+    return MixtureModel(truncation, 1, weights, components, FAMILIES["diag"])
+
+
+def worst_of_partition(exact: Any, found: dict[str, np.ndarray]) -> dict[str, float]:
+    """Return the largest error of each kind of average, in standard errors."""
+    apart = np.triu_indices(exact.co_clustering.shape[0], 1)
+    together = found["co_clustering"][..., apart[0], apart[1]]
+    errors = (
+        of_events(found["n_clusters"], exact.n_clusters),
+        of_events(together, exact.co_clustering[apart]),
+        standardised(found["means"], exact.means),
+    )
+    return dict(zip(found, (float(np.abs(e).max()) for e in errors), strict=True))
+
+
+def test_nine_points_of_neal() -> None:
+    exact = exact_posterior(NEAL, pitman_yor(1.0), known_scale(0.0, 1.0, 0.1))
+    found = sampled_partition(neal_model(12), NEAL, Plan(900, 200, 1), 2)
+    worst = worst_of_partition(exact, found)
+    assert max(worst.values()) < LIMIT, worst
+
+
+@pytest.mark.calibrate
+def test_nine_points_of_neal_to_two_digits() -> None:
+    """All 21,147 partitions of the published example; the truncation errs by 36 exp(-29)."""
+    exact = exact_posterior(NEAL, pitman_yor(1.0), known_scale(0.0, 1.0, 0.1))
+    found = sampled_partition(neal_model(30), NEAL, Plan(50_000, 1000, 1), 4)
+    worst = worst_of_partition(exact, found)
+    assert max(worst.values()) < LIMIT, worst
+    average = {name: values.mean(axis=(0, 1)) for name, values in found.items()}
+    apart = ~np.eye(len(NEAL), dtype=bool)
+    np.testing.assert_allclose(average["n_clusters"], exact.n_clusters, atol=0.01)
+    np.testing.assert_allclose(
+        average["co_clustering"][apart], exact.co_clustering[apart], atol=0.01
+    )
+    assert average["means"][0, 0] == pytest.approx(-1.398555, abs=0.005)
+
+
+PARTITION_PRIORS: dict[str, tuple[WeightPrior, int, Callable[[np.ndarray], float]]] = {
+    "two": (Dirichlet(0.8), 2, symmetric_dirichlet(2, 0.8)),
+    "three": (Dirichlet(0.8), 3, symmetric_dirichlet(3, 0.8)),
+    "Dirichlet process": (DirichletProcess(0.8), 20, pitman_yor(0.8)),
+    "Pitman-Yor": (PitmanYor(0.6, 0.15), 40, pitman_yor(0.6, 0.15)),
+}
+
+
+@pytest.mark.calibrate
+@pytest.mark.parametrize("components", COMPONENTS)
+@pytest.mark.parametrize("weights", PARTITION_PRIORS)
+def test_many_draws_agree_with_every_partition(weights: str, components: str) -> None:
+    component_prior, family, cluster, rows = COMPONENTS[components]
+    weight_prior, K, partition_prior = PARTITION_PRIORS[weights]
+    model = MixtureModel(K, rows.shape[1], weight_prior, component_prior, FAMILIES[family])
+    exact = exact_posterior(rows, partition_prior, cluster)
+    found = sampled_partition(model, rows, Plan(6000, 300, 1), 4)
+    worst = worst_of_partition(exact, found)
+    assert max(worst.values()) < LIMIT, worst
