@@ -156,7 +156,8 @@ def _best_cut(draws: PartitionDraws, loss: PartitionLoss) -> IntegerArray:
     together = np.zeros((draws.n_rows, draws.n_rows))
     for labels, share in zip(draws.labels, draws.shares, strict=True):
         together += share * (labels[:, None] == labels)
-    tree = linkage(squareform(1.0 - together, checks=False), "average")
+    # Shares that add up to one may be a rounding error above it.
+    tree = linkage(squareform(np.maximum(1.0 - together, 0.0), checks=False), "average")
     most = min(draws.n_rows, MORE_GROUPS * (int(draws.labels.max()) + 1))
     cuts = canonical_labels(cut_tree(tree, np.arange(1, most + 1)).T)
     return cuts[int(np.argmin([draws.expected(cut, loss) for cut in cuts]))]
