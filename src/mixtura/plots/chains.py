@@ -5,11 +5,10 @@ from typing import final
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
+from mixtura.judgements import draws_of
 from mixtura.plots.separation import best_features, feature_position
 from mixtura.plots.style import shown
-from mixtura.posteriors import DrawsPosterior
 from mixtura.typing import Array
 
 MOST_LISTED = 20
@@ -34,22 +33,6 @@ class Quantity:
     name: str
     draws: Array
     components: tuple[int, ...] = ()
-
-
-def draws_of(fit: Fit, what: str) -> DrawsPosterior:
-    """Return the draws of a fit.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If the fit has none.
-    """
-    if not isinstance(fit.posterior, DrawsPosterior):
-        raise InvalidArgumentError(
-            f"{what} needs draws of the posterior, which inference={fit.method!r} does not make: "
-            "fit with inference='gibbs' or 'nuts'"
-        )
-    return fit.posterior
 
 
 def quantities(fit: Fit, what: str, feature: int | str | None, max_features: int) -> list[Quantity]:
