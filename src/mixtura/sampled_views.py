@@ -116,6 +116,27 @@ class SampledViews(ABC):
         judgements.check_rows(posterior, rows, engine, "log_evidence")
         return judgements.log_evidence(posterior, rows, engine)
 
+    def to_arviz(self, X: Any = None) -> Any:
+        """Return the draws as an ``xarray.DataTree`` in the groups that ArviZ expects.
+
+        Groups posterior, sample_stats, log_likelihood, posterior_predictive and observed_data;
+        dimensions chain, draw, component, feature and obs; components after renumbering. Needs the
+        extra ``arviz``. A row of weight 2 is two rows. X, where the training rows are not kept,
+        must be those rows.
+
+        Raises
+        ------
+        MissingExtraError
+            If xarray is not installed.
+        """
+        from mixtura.datatrees import to_datatree
+
+        posterior = self._draws("to_arviz")
+        values, weights = self._shown(X)
+        judgements.check_rows(posterior, ArrayRows(values, weights), self._engine(), "to_arviz")
+        counted = judgements.counted_rows(values, weights, "to_arviz")
+        return to_datatree(self.fit_, counted, self._engine())
+
     def plot_trace(self, *, feature: int | str | None = None, ax: Any = None) -> np.ndarray:
         """Plot the draws of each chain in their order; returns an array of matplotlib Axes."""
         from mixtura.plots import trace

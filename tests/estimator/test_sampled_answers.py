@@ -26,9 +26,8 @@ from mixtura.priors import (
 # Few draws do not always agree, and few rows do not tell components apart.
 pytestmark = [
     pytest.mark.filterwarnings("ignore:the chains do not agree"),
+    pytest.mark.filterwarnings("ignore:too few draws"),
     pytest.mark.filterwarnings("ignore:the components of the draws"),
-    pytest.mark.filterwarnings("ignore:.*of the components"),
-    pytest.mark.filterwarnings("ignore:component"),
 ]
 
 SIX = np.array([[-0.9], [-0.4], [0.1], [3.3], [3.9], [4.6]])
