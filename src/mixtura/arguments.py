@@ -8,6 +8,7 @@ import numpy as np
 
 from mixtura.data import Rows
 from mixtura.diagnostics.candidates import CRITERIA, Criterion
+from mixtura.diagnostics.partitions import BINDER, VARIATION_OF_INFORMATION, PartitionLoss
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES, CovarianceFamily
@@ -106,6 +107,29 @@ def criterion(value: Any, method: Inference) -> Criterion:
             "of the evidence; take 'bic', 'icl' or 'aic'"
         )
     return CRITERIA[value]
+
+
+LOSSES: dict[str, PartitionLoss] = {
+    "variation-of-information": VARIATION_OF_INFORMATION,
+    "binder": BINDER,
+}
+"""Distances between partitions by name."""
+
+
+def partition_loss(value: Any) -> PartitionLoss:
+    """Return the distance between partitions of a name, or the one given."""
+    if isinstance(value, PartitionLoss):
+        return value
+    if isinstance(value, str) and value in LOSSES:
+        return LOSSES[value]
+    raise InvalidArgumentError(f"loss must be {_choices(LOSSES)}; got {value!r}")
+
+
+def share(value: Any, name: str) -> float:
+    """Return a validated number above 0 and at most 1."""
+    if not isinstance(value, (int, float, np.number)) or not 0.0 < value <= 1.0:
+        raise InvalidArgumentError(f"{name} must be above 0 and at most 1; got {value!r}")
+    return float(value)
 
 
 def whole_number(value: Any, name: str, smallest: int) -> int:

@@ -8,11 +8,12 @@ from typing import Any, Self
 from mixtura.data import ArrayRows
 from mixtura.fit import Fit
 from mixtura.problem import build_problem, build_update
+from mixtura.sampled_views import SampledViews
 from mixtura.typing import Array
 from mixtura.views import FittedViews
 
 
-class OnlineFitting(FittedViews):
+class OnlineFitting(FittedViews, SampledViews):
     """An estimator that also takes its rows batch by batch."""
 
     get_params: Callable[..., dict[str, Any]]

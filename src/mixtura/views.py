@@ -56,6 +56,7 @@ class FittedViews(ABC):
             labels=self.posterior_.labels(rows, self._engine()),
             responsibilities=self.posterior_.responsibilities(rows, self._engine()),
             weights=weights,
+            engine=self._engine(),
         )
 
     def plot_swarm(self, X: Any = None, *, feature: int | str = 0, ax: Any = None) -> Any:

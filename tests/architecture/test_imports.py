@@ -25,6 +25,7 @@ HEAVY = (
     "scipy.stats",
     "sklearn",
     "torch",
+    "xarray",
 )
 """What importing the package must not load; each takes between 0.05 and 3 seconds."""
 

@@ -144,3 +144,11 @@ def test_bad_arguments_are_named() -> None:
         credible_ball(np.zeros(2, int), np.zeros((3, 2), int), level=0.0)
     with pytest.raises(InvalidArgumentError, match="same rows"):
         partition_distance(np.zeros(2, int), np.zeros(3, int), BINDER)
+
+
+def test_shares_that_round_to_more_than_one_are_certainty() -> None:
+    # 9 different partitions, each a ninth of the draws: their shares, added up, exceed one.
+    draws = np.array([[0, 0, 0, *map(int, f"{i:04b}")] for i in range(9)])
+    assert np.add.accumulate(PartitionDraws.of(draws).shares)[-1] > 1.0
+    consensus = consensus_partition(draws)
+    assert np.unique(consensus.labels[:3]).size == 1

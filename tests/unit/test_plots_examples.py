@@ -1,7 +1,7 @@
 """Fits made by hand for the tests of plots and reports, and a check that they are lawful."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from mixtura.families import FAMILIES
 from mixtura.fit import Fit, Run
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.posteriors import PointPosterior
+from mixtura.posteriors import DrawsPosterior, PointPosterior
 from mixtura.priors import (
     Dirichlet,
     Independent,
@@ -105,6 +105,46 @@ def example(
     )
     shares = posterior.responsibilities(rows, engine)
     return Example(fit, x, shares.argmax(axis=1), shares)
+
+
+def sampled_example(
+    n_components: int = 3,
+    n_features: int = 2,
+    n_rows: int = 60,
+    *,
+    n_chains: int = 2,
+    n_draws: int = 40,
+    **options: Any,
+) -> Example:
+    """Return the example with draws about its parameters in place of them."""
+    made = example(n_components, n_features, n_rows, **options)
+    fit, rng, size = made.fit, np.random.default_rng(29), (n_chains, n_draws)
+    parameters = fit.parameters
+    width = np.sqrt(np.abs(parameters.covariances).max())
+    means = parameters.means + 0.05 * width * rng.standard_normal((*size, *parameters.means.shape))
+    factor = 1.0 + 0.02 * rng.standard_normal((*size, *(1,) * parameters.covariances.ndim))
+    posterior = DrawsPosterior(
+        fit.model,
+        rng.dirichlet(5.0 * n_rows * parameters.weights, size),
+        means,
+        parameters.covariances * factor,
+        fit.objective + rng.standard_normal(size),
+        fit.log_likelihood + rng.standard_normal(size),
+        np.broadcast_to(np.arange(n_components), (*size, n_components)),
+    )
+    runs = tuple(
+        Run(f"chain {chain}", tuple(line), True) for chain, line in enumerate(posterior.log_joint)
+    )
+    sampled = replace(
+        fit,
+        posterior=posterior,
+        method="gibbs",
+        objective=float(posterior.log_joint.mean()),
+        objective_name="mean log joint density",
+        runs=runs,
+        best=0,
+    )
+    return replace(made, fit=sampled)
 
 
 def irises() -> Example:

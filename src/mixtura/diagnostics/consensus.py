@@ -67,6 +67,40 @@ class CredibleBall:
     lower: IntegerArray
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Grouping:
+    """A partition that stands for draws, and how sure it is.
+
+    Parameters
+    ----------
+    labels : integer array of shape (N,)
+        Group of each row, numbered from 0 in the order of their first rows.
+    expected_loss : float
+        Its distance from the draws, on average.
+    ball : CredibleBall
+        The smallest ball around it that holds a share of the draws.
+    level : float
+        That share.
+    """
+
+    labels: IntegerArray
+    expected_loss: float
+    ball: CredibleBall
+    level: float
+
+    @property
+    def n_groups(self) -> int:
+        """Number of groups."""
+        return int(self.labels.max()) + 1
+
+    def __repr__(self) -> str:
+        return (
+            f"<Grouping of {self.labels.size:,} rows: {self.n_groups} groups, expected loss "
+            f"{self.expected_loss:.4g}, radius {self.ball.radius:.4g} at level {self.level:g}>"
+        )
+
+
 def consensus_partition(
     allocations: IntegerArray,
     loss: PartitionLoss = VARIATION_OF_INFORMATION,
@@ -156,7 +190,8 @@ def _best_cut(draws: PartitionDraws, loss: PartitionLoss) -> IntegerArray:
     together = np.zeros((draws.n_rows, draws.n_rows))
     for labels, share in zip(draws.labels, draws.shares, strict=True):
         together += share * (labels[:, None] == labels)
-    tree = linkage(squareform(1.0 - together, checks=False), "average")
+    # Shares that add up to one may be a rounding error above it.
+    tree = linkage(squareform(np.maximum(1.0 - together, 0.0), checks=False), "average")
     most = min(draws.n_rows, MORE_GROUPS * (int(draws.labels.max()) + 1))
     cuts = canonical_labels(cut_tree(tree, np.arange(1, most + 1)).T)
     return cuts[int(np.argmin([draws.expected(cut, loss) for cut in cuts]))]

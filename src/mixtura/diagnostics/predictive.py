@@ -63,6 +63,14 @@ class PredictiveAccuracy:
         """Rows whose estimate is not to be believed."""
         return np.flatnonzero(~(self.diagnostic <= self.largest_diagnostic))
 
+    def __repr__(self) -> str:
+        # One number, rather than thousands.
+        return (
+            f"<PredictiveAccuracy of {self.by_row.size:,} rows: {self.total:.6g} nats, standard "
+            f"error {self.error:.3g}; {self.n_effective:.3g} effective parameters; "
+            f"{self.doubtful_rows.size:,} doubtful rows>"
+        )
+
     def difference(self, other: "PredictiveAccuracy") -> tuple[float, float]:
         """Return by how much this is better than another on the same rows, and its error."""
         if self.by_row.shape != other.by_row.shape:

@@ -114,8 +114,50 @@ class DrawsPosterior(Posterior):
     @property
     def averaged(self) -> IntegerArray:
         """Numbers of the draws over which answers about rows are averaged."""
-        number = min(self.n_draws, MOST_AVERAGED)
-        return (np.arange(number) * self.n_draws + self.n_draws // 2) // number
+        return _evenly_spaced(self.n_draws, MOST_AVERAGED)
+
+    @property
+    def scales(self) -> Array:
+        """Standard deviations of each feature, shape (C, S, K, D), in the data's units."""
+        variances = self.covariances
+        if len(self.model.structure) == 3:
+            variances = np.einsum("...dd->...d", variances)
+        return np.broadcast_to(np.sqrt(variances), self.means.shape)
+
+    def kept(self, most: int) -> IntegerArray:
+        """Return evenly spaced draws of each chain, at most so many of all C chains together.
+
+        At least one of each chain; the numbers lie between 0 and S - 1.
+        """
+        return _evenly_spaced(self.log_joint.shape[1], max(1, most // self.n_chains))
+
+    def thinned(self, most: int) -> "DrawsPosterior":
+        """Return the posterior of the draws that :meth:`kept` names."""
+        kept = self.kept(most)
+        parts = ("weights", "means", "covariances", "log_joint", "log_likelihood", "numbers")
+        return replace(self, **{name: getattr(self, name)[:, kept] for name in parts})
+
+    def log_densities(self, rows: Rows, engine: Engine) -> Array:
+        """Return the log density of each row under each draw, shape (C, S, N), in nats."""
+        found = np.empty((self.n_draws, rows.n_rows))
+        for number in range(self.n_draws):
+            found[number] = engine.log_density(rows, self.model.potentials(self.draw(number)))
+        return found.reshape(*self.log_joint.shape, rows.n_rows)
+
+    def allocations(self, rows: Rows, engine: Engine, seed: int = 0) -> IntegerArray:
+        """Return a component drawn for each row given each draw, shape (C, S, N)."""
+        found = np.empty((self.n_draws, rows.n_rows), dtype=np.intp)
+        seeds = np.random.default_rng(seed).integers(2**63, size=self.n_draws)
+        for number in range(self.n_draws):
+            potentials = self.model.potentials(self.draw(number))
+            found[number] = engine.sample_labels(rows, potentials, 1, int(seeds[number]))[0]
+        return found.reshape(*self.log_joint.shape, rows.n_rows)
+
+    def replicates(self, n_rows: int, rng: np.random.Generator) -> Array:
+        """Return rows drawn under each draw, shape (C, S, n_rows, D), in the data's units."""
+        family = self.model.family
+        drawn = [draw_rows(family, self.draw(i), n_rows, rng)[0] for i in range(self.n_draws)]
+        return np.array(drawn).reshape(*self.log_joint.shape, n_rows, -1)
 
     def _potentials(self) -> Iterator[Potentials]:
         """Yield the potentials of draws over which answers are averaged."""
@@ -201,14 +243,16 @@ class DrawsPosterior(Posterior):
 
     def scale_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:
         """Return mean, deviation and quantiles of each standard deviation, shape (K, D)."""
-        variances = self.covariances
-        if len(self.model.structure) == 3:
-            variances = np.einsum("...dd->...d", variances)
-        return _marginals(np.broadcast_to(np.sqrt(variances), self.means.shape), probabilities)
+        return _marginals(self.scales, probabilities)
 
     def covariance_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:
         """Return mean, deviation and quantiles of each (co)variance, in the structure shape."""
         return _marginals(self.covariances, probabilities)
+
+
+def _evenly_spaced(n_draws: int, most: int) -> IntegerArray:
+    number = min(n_draws, most)
+    return (np.arange(number) * n_draws + n_draws // 2) // number
 
 
 def _renumbered(draws: Any, orders: IntegerArray) -> Any:

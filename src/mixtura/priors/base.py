@@ -286,6 +286,14 @@ class ComponentPrior(Prior):
     def log_density(self, means: Array, covariances: Array) -> float:
         """Return the log density in nats, all constants included."""
 
+    def log_volume(self, covariances: Array) -> float:
+        """Return the log density that a change of variables adds at covariances.
+
+        ``log_density`` plus this is a density of means and variances (or covariance matrices),
+        whatever coordinates the prior is stated in.
+        """
+        return 0.0
+
     @property
     def fixes_covariances(self) -> bool:
         """Whether the covariances are known, so that the means alone are free."""

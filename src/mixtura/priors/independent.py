@@ -127,6 +127,10 @@ class Independent(ComponentPrior):
         of_spread = self.spread.log_density(values)
         return float(self.mean.log_density(means).sum() + of_spread.sum())
 
+    def log_volume(self, covariances: Array) -> float:
+        # d sigma / d sigma^2 = 1 / (2 sigma)
+        return 0.0 if self.is_on_variance else -float(np.log(2.0 * np.sqrt(covariances)).sum())
+
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
         location, scale = np.asarray(self.mean.location), np.asarray(self.mean.scale)
         of_means = (location - means) / scale / scale

@@ -3,6 +3,7 @@
 from mixtura.reports.build import build_comparison, build_report
 from mixtura.reports.comparison import Comparison, comparison
 from mixtura.reports.content import Picture, Report, Section
+from mixtura.reports.convergence import ConvergenceTable, convergence
 from mixtura.reports.fulltext import as_text, report_renderable
 from mixtura.reports.html import as_html
 from mixtura.reports.json import as_json
@@ -18,6 +19,7 @@ from mixtura.reports.writing import RENDERERS, write_report
 __all__ = [
     "RENDERERS",
     "Comparison",
+    "ConvergenceTable",
     "Picture",
     "Report",
     "Section",
@@ -30,6 +32,7 @@ __all__ = [
     "build_comparison",
     "build_report",
     "comparison",
+    "convergence",
     "report_renderable",
     "selection_as_json",
     "selection_renderable",

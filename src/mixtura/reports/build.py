@@ -8,27 +8,34 @@ import numpy as np
 
 from mixtura.data import ArrayRows
 from mixtura.diagnostics.comparison import aic, assignment_entropy, bic, icl
-from mixtura.engines import ReferenceEngine
+from mixtura.engines import Engine, ReferenceEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.plots.observations import as_labels, as_responsibilities, as_rows
+from mixtura.posteriors import DrawsPosterior
 from mixtura.reports.comparison import comparison
 from mixtura.reports.components import Components
 from mixtura.reports.content import Picture, Report, Scores, Section, StartOutcome
+from mixtura.reports.convergence import ConvergenceTable, convergence
 from mixtura.reports.headline import Certainty, headline
 from mixtura.reports.pictures import (
     MANY_COMPONENTS,
     SIZE_BUDGET,
+    Drawing,
     Evidence,
     data_drawings,
     draw,
     fit_drawings,
     objective_drawing,
 )
+from mixtura.reports.sampled import SampledRows, draws_drawings, rank_drawing, rows_drawings
 from mixtura.reports.words import method_words, model_words
 from mixtura.typing import Array
 
 MAX_CORRELATION_FEATURES = 10
+
+OF_DRAWS = {"posterior", "trace", "rank", "predictive_check", "co_clustering"}
+"""Pictures that a report may leave out."""
 
 Told: TypeAlias = Evidence | Fit
 """What a section is about: a fit with its rows, or a fit alone."""
@@ -47,6 +54,7 @@ def build_report(
     seed: int | None = None,
     date: str | None = None,
     pictures: bool = True,
+    engine: Engine | None = None,
 ) -> Report:
     """Return the report of a fit.
 
@@ -74,14 +82,17 @@ def build_report(
         Date to be told.
     pictures : bool, default=True
         Whether to draw.
+    engine : Engine, optional
+        What scores rows where that is needed; the reference engine by default.
 
     Raises
     ------
     InvalidArgumentError
         If rows, labels or responsibilities do not fit the model.
     """
-    told = _told(fit, x, labels, responsibilities, weights)
-    return _report({"": told}, title, source, notes, seed, date, pictures)
+    engine = ReferenceEngine() if engine is None else engine
+    told = _told(fit, x, labels, responsibilities, weights, engine)
+    return _report({"": told}, title, source, notes, seed, date, pictures, engine)
 
 
 def build_comparison(
@@ -113,8 +124,12 @@ def build_comparison(
     if not fits:
         raise InvalidArgumentError("build_comparison needs at least one fit")
     several = len(fits) > 1
-    told = {name: _told(fit, x, None, None, weights, several=several) for name, fit in fits.items()}
-    return _report(told, title, source, notes, seed, date, pictures)
+    engine = ReferenceEngine()
+    told = {
+        name: _told(fit, x, None, None, weights, engine, several=several)
+        for name, fit in fits.items()
+    }
+    return _report(told, title, source, notes, seed, date, pictures, engine)
 
 
 def _told(
@@ -123,6 +138,7 @@ def _told(
     labels: Any,
     responsibilities: Any,
     weights: Any,
+    engine: Engine,
     *,
     several: bool = False,
 ) -> Told:
@@ -133,15 +149,16 @@ def _told(
     n_rows, n_components = rows.shape[0], fit.model.n_components
     if responsibilities is None:
         lying = ArrayRows(np.ascontiguousarray(rows))
-        responsibilities = fit.posterior.responsibilities(lying, ReferenceEngine())
+        responsibilities = fit.posterior.responsibilities(lying, engine)
     shares = as_responsibilities(responsibilities, n_rows, n_components)
     numbers = shares.argmax(axis=1) if labels is None else as_labels(labels, n_rows, n_components)
     if weights is not None:
         weights = np.asarray(weights, dtype=np.float64)
         if weights.shape != (n_rows,):
             raise InvalidArgumentError(f"weights must be one for each of the {n_rows} rows")
-    max_features = 4 - several - (n_components > MANY_COMPONENTS)
-    return Evidence(fit, rows, numbers, shares, weights, max_features)
+    sampled = isinstance(fit.posterior, DrawsPosterior)
+    max_features = 4 - several - (n_components > MANY_COMPONENTS) - sampled
+    return Evidence(fit, rows, numbers, shares, weights, max_features, not several)
 
 
 def _report(
@@ -152,6 +169,7 @@ def _report(
     seed: int | None,
     date: str | None,
     pictures: bool,
+    engine: Engine,
 ) -> Report:
     budget = (SIZE_BUDGET if len(told) == 1 else 4 * SIZE_BUDGET // 5) if pictures else 0
     first = next(iter(told.values()))
@@ -161,7 +179,7 @@ def _report(
         of_data = draw(drawings, "data", SIZE_BUDGET // 5)
         budget -= sum(len(picture.svg) for picture in of_data)
     sections = tuple(
-        _section(part, name, f"s{i}", budget // len(told))
+        _section(part, name, f"s{i}", budget // len(told), engine)
         for i, (name, part) in enumerate(told.items())
     )
     side_by_side = None
@@ -176,16 +194,15 @@ def _fit(told: Told) -> Fit:
     return told.fit if isinstance(told, Evidence) else told
 
 
-def _section(told: Told, title: str, prefix: str, budget: int) -> Section:
+def _section(told: Told, title: str, prefix: str, budget: int, engine: Engine) -> Section:
     fit = _fit(told)
-    components, certainty, n_shown = Components.of(fit), None, fit.n_rows
-    drawings = [objective_drawing(fit)] if budget else []
+    components, certainty, n_shown, sampled = Components.of(fit), None, fit.n_rows, None
     if isinstance(told, Evidence):
         n_shown = told.x.shape[0]
         components = Components.of(fit, told.labels, told.responsibilities, told.weights)
         certainty = Certainty.of(told.responsibilities)
-        if budget and told.x.shape[0]:
-            drawings = fit_drawings(told) + drawings
+        sampled = SampledRows.of(fit, told.x, told.weights, engine)
+    drawings = _drawings(told, sampled) if budget else []
     model = fit.model
     return Section(
         title=title,
@@ -208,8 +225,45 @@ def _section(told: Told, title: str, prefix: str, budget: int) -> Section:
         n_rows=fit.n_rows,
         n_rows_shown=n_shown,
         total_weight=fit.total_weight,
-        pictures=draw(drawings, prefix, budget),
+        pictures=_within(draw(drawings, prefix, budget), budget),
+        convergence=_convergence(fit, sampled),
     )
+
+
+def _within(pictures: tuple[Picture, ...], budget: int) -> tuple[Picture, ...]:
+    """Return the pictures without those of draws that the budget has no room for.
+
+    The last ones first: what has many components has much text, which no image makes shorter.
+    """
+    kept = list(pictures)
+    for picture in reversed(pictures):
+        if sum(len(each.svg) for each in kept) <= budget:
+            break
+        if picture.name in OF_DRAWS:
+            kept.remove(picture)
+    return tuple(kept)
+
+
+def _drawings(told: Told, sampled: SampledRows | None) -> list[Drawing]:
+    """Return the drawings of a section; of draws beside others only those without rows."""
+    fit = _fit(told)
+    drawings: list[Drawing] = []
+    if isinstance(told, Evidence) and told.x.shape[0]:
+        drawings = fit_drawings(told)
+    if not isinstance(fit.posterior, DrawsPosterior):
+        return [*drawings, objective_drawing(fit)]
+    drawings += draws_drawings(fit)
+    if not isinstance(told, Evidence) or told.is_alone:
+        drawings.append(rank_drawing(fit))
+        if sampled is not None:
+            drawings += rows_drawings(fit, sampled)
+    return drawings
+
+
+def _convergence(fit: Fit, sampled: SampledRows | None) -> ConvergenceTable | None:
+    if not isinstance(fit.posterior, DrawsPosterior):
+        return None
+    return convergence(fit, None if sampled is None else sampled.allocations)
 
 
 def _other_rows(n_fitted: int, n_shown: int) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from typing import final
 
 from mixtura.reports.comparison import Comparison
 from mixtura.reports.components import Components
+from mixtura.reports.convergence import ConvergenceTable
 from mixtura.reports.headline import Certainty
 from mixtura.reports.tables import Table
 from mixtura.typing import Array
@@ -128,6 +129,8 @@ class Section:
         Sum of the weights of the rows that were fitted.
     pictures : tuple of Picture
         Drawings; empty where none were asked for.
+    convergence : ConvergenceTable, optional
+        How far draws can be believed; None without draws.
     """
 
     title: str
@@ -149,6 +152,7 @@ class Section:
     n_rows_shown: int
     total_weight: float
     pictures: tuple[Picture, ...] = ()
+    convergence: ConvergenceTable | None = None
 
 
 @final

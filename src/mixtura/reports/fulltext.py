@@ -45,6 +45,9 @@ def _section(section: Section, width: int) -> "list[RenderableType]":
     parts += ["", literal("Model", "bold"), pairs(section.model)]
     parts += ["", literal("Method", "bold"), literal(section.method_words)]
     parts += [pairs(section_tables.scores(section)), literal(section_tables.CRITERIA_NOTE, "dim")]
+    if section.convergence is not None:
+        parts += ["", *(literal(sentence) for sentence in section.convergence.sentences)]
+        parts += ["", grid(section.convergence.table())]
     if len(section.starts) > 1:
         parts += ["", grid(section_tables.starts(section))]
     if section.assumptions:

@@ -84,6 +84,14 @@ def _section(section: Section) -> dict[str, Any]:
             "n_doubtful": certainty.n_doubtful,
             "n_rows": certainty.n_rows,
         },
+        "convergence": None
+        if section.convergence is None
+        else {
+            "sentences": section.convergence.sentences,
+            "n_chains": section.convergence.n_chains,
+            "n_draws": section.convergence.n_draws,
+            "quantities": section.convergence.rows,
+        },
         "best_start": section.best,
         "starts": [
             {

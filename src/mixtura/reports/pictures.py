@@ -53,6 +53,8 @@ class Evidence:
         Weights of the rows.
     max_features : int, default=4
         Features in one drawing.
+    is_alone : bool, default=True
+        Whether the report has no other fit.
     """
 
     fit: Fit
@@ -61,6 +63,7 @@ class Evidence:
     responsibilities: Array
     weights: Array | None = None
     max_features: int = 4
+    is_alone: bool = True
 
 
 @final

@@ -1,0 +1,222 @@
+"""What the draws of a posterior say once rows are at hand."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import numpy as np
+
+from mixtura.data import ArrayRows
+from mixtura.diagnostics.consensus import Grouping, consensus_partition, credible_ball
+from mixtura.diagnostics.evidence import MOST_COMPONENTS, Evidence, bridge_evidence
+from mixtura.diagnostics.partitions import PartitionLoss
+from mixtura.diagnostics.predictive import PredictiveAccuracy
+from mixtura.diagnostics.proposals import SymmetricProposal
+from mixtura.diagnostics.sampling import FEWEST_DRAWS
+from mixtura.engines import Engine
+from mixtura.errors import InvalidArgumentError
+from mixtura.fit import Fit
+from mixtura.model import MixtureModel
+from mixtura.parameters import MixtureParameters
+from mixtura.posteriors import DrawsPosterior
+from mixtura.typing import Array, IntegerArray
+
+MOST_ALLOCATED = 1_000
+"""Draws for which each row gets a component: at most so many, evenly spaced in each chain."""
+
+MOST_JUDGED = 4_000
+"""Draws by which predictions are judged, and values that a proposal makes for a bridge."""
+
+MOST_PAIRED = 5_000
+"""Rows of which every two are compared."""
+
+MOST_REPLICATED = 20_000_000
+"""Numbers in all replicates of the data together."""
+
+BLOCK = 4_000_000
+"""Log densities of rows under draws that are held at once."""
+
+Judge = Callable[[Array], PredictiveAccuracy]
+AnyArray = TypeVar("AnyArray", Array, IntegerArray)
+
+
+def draws_of(fit: Fit, what: str) -> DrawsPosterior:
+    """Return the draws of a fit.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the fit has none.
+    """
+    if not isinstance(fit.posterior, DrawsPosterior):
+        raise InvalidArgumentError(
+            f"{what} needs draws of the posterior, which inference={fit.method!r} does not make: "
+            "fit with inference='gibbs' or 'nuts'"
+        )
+    return fit.posterior
+
+
+def allocations(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> IntegerArray:
+    """Return components drawn for each row under at most 1000 draws, shape (C, S, N).
+
+    The same ones each time. A row counts once, whatever its weight.
+    """
+    return posterior.thinned(MOST_ALLOCATED).allocations(rows, engine)
+
+
+def together(allocated: AnyArray) -> AnyArray:
+    """Return what there is of each draw, (C, S, ...), with chains one after the other."""
+    return allocated.reshape(-1, *allocated.shape[2:])
+
+
+def check_pairs(n_rows: int, what: str) -> None:
+    """Raise InvalidArgumentError where rows are too many to compare every two."""
+    if n_rows > MOST_PAIRED:
+        raise InvalidArgumentError(
+            f"{what} compares every two rows and takes at most {MOST_PAIRED:,} rows; "
+            f"got {n_rows:,}: pass some of them as X"
+        )
+
+
+def grouping(allocated: IntegerArray, loss: PartitionLoss, level: float) -> Grouping:
+    """Return the consensus of allocations (C, S, N), and the ball around it."""
+    draws = together(allocated)
+    found = consensus_partition(draws, loss)
+    ball = credible_ball(found.labels, draws, loss, level)
+    return Grouping(found.labels, found.expected_loss, ball, level)
+
+
+def counted_rows(values: Array, weights: Array | None, what: str) -> Array:
+    """Return rows (N, D) repeated as often as their weights say.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a weight is not a whole number.
+    """
+    if weights is None:
+        return values
+    counts = np.rint(weights)
+    broken = weights[counts != weights]
+    if broken.size:
+        raise InvalidArgumentError(
+            f"{what} needs whole numbers as sample_weight, which count rows; got {broken[0]}"
+        )
+    return np.repeat(values, counts.astype(np.intp), axis=0)
+
+
+def check_rows(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine, what: str) -> None:
+    """Raise InvalidArgumentError unless the rows have the log likelihood that the fit has."""
+    number = int(np.argmax(posterior.log_joint))
+    told = float(posterior.log_likelihood.flat[number])
+    (found,) = _log_likelihoods(posterior.model, [posterior.draw(number)], rows, engine)
+    if not np.isclose(found, told, rtol=1e-6, atol=1e-6 * rows.n_rows):
+        raise InvalidArgumentError(
+            f"{what} is about the rows that were fitted, weights included: X must be those rows, "
+            "or left out"
+        )
+
+
+def accuracy(
+    judge: Judge, posterior: DrawsPosterior, values: Array, engine: Engine
+) -> PredictiveAccuracy:
+    """Return an estimate of predictive accuracy from at most 4000 draws, found block by block.
+
+    Parameters
+    ----------
+    judge : callable
+        ``loo`` or ``waic``, which look at each row by itself.
+    posterior : DrawsPosterior
+        The draws.
+    values : array of shape (N, D)
+        The rows.
+    engine : Engine
+        What scores them.
+    """
+    drawn = posterior.thinned(MOST_JUDGED)
+    step = max(1, BLOCK // drawn.n_draws)
+    parts = [
+        judge(drawn.log_densities(ArrayRows(values[start : start + step]), engine))
+        for start in range(0, len(values), step)
+    ]
+    by_row, fitted, diagnostic = (
+        np.concatenate([getattr(part, name) for part in parts])
+        for name in ("by_row", "fitted_by_row", "diagnostic")
+    )
+    return PredictiveAccuracy(by_row, fitted, diagnostic, parts[0].largest_diagnostic)
+
+
+def replicates(posterior: DrawsPosterior, n_rows: int, most: int, seed: int = 0) -> Array:
+    """Return data sets drawn from the posterior predictive, shape (R, n_rows, D).
+
+    At most so many, each under another draw, evenly spaced in each chain.
+    """
+    most = min(most, max(1, MOST_REPLICATED // (n_rows * posterior.model.n_features)))
+    drawn = posterior.thinned(max(most, posterior.n_chains))
+    return together(drawn.replicates(n_rows, np.random.default_rng(seed)))[:most]
+
+
+def log_evidence(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> Evidence:
+    """Return the log evidence by bridge sampling, in nats, over all numberings of the components.
+
+    The first half of each chain makes the proposal, the second half the bridge.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the prior or the draws do not allow it.
+    """
+    model, n_draws = posterior.model, posterior.log_joint.shape[1]
+    _check_bridge(model, n_draws)
+    half = n_draws // 2
+    parts = (posterior.weights, posterior.means, posterior.covariances)
+    proposal = SymmetricProposal.fitted(*(together(part[:, :half]) for part in parts))
+    kept = half + _spaced(n_draws - half, max(FEWEST_DRAWS, MOST_JUDGED // posterior.n_chains))
+    held = [part[:, kept] for part in parts]
+    shape = held[0].shape[:2]
+    volumes = [model.component_prior.log_volume(one) for one in together(held[2])]
+    at_draws = posterior.log_joint[:, kept] + np.reshape(volumes, shape)
+    proposed = proposal.draw(at_draws.size, np.random.default_rng(0))
+    made = [MixtureParameters(*one) for one in zip(*proposed, strict=True)]
+    of_rows = _log_likelihoods(model, made, rows, engine)
+    of_priors = [
+        model.log_prior(one) + model.component_prior.log_volume(one.covariances) for one in made
+    ]
+    return bridge_evidence(
+        at_draws,
+        proposal.log_density(*(together(part) for part in held)).reshape(shape),
+        of_rows + np.array(of_priors),
+        proposal.log_density(*proposed),
+    )
+
+
+def _check_bridge(model: MixtureModel, n_draws: int) -> None:
+    reason = ""
+    if model.weight_prior.finds_components:
+        reason = "a process as the prior of the weights"
+    elif not model.weight_prior.is_exchangeable:
+        reason = "a prior of the weights that tells components apart"
+    elif model.component_prior.fixes_covariances:
+        reason = "known scales"
+    elif model.n_components > MOST_COMPONENTS:
+        reason = f"more than {MOST_COMPONENTS} components"
+    if reason:
+        raise InvalidArgumentError(f"log_evidence is not available with {reason}")
+    if n_draws < 2 * FEWEST_DRAWS:
+        raise InvalidArgumentError(
+            f"log_evidence needs at least {2 * FEWEST_DRAWS} draws of each chain; got {n_draws}"
+        )
+
+
+def _log_likelihoods(
+    model: MixtureModel, made: list[MixtureParameters], rows: ArrayRows, engine: Engine
+) -> Array:
+    """Return the log likelihood of the (weighted) rows under each of some parameters."""
+    weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+    return np.array(
+        [float(weights @ engine.log_density(rows, model.potentials(one))) for one in made]
+    )
+
+
+def _spaced(number: int, most: int) -> IntegerArray:
+    kept = min(number, most)
+    return (np.arange(kept) * number + number // 2) // kept

@@ -1,0 +1,120 @@
+"""Draws as ArviZ takes them: the same numbers, in its groups and dimensions."""
+
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mixtura import GaussianMixtureModel, Gibbs
+from mixtura.errors import InvalidArgumentError, MissingExtraError
+from mixtura.families import FAMILIES
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:the chains do not agree"),
+    pytest.mark.filterwarnings("ignore:the components of the draws"),
+]
+
+GROUPS = {"posterior", "sample_stats", "log_likelihood", "posterior_predictive", "observed_data"}
+
+
+def sampled(**arguments: Any) -> GaussianMixtureModel:
+    rng = np.random.default_rng(3)
+    rows = np.concatenate([rng.normal(0.0, 1.0, (25, 2)), rng.normal(7.0, 1.0, (15, 2))])
+    method = Gibbs(chains=4, draws=100, warmup=50)
+    return GaussianMixtureModel(2, inference=method, random_state=0, **arguments).fit(rows)
+
+
+@pytest.fixture(scope="module", params=sorted(FAMILIES))
+def gmm(request: pytest.FixtureRequest) -> GaussianMixtureModel:
+    return sampled(covariance_type=request.param)
+
+
+def test_tree_has_the_draws_by_name(gmm: GaussianMixtureModel) -> None:
+    pytest.importorskip("xarray")
+    tree, posterior = gmm.to_arviz(), gmm.posterior_
+    assert set(tree.children) == GROUPS
+    drawn = tree["posterior"]
+    assert dict(drawn.sizes) | {"other_feature": 2} == {
+        **{"chain": 4, "draw": 100, "component": 2, "feature": 2, "other_feature": 2}
+    }
+    np.testing.assert_array_equal(drawn["weights"], posterior.weights)
+    np.testing.assert_array_equal(
+        drawn["means"].sel(component=1, feature="x0"), posterior.means[:, :, 1, 0]
+    )
+    np.testing.assert_array_equal(drawn["scales"].mean(["chain", "draw"]).shape, (2, 2))
+    # Averages in the public shape are what the estimator shows.
+    average = drawn["covariances"].mean(["chain", "draw"])
+    np.testing.assert_allclose(np.asarray(average), gmm.covariances_, rtol=1e-12)
+    np.testing.assert_array_equal(tree["sample_stats"]["lp"], posterior.log_joint)
+    assert tree.attrs["inference_method"] == "gibbs"
+
+
+def test_tree_has_rows_and_what_draws_say_of_them(gmm: GaussianMixtureModel) -> None:
+    pytest.importorskip("xarray")
+    tree, (rows, _) = gmm.to_arviz(), gmm._training
+    np.testing.assert_array_equal(tree["observed_data"]["x"], rows)
+    densities = tree["log_likelihood"]["x"]
+    assert densities.dims == ("chain", "draw", "obs")
+    np.testing.assert_allclose(
+        densities.sum("obs"), tree["sample_stats"]["log_likelihood"], rtol=1e-9
+    )
+    replicated = tree["posterior_predictive"]["x"]
+    assert replicated.dims == ("chain", "draw", "obs", "feature")
+    error = rows.std() / np.sqrt(len(rows))
+    assert abs(float(replicated.mean()) - rows.mean()) < 2.0 * error
+
+
+def test_arviz_finds_the_same_numbers_in_the_tree() -> None:
+    stats = pytest.importorskip("arviz_stats.base").array_stats
+    gmm = sampled(covariance_type="diag")
+    tree, told = gmm.to_arviz(), {row["quantity"]: row for row in gmm.convergence().rows}
+    weight = tree["posterior"]["weights"].sel(component=0).to_numpy()
+    row = told["component 0: weight"]
+    assert stats.rhat(weight) == pytest.approx(row["r_hat"], rel=1e-6)
+    assert stats.ess(weight, method="bulk") == pytest.approx(row["ess_bulk"], rel=1e-6)
+    densities = tree["log_likelihood"]["x"].to_numpy()
+    found = gmm.loo()
+    for n in range(0, 40, 7):
+        size = relative_size(stats, densities[:, :, n])
+        by_row, shape, _ = stats.loo(densities[:, :, n], chain_axis=0, draw_axis=1, r_eff=size)
+        assert float(by_row) == pytest.approx(found.by_row[n], rel=1e-3)
+        assert float(shape) == pytest.approx(found.diagnostic[n], abs=0.1)
+
+
+def relative_size(stats: Any, log_densities: np.ndarray) -> float:
+    """Return the share of draws that are effective for a row's importance ratios."""
+    ratios = np.exp(log_densities.min() - log_densities)
+    return float(stats.ess(ratios, method="mean")) / ratios.size
+
+
+def test_files_bring_back_the_tree(tmp_path: Any) -> None:
+    xarray = pytest.importorskip("xarray")
+    pytest.importorskip("h5netcdf")
+    tree = sampled().to_arviz()
+    tree.to_netcdf(tmp_path / "draws.nc", engine="h5netcdf")
+    with xarray.open_datatree(tmp_path / "draws.nc", engine="h5netcdf") as twin:
+        xarray.testing.assert_identical(twin.load(), tree)
+
+
+def test_many_draws_are_thinned_where_rows_come_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("xarray")
+    monkeypatch.setattr("mixtura.datatrees.MOST_ALLOCATED", 12)
+    gmm = sampled()
+    tree = gmm.to_arviz()
+    assert tree["posterior"].sizes["draw"] == 100
+    assert tree["log_likelihood"].sizes["draw"] == 3
+    some = tree["posterior"]["weights"].sel(draw=tree["log_likelihood"]["draw"])
+    np.testing.assert_array_equal(some, gmm.posterior_.thinned(12).weights)
+
+
+def test_other_fits_and_a_missing_extra_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    gmm = sampled()
+    rows, _ = gmm._training
+    with pytest.raises(InvalidArgumentError, match="to_arviz needs draws"):
+        GaussianMixtureModel(2).fit(rows).to_arviz()
+    with pytest.raises(InvalidArgumentError, match="about the rows that were fitted"):
+        gmm.to_arviz(rows[:20])
+    monkeypatch.setitem(sys.modules, "xarray", None)
+    with pytest.raises(MissingExtraError, match=r'pip install "mixtura\[arviz\]"'):
+        gmm.to_arviz()
