@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from laws.running import chain_from
 from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.inference import chains
-from mixtura.inference.chains import Plan, chain_from
+from mixtura.inference.chains import Plan
 from mixtura.model import MixtureModel, draw_rows
 from mixtura.parameters import MixtureParameters
 from statistical.kernels import CENTRE, COMPILED_KERNELS, KERNELS, SWEPT_KERNELS, Kernel
@@ -68,7 +69,7 @@ def after_rounds(
     for child in of_rounds:
         of_rows, of_chain = child.spawn(2)
         rows, _ = draw_rows(model.family, current, n_rows, np.random.default_rng(of_rows))
-        chain = chain_from(model, ArrayRows(rows), engine, current, ONE_SWEEP, of_chain)
+        chain = chain_from(model, rows, engine, current, ONE_SWEEP, of_chain)
         current = MixtureParameters(chain.weights[0], chain.means[0], chain.covariances[0])
     return quantities(model, current, rows, chain.log_likelihood[-1])
 
