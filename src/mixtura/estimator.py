@@ -40,7 +40,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         What they share: "full", "tied", "diag", "spherical", "tied_diag" or "tied_spherical".
     weight_prior : Dirichlet, DirichletProcess or PitmanYor, optional
         Prior of the weights; uniform by default. Must be left out with ``inference="ml"``.
-    component_prior : NormalInverseWishart, NormalInverseGamma or Independent, optional
+    component_prior : NormalInverseWishart, NormalInverseGamma, Independent or KnownScale, optional
         Prior of means and covariances; by default the weakly informative conjugate prior of
         Fraley and Raftery [FraleyRaftery2007]_, taken from the data.
     inference : str or Inference, default="map"
