@@ -9,7 +9,7 @@ from mixtura.engines import Engine, ReferenceEngine
 from mixtura.families import CovarianceFamily
 from mixtura.fit import Fit, Inference, Problem, Start
 from mixtura.inference import MAP, ML, VB
-from mixtura.inference.chains import Chain, Plan, Sampler
+from mixtura.inference.chains import Chain, ChainState, Plan, Sampler
 from mixtura.inference.point import OPTIMIZERS
 from mixtura.initialization import INITIALIZERS, Initializer
 from mixtura.initialization.given import GivenResponsibilities
@@ -42,8 +42,12 @@ def chain_from(
 ) -> Chain:
     """Return a Gibbs chain whose first draw is given."""
     sampler = Sampler(model, ArrayRows(rows), engine, plan)
-    state = sampler.advance(sampler.begin_at(first, seed), plan.sweeps)
-    return sampler.finished(state, plan)
+    return whole_chain(sampler, sampler.begin_at(first, seed))
+
+
+def whole_chain(sampler: Sampler, state: ChainState) -> Chain:
+    """Return a Gibbs chain from its beginning to the end of its plan."""
+    return sampler.finished(sampler.advance(state, sampler.plan.sweeps), sampler.plan)
 
 
 def blobs(

@@ -13,10 +13,18 @@ from laws.running import random_parameters
 from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
+from mixtura.errors import InvalidArgumentError
+from mixtura.families import FAMILIES
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.ppl import to_pyro
-from mixtura.priors import Dirichlet, NormalInverseWishart
+from mixtura.priors import (
+    Dirichlet,
+    DirichletProcess,
+    KnownScale,
+    NormalInverseGamma,
+    NormalInverseWishart,
+)
 
 torch = pytest.importorskip("torch")
 pyro = pytest.importorskip("pyro")
@@ -25,6 +33,7 @@ import pyro.distributions as dist  # noqa: E402
 from pyro import poutine  # noqa: E402
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO  # noqa: E402
 
+from mixtura.ppl.components import COMPONENT_PROGRAMS  # noqa: E402
 from mixtura.ppl.inverse_wishart import InverseWishart  # noqa: E402
 from mixtura.ppl.program import build_weighted_program  # noqa: E402
 from mixtura.ppl.sites import from_sites, to_sites  # noqa: E402
@@ -52,6 +61,8 @@ def model(component_case: Any) -> MixtureModel:
     """Return a model with every example of a proper component prior."""
     if not component_case.is_proper:
         pytest.skip("an improper prior has no program")
+    if type(component_case.prior) not in COMPONENT_PROGRAMS:
+        pytest.skip("the prior has no program, which is said by the last test here")
     sizes = component_case.n_components, component_case.n_features
     concentration = np.arange(1.0, sizes[0] + 1.0) if sizes[0] > 2 else 0.7
     prior = component_case.prior
@@ -186,3 +197,13 @@ def test_inverse_wishart_is_a_proper_pyro_distribution() -> None:
         InverseWishart(0.5, factor, validate_args=True)
     with pytest.raises(ValueError, match="within the support"):
         wide.log_prob(-wide())
+
+
+def test_priors_without_a_program_are_named() -> None:
+    model = MixtureModel(2, 1, Dirichlet(1.0), KnownScale(0.5), FAMILIES["diag"])
+    with pytest.raises(InvalidArgumentError, match="a KnownScale prior has no Pyro program"):
+        to_pyro(model)
+    process = DirichletProcess(1.0)
+    model = MixtureModel(2, 1, process, NormalInverseGamma(), FAMILIES["diag"])
+    with pytest.raises(InvalidArgumentError, match="a DirichletProcess prior has no Pyro program"):
+        to_pyro(model)

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from laws.running import whole_chain
 from mixtura.data import ArrayRows
 from mixtura.diagnostics.sampling import mean_error
 from mixtura.engines import ENGINES, Engine
-from mixtura.inference.chains import Plan, run_chain
+from mixtura.inference.chains import Plan, Sampler
 from mixtura.initialization import INITIALIZERS
 from mixtura.model import MixtureModel
 
@@ -48,7 +49,8 @@ def run_chains(
     for number, child in enumerate(np.random.SeedSequence(seed).spawn(n_chains)):
         of_start, of_chain = child.spawn(2)
         start = INITIALIZERS["random"].statistics(model, data, engine, number, of_start)
-        found.append(run_chain(model, data, engine, start, plan, of_chain))
+        sampler = Sampler(model, data, engine, plan)
+        found.append(whole_chain(sampler, sampler.begin(start, of_chain)))
     covariances = np.stack([chain.covariances for chain in found])
     if len(model.structure) == 2:
         covariances = (covariances * np.ones((K, D)))[..., None] * np.eye(D)
