@@ -15,6 +15,7 @@ from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
 from mixtura.inference import MAP, ML, VB, Gibbs
 from mixtura.initialization import INITIALIZERS, Initializer, given_start
+from mixtura.lawful import whole_number
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
 from mixtura.priors.elicitation import (
@@ -130,16 +131,6 @@ def share(value: Any, name: str) -> float:
     if not isinstance(value, (int, float, np.number)) or not 0.0 < value <= 1.0:
         raise InvalidArgumentError(f"{name} must be above 0 and at most 1; got {value!r}")
     return float(value)
-
-
-def whole_number(value: Any, name: str, smallest: int) -> int:
-    """Return a validated whole number."""
-    is_whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    if not is_whole or value < smallest:
-        raise InvalidArgumentError(
-            f"{name} must be a whole number of at least {smallest}; got {value!r}"
-        )
-    return int(value)
 
 
 def limit(value: Any, name: str) -> int | None:

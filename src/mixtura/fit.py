@@ -230,6 +230,11 @@ class Problem:
     report: Callable[[str], None] = field(default=lambda line: None)
     n_jobs: int = 1
 
+    def stream(self, *key: int) -> np.random.SeedSequence:
+        """Return the random stream of a purpose, the same however often it is asked for."""
+        spawn_key = (*self.seed.spawn_key, *key)
+        return np.random.SeedSequence(self.seed.entropy, spawn_key=spawn_key)
+
     def swept(self) -> Swept:
         """Return model and rows in the units in which the rows are to be swept."""
         structure = self.model.structure

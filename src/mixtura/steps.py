@@ -149,3 +149,8 @@ class ChainDraws:
     log_likelihood: Array
     log_prior: Array
     last: tuple[Array, Array, Array]
+
+
+def kept_before(sweep: int, warmup: int, thin: int) -> int:
+    """Return how many draws are kept before a sweep: each ``thin``-th after the warm-up."""
+    return max(0, sweep - warmup) // thin

@@ -8,13 +8,11 @@ from scipy.special import ndtri
 from mixtura.diagnostics.sampling import (
     Convergence,
     convergence,
-    deviation_error,
     ess_bulk,
     ess_mean,
     ess_quantile,
     ess_tail,
     mean_error,
-    quantile_error,
     r_hat,
 )
 from mixtura.errors import InvalidArgumentError
@@ -40,7 +38,6 @@ ARVIZ: dict[tuple[int, int, float, str], list[float]] = {
         4092.4145,
         3878.4405,
         0.015631212,
-        0.022758358,
     ],
     (4, 1000, 0.9, "alike"): [
         1.0086953,
@@ -49,7 +46,6 @@ ARVIZ: dict[tuple[int, int, float, str], list[float]] = {
         235.16917,
         429.94091,
         0.14646169,
-        0.14565939,
     ],
     (4, 500, -0.6, "alike"): [
         1.0008979,
@@ -58,7 +54,6 @@ ARVIZ: dict[tuple[int, int, float, str], list[float]] = {
         6602.06,
         3342.7498,
         0.015346732,
-        0.030058941,
     ],
     (3, 201, 0.5, "apart"): [
         1.0737153,
@@ -67,7 +62,6 @@ ARVIZ: dict[tuple[int, int, float, str], list[float]] = {
         68.069328,
         166.79083,
         0.14276999,
-        0.10964648,
     ],
     (2, 1500, 0.3, "apart"): [
         1.0675528,
@@ -76,7 +70,6 @@ ARVIZ: dict[tuple[int, int, float, str], list[float]] = {
         23.340117,
         51.544962,
         0.22879145,
-        0.22956153,
     ],
 }
 
@@ -93,7 +86,6 @@ def test_diagnostics_are_those_of_arviz(case: tuple[int, int, float, str]) -> No
         ess_mean(draws),
         ess_quantile(draws, 0.2),
         mean_error(draws),
-        quantile_error(draws, 0.2),
     ]
     np.testing.assert_allclose(found, ARVIZ[case], rtol=1e-6)
 
@@ -110,21 +102,13 @@ def test_effective_size_of_autoregressions(correlation: float, rng: np.random.Ge
     assert r_hat(draws) < 1.003
     deviation = 1.0 / np.sqrt(1.0 - correlation**2)
     assert mean_error(draws) == pytest.approx(deviation / np.sqrt(expected), rel=0.1)
-    # Squares of such a normal process are correlated by phi^2 a step.
-    of_squares = draws.size * (1.0 - correlation**2) / (1.0 + correlation**2)
-    assert deviation_error(draws) == pytest.approx(deviation / np.sqrt(2.0 * of_squares), rel=0.1)
 
 
 def test_errors_cover_what_they_should(rng: np.random.Generator) -> None:
     # Of 400 runs of independent draws, standardised errors have a root mean square of 1.
     draws = rng.standard_normal((4, 250, 400))
-    for error, found, truth in (
-        (mean_error(draws), draws.mean(axis=(0, 1)), 0.0),
-        (deviation_error(draws), draws.std(axis=(0, 1)), 1.0),
-        (quantile_error(draws, 0.1), np.quantile(draws, 0.1, axis=(0, 1)), ndtri(0.1)),
-    ):
-        root = np.sqrt(np.mean(((found - truth) / error) ** 2))
-        assert root == pytest.approx(1.0, abs=0.15)
+    standardised = draws.mean(axis=(0, 1)) / mean_error(draws)
+    assert np.sqrt(np.mean(standardised**2)) == pytest.approx(1.0, abs=0.15)
 
 
 def test_chains_that_disagree_are_noticed(rng: np.random.Generator) -> None:
@@ -160,8 +144,6 @@ def test_every_quantity_is_judged_alone(rng: np.random.Generator) -> None:
     unknown[0, 1] = unknown[1, 2] = True
     for name in Convergence.__dataclass_fields__:
         np.testing.assert_array_equal(np.isnan(getattr(together, name)), unknown)
-    for error in (deviation_error(draws), quantile_error(draws, 0.3)):
-        np.testing.assert_array_equal(np.isnan(error), unknown)
 
 
 def test_short_chains_are_refused() -> None:

@@ -129,14 +129,3 @@ def co_clustering(allocations: IntegerArray) -> Array:
         inside = inside.reshape(-1, n_rows).astype(np.float32)
         together += inside.T @ inside
     return together / n_draws
-
-
-def partition_distance(first: IntegerArray, second: IntegerArray, loss: PartitionLoss) -> float:
-    """Return the distance of two partitions, each of shape (N,)."""
-    if np.shape(first) != np.shape(second):
-        raise InvalidArgumentError(
-            f"partitions must be of the same rows; got shapes {np.shape(first)} and "
-            f"{np.shape(second)}"
-        )
-    one, other = canonical_labels(np.stack([first, second]))
-    return PartitionDraws(other[None], np.ones(1)).expected(one, loss)

@@ -10,7 +10,7 @@ from typing import final
 
 import numpy as np
 from scipy.fft import next_fast_len
-from scipy.special import betaincinv, ndtr, ndtri
+from scipy.special import ndtri
 from scipy.stats import rankdata
 
 from mixtura.errors import InvalidArgumentError
@@ -91,32 +91,6 @@ def mean_error(draws: Array) -> Array:
     size = ess_mean(draws)
     deviation = np.where(np.isnan(size), 1.0, _finite(draws).std(axis=(0, 1), ddof=1))
     return deviation / np.sqrt(size)
-
-
-def deviation_error(draws: Array) -> Array:
-    """Return the Monte Carlo standard error of the standard deviation."""
-    usable = _finite(draws)
-    squares = (usable - usable.mean(axis=(0, 1))) ** 2
-    size = np.where(np.isnan(ess_mean(draws)), np.nan, ess_mean(squares))
-    variance = np.where(np.isnan(size), 1.0, squares.mean(axis=(0, 1)))
-    return np.sqrt(squares.var(axis=(0, 1)) / (4.0 * variance * size))
-
-
-def quantile_error(draws: Array, probability: float) -> Array:
-    """Return the Monte Carlo standard error of a quantile.
-
-    Half the distance between the draws that bound it as one standard deviation does.
-    """
-    size = ess_quantile(draws, probability)
-    a, b = size * probability + 1.0, size * (1.0 - probability) + 1.0
-    ordered = np.sort(_finite(draws).reshape(-1, *draws.shape[2:]), axis=0)
-    last = len(ordered) - 1
-    bounds = []
-    for side, rounded in ((-1.0, np.floor), (1.0, np.ceil)):
-        rank = rounded(np.nan_to_num(betaincinv(a, b, ndtr(side))) * len(ordered) - 1.0)
-        rank = np.clip(rank, 0, last).astype(np.intp)
-        bounds.append(np.take_along_axis(ordered, rank[None], axis=0)[0])
-    return np.where(np.isnan(size), np.nan, 0.5 * (bounds[1] - bounds[0]))
 
 
 def _halves(draws: Array) -> Array:

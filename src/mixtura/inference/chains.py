@@ -12,6 +12,7 @@ from mixtura.engines import Engine
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import kept_before
 from mixtura.typing import Array
 
 
@@ -46,7 +47,7 @@ class Plan:
 
     def kept_before(self, sweep: int) -> int:
         """Return how many draws have been kept before a sweep."""
-        return max(0, sweep - self.warmup) // self.thin
+        return kept_before(sweep, self.warmup, self.thin)
 
     def until(self, sweep: int) -> "Plan":
         """Return the plan of which a chain that ends before a sweep is the whole."""

@@ -16,6 +16,7 @@ from mixtura.fit import UNSTORED, Fit, Inference, Problem, Start
 from mixtura.inference.chains import Chain, ChainState, Plan, Sampler
 from mixtura.inference.checkpoints import Checkpoint, digest_of
 from mixtura.inference.rounds import Keeper, Reached, run_rounds
+from mixtura.lawful import whole_number
 from mixtura.model import MixtureModel
 from mixtura.posteriors import DrawsPosterior
 
@@ -87,12 +88,7 @@ class Gibbs(Inference):
         if self.checkpoint_sweeps is not None:
             smallest["checkpoint_sweeps"] = 1
         for name, least in smallest.items():
-            value = getattr(self, name)
-            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-            if not whole or value < least:
-                raise InvalidArgumentError(
-                    f"Gibbs {name} must be a whole number of at least {least}; got {value!r}"
-                )
+            whole_number(getattr(self, name), f"Gibbs {name}", least)
         seconds = self.checkpoint_seconds
         if not isinstance(seconds, (int, float, np.number)) or not seconds >= 0:
             raise InvalidArgumentError(
@@ -156,8 +152,7 @@ class Gibbs(Inference):
         """Return the chains before their first sweep."""
         states = []
         for number in range(self.chains):
-            key = (*problem.seed.spawn_key, STREAM, number)
-            seed = np.random.SeedSequence(problem.seed.entropy, spawn_key=key)
+            seed = problem.stream(STREAM, number)
             states.append(sampler.begin(starts[number % len(starts)].statistics, seed))
         return states
 

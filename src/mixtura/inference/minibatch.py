@@ -10,9 +10,9 @@ import numpy as np
 from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.states import State, Summary
+from mixtura.lawful import whole_number
 from mixtura.model import MixtureModel
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
@@ -58,12 +58,7 @@ class Incremental(Optimizer[Memory]):
     batch_size: int
 
     def __post_init__(self) -> None:
-        size = self.batch_size
-        whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
-        if not whole or size < 1:
-            raise InvalidArgumentError(
-                f"batch_size must be None or a whole number of at least 1; got {size!r}"
-            )
+        whole_number(self.batch_size, "batch_size", 1)
 
     def begin(self, model: MixtureModel, state: State) -> Memory:
         return Memory(state)

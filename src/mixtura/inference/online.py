@@ -16,6 +16,7 @@ from mixtura.inference.driver import Path, climb, in_own_units, limits_of
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.minibatch import summed_scores, visited
 from mixtura.inference.states import State, Summary
+from mixtura.lawful import whole_number
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
@@ -49,12 +50,8 @@ class Schedule:
             raise InvalidArgumentError(
                 f"decay must be a number above 0.5 and at most 1; got {self.decay!r}"
             )
-        size = self.n_rows
-        whole = isinstance(size, (int, np.integer)) and not isinstance(size, bool)
-        if size is not None and (not whole or size < 1):
-            raise InvalidArgumentError(
-                f"n_rows must be None or a whole number of at least 1; got {size!r}"
-            )
+        if self.n_rows is not None:
+            whole_number(self.n_rows, "n_rows", 1)
 
     def total(self, seen: float) -> float:
         """Return what the statistics of rows of this weight are weighed to."""

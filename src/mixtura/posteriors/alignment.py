@@ -7,7 +7,7 @@ lies closest to what all draws have in common [Stephens2000]_.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Any, final
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
@@ -20,9 +20,6 @@ from mixtura.typing import Array, IntegerArray
 
 MOST_ROUNDS = 100
 """Rounds of assignment and averaging; a handful settles it, ties might go on for ever."""
-
-LEAST_PROBABILITY = 1e-6
-"""Of a component for a row in the average, so that no single row can forbid a numbering."""
 
 Costs = Callable[[IntegerArray | None], Array]
 """Costs (S, K, K) of giving component j the number k, after renumbering as the argument says."""
@@ -61,14 +58,18 @@ class Alignment:
 
         What the components share, with a length of 1 in place of K, is returned as it is.
         """
-        if draws.shape[2] == 1:
-            return draws
-        order = self.permutations.reshape(self.permutations.shape + (1,) * (draws.ndim - 3))
-        return np.take_along_axis(draws, order, axis=2)
+        return in_order(draws, self.permutations)
 
-    def apply_to_allocations(self, allocations: IntegerArray) -> IntegerArray:
-        """Return allocations (C, S, N) in the new numbers."""
-        return np.take_along_axis(np.argsort(self.permutations, axis=-1), allocations, axis=-1)
+
+def in_order(draws: Any, permutations: IntegerArray) -> Any:
+    """Return draws (C, S, K or 1, ...) with component ``permutations[c, s, k]`` as number k.
+
+    What the components share, with a length of 1 in place of K, is returned as it is.
+    """
+    if draws.shape[2] == 1:
+        return draws
+    order = permutations.reshape(permutations.shape + (1,) * (draws.ndim - 3))
+    return np.take_along_axis(draws, order, axis=2)
 
 
 def align_parameters(
@@ -131,65 +132,6 @@ def nearest_numbering(found: MixtureParameters, reference: MixtureParameters) ->
     parts = (part[None] for part in (found.weights, found.means, spreads[0]))
     costs = _cross_entropies(*parts, reference.weights, reference.means, around)
     return best_permutations(costs)[0]
-
-
-def align_probabilities(probabilities: Array, log_joint: Array, order: IntegerArray) -> Alignment:
-    """Return the numbering in which classification probabilities agree best [Stephens2000]_.
-
-    Parameters
-    ----------
-    probabilities : array of shape (C, S, N, K)
-        Probability of each component for each row (or for some of the rows), by draw.
-    log_joint : array of shape (C, S)
-        Log joint density of each draw; the highest is the first average.
-    order : integer array of shape (K,)
-        How the components of that draw are to be numbered.
-    """
-    chains, draws, n_rows, n_components = probabilities.shape
-    check_shape(log_joint, "log_joint", (chains, draws))
-    flat = probabilities.reshape(-1, n_rows, n_components)
-    pivot = int(np.argmax(log_joint))
-
-    def costs(permutations: IntegerArray | None) -> Array:
-        if permutations is None:
-            average = flat[pivot][:, order]
-        else:
-            average = np.zeros((n_rows, n_components))
-            for chosen in np.unique(permutations, axis=0):
-                members = (permutations == chosen).all(axis=1)
-                average += flat[members].sum(axis=0)[:, chosen]
-            average /= len(flat)
-        return -np.swapaxes(flat, 1, 2) @ np.log(np.maximum(average, LEAST_PROBABILITY))
-
-    return _aligned(costs, log_joint.shape, n_components)
-
-
-def align_allocations(
-    allocations: IntegerArray, log_joint: Array, order: IntegerArray
-) -> Alignment:
-    """Return the numbering in which most rows keep the component of the best draw.
-
-    The equivalence classes of [PapastamoulisIliopoulos2010]_, with the draw of highest density as
-    pivot. The margin counts rows.
-
-    Parameters
-    ----------
-    allocations : integer array of shape (C, S, N)
-        Component of each row (or of some of the rows), 0 to K - 1, by draw.
-    log_joint : array of shape (C, S)
-        Log joint density of each draw.
-    order : integer array of shape (K,)
-        How the components of the pivot are to be numbered.
-    """
-    chains, draws, n_rows = allocations.shape
-    check_shape(log_joint, "log_joint", (chains, draws))
-    n_components = len(order)
-    flat = allocations.reshape(-1, n_rows)
-    pivot = np.argsort(order)[flat[int(np.argmax(log_joint))]]
-    cells = np.arange(len(flat))[:, None] * n_components**2 + flat * n_components + pivot
-    counts = np.bincount(cells.ravel(), minlength=len(flat) * n_components**2)
-    overlap = counts.reshape(-1, n_components, n_components).astype(np.float64)
-    return _aligned(lambda permutations: -overlap, log_joint.shape, n_components)
 
 
 def check_shape(values: Array, name: str, shape: tuple[int, ...]) -> None:

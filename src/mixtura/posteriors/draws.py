@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.model import MixtureModel, draw_rows
 from mixtura.parameters import MixtureParameters
+from mixtura.posteriors.alignment import in_order
 from mixtura.posteriors.base import Posterior
 from mixtura.posteriors.intervals import PROBABILITIES as ENDS
 from mixtura.posteriors.intervals import Intervals
@@ -97,10 +98,10 @@ class DrawsPosterior(Posterior):
         """
         return replace(
             self,
-            weights=_renumbered(self.weights, orders),
-            means=_renumbered(self.means, orders),
-            covariances=_renumbered(self.covariances, orders),
-            numbers=_renumbered(self.numbers, orders),
+            weights=in_order(self.weights, orders),
+            means=in_order(self.means, orders),
+            covariances=in_order(self.covariances, orders),
+            numbers=in_order(self.numbers, orders),
         )
 
     def as_drawn(self) -> "DrawsPosterior":
@@ -253,13 +254,6 @@ class DrawsPosterior(Posterior):
 def _evenly_spaced(n_draws: int, most: int) -> IntegerArray:
     number = min(n_draws, most)
     return (np.arange(number) * n_draws + n_draws // 2) // number
-
-
-def _renumbered(draws: Any, orders: IntegerArray) -> Any:
-    """Return draws (C, S, K or 1, ...) in the given orders; what is shared stays as it is."""
-    if draws.shape[2] == 1:
-        return draws
-    return np.take_along_axis(draws, orders.reshape(orders.shape + (1,) * (draws.ndim - 3)), axis=2)
 
 
 def _marginals(draws: Array, probabilities: tuple[float, ...]) -> Marginals:

@@ -12,6 +12,7 @@ from mixtura.diagnostics.components import Doubt
 from mixtura.engines import Engine
 from mixtura.errors import ConvergenceWarning, InvalidArgumentError
 from mixtura.fit import Fit, Inference, Problem, Start, Swept
+from mixtura.lawful import whole_number
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl.extra import require_pyro
@@ -35,10 +36,9 @@ class NUTS(Inference):
 
     The trajectories run on the program of :func:`mixtura.ppl.to_pyro` with the assignments
     summed out. Each chain begins at one of the estimator's starts, taken near its mode by EM and
-    then to a draw given its rows. Of the two samplers this is the slow one, by a factor of
-    thousands; it shares no code with ``Gibbs`` and is there as a second opinion, and for priors
-    that have no conditional to draw from. Chains take turns, since Pyro's state belongs to the
-    process.
+    then to a draw given its rows. Of the two samplers this is by far the slower one; it shares no
+    code with ``Gibbs`` and is there as a second opinion. Chains take turns, since Pyro's state
+    belongs to the process.
 
     Parameters
     ----------
@@ -70,14 +70,8 @@ class NUTS(Inference):
     default_max_iter = 0
 
     def __post_init__(self) -> None:
-        least = {"chains": 1, "draws": 1, "warmup": 1, "max_tree_depth": 1}
-        for name, smallest in least.items():
-            value = getattr(self, name)
-            whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-            if not whole or value < smallest:
-                raise InvalidArgumentError(
-                    f"NUTS {name} must be a whole number of at least {smallest}; got {value!r}"
-                )
+        for name in ("chains", "draws", "warmup", "max_tree_depth"):
+            whole_number(getattr(self, name), f"NUTS {name}", 1)
         if not 0.0 < self.target_accept < 1.0:
             raise InvalidArgumentError(
                 f"NUTS target_accept must lie between 0 and 1; got {self.target_accept!r}"
@@ -120,8 +114,7 @@ class NUTS(Inference):
     def _chain(self, problem: Problem, swept: Swept, start: Start, number: int) -> "Drawn":
         from mixtura.ppl.sampling import Trajectories, draw_chain
 
-        key = (*problem.seed.spawn_key, STREAM, number)
-        of_start, of_draws = np.random.SeedSequence(problem.seed.entropy, spawn_key=key).spawn(2)
+        of_start, of_draws = problem.stream(STREAM, number).spawn(2)
         begin = _begin(problem.engine, swept, start, np.random.default_rng(of_start))
         seed = int(of_draws.generate_state(1, np.uint64)[0] >> 1)
         plan = Trajectories(self.draws, self.warmup, self.target_accept, self.max_tree_depth)

@@ -118,8 +118,7 @@ class SVI(Inference):
     def _begins(self, task: Task) -> Iterator[Begin]:
         """Yield the starts, without parameters where AutoDelta is to choose them."""
         problem, model = task.problem, task.model
-        key = (*problem.seed.spawn_key, STREAM)
-        source = np.random.SeedSequence(problem.seed.entropy, spawn_key=key)
+        source = problem.stream(STREAM)
         if not self.from_prior:
             starts = problem.starts(model, task.rows)
             for start, seed in zip(starts, source.spawn(len(starts)), strict=True):

@@ -18,7 +18,7 @@ from mixtura.engines.compiled.kernels import VECTOR, sweep_kernel
 from mixtura.engines.compiled.responsibilities import SAMPLED
 from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made
 from mixtura.engines.compiled.workspace import block_size
-from mixtura.steps import ChainDraws, ComponentSteps
+from mixtura.steps import ChainDraws, ComponentSteps, kept_before
 from mixtura.typing import Array
 
 HALF_LOG_TWO_PI = 0.5 * float(np.log(2.0 * np.pi))
@@ -142,7 +142,7 @@ def compiled_chain(
     """Return some sweeps over rows (N, D) from weights (K,), means and variances (K, D) on."""
     n_components, n_features = current[1].shape
     begin, end, before, every = span
-    draws = max(0, end - before) // every - max(0, begin - before) // every
+    draws = kept_before(end, before, every) - kept_before(begin, before, every)
     block = block_size(n_components + n_features)
     sizes = (n_components, n_components * n_features, n_components * n_features)
     total = end - begin

@@ -21,7 +21,7 @@ from mixtura.engines.compiled.matrix_draws import (
 from mixtura.engines.compiled.responsibilities import SAMPLED
 from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made, read_only
 from mixtura.engines.compiled.workspace import block_size
-from mixtura.steps import ChainDraws, MatrixSteps
+from mixtura.steps import ChainDraws, MatrixSteps, kept_before
 from mixtura.typing import Array
 
 TABLE, CUBE = types.Array(types.float64, 2, "C"), types.Array(types.float64, 3, "C")
@@ -122,7 +122,8 @@ def compiled_matrix_chain(
     """Return some sweeps over rows (N, D) from weights (K,), means and covariances (K, D, D) on."""
     n_components, n_features = current[1].shape
     begin, end, before, every = span
-    draws, total = max(0, end - before) // every - max(0, begin - before) // every, end - begin
+    draws = kept_before(end, before, every) - kept_before(begin, before, every)
+    total = end - begin
     block = block_size(n_components + 3 * n_features)
     kind = PLANE if n_features == 2 else MATRIX
     width = sum(4 * (column + 4) for column in range(-(-n_features % 4), n_features, 4))
