@@ -20,8 +20,9 @@ def iris():
     return load_iris().data
 
 
-def sampled(rows, **arguments):
-    return GaussianMixtureModel(3, inference=SHORT, random_state=0, **arguments).fit(rows)
+def sampled(rows, random_state=0, **arguments):
+    method = {"inference": SHORT, "random_state": random_state, **arguments}
+    return GaussianMixtureModel(3, **method).fit(rows)
 
 
 @pytest.fixture(scope="module", params=sorted(FAMILIES))
@@ -86,3 +87,9 @@ def test_every_thread_count_and_a_second_fit_give_the_same_draws(iris):
     np.testing.assert_array_equal(*(gmm.posterior_.means for gmm in fits))
     again = fits[0].fit(iris)
     np.testing.assert_array_equal(again.posterior_.means, fits[1].posterior_.means)
+
+
+def test_children_of_one_seed_have_streams_of_their_own(iris):
+    children = np.random.SeedSequence(3).spawn(2)
+    one, other = (sampled(iris, random_state=child).posterior_.log_joint for child in children)
+    assert not np.array_equal(one, other)
