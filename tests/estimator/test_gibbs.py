@@ -91,5 +91,7 @@ def test_every_thread_count_and_a_second_fit_give_the_same_draws(iris):
 
 def test_children_of_one_seed_have_streams_of_their_own(iris):
     children = np.random.SeedSequence(3).spawn(2)
-    one, other = (sampled(iris, random_state=child).posterior_.log_joint for child in children)
-    assert not np.array_equal(one, other)
+    fits = [sampled(iris, random_state=child) for child in children]
+    # The first start is the same for every seed, so that the draws alone can tell them apart.
+    one, other = (fit.posterior_.log_joint[0] for fit in fits)
+    assert not np.isclose(one, other).any()
