@@ -15,7 +15,6 @@ from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
 from mixtura.inference import MAP, ML, VB, Gibbs
 from mixtura.initialization import INITIALIZERS, Initializer, given_start
-from mixtura.lawful import whole_number
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
 from mixtura.priors.elicitation import (
@@ -131,11 +130,6 @@ def share(value: Any, name: str) -> float:
     if not isinstance(value, (int, float, np.number)) or not 0.0 < value <= 1.0:
         raise InvalidArgumentError(f"{name} must be above 0 and at most 1; got {value!r}")
     return float(value)
-
-
-def limit(value: Any, name: str) -> int | None:
-    """Return a whole number of at least 1, or None for the method's own."""
-    return None if value is None else whole_number(value, name, 1)
 
 
 def number_of_jobs(value: Any) -> int:

@@ -13,6 +13,7 @@ from mixtura.engines import Engine
 from mixtura.errors import DataError, DataWarning, InvalidArgumentError
 from mixtura.families import univariate
 from mixtura.fit import Fit, Inference, Problem
+from mixtura.lawful import whole_number, whole_number_or_none
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
 from mixtura.typing import Array, BooleanArray, StructureShape
@@ -38,7 +39,7 @@ def build_problem(
     InvalidArgumentError
         If a parameter has a value that is not allowed.
     """
-    n_components = arguments.whole_number(given["n_components"], "n_components", 1)
+    n_components = whole_number(given["n_components"], "n_components", 1)
     method = arguments.inference_method(given["inference"])
     family = arguments.covariance_family(given["covariance_type"])
     _check_magnitude(rows.magnitude(), names)
@@ -46,7 +47,8 @@ def build_problem(
     model, assumptions = build_model(given, rows.n_features, moments)
     start = arguments.initializer(given["init"], n_components, rows)
     of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
-    n_init, max_iter = (arguments.limit(given[name], name) for name in ("n_init", "max_iter"))
+    n_init = whole_number_or_none(given["n_init"], "n_init", 1)
+    max_iter = whole_number_or_none(given["max_iter"], "max_iter", 1)
     n_init = method.default_starts if n_init is None else n_init
     problem = Problem(
         model=model,
@@ -88,7 +90,7 @@ def build_update(
         engine=engine,
         starts=lambda model, rows: [],
         keep_numbering=True,
-        max_iter=arguments.limit(given["max_iter"], "max_iter"),
+        max_iter=whole_number_or_none(given["max_iter"], "max_iter", 1),
         tol=arguments.tolerance(given["tol"]),
         seed=np.random.SeedSequence(0),
         feature_names=fit.feature_names,
@@ -102,7 +104,7 @@ def build_model(
     given: Mapping[str, Any], n_features: int, moments: OverallMoments | None
 ) -> tuple[MixtureModel, tuple[str, ...]]:
     """Return the model that an estimator's parameters describe, and what was assumed."""
-    n_components = arguments.whole_number(given["n_components"], "n_components", 1)
+    n_components = whole_number(given["n_components"], "n_components", 1)
     family = arguments.covariance_family(given["covariance_type"])
     weight_prior, component_prior, assumptions = arguments.priors(
         given["weight_prior"],

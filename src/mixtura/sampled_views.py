@@ -14,6 +14,7 @@ from mixtura.diagnostics.evidence import Evidence
 from mixtura.diagnostics.predictive import PredictiveAccuracy
 from mixtura.engines import Engine
 from mixtura.fit import Fit
+from mixtura.lawful import whole_number
 from mixtura.posteriors import DrawsPosterior
 from mixtura.typing import Array, IntegerArray
 
@@ -188,7 +189,7 @@ class SampledViews(ABC):
         from mixtura.plots.separation import best_features
 
         posterior = self._draws("plot_predictive_check")
-        number = arguments.whole_number(n_replicates, "n_replicates", 1)
+        number = whole_number(n_replicates, "n_replicates", 1)
         rows = judgements.counted_rows(*self._shown(X), "plot_predictive_check")
         return predictive_check(
             rows,

@@ -21,6 +21,7 @@ from mixtura.errors import (
     MixturaWarning,
 )
 from mixtura.estimator import GaussianMixtureModel
+from mixtura.lawful import whole_number
 
 Progress: TypeAlias = Callable[[Candidate, int, int], None]
 """Called with a candidate that has ended, the number of those that have, and that of all."""
@@ -177,7 +178,7 @@ def select(
 def _numbers(components: Any) -> list[int]:
     """Return the numbers of components, each once."""
     given = _listed(components, "components", "a whole number or several")
-    checked = (arguments.whole_number(value, "components", 1) for value in given)
+    checked = (whole_number(value, "components", 1) for value in given)
     return list(dict.fromkeys(checked))
 
 

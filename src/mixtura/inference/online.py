@@ -16,7 +16,7 @@ from mixtura.inference.driver import Path, climb, in_own_units, limits_of
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.minibatch import summed_scores, visited
 from mixtura.inference.states import State, Summary
-from mixtura.lawful import whole_number
+from mixtura.lawful import whole_number_or_none
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
@@ -50,8 +50,7 @@ class Schedule:
             raise InvalidArgumentError(
                 f"decay must be a number above 0.5 and at most 1; got {self.decay!r}"
             )
-        if self.n_rows is not None:
-            whole_number(self.n_rows, "n_rows", 1)
+        whole_number_or_none(self.n_rows, "n_rows", 1)
 
     def total(self, seen: float) -> float:
         """Return what the statistics of rows of this weight are weighed to."""
