@@ -21,7 +21,7 @@ from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl import NUTS
 from mixtura.priors import (
     Dirichlet,
-    DirichletProcess,
+    FlatWeights,
     Independent,
     InverseGamma,
     KnownScale,
@@ -87,11 +87,20 @@ def test_matrices_and_vectors_are_the_same_thing(size: int, rng: np.random.Gener
 def model(component_case: Any) -> MixtureModel:
     """Return a model with every example of a component prior that has a program."""
     case = component_case
-    if not case.is_proper or isinstance(case.prior, KnownScale):
-        pytest.skip("the prior has no program")
+    if not case.is_proper:
+        pytest.skip("an improper prior has no program")
     concentration = np.arange(1.0, case.n_components + 1.0) if case.n_components > 2 else 0.7
     weight_prior = Dirichlet(concentration)
     return MixtureModel(case.n_components, case.n_features, weight_prior, case.prior, case.family)
+
+
+@pytest.fixture
+def weighted_model(weight_prior: Any) -> MixtureModel:
+    """Return a model with every example of a proper weight prior."""
+    if type(weight_prior) is FlatWeights:
+        pytest.skip("an improper prior has no program")
+    prior = KnownScale(0.8, Normal(0.5, 2.0))
+    return MixtureModel(3, 2, weight_prior, prior, FAMILIES["tied_diag"])
 
 
 def free(name: str, value: torch.Tensor) -> torch.Tensor:
@@ -150,6 +159,15 @@ def test_the_weighted_target_is_the_posterior(
     assert (np.abs(gaps(model, rows, rng.gamma(2.0, size=12), rng)) < 1.0).all()
     weights = np.arange(12.0) % 3  # rows of weight zero are left out
     assert (np.abs(gaps(model, rows, weights, rng)) < 1.0).all()
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_target_under_every_weight_prior(
+    weighted_model: MixtureModel, weighted: bool, rng: np.random.Generator
+) -> None:
+    rows = 3.0 * rng.standard_normal((12, 2))
+    weights = rng.gamma(2.0, size=12) if weighted else None
+    assert (np.abs(gaps(weighted_model, rows, weights, rng)) < 1.0).all()
 
 
 @pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
@@ -309,9 +327,6 @@ def test_what_cannot_be_sampled_is_refused() -> None:
             run(model, rows, FEW, **limits)
     with pytest.raises(InvalidArgumentError, match="improper"):
         run(elicited(FAMILIES["full"], rows, 2, ML()), rows, FEW)
-    process = dataclasses.replace(model, weight_prior=DirichletProcess(1.0))
-    with pytest.raises(InvalidArgumentError, match="DirichletProcess prior has no Pyro program"):
-        run(process, rows, FEW)
 
 
 @pytest.mark.parametrize("bad", [0, -1, 2.5, "many", True, None])

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,8 +22,10 @@ from mixtura.ppl import to_pyro
 from mixtura.priors import (
     Dirichlet,
     DirichletProcess,
+    FlatWeights,
+    Gamma,
     KnownScale,
-    NormalInverseGamma,
+    Normal,
     NormalInverseWishart,
 )
 
@@ -37,6 +40,7 @@ from mixtura.ppl.components import COMPONENT_PROGRAMS  # noqa: E402
 from mixtura.ppl.inverse_wishart import InverseWishart  # noqa: E402
 from mixtura.ppl.program import build_weighted_program  # noqa: E402
 from mixtura.ppl.sites import from_sites, to_sites  # noqa: E402
+from mixtura.ppl.weights import WEIGHT_PROGRAMS, weight_distribution  # noqa: E402
 
 SAME = 1e-12
 """Relative: the program sums in another order than the engine."""
@@ -61,8 +65,6 @@ def model(component_case: Any) -> MixtureModel:
     """Return a model with every example of a proper component prior."""
     if not component_case.is_proper:
         pytest.skip("an improper prior has no program")
-    if type(component_case.prior) not in COMPONENT_PROGRAMS:
-        pytest.skip("the prior has no program, which is said by the last test here")
     sizes = component_case.n_components, component_case.n_features
     concentration = np.arange(1.0, sizes[0] + 1.0) if sizes[0] > 2 else 0.7
     prior = component_case.prior
@@ -70,11 +72,36 @@ def model(component_case: Any) -> MixtureModel:
 
 
 @pytest.fixture
+def weighted_model(weight_prior: Any) -> MixtureModel:
+    """Return a model with every example of a proper weight prior."""
+    if type(weight_prior) is FlatWeights:
+        pytest.skip("an improper prior has no program")
+    prior = KnownScale(0.8, Normal(0.5, 2.0))
+    return MixtureModel(3, 2, weight_prior, prior, FAMILIES["tied_diag"])
+
+
+@pytest.fixture
 def parameters(model: MixtureModel, rng: np.random.Generator) -> MixtureParameters:
-    return random_parameters(rng, model.family, model.n_components, model.n_features)
+    return lawful_parameters(model, rng)
+
+
+def lawful_parameters(model: MixtureModel, rng: np.random.Generator) -> MixtureParameters:
+    """Return random parameters; covariances that are known are the known ones."""
+    at = random_parameters(rng, model.family, model.n_components, model.n_features)
+    prior = model.component_prior
+    if not isinstance(prior, KnownScale):
+        return at
+    known = np.broadcast_to(np.square(prior.scale), model.structure)
+    return replace(at, covariances=known)
 
 
 def test_joint_density_is_that_of_the_model(
+    model: MixtureModel, parameters: MixtureParameters, rng: np.random.Generator
+) -> None:
+    assert_same_joint_density(model, parameters, rng)
+
+
+def assert_same_joint_density(
     model: MixtureModel, parameters: MixtureParameters, rng: np.random.Generator
 ) -> None:
     rows = 3.0 * rng.standard_normal((25, model.n_features))
@@ -87,6 +114,22 @@ def test_joint_density_is_that_of_the_model(
     assert found == pytest.approx(expected, rel=SAME)
     again = log_joint(model.weight_prior, model.component_prior, rows, parameters)
     assert found == pytest.approx(again, rel=1e-9)
+
+
+def test_joint_density_under_every_weight_prior(
+    weighted_model: MixtureModel, rng: np.random.Generator
+) -> None:
+    at = lawful_parameters(weighted_model, rng)
+    assert_same_joint_density(weighted_model, at, rng)
+
+
+@pytest.mark.parametrize("weights", [[0.2, 0.3, 0.5], [1e-9, 1.0, 1e-200], [1.0, 1e-200, 1e-9]])
+def test_every_weight_prior_is_that_of_the_model(
+    weighted_model: MixtureModel, weights: list[float]
+) -> None:
+    found = weight_distribution(weighted_model).log_prob(torch.tensor(weights, dtype=torch.float64))
+    expected = weighted_model.weight_prior.log_density(np.array(weights))
+    assert float(found) == pytest.approx(expected, rel=SAME, abs=SAME)
 
 
 def test_weighted_density_is_that_of_the_model(
@@ -115,6 +158,35 @@ def test_each_prior_is_that_of_scipy(model: MixtureModel, parameters: MixturePar
     assert found.pop("p") == pytest.approx(of_weights, rel=1e-10, abs=1e-10)
     of_components = log_prior(model.component_prior, parameters.means, parameters.covariances)
     assert sum(found.values()) == pytest.approx(of_components, rel=1e-10, abs=1e-10)
+
+
+def test_draws_of_sticks_have_their_moments(weighted_model: MixtureModel) -> None:
+    """Moments of the process given its concentration, averaged over that by direct sums."""
+    prior: Any = weighted_model.weight_prior
+    if isinstance(prior, Dirichlet):
+        pytest.skip("a distribution of Pyro's")
+    concentration, discount = prior.concentration, getattr(prior, "discount", 0.0)
+    values, shares = np.array([concentration]), np.ones(1)
+    if isinstance(concentration, Gamma):
+        values = np.linspace(1e-4, 60.0, 60_001)
+        shares = stats.gamma.pdf(values, concentration.shape, scale=1.0 / concentration.rate)
+        shares /= shares.sum()
+    sticks = [stats.beta(1.0 - discount, values + k * discount) for k in (1, 2)]
+    first, left = shares @ sticks[0].mean(), 1.0 - sticks[0].mean()
+    expected = [first, shares @ (left * sticks[1].mean())]
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(2)
+        distribution = weight_distribution(weighted_model)
+        draws = distribution.expand((2,)).sample((20_000,))
+        assert distribution().shape == (3,)
+    assert draws.shape == (20_000, 2, 3)
+    torch.testing.assert_close(draws.sum(-1), torch.ones_like(draws[..., 0]))
+    drawn = draws.reshape(-1, 3).numpy()
+    error = drawn.std(axis=0) / np.sqrt(len(drawn))
+    assert (np.abs(drawn[:, :2].mean(axis=0) - expected) < 4.5 * error[:2]).all()
+    squares = drawn[:, 0] ** 2
+    expected_square = shares @ (sticks[0].var() + sticks[0].mean() ** 2)
+    assert abs(squares.mean() - expected_square) < 4.5 * squares.std() / np.sqrt(len(squares))
 
 
 def test_sites_and_parameters_are_the_same_thing(
@@ -199,11 +271,12 @@ def test_inverse_wishart_is_a_proper_pyro_distribution() -> None:
         wide.log_prob(-wide())
 
 
-def test_priors_without_a_program_are_named() -> None:
-    model = MixtureModel(2, 1, Dirichlet(1.0), KnownScale(0.5), FAMILIES["diag"])
-    with pytest.raises(InvalidArgumentError, match="a KnownScale prior has no Pyro program"):
-        to_pyro(model)
-    process = DirichletProcess(1.0)
-    model = MixtureModel(2, 1, process, NormalInverseGamma(), FAMILIES["diag"])
+def test_priors_without_a_program_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = MixtureModel(2, 1, DirichletProcess(1.0), KnownScale(0.5), FAMILIES["diag"])
+    with monkeypatch.context() as without:
+        without.delitem(COMPONENT_PROGRAMS, KnownScale)
+        with pytest.raises(InvalidArgumentError, match="a KnownScale prior has no Pyro program"):
+            to_pyro(model)
+    monkeypatch.delitem(WEIGHT_PROGRAMS, DirichletProcess)
     with pytest.raises(InvalidArgumentError, match="a DirichletProcess prior has no Pyro program"):
         to_pyro(model)

@@ -13,7 +13,16 @@ from mixtura.fit import Fit
 from mixtura.inference import MAP
 from mixtura.model import MixtureModel
 from mixtura.ppl import SVI
-from mixtura.priors import Dirichlet, NormalInverseWishart
+from mixtura.priors import (
+    Dirichlet,
+    DirichletProcess,
+    Gamma,
+    KnownScale,
+    Normal,
+    NormalInverseWishart,
+    PitmanYor,
+    WeightPrior,
+)
 
 pytest.importorskip("torch")
 pytest.importorskip("pyro")
@@ -49,6 +58,14 @@ def test_the_mode_is_found_and_the_objective_exact(family: str, rows: np.ndarray
     assert fit.log_likelihood == pytest.approx(statistics.log_normalizer, rel=1e-14)
     # What Pyro's own loss says of the same point.
     assert max(fit.history[:-1]) == pytest.approx(fit.objective, rel=1e-9)
+
+
+@pytest.mark.parametrize("weights", [DirichletProcess(2.0), PitmanYor(Gamma(3.0, 1.0), 0.3)])
+def test_the_mode_under_processes_and_known_scales(weights: WeightPrior, rows: np.ndarray) -> None:
+    scale = KnownScale(1.5, Normal(0.0, 10.0))
+    model = MixtureModel(2, 3, weights, scale, FAMILIES["tied_diag"])
+    one, other = (run(model, rows, method, keep_numbering=True) for method in (SVI(), MAP()))
+    assert_same(one, other)
 
 
 def test_the_same_seed_gives_the_same_bits(rows: np.ndarray) -> None:

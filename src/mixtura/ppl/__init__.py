@@ -25,14 +25,15 @@ def to_pyro(model: MixtureModel) -> Callable[..., Any]:
         What the component prior is stated on: standard deviations, variances, or covariance
         matrices. Standard deviations and variances have shape (K,) with one feature or spherical
         covariances, otherwise (K, D); matrices (K, D, D). Tied families have one site without the
-        K, outside the plate over components.
+        K, outside the plate over components. ``KnownScale`` has no such site.
     ``z``
         Component of each row, shape (N,), enumerated in parallel where enumeration is on.
     ``x``
         Rows, shape (N,) with one feature, otherwise (N, D); observed where data are given.
 
     Where ``sigma`` is not sampled it is a deterministic site: the components' marginal standard
-    deviations. The plates are ``components`` and ``data``, both at dimension -1.
+    deviations. An unknown concentration of a process is integrated out of the density of ``p``,
+    and has no site. The plates are ``components`` and ``data``, both at dimension -1.
 
     Parameters
     ----------
@@ -50,7 +51,8 @@ def to_pyro(model: MixtureModel) -> Callable[..., Any]:
     MissingExtraError
         If torch or pyro is not installed.
     InvalidArgumentError
-        If a prior is flat, so that there is nothing to draw from.
+        If a prior is flat, so that there is nothing to draw from, or nobody has written it as a
+        program.
     """
     require_pyro()
     from mixtura.ppl.program import build_program

@@ -10,26 +10,23 @@ import pyro.distributions as dist
 import torch
 from pyro.ops.indexing import Vindex
 
-from mixtura.errors import InvalidArgumentError
 from mixtura.factorization import covariance_factor
 from mixtura.model import MixtureModel
 from mixtura.ppl.inverse_wishart import InverseWishart
+from mixtura.ppl.tensors import tensor, without_program
 from mixtura.priors import (
     ComponentPrior,
     Independent,
     InverseGamma,
+    KnownScale,
     LogNormal,
     NormalInverseGamma,
     NormalInverseWishart,
     PositivePrior,
 )
+from mixtura.typing import Array
 
 PriorT = TypeVar("PriorT", bound=ComponentPrior)
-
-
-def tensor(value: Any) -> torch.Tensor:
-    """Return a float64 copy of a number or an array."""
-    return torch.tensor(np.asarray(value, dtype=np.float64))
 
 
 class ComponentProgram(ABC, Generic[PriorT]):
@@ -53,8 +50,22 @@ class ComponentProgram(ABC, Generic[PriorT]):
 
     @property
     @abstractmethod
-    def spread_site(self) -> str:
-        """Name of what the prior is stated on: ``sigma``, ``variance`` or ``Sigma``."""
+    def spread_site(self) -> str | None:
+        """Name of what the prior is stated on: ``sigma``, ``variance`` or ``Sigma``.
+
+        None where covariances are known.
+        """
+
+    @property
+    def known_covariances(self) -> Array:
+        """Covariances in the structure shape where no site has them."""
+        raise NotImplementedError
+
+    @property
+    def spread_shape(self) -> tuple[int, ...]:
+        """Shape of what the covariances are sampled as."""
+        shared = () if self.is_tied else (self.n_components,)
+        return shared + (self.n_features,) * self.spread_dim
 
     @abstractmethod
     def sample(self) -> tuple[torch.Tensor, torch.Tensor]:
@@ -127,7 +138,7 @@ class IndependentProgram(ComponentProgram[Independent]):
             return dist.InverseGamma(self.per_spread(prior.shape), self.per_spread(prior.scale))
         if isinstance(prior, LogNormal):
             return dist.LogNormal(self.per_spread(prior.location), self.per_spread(prior.scale))
-        raise _unknown(prior)
+        raise without_program(prior)
 
     @property
     def spread_site(self) -> str:
@@ -196,8 +207,33 @@ class NormalInverseWishartProgram(ComponentProgram[NormalInverseWishart]):
         return mu, factors
 
 
+@final
+class KnownScaleProgram(ComponentProgram[KnownScale]):
+    """Means alone; the standard deviations are constants."""
+
+    spread_site = None
+
+    def __init__(self, model: MixtureModel) -> None:
+        super().__init__(model)
+        mean = self.prior.mean
+        location, scale = self.per_feature(mean.location), self.per_feature(mean.scale)
+        self.mean = dist.Normal(location, scale).to_event(self.mean_dim)
+        self.sigma = self.per_spread(self.prior.scale).expand(self.spread_shape)
+        self.structure = model.structure
+
+    @property
+    def known_covariances(self) -> Array:
+        return self.prior.variances(self.structure)
+
+    def sample(self) -> tuple[torch.Tensor, torch.Tensor]:
+        with self.plate():
+            mu = pyro.sample("mu", self.mean)
+        return mu, _recorded(self.sigma)
+
+
 COMPONENT_PROGRAMS: dict[type[ComponentPrior], type[ComponentProgram[Any]]] = {
     Independent: IndependentProgram,
+    KnownScale: KnownScaleProgram,
     NormalInverseGamma: NormalInverseGammaProgram,
     NormalInverseWishart: NormalInverseWishartProgram,
 }
@@ -208,9 +244,5 @@ def component_program(model: MixtureModel) -> ComponentProgram[Any]:
     """Return the component prior of a model as Pyro statements."""
     program = COMPONENT_PROGRAMS.get(type(model.component_prior))
     if program is None:
-        raise _unknown(model.component_prior)
+        raise without_program(model.component_prior)
     return program(model)
-
-
-def _unknown(prior: object) -> InvalidArgumentError:
-    return InvalidArgumentError(f"a {type(prior).__name__} prior has no Pyro program yet")

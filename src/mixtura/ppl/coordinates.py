@@ -15,8 +15,8 @@ from torch.distributions import constraints, transform_to
 
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.ppl.components import tensor
 from mixtura.ppl.sites import to_sites
+from mixtura.ppl.tensors import tensor
 from mixtura.priors.dirichlet import SMALLEST_WEIGHT
 
 Decoder: TypeAlias = Callable[[torch.Tensor], torch.Tensor]
@@ -58,15 +58,17 @@ def _relative_transform(constraint: Relative) -> Relative:
 def relative_coordinates(model: MixtureModel, parameters: MixtureParameters) -> dict[str, Relative]:
     """Return the coordinates of every continuous site relative to a start."""
     start = to_sites(model, parameters)
-    (spread_site,) = start.keys() - {"p", "mu"}
-    spread = start[spread_site]
-    if spread_site == "Sigma":
-        decode_spread, decode_means = _by_factor(torch.linalg.cholesky(spread), start["mu"])
-    else:
-        power = 2.0 if spread_site == "variance" else 1.0
-        decode_spread = _by_logarithm(spread, power)
-        decode_means = _by_width(model, parameters, start["mu"])
-    decoders = {"p": _by_logit(start["p"]), "mu": decode_means, spread_site: decode_spread}
+    decoders = {
+        "p": _by_logit(start["p"]),
+        "mu": _by_width(model, parameters, start["mu"]),
+    }
+    for name in start.keys() - decoders.keys():  # none where covariances are known
+        if name == "Sigma":
+            factor = torch.linalg.cholesky(start[name])
+            decoders[name], decoders["mu"] = _by_factor(factor, start["mu"])
+        else:
+            power = 2.0 if name == "variance" else 1.0
+            decoders[name] = _by_logarithm(start[name], power)
     return {
         name: Relative(decode, torch.zeros_like(start[name])) for name, decode in decoders.items()
     }

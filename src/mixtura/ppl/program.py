@@ -11,19 +11,19 @@ from pyro import poutine
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.model import MixtureModel
-from mixtura.ppl.components import component_program, tensor
-from mixtura.priors import Dirichlet, FlatComponents, FlatWeights
+from mixtura.ppl.components import ComponentProgram, component_program
+from mixtura.ppl.weights import weight_distribution
+from mixtura.priors import FlatComponents, FlatWeights
 
 
 def build_program(model: MixtureModel) -> Callable[..., Any]:
     """Return the program that :func:`mixtura.ppl.to_pyro` describes."""
-    concentration = _concentration(model)
-    components = component_program(model)
+    weights_of, components = _parts(model)
 
     def program(data: Any = None, n_rows: int | None = None) -> torch.Tensor:
         rows = None if data is None else as_rows(data, model.n_features)
         size = _size(rows, n_rows)
-        p = pyro.sample("p", dist.Dirichlet(concentration))
+        p = pyro.sample("p", weights_of)
         means, factors = components.sample()
         with pyro.plate("data", size, dim=-1):
             z = pyro.sample("z", dist.Categorical(p), infer={"enumerate": "parallel"})
@@ -39,11 +39,10 @@ def build_weighted_program(model: MixtureModel) -> Callable[..., Any]:
     enumeration takes one scale for all rows, so the components are summed out here by the
     distribution of the rows itself; there is no site ``z``.
     """
-    concentration = _concentration(model)
-    components = component_program(model)
+    weights_of, components = _parts(model)
 
     def program(rows: torch.Tensor, weights: torch.Tensor) -> None:
-        p = pyro.sample("p", dist.Dirichlet(concentration))
+        p = pyro.sample("p", weights_of)
         means, factors = components.sample()
         mixture = dist.MixtureSameFamily(dist.Categorical(p), components.rows(means, factors))
         with pyro.plate("data", rows.shape[0], dim=-1), poutine.scale(scale=weights):
@@ -77,7 +76,8 @@ def _size(rows: torch.Tensor | None, n_rows: int | None) -> int:
     return rows.shape[0]
 
 
-def _concentration(model: MixtureModel) -> torch.Tensor:
+def _parts(model: MixtureModel) -> tuple[Any, ComponentProgram[Any]]:
+    """Return the distribution of the weights, and the statements of the components."""
     if isinstance(model.weight_prior, FlatWeights) or isinstance(
         model.component_prior, FlatComponents
     ):
@@ -85,7 +85,4 @@ def _concentration(model: MixtureModel) -> torch.Tensor:
             "flat priors (maximum likelihood) are improper and have no Pyro program; "
             "give the model proper priors"
         )
-    if not isinstance(model.weight_prior, Dirichlet):
-        kind = type(model.weight_prior).__name__
-        raise InvalidArgumentError(f"a {kind} prior has no Pyro program yet")
-    return tensor(np.broadcast_to(model.weight_prior.concentration, (model.n_components,)))
+    return weight_distribution(model), component_program(model)

@@ -14,10 +14,9 @@ from pyro.infer.autoguide.initialization import init_to_value
 from mixtura.data import Rows
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.ppl.components import component_program
 from mixtura.ppl.isolation import isolated
 from mixtura.ppl.program import as_rows, build_program, build_weighted_program
-from mixtura.ppl.sites import to_sites
+from mixtura.ppl.sites import arrays_of, to_sites
 from mixtura.priors.dirichlet import SMALLEST_WEIGHT
 from mixtura.typing import Array
 
@@ -128,7 +127,7 @@ def draw_chain(
             disable_validation=None,
         )
         sampler.run(*arguments)
-        return _drawn(model, sampler.get_samples(), divergent)
+        return Drawn(*arrays_of(model, sampler.get_samples()), divergent)
 
 
 def target_program(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any], tuple[Any, ...]]:
@@ -146,17 +145,3 @@ def target_program(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any],
 def _stochastic(program: Callable[..., Any]) -> Callable[..., Any]:
     """Return the program without its deterministic sites, which NUTS would keep among the draws."""
     return poutine.block(program, hide_fn=lambda site: site["infer"].get("_deterministic", False))
-
-
-def _drawn(model: MixtureModel, samples: dict[str, torch.Tensor], n_divergent: int) -> Drawn:
-    """Return the draws of the sites as arrays of parameters."""
-    site = component_program(model).spread_site
-    numbers = {name: samples[name].detach().cpu().numpy().astype(np.float64) for name in samples}
-    n_draws = len(numbers["p"])
-    spread = numbers[site].reshape(n_draws, *model.structure)
-    return Drawn(
-        numbers["p"] / numbers["p"].sum(axis=1, keepdims=True),
-        numbers["mu"].reshape(n_draws, model.n_components, model.n_features),
-        spread**2 if site == "sigma" else spread,
-        n_divergent,
-    )

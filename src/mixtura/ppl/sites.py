@@ -1,34 +1,56 @@
 """Parameters of a mixture as values of a program's sites, and back."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import torch
 
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.ppl.components import component_program, tensor
+from mixtura.ppl.components import component_program
+from mixtura.ppl.tensors import tensor
+from mixtura.typing import Array
 
 
 def to_sites(model: MixtureModel, parameters: MixtureParameters) -> dict[str, torch.Tensor]:
     """Return the values of the program's continuous sites at given parameters."""
     components = component_program(model)
-    n_components, n_features = parameters.means.shape
-    covariances = parameters.covariances
-    spread = np.sqrt(covariances) if components.spread_site == "sigma" else covariances
-    n_shared = () if components.is_tied else (n_components,)
-    event = (n_features,) * components.spread_dim
-    mean_shape = (n_components, n_features)[: 1 + components.mean_dim]
-    return {
+    mean_shape = parameters.means.shape[: 1 + components.mean_dim]
+    sites = {
         "p": tensor(parameters.weights),
         "mu": tensor(parameters.means).reshape(mean_shape),
-        components.spread_site: tensor(spread).reshape(n_shared + event),
     }
+    name, spread = components.spread_site, parameters.covariances
+    if name is not None:
+        spread = np.sqrt(spread) if name == "sigma" else spread
+        sites[name] = tensor(spread).reshape(components.spread_shape)
+    return sites
 
 
-def from_sites(model: MixtureModel, values: dict[str, torch.Tensor]) -> MixtureParameters:
+def from_sites(model: MixtureModel, values: Mapping[str, torch.Tensor]) -> MixtureParameters:
     """Return the parameters that values of the program's continuous sites stand for."""
-    site = component_program(model).spread_site
+    return MixtureParameters(*arrays_of(model, values))
+
+
+def arrays_of(
+    model: MixtureModel, values: Mapping[str, torch.Tensor]
+) -> tuple[Array, Array, Array]:
+    """Return weights (..., K), means (..., K, D) and covariances (..., *structure) of sites.
+
+    Parameters
+    ----------
+    model : MixtureModel
+        The model.
+    values : mapping of str to tensor
+        Values of the program's continuous sites, with any axes of draws before their own.
+    """
+    components = component_program(model)
     numbers = {name: values[name].detach().cpu().numpy().astype(np.float64) for name in values}
-    spread = numbers[site].reshape(model.structure)
-    weights = numbers["p"] / numbers["p"].sum()
-    means = numbers["mu"].reshape(model.n_components, model.n_features)
-    return MixtureParameters(weights, means, spread**2 if site == "sigma" else spread)
+    drawn = numbers["p"].shape[:-1]
+    means = numbers["mu"].reshape(*drawn, model.n_components, model.n_features)
+    weights = numbers["p"] / numbers["p"].sum(axis=-1, keepdims=True)
+    name, shape = components.spread_site, (*drawn, *model.structure)
+    if name is None:
+        return weights, means, np.broadcast_to(components.known_covariances, shape)
+    spread = numbers[name].reshape(shape)
+    return weights, means, spread**2 if name == "sigma" else spread

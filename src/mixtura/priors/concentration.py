@@ -105,20 +105,44 @@ def given_last_weight(
         Expected concentration given the weights.
     """
     power = n_sticks * discount - 1.0
-    if not isinstance(prior, Gamma):
-        constant = float(_log_constants(np.array([prior]), discount, n_sticks)[0])
-        return constant + (prior + power) * log_last, float(prior)
-    shape, rate = (float(np.asarray(value)) for value in (prior.shape, prior.rate))
-    if discount == 0.0:  # conjugate: B(1, a) is 1 / a
+    if isinstance(prior, Gamma) and discount == 0.0:  # conjugate: B(1, a) is 1 / a
+        shape, rate = (float(np.asarray(value)) for value in (prior.shape, prior.rate))
         more, faster = shape + n_sticks, rate - log_last
         ratio = gammaln(more) - gammaln(shape) + shape * np.log(rate) - more * np.log(faster)
         return float(ratio - log_last), more / faster
-    values, log_shares = _table(shape, rate, discount, n_sticks)
-    exponents = log_shares + values * log_last
+    values, log_factors = concentration_terms(prior, discount, n_sticks)
+    exponents = log_factors + values * log_last
     top = exponents.max()
     shares = np.exp(exponents - top)
     total = float(shares.sum())
     return float(top + np.log(total) + power * log_last), float(shares @ values) / total
+
+
+def concentration_terms(
+    prior: float | Gamma, discount: float, n_sticks: int
+) -> tuple[Array, Array]:
+    """Return the density of the weights as a sum over concentrations, as far as they enter it.
+
+    Parameters
+    ----------
+    prior : float or Gamma
+        A known concentration, or the prior of an unknown one.
+    discount : float
+        Discount d of the process.
+    n_sticks : int
+        Number of sticks, K - 1.
+
+    Returns
+    -------
+    values, log_factors : arrays of shape (J,)
+        Concentrations a and log factors c, of which ``sum_j exp(c[j] + a[j] log weight[K])`` is
+        ``E[prod_k 1 / B(1 - d, a + k d) weight[K]^a]``.
+    """
+    if not isinstance(prior, Gamma):
+        value = np.array([float(prior)])
+        return value, _log_constants(value, discount, n_sticks)
+    shape, rate = (float(np.asarray(value)) for value in (prior.shape, prior.rate))
+    return _table(shape, rate, discount, n_sticks)
 
 
 def _log_constants(values: Array, discount: float, n_sticks: int) -> Array:
