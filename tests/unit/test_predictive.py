@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from scipy import stats
-from scipy.special import ndtri
+from scipy.special import logsumexp, ndtri
 
 from mixtura.diagnostics.checks import STATISTICS, predictive_checks
 from mixtura.diagnostics.pareto import (
@@ -41,6 +41,20 @@ def test_smoothing_is_that_of_arviz(
     assert found.shape == pytest.approx(shape, rel=1e-6)
     assert found.log_weights.max() == pytest.approx(largest, rel=1e-6)
     assert np.log(np.exp(2.0 * found.log_weights).sum()) == pytest.approx(squares, rel=1e-6)
+
+
+@pytest.mark.parametrize("size", [0.05, 0.3, 0.79, 1.04])
+def test_only_the_length_of_the_tail_differs_from_arviz(size: float) -> None:
+    """Which is rounded down there, by one draw: a row may differ in the fifth digit."""
+    array_stats = pytest.importorskip("arviz_stats.base").array_stats
+    n = 1600
+    ratios = -0.6 * np.log1p(-formula(n, 2.0)) + 0.3 * ndtri(formula(n, 3.0))
+    found = smoothed_weights(ratios, size)
+    length = min(np.ceil(3.0 * np.sqrt(n / size)), n // 5)
+    same = 9.0 * n / (length + 0.5) ** 2  # of which arviz-stats has a tail of that length
+    logs, shape = array_stats.psislw(-ratios, r_eff=same, axis=-1)
+    np.testing.assert_allclose(found.log_weights, logs - logsumexp(logs), rtol=1e-12)
+    assert found.shape == pytest.approx(float(shape), rel=1e-12)
 
 
 @pytest.mark.parametrize("shape", [-0.3, 0.0, 0.4, 1.2])
