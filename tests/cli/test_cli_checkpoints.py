@@ -52,9 +52,11 @@ def sweeps_in(path: Path) -> int:
 
 
 def wait_for(path: Path, sweeps: int, process: subprocess.Popen[bytes]) -> None:
-    """Wait until so many sweeps are in a checkpoint, or the process has ended."""
+    """Wait until a checkpoint is there with so many sweeps, or the process has ended."""
     give_up = time.monotonic() + 120
-    while sweeps_in(path) < sweeps and process.poll() is None:
+    while not path.exists() or sweeps_in(path) < sweeps:
+        if process.poll() is not None:
+            return
         assert time.monotonic() < give_up
         time.sleep(0.02)
 
@@ -68,11 +70,11 @@ def found(out: str, model: Path) -> tuple[Any, Any, dict[str, bytes]]:
     return said, header, {name: array.tobytes() for name, array in arrays.items()}
 
 
-def killed(folder: Path, seconds: float, draws: str, after: int) -> None:
-    """Run the command and kill it some time after it has done so many sweeps."""
+def killed(folder: Path, moment: float, draws: str, after: int) -> None:
+    """Run the command and kill it some seconds after its checkpoint has so many sweeps."""
     with started(folder, draws) as process:
         wait_for(folder / "chains", after, process)
-        time.sleep(seconds)
+        time.sleep(moment)
         process.send_signal(signal.SIGKILL)
         process.communicate(timeout=60)
 
@@ -90,57 +92,69 @@ def undisturbed(run, folder: Path, draws: str) -> Any:
     return found(done.out, folder / "model")
 
 
-def test_a_fit_that_is_killed_again_and_again_resumes_to_the_same_bytes(run, small) -> None:
-    draws, folder = "--draws 700 --warmup 50", small.parent
+BY_SWEEPS = "--covariance tied_diag"
+COMPILED = "--covariance diag"
+
+
+def test_a_fit_that_is_killed_resumes_to_the_same_bytes(run, small) -> None:
+    draws, folder = f"{BY_SWEEPS} --draws 500 --warmup 50", small.parent
     whole = undisturbed(run, folder, draws)
-    moments = np.random.default_rng(5).uniform(0.0, 0.3, 3)
-    for number, moment in enumerate(moments):
-        killed(folder, moment, draws, after=1 + 150 * number)
-        assert sweeps_in(folder / "chains") > 150 * number
+    moment = np.random.default_rng(5).uniform(0.0, 0.1)
+    killed(folder, moment, draws, after=1)
+    assert 0 < sweeps_in(folder / "chains") < 550, f"killed {moment} s after its first sweeps"
     assert_resumes(run, folder, draws, whole)
 
 
 @pytest.mark.calibrate
-@pytest.mark.parametrize("columns", ["", "-c x"], ids=["by sweeps", "compiled"])
-def test_killed_at_twenty_random_moments(run, small, columns) -> None:
-    draws = f"--draws 1500 --warmup 50 {'--covariance diag' if columns else ''}"
-    folder = small.parent
+@pytest.mark.parametrize(
+    "draws",
+    [f"{BY_SWEEPS} --draws 1500", f"{COMPILED} --draws 30000"],
+    ids=["by sweeps", "compiled"],
+)
+def test_killed_at_twenty_random_moments(run, small, draws) -> None:
+    """Every second time what was killed is begun again only to be killed again."""
+    folder, seed = small.parent, 6
     whole = undisturbed(run, folder, draws)
-    began = time.monotonic()
     with started(folder, draws) as process:
+        wait_for(folder / "chains", 0, process)
+        began = time.monotonic()
         process.communicate(timeout=120)
     lasts = time.monotonic() - began
     reached = []
-    for moment in np.random.default_rng(6).uniform(0.0, lasts, 20):
+    moments = np.random.default_rng(seed).uniform(0.0, lasts, 20)
+    print(f"seed {seed}, seconds after the first checkpoint: {moments.round(3)}")
+    for number, moment in enumerate(moments):
         killed(folder, moment, draws, after=0)
         reached.append(sweeps_in(folder / "chains"))
-        assert_resumes(run, folder, draws, whole)
-    assert len(set(reached)) > 1
+        if number % 2:
+            assert_resumes(run, folder, draws, whole)
+    print(f"sweeps in the checkpoint: {reached}")
+    assert len(set(reached)) >= 10
 
 
 def test_control_c_prints_and_saves_the_draws_so_far(run, small) -> None:
     folder = small.parent
-    draws = "--draws 200000 --warmup 100"
+    draws = f"{BY_SWEEPS} --draws 200000 --warmup 20"
     with started(folder, draws) as process:
-        wait_for(folder / "chains", 500, process)
+        wait_for(folder / "chains", 60, process)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     header = found(out.decode(), folder / "model")[1]
     kept = mixtura.load(folder / "model").posterior_.weights.shape[1]
-    assert 400 <= kept < 200_000
+    assert 40 <= kept < 200_000
     line = f"mixtura: warning: interrupted when each chain had {kept:,} of its 200,000 draws; "
     assert f"{line}the same fit, run again, goes on from 'chains'\n" in err.decode()
     assert {"n_rows", "method"} <= header.keys()
     assert sweeps_in(folder / "chains") >= kept
-    other = run(*SAMPLED.split(), *KEPT.split(), "--draws", 10)
+    other = run(*SAMPLED.split(), *KEPT.split(), *BY_SWEEPS.split(), "--draws", 10)
     assert (other.code, other.out) == (2, "")
     assert other.error.startswith("--checkpoint 'chains' is of another fit: rows, model, options")
 
 
 def test_control_c_in_the_warm_up_leaves_the_checkpoint(small) -> None:
     folder = small.parent
-    with started(folder, "--covariance diag --warmup 100000000") as process:
+    with started(folder, f"{COMPILED} --warmup 100000000") as process:
         wait_for(folder / "chains", 20, process)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=60)
