@@ -53,7 +53,7 @@ def sweeps_in(path: Path) -> int:
 
 def wait_for(path: Path, sweeps: int, process: subprocess.Popen[bytes]) -> None:
     """Wait until a checkpoint is there with so many sweeps, or the process has ended."""
-    give_up = time.monotonic() + 120
+    give_up = time.monotonic() + 300
     while not path.exists() or sweeps_in(path) < sweeps:
         if process.poll() is not None:
             return
