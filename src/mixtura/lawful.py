@@ -41,4 +41,4 @@ def whole_number_or_none(value: Any, name: str, smallest: int) -> int | None:
 
 def _is_whole(value: Any, smallest: int) -> bool:
     is_number = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
-    return is_number and value >= smallest
+    return bool(is_number and value >= smallest)

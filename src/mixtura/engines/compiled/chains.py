@@ -14,7 +14,7 @@ from mixtura.engines.compiled.draws import (
     log_prior_weights,
 )
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT
-from mixtura.engines.compiled.kernels import VECTOR, sweep_kernel
+from mixtura.engines.compiled.kernels import VECTOR, sweep_kernel, sweep_vectors
 from mixtura.engines.compiled.responsibilities import SAMPLED
 from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made
 from mixtura.engines.compiled.workspace import block_size
@@ -87,47 +87,46 @@ def log_prior(prior, relative, power, current):
     return result
 
 
+def _chain(rows, prior, plan, key, rng, current, outputs, work):
+    """Write kept draws and the densities of all, from the current values on."""
+    begin, end, before, every, relative, power, block = plan
+    weights, means, variances = current
+    kept_weights, kept_means, kept_variances, log_likelihoods, log_priors = outputs
+    n_components, size = weights.size, means.size
+    n_rows = rows.size // (size // n_components)
+    nothing, no_labels = np.empty(0), np.empty(0, dtype=np.int64)
+    constant, scale, no_matrices = np.empty(n_components), np.empty(size), np.empty((0, 0, 0))
+    statistics = (np.empty(n_components), np.empty(size), np.empty(size), no_matrices)
+    earlier = max(0, begin - before) // every
+    for number in range(begin, end):
+        prepare(weights, means, variances, constant, scale)
+        for part in statistics[:3]:
+            part[:] = 0.0
+        log_likelihoods[number - begin] = sweep_vectors(
+            rows,
+            (nothing, False),
+            (constant, means, scale, no_matrices, nothing),
+            (SAMPLED, key_of_sweep(key, number), nothing, no_labels),
+            (0, 0, n_rows, block),
+            statistics,
+            work,
+        )
+        log_priors[number - begin] = log_prior(prior, relative, power, current)
+        place = number - before
+        if place >= 0 and (place + 1) % every == 0:
+            at = place // every - earlier
+            kept_weights[at * n_components : (at + 1) * n_components] = weights
+            kept_means[at * size : (at + 1) * size] = means
+            kept_variances[at * size : (at + 1) * size] = variances
+        draw_all(prior, relative, power, statistics, current, rng)
+
+
 @cache
 def chain_kernel() -> Callable[..., None]:
     """Return the compiled chain over float64 rows, flat (N D)."""
-    sweep = sweep_kernel(VECTOR, False)
-
-    def chain(rows, prior, plan, key, rng, current, outputs, work):
-        """Write kept draws and the densities of all, from the current values on."""
-        begin, end, before, every, relative, power, block = plan
-        weights, means, variances = current
-        kept_weights, kept_means, kept_variances, log_likelihoods, log_priors = outputs
-        n_components, size = weights.size, means.size
-        n_rows = rows.size // (size // n_components)
-        nothing, no_labels = np.empty(0), np.empty(0, dtype=np.int64)
-        constant, scale, no_matrices = np.empty(n_components), np.empty(size), np.empty((0, 0, 0))
-        statistics = (np.empty(n_components), np.empty(size), np.empty(size), no_matrices)
-        earlier = max(0, begin - before) // every
-        for number in range(begin, end):
-            prepare(weights, means, variances, constant, scale)
-            for part in statistics[:3]:
-                part[:] = 0.0
-            log_likelihoods[number - begin] = sweep(
-                rows,
-                (nothing, False),
-                (constant, means, scale, no_matrices, nothing),
-                (SAMPLED, key_of_sweep(key, number), nothing, no_labels),
-                (0, 0, n_rows, block),
-                statistics,
-                work,
-            )
-            log_priors[number - begin] = log_prior(prior, relative, power, current)
-            place = number - before
-            if place >= 0 and (place + 1) % every == 0:
-                at = place // every - earlier
-                kept_weights[at * n_components : (at + 1) * n_components] = weights
-                kept_means[at * size : (at + 1) * size] = means
-                kept_variances[at * size : (at + 1) * size] = variances
-            draw_all(prior, relative, power, statistics, current, rng)
-
     values = types.UniTuple(FLAT, 3)
     signature = types.void(READ, PRIOR, PLAN, types.uint64, types.npy_rng, values, OUTPUTS, FLAT)
-    return made(signature, chain)
+    return made(signature, _chain, sweep_vectors=sweep_kernel(VECTOR, False))
 
 
 def compiled_chain(

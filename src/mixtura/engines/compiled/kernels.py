@@ -125,6 +125,12 @@ def _sweep_of(kind: int) -> Callable[..., float]:
     return sweep
 
 
+sweep_vectors = njit(**OPTIONS)(_sweep_of(VECTOR))
+sweep_planes = njit(**OPTIONS)(_sweep_of(PLANE))
+sweep_matrices = njit(**OPTIONS)(_sweep_of(MATRIX))
+"""Sweeps within other compiled code."""
+
+
 def _tell_of(kind: int) -> Callable[..., float]:
     """Return the pass that tells rows, of a kind of structures."""
 

@@ -10,7 +10,13 @@ from mixtura.assignments import row_key
 from mixtura.engines.compiled.chains import HALF_LOG_TWO_PI, key_of_sweep
 from mixtura.engines.compiled.draws import draw_weights, log_prior_weights
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT
-from mixtura.engines.compiled.kernels import MATRIX, PLANE, sweep_kernel
+from mixtura.engines.compiled.kernels import (
+    MATRIX,
+    PLANE,
+    sweep_kernel,
+    sweep_matrices,
+    sweep_planes,
+)
 from mixtura.engines.compiled.matrices import pack_factor
 from mixtura.engines.compiled.matrix_draws import (
     draw_matrix,
@@ -66,10 +72,8 @@ def draw_all(concentration, prior, statistics, current, rng, room):
         draw_matrix(moments, means[k], covariances[k], prior, rng, room)
 
 
-@cache
-def chain_kernel(kind: int) -> Callable[..., None]:
-    """Return the compiled chain over float64 rows, flat (N D), of two features or of more."""
-    sweep = sweep_kernel(kind, False)
+def _chain_of(kind: int) -> Callable[..., None]:
+    """Return the chain of two features or of more."""
 
     def chain(rows, concentration, prior, plan, key, rng, current, outputs, packed, work):
         """Write kept draws and the densities of all, from the current values on."""
@@ -79,6 +83,7 @@ def chain_kernel(kind: int) -> Callable[..., None]:
         n_components, n_features = means.shape
         flat_means, n_rows = means.reshape(-1), rows.size // n_features
         nothing, no_labels = np.empty(0), np.empty(0, dtype=np.int64)
+        unweighted = (nothing, False)
         constant, factor = np.empty(n_components), np.empty(covariances.shape)
         square = (n_features, n_features)
         room = (np.empty(n_features), np.empty(square), np.empty(square))
@@ -88,15 +93,16 @@ def chain_kernel(kind: int) -> Callable[..., None]:
             of_components = prepare(prior, current, constant, factor, packed, room[1])
             for part in (statistics[0], statistics[1], statistics[3].reshape(-1)):
                 part[:] = 0.0
-            log_likelihoods[number - begin] = sweep(
-                rows,
-                (nothing, False),
-                (constant, flat_means, nothing, factor, packed),
-                (SAMPLED, key_of_sweep(key, number), nothing, no_labels),
-                (0, 0, n_rows, block),
-                statistics,
-                work,
-            )
+            potentials = (constant, flat_means, nothing, factor, packed)
+            assigned = (SAMPLED, key_of_sweep(key, number), nothing, no_labels)
+            span = (0, 0, n_rows, block)
+            if kind == PLANE:
+                found = sweep_planes(rows, unweighted, potentials, assigned, span, statistics, work)
+            else:
+                found = sweep_matrices(
+                    rows, unweighted, potentials, assigned, span, statistics, work
+                )
+            log_likelihoods[number - begin] = found
             log_priors[number - begin] = of_components + log_prior_weights(concentration, weights)
             if number >= before and (number - before + 1) % every == 0:
                 kept_weights[at] = weights
@@ -105,9 +111,16 @@ def chain_kernel(kind: int) -> Callable[..., None]:
                 at += 1
             draw_all(concentration, prior, statistics, current, rng, room)
 
+    return chain
+
+
+@cache
+def chain_kernel(kind: int) -> Callable[..., None]:
+    """Return the compiled chain over float64 rows, flat (N D)."""
     own = types.Tuple((FLAT, TABLE, CUBE))
     parts = (READ, READ, PRIOR, PLAN, types.uint64, types.npy_rng, own, OUTPUTS, FLAT, FLAT)
-    return made(types.void(*parts), chain)
+    name = "sweep_planes" if kind == PLANE else "sweep_matrices"
+    return made(types.void(*parts), _chain_of(kind), **{name: sweep_kernel(kind, False)})
 
 
 def compiled_matrix_chain(
