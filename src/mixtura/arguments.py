@@ -177,8 +177,8 @@ def priors(
         assumptions.append("Weights: uniform prior, Dirichlet(1).")
     if not isinstance(weight_prior, WeightPrior):
         raise InvalidArgumentError(
-            "weight_prior must be None, a Dirichlet, a DirichletProcess or a PitmanYor; "
-            f"got {weight_prior!r}"
+            "weight_prior must be None, Dirichlet, DirichletProcess, PitmanYor or "
+            f"MixtureOfFiniteMixtures; got {weight_prior!r}"
         )
     if component_prior is None:
         if moments is None:

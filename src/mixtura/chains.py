@@ -99,20 +99,24 @@ def fit_of(
 def _numbered(chains: Chains, n_rows: float) -> tuple[DrawsPosterior, float]:
     """Return the draws numbered alike, and how doubtful the numbers are, from 0 to 1/2.
 
-    The components have their numbers from the given parameters, or else by their means. Where
-    the prior tells components apart they keep the numbers that they were drawn with.
+    The components have their numbers from the given parameters, or else by their means; by
+    falling weights where the prior finds their number, so that empty ones come last. Where the
+    prior tells components apart they keep the numbers that they were drawn with.
     """
-    posterior = chains.posterior
-    if not posterior.model.weight_prior.is_exchangeable:
+    posterior, prior = chains.posterior, chains.posterior.model.weight_prior
+    if not prior.is_exchangeable:
         return posterior, 0.0
     parts = (posterior.weights, posterior.means, posterior.covariances)
-    alignment = align_parameters(*parts, posterior.log_joint, n_rows)
+    least = 0.5 / n_rows if prior.finds_components else 0.0
+    alignment = align_parameters(*parts, posterior.log_joint, n_rows, least)
     posterior = posterior.renumbered(alignment.permutations)
     found = posterior.parameters
-    if chains.first is None:
-        order = canonical_order(found)
-    else:
+    if chains.first is not None:
         order = nearest_numbering(found, chains.first)
+    elif prior.finds_components:
+        order = np.argsort(-found.weights, kind="stable")
+    else:
+        order = canonical_order(found)
     orders = np.broadcast_to(order, posterior.weights.shape)
     return posterior.renumbered(orders), alignment.doubt
 

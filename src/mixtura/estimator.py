@@ -39,7 +39,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         Number of components K.
     covariance_type : str, default="full"
         What they share: "full", "tied", "diag", "spherical", "tied_diag" or "tied_spherical".
-    weight_prior : Dirichlet, DirichletProcess or PitmanYor, optional
+    weight_prior : Dirichlet, DirichletProcess, PitmanYor or MixtureOfFiniteMixtures, optional
         Prior of the weights; uniform by default. Must be left out with ``inference="ml"``.
     component_prior : NormalInverseWishart, NormalInverseGamma, Independent or KnownScale, optional
         Prior of means and covariances; by default the weakly informative conjugate prior of

@@ -192,7 +192,7 @@ def log_evidence(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> 
 def _check_bridge(model: MixtureModel, n_draws: int) -> None:
     reason = ""
     if model.weight_prior.finds_components:
-        reason = "a process as the prior of the weights"
+        reason = "a prior of the weights that finds the number of components"
     elif not model.weight_prior.is_exchangeable:
         reason = "a prior of the weights that tells components apart"
     elif model.component_prior.fixes_covariances:

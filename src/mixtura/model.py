@@ -92,19 +92,24 @@ class MixtureModel:
     @property
     def steps(self) -> ChainSteps | None:
         """The steps of a Gibbs sampler as numbers, where priors and family have such."""
-        concentration = self.weight_prior.concentrations(self.n_components)
+        weights = self.weight_prior.steps(self.n_components)
         components = self.component_prior.steps(self.n_features)
-        if concentration is None or components is None:
+        if weights is None or components is None:
             return None
         # Of one feature a matrix is a variance.
         structure = self.structure[: 1 + len(components.cell)]
         if structure != (self.n_components, *components.cell):
             return None
-        return ChainSteps(concentration, components)
+        return ChainSteps(weights, components)
 
     def mode(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return the parameters of highest posterior density given sufficient statistics."""
         weights = self.weight_prior.posterior(statistics.count).mode(self.n_components)
+        return MixtureParameters(weights, *self.component_prior.posterior(statistics).mode())
+
+    def typical(self, statistics: SufficientStatistics) -> MixtureParameters:
+        """Return parameters to which the statistics belong: the mode, where there is one."""
+        weights = self.weight_prior.posterior(statistics.count).typical(self.n_components)
         return MixtureParameters(weights, *self.component_prior.posterior(statistics).mode())
 
     def potentials(self, parameters: MixtureParameters) -> Potentials:

@@ -10,6 +10,29 @@ from mixtura.typing import Array, PerFeature
 
 @final
 @dataclass(frozen=True, eq=False)
+class WeightSteps:
+    """The Dirichlet prior of the weights, or of those that are above zero.
+
+    Parameters
+    ----------
+    concentration : array of shape (K,)
+        Of the Dirichlet distribution; the same for all where their number is random.
+    log_numbers : array of shape (K,) or (0,)
+        Log prior probabilities that 1 ... K weights are above zero, all choices of so many alike;
+        empty where all are.
+    """
+
+    concentration: Array
+    log_numbers: Array
+
+    @property
+    def arrays(self) -> tuple[Array, Array]:
+        """Both, as compiled code takes them."""
+        return self.concentration, self.log_numbers
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class ComponentSteps:
     """Priors of means and of inverse gamma scales, one of each for each component and feature.
 
@@ -116,13 +139,13 @@ class ChainSteps:
 
     Parameters
     ----------
-    concentration : array of shape (K,)
-        Of the weights' Dirichlet prior.
+    weights : WeightSteps
+        Prior of the weights.
     components : ComponentSteps or MatrixSteps
         Priors of means and scales.
     """
 
-    concentration: Array
+    weights: WeightSteps
     components: ComponentSteps | MatrixSteps
 
 

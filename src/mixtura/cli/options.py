@@ -183,7 +183,9 @@ WeightPrior = Annotated[
         help="Prior of the weights: one concentration, or one for each component. "
         "Example: dirichlet:1 or dirichlet:1,2,3. dirichlet-process:1 or pitman-yor:1,0.25 "
         "(concentration, discount) leave components that are not needed empty; "
-        "dirichlet-process:gamma:1,1 learns the concentration.",
+        "dirichlet-process:gamma:1,1 learns the concentration. finite-mixtures:1 or "
+        "finite-mixtures:1,3 (concentration, rate) is a prior on the number of components, for "
+        "--inference gibbs.",
         panel=PRIORS,
     ),
 ]

@@ -162,9 +162,9 @@ class Sampler:
     def begin(self, start: SufficientStatistics, seed: np.random.SeedSequence) -> ChainState:
         """Return a chain before its first sweep: a draw given the start's statistics."""
         of_start, of_chain = seed.spawn(2)
-        mode = self.model.mode(start)
+        first = self.model.typical(start)
         return self.begin_at(
-            drawn(self.model, start, mode, np.random.default_rng(of_start)), of_chain
+            drawn(self.model, start, first, np.random.default_rng(of_start)), of_chain
         )
 
     def begin_at(self, first: MixtureParameters, seed: np.random.SeedSequence) -> ChainState:

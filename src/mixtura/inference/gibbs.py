@@ -134,7 +134,7 @@ class Gibbs(Inference):
         for number, (name, chain) in enumerate(zip(names, chains, strict=True), start=1):
             average = chain.log_joint[plan.kept].mean()
             problem.report(f"chain {number} ({name}): mean log joint {average:.6f}")
-        first = model.mode(starts[0].statistics) if problem.keep_numbering else None
+        first = model.typical(starts[0].statistics) if problem.keep_numbering else None
         histories = [chain.log_joint for chain in chains]
         found = Chains(_posterior(model, chains, plan), histories, names, first)
         fit = fit_of(self, problem, swept, found, began, self._shortness(reached, plan))

@@ -10,7 +10,7 @@ import numpy as np
 from mixtura.errors import InvalidArgumentError
 from mixtura.potentials import Tail
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ComponentSteps, MatrixSteps
+from mixtura.steps import ComponentSteps, MatrixSteps, WeightSteps
 from mixtura.typing import Array, IntegerArray, PerFeature, StructureShape
 
 
@@ -63,6 +63,20 @@ class WeightPrior(Prior):
     def finds_components(self) -> bool:
         """Whether the number of components is a limit, and the occupied ones are to be found."""
         return False
+
+    @property
+    def has_random_number(self) -> bool:
+        """Whether weights may be exactly zero, and how many are not is to be found."""
+        return False
+
+    def typical(self, n_components: int) -> Array:
+        """Return weights (K,) from which a sampler may begin: the mode, where there is one."""
+        return self.mode(n_components)
+
+    def steps(self, n_components: int) -> WeightSteps | None:
+        """Return the prior as numbers that compiled chains draw from; None where it has none."""
+        concentration = self.concentrations(n_components)
+        return None if concentration is None else WeightSteps(concentration, np.empty(0))
 
     def is_unbounded_at(self, weights: Array) -> bool:
         """Whether the weights lie where the density has no upper bound."""

@@ -155,6 +155,9 @@ def convergence(fit: Fit, allocations: IntegerArray | None = None) -> Convergenc
     if allocations is not None and fit.model.n_components > 1:
         quantities.append("occupied components")
         parts.append(_judged(occupied_components(allocations)[:, :, None].astype(np.float64)))
+    if fit.model.weight_prior.has_random_number:
+        quantities.append("number of components")
+        parts.append(_judged(posterior.used_components[:, :, None].astype(np.float64)))
     n_general = len(quantities)
     names = [name(feature, 32) for feature in distinct_names(fit.feature_names)]
     for k in range(fit.model.n_components):

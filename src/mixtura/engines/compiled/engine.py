@@ -150,8 +150,8 @@ class CompiledEngine(Engine):
         values = np.concatenate([block.values for block in rows.blocks()])
         given = (current, span, row_seed, rng)
         if isinstance(steps.components, MatrixSteps):
-            return compiled_matrix_chain(values, steps.concentration, steps.components, *given)
-        return compiled_chain(values, steps.concentration, steps.components, *given)
+            return compiled_matrix_chain(values, steps.weights, steps.components, *given)
+        return compiled_chain(values, steps.weights, steps.components, *given)
 
     def _tell(
         self,
