@@ -66,7 +66,7 @@ SWEPT_KERNELS: dict[str, Kernel] = {
     "sweeps-concentration": _kernel(
         COMPILED, DirichletProcess(Gamma(3.0, 2.0)), _KNOWN, "diag", 4, 1
     ),
-    "reference-numbers": _kernel(SWEEPS, MixtureOfFiniteMixtures(1.4), _KNOWN, "diag", 3, 1),
+    "reference-numbers": _kernel(SWEEPS, MixtureOfFiniteMixtures(1.4), _KNOWN, "diag", 6, 1),
     "reference-variances": _kernel(SWEEPS, Dirichlet([1.0, 2.0]), _VARIANCES, "diag", 2, 2),
     "reference-scales": _kernel(SWEEPS, Dirichlet([0.8, 1.5]), _ON_SCALES, "diag", 2, 1),
 }

@@ -177,8 +177,10 @@ def worst_of_partition(exact: Any, found: dict[str, np.ndarray]) -> dict[str, fl
     """Return the largest error of each kind of average, in standard errors."""
     apart = np.triu_indices(exact.co_clustering.shape[0], 1)
     together = found["co_clustering"][..., apart[0], apart[1]]
+    possible = exact.n_clusters > 0.0
+    assert not found["n_clusters"][..., ~possible].any()
     errors = (
-        of_events(found["n_clusters"], exact.n_clusters),
+        of_events(found["n_clusters"][..., possible], exact.n_clusters[possible]),
         of_events(together, exact.co_clustering[apart]),
         standardised(found["means"], exact.means),
     )

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import final
 
 import numpy as np
-from scipy.special import gammaln, logsumexp, xlogy
+from scipy.special import gammaln, log_softmax, logsumexp, softmax, xlogy
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.priors.base import WeightPrior, hyperparameter
@@ -97,8 +97,7 @@ class MixtureOfFiniteMixtures(RandomNumber):
         if self.rate is None:
             return np.full(n_components, -np.log(n_components))
         further = np.arange(n_components)
-        terms = xlogy(further, self.rate) - gammaln(further + 1.0)
-        return terms - logsumexp(terms)
+        return log_softmax(xlogy(further, self.rate) - gammaln(further + 1.0))
 
     def _before(self, n_components: int) -> "FiniteMixturesPosterior":
         return self.posterior(np.zeros(n_components))
@@ -186,7 +185,7 @@ class FiniteMixturesPosterior(RandomNumber):
     @cached_property
     def number_probabilities(self) -> Array:
         """Probabilities of 1 ... K components, shape (K,)."""
-        return np.exp(self._log_terms - logsumexp(self._log_terms))
+        return softmax(self._log_terms)
 
     @cached_property
     def log_evidence(self) -> float:
