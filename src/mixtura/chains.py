@@ -18,7 +18,7 @@ from mixtura.posteriors.alignment import align_parameters, nearest_numbering
 from mixtura.typing import Array
 
 AGREED = 1.01
-"""R-hat of the log joint up to which chains count as agreed [Vehtari2021]_."""
+"""R-hat up to which chains count as agreed [Vehtari2021]_."""
 
 UNSURE = 0.05
 """Average probability of a second numbering from which on numbers are called doubtful."""
@@ -57,7 +57,7 @@ def fit_of(
 ) -> Fit:
     """Return the fit of chains in the data's units."""
     drawn, doubt = _numbered(chains, problem.rows.total_weight)
-    reduction = _reduction(drawn.log_joint)
+    judged, reduction = _largest_reduction(drawn)
     posterior = _in_data_units(problem, drawn, swept.factor)
     shift = float(posterior.log_joint.flat[0] - drawn.log_joint.flat[0])
     runs = tuple(
@@ -89,7 +89,7 @@ def fit_of(
         doubts=(
             *problem.doubts,
             *doubts,
-            *_disagreement(reduction),
+            *_disagreement(judged, reduction),
             *_confusion(doubt),
             *of_components,
         ),
@@ -155,19 +155,28 @@ def _log_likelihood(problem: Problem, swept: Swept, parameters: MixtureParameter
     return problem.engine.sweep(swept.rows, potentials, Soft()).log_normalizer + shift
 
 
-def _reduction(log_joint: Array) -> float:
-    """Return R-hat of the log joint; NaN of too few draws, one where nothing varies."""
-    if log_joint.shape[1] < FEWEST_DRAWS:
+def _largest_reduction(posterior: DrawsPosterior) -> tuple[str, float]:
+    """Return the larger R-hat of the log joint and of the number of components, where random."""
+    found = {"the log joint": _reduction(posterior.log_joint)}
+    if posterior.model.weight_prior.has_random_number:
+        numbers = posterior.used_components.astype(np.float64)
+        found["the number of components"] = _reduction(numbers)
+    return max(found.items(), key=lambda one: np.nan_to_num(one[1], nan=-np.inf))
+
+
+def _reduction(draws: Array) -> float:
+    """Return R-hat of draws (C, S); NaN of too few of them, one where nothing varies."""
+    if draws.shape[1] < FEWEST_DRAWS:
         return np.nan
-    return 1.0 if np.ptp(log_joint) == 0 else float(r_hat(log_joint))
+    return 1.0 if np.ptp(draws) == 0 else float(r_hat(draws))
 
 
-def _disagreement(reduction: float) -> tuple[Doubt, ...]:
+def _disagreement(judged: str, reduction: float) -> tuple[Doubt, ...]:
     if reduction <= AGREED:
         return ()
     found = "too few draws to tell whether the chains agree"
-    if np.isfinite(reduction):
-        found = f"the chains do not agree: R-hat of the log joint is {reduction:.3f}, not {AGREED}"
+    if not np.isnan(reduction):
+        found = f"the chains do not agree: R-hat of {judged} is {reduction:.3f}, not {AGREED}"
     return (Doubt(ConvergenceWarning, f"{found}; raise draws and warmup"),)
 
 

@@ -1,6 +1,7 @@
 """Mixtures of finite mixtures against closed forms, faces summed one by one, and fits of them."""
 
 import json
+import warnings
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ from laws.running import blobs, run
 from mixtura import GaussianMixtureModel, Gibbs, load
 from mixtura.assignments import Sampled
 from mixtura.data import ArrayRows
+from mixtura.diagnostics.sampling import r_hat
 from mixtura.engines import ENGINES
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import ConvergenceWarning, InvalidArgumentError
 from mixtura.families import FAMILIES
 from mixtura.inference import MAP, VB
 from mixtura.model import MixtureModel
@@ -147,14 +149,17 @@ def test_no_row_goes_where_the_weight_is_zero(engine: str) -> None:
 @pytest.fixture(scope="module")
 def fitted() -> GaussianMixtureModel:
     rows = blobs(np.random.default_rng(3), 60, 2, 2, apart=6.0)
-    return GaussianMixtureModel(
+    made = GaussianMixtureModel(
         6,
         covariance_type="diag",
         weight_prior=MixtureOfFiniteMixtures(1.0, 1.0),
         component_prior=NormalInverseGamma(4.0, 0.05, 2.0, 1.0),
         inference=Gibbs(chains=2, draws=200, warmup=50),
         random_state=0,
-    ).fit(rows)
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # of chains so short
+        return made.fit(rows)
 
 
 def test_answers_about_rows_pass_zero_weights_through(fitted: Any, tmp_path: Path) -> None:
@@ -192,6 +197,19 @@ def test_the_number_of_components_is_told_wherever_answers_are(fitted: Any, tmp_
     assert rows["number of components"]["mean"] == pytest.approx(numbers.mean(), rel=1e-12)
 
 
+def test_chains_that_stay_at_different_numbers_have_not_converged() -> None:
+    """Two chains of too few sweeps to leave the numbers of components at which they begin."""
+    rows = blobs(np.random.default_rng(6), 400, 1, 3, apart=4.0)
+    model = model_of(6)
+    fit = run(model, rows, Gibbs(chains=4, draws=60, warmup=0), "random", n_starts=4)
+    assert isinstance(fit.posterior, DrawsPosterior)
+    numbers = fit.posterior.used_components.astype(float)
+    assert r_hat(numbers) > 1.05
+    assert not fit.converged
+    assert any("the chains do not agree" in doubt.message for doubt in fit.doubts)
+
+
+@pytest.mark.filterwarnings("ignore::mixtura.errors.ConvergenceWarning")
 def test_a_start_that_is_given_keeps_its_numbers() -> None:
     rows = np.concatenate([np.zeros((20, 1)), np.full((30, 1), 40.0)])
     rows += np.random.default_rng(4).standard_normal(rows.shape)
@@ -215,6 +233,13 @@ def test_other_methods_refuse_it_in_one_line(method: Any) -> None:
     with pytest.raises(InvalidArgumentError, match="use inference='gibbs'") as caught:
         run(model_of(3), rows, method)
     assert "\n" not in str(caught.value)
+
+
+def test_arviz_gets_the_number_of_components(fitted: Any) -> None:
+    pytest.importorskip("xarray")
+    tree = fitted.to_arviz()
+    expected = (fitted.posterior_.weights > 0.0).sum(axis=-1)
+    np.testing.assert_array_equal(tree["posterior"]["number_of_components"], expected)
 
 
 def test_the_evidence_is_not_bridged(fitted: Any) -> None:
