@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import njit, types
@@ -16,7 +17,7 @@ from mixtura.engines.compiled.draws import (
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT
 from mixtura.engines.compiled.kernels import VECTOR, sweep_kernel
 from mixtura.engines.compiled.responsibilities import SAMPLED
-from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made
+from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made, with_globals
 from mixtura.engines.compiled.workspace import block_size
 from mixtura.steps import ChainDraws, ComponentSteps, WeightSteps, kept_before
 from mixtura.typing import Array
@@ -90,47 +91,51 @@ def log_prior(of_weights, prior, relative, power, current):
     return result
 
 
+sweep: Any = None
+"""What :func:`chain` calls: the sweep of a kind, by the name of a global of its own."""
+
+
+def chain(rows, of_weights, prior, plan, key, rng, current, outputs, work):
+    """Write kept draws and the densities of all, from the current values on."""
+    begin, end, before, every, relative, power, block = plan
+    weights, means, variances = current
+    kept_weights, kept_means, kept_variances, log_likelihoods, log_priors = outputs
+    n_components, size = weights.size, means.size
+    n_rows = rows.size // (size // n_components)
+    nothing, no_labels = np.empty(0), np.empty(0, dtype=np.int64)
+    constant, scale, no_matrices = np.empty(n_components), np.empty(size), np.empty((0, 0, 0))
+    statistics = (np.empty(n_components), np.empty(size), np.empty(size), no_matrices)
+    earlier = max(0, begin - before) // every
+    for number in range(begin, end):
+        prepare(weights, means, variances, constant, scale)
+        for part in statistics[:3]:
+            part[:] = 0.0
+        log_likelihoods[number - begin] = sweep(
+            rows,
+            (nothing, False),
+            (constant, means, scale, no_matrices, nothing),
+            (SAMPLED, key_of_sweep(key, number), nothing, no_labels),
+            (0, 0, n_rows, block),
+            statistics,
+            work,
+        )
+        log_priors[number - begin] = log_prior(of_weights, prior, relative, power, current)
+        place = number - before
+        if place >= 0 and (place + 1) % every == 0:
+            at = place // every - earlier
+            kept_weights[at * n_components : (at + 1) * n_components] = weights
+            kept_means[at * size : (at + 1) * size] = means
+            kept_variances[at * size : (at + 1) * size] = variances
+        draw_all(of_weights, prior, relative, power, statistics, current, rng)
+
+
 @cache
 def chain_kernel() -> Callable[..., None]:
     """Return the compiled chain over float64 rows, flat (N D)."""
-    sweep = sweep_kernel(VECTOR, False)
-
-    def chain(rows, of_weights, prior, plan, key, rng, current, outputs, work):
-        """Write kept draws and the densities of all, from the current values on."""
-        begin, end, before, every, relative, power, block = plan
-        weights, means, variances = current
-        kept_weights, kept_means, kept_variances, log_likelihoods, log_priors = outputs
-        n_components, size = weights.size, means.size
-        n_rows = rows.size // (size // n_components)
-        nothing, no_labels = np.empty(0), np.empty(0, dtype=np.int64)
-        constant, scale, no_matrices = np.empty(n_components), np.empty(size), np.empty((0, 0, 0))
-        statistics = (np.empty(n_components), np.empty(size), np.empty(size), no_matrices)
-        earlier = max(0, begin - before) // every
-        for number in range(begin, end):
-            prepare(weights, means, variances, constant, scale)
-            for part in statistics[:3]:
-                part[:] = 0.0
-            log_likelihoods[number - begin] = sweep(
-                rows,
-                (nothing, False),
-                (constant, means, scale, no_matrices, nothing),
-                (SAMPLED, key_of_sweep(key, number), nothing, no_labels),
-                (0, 0, n_rows, block),
-                statistics,
-                work,
-            )
-            log_priors[number - begin] = log_prior(of_weights, prior, relative, power, current)
-            place = number - before
-            if place >= 0 and (place + 1) % every == 0:
-                at = place // every - earlier
-                kept_weights[at * n_components : (at + 1) * n_components] = weights
-                kept_means[at * size : (at + 1) * size] = means
-                kept_variances[at * size : (at + 1) * size] = variances
-            draw_all(of_weights, prior, relative, power, statistics, current, rng)
-
+    named = with_globals(chain, "chain_of_variances", sweep=sweep_kernel(VECTOR, False))
     values = types.UniTuple(FLAT, 3)
     parts = (READ, WEIGHTS, PRIOR, PLAN, types.uint64, types.npy_rng, values, OUTPUTS, FLAT)
-    return made(types.void(*parts), chain)
+    return made(types.void(*parts), named)
 
 
 def compiled_chain(

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numba import njit, types
@@ -19,7 +20,7 @@ from mixtura.engines.compiled.matrix_draws import (
     write_precision_factor,
 )
 from mixtura.engines.compiled.responsibilities import SAMPLED
-from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made, read_only
+from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made, read_only, with_globals
 from mixtura.engines.compiled.workspace import block_size
 from mixtura.steps import ChainDraws, MatrixSteps, WeightSteps, kept_before
 from mixtura.typing import Array
@@ -66,48 +67,53 @@ def draw_all(of_weights, prior, statistics, current, rng, room):
         draw_matrix(moments, means[k], covariances[k], prior, rng, room)
 
 
+sweep: Any = None
+"""What :func:`chain` calls: the sweep of a kind, by the name of a global of its own."""
+
+
+def chain(rows, of_weights, prior, plan, key, rng, current, outputs, packed, work):
+    """Write kept draws and the densities of all, from the current values on."""
+    begin, end, before, every, block = plan
+    weights, means, covariances = current
+    kept_weights, kept_means, kept_covariances, log_likelihoods, log_priors = outputs
+    n_components, n_features = means.shape
+    flat_means, n_rows = means.reshape(-1), rows.size // n_features
+    nothing, no_labels = np.empty(0), np.empty(0, dtype=np.int64)
+    constant, factor = np.empty(n_components), np.empty(covariances.shape)
+    square = (n_features, n_features)
+    room = (np.empty(n_features), np.empty(square), np.empty(square))
+    statistics = (np.empty(n_components), np.empty(means.size), nothing, factor.copy())
+    at = 0
+    for number in range(begin, end):
+        of_components = prepare(prior, current, constant, factor, packed, room[1])
+        for part in (statistics[0], statistics[1], statistics[3].reshape(-1)):
+            part[:] = 0.0
+        log_likelihoods[number - begin] = sweep(
+            rows,
+            (nothing, False),
+            (constant, flat_means, nothing, factor, packed),
+            (SAMPLED, key_of_sweep(key, number), nothing, no_labels),
+            (0, 0, n_rows, block),
+            statistics,
+            work,
+        )
+        log_priors[number - begin] = of_components + log_prior_weights(of_weights, weights)
+        if number >= before and (number - before + 1) % every == 0:
+            kept_weights[at] = weights
+            kept_means[at] = means
+            kept_covariances[at] = covariances
+            at += 1
+        draw_all(of_weights, prior, statistics, current, rng, room)
+
+
 @cache
 def chain_kernel(kind: int) -> Callable[..., None]:
     """Return the compiled chain over float64 rows, flat (N D), of two features or of more."""
-    sweep = sweep_kernel(kind, False)
-
-    def chain(rows, of_weights, prior, plan, key, rng, current, outputs, packed, work):
-        """Write kept draws and the densities of all, from the current values on."""
-        begin, end, before, every, block = plan
-        weights, means, covariances = current
-        kept_weights, kept_means, kept_covariances, log_likelihoods, log_priors = outputs
-        n_components, n_features = means.shape
-        flat_means, n_rows = means.reshape(-1), rows.size // n_features
-        nothing, no_labels = np.empty(0), np.empty(0, dtype=np.int64)
-        constant, factor = np.empty(n_components), np.empty(covariances.shape)
-        square = (n_features, n_features)
-        room = (np.empty(n_features), np.empty(square), np.empty(square))
-        statistics = (np.empty(n_components), np.empty(means.size), nothing, factor.copy())
-        at = 0
-        for number in range(begin, end):
-            of_components = prepare(prior, current, constant, factor, packed, room[1])
-            for part in (statistics[0], statistics[1], statistics[3].reshape(-1)):
-                part[:] = 0.0
-            log_likelihoods[number - begin] = sweep(
-                rows,
-                (nothing, False),
-                (constant, flat_means, nothing, factor, packed),
-                (SAMPLED, key_of_sweep(key, number), nothing, no_labels),
-                (0, 0, n_rows, block),
-                statistics,
-                work,
-            )
-            log_priors[number - begin] = of_components + log_prior_weights(of_weights, weights)
-            if number >= before and (number - before + 1) % every == 0:
-                kept_weights[at] = weights
-                kept_means[at] = means
-                kept_covariances[at] = covariances
-                at += 1
-            draw_all(of_weights, prior, statistics, current, rng, room)
-
+    name = "chain_of_planes" if kind == PLANE else "chain_of_matrices"
+    named = with_globals(chain, name, sweep=sweep_kernel(kind, False))
     own = types.Tuple((FLAT, TABLE, CUBE))
     parts = (READ, WEIGHTS, PRIOR, PLAN, types.uint64, types.npy_rng, own, OUTPUTS, FLAT, FLAT)
-    return made(types.void(*parts), chain)
+    return made(types.void(*parts), named)
 
 
 def compiled_matrix_chain(

@@ -1,6 +1,7 @@
 """Types of what kernels are given, and how they are made."""
 
 from collections.abc import Callable
+from types import FunctionType
 from typing import Any
 
 from numba import njit, types
@@ -26,6 +27,17 @@ SPAN = types.UniTuple(types.int64, 4)
 
 OUTPUTS = types.Tuple((FLAT, FLAT, types.Array(types.int64, 1, "C")))
 """Responsibilities, flat (N K); log densities (N,); labels (N,). Of size zero: not asked for."""
+
+
+def with_globals(function: Any, name: str, **given: Any) -> Any:
+    """Return a function under another name, some of whose global names have given values.
+
+    Machine code is found again by a function's file, name, code and closure. A compiled function
+    in a closure is another one in every process; among the globals it does not matter.
+    """
+    found = FunctionType(function.__code__, {**function.__globals__, **given}, name)
+    found.__qualname__ = name
+    return found
 
 
 def made(signature: Any, function: Callable[..., Any]) -> Callable[..., Any]:
