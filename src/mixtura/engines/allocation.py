@@ -61,18 +61,22 @@ class Allocator(ABC):
     def statistics(self, labels: IntegerArray) -> SufficientStatistics:
         """Return the moments of all clusters about their own means."""
         count = np.bincount(labels).astype(np.float64)
-        members = np.eye(count.size)[labels].T
-        mean = members @ self.values / count[:, None]
+
+        def summed(table: Array) -> Array:
+            columns: list[Array] = [np.bincount(labels, column) for column in table.T]
+            return np.stack(columns, axis=1)
+
+        mean = summed(self.values) / count[:, None]
         apart = self.values - mean[labels]
-        first = members @ apart  # zero but for rounding
         if isinstance(self.clusters, MatrixSteps):
-            products = (apart[:, :, None] * apart[:, None, :]).reshape(len(apart), -1)
-            second = (members @ products).reshape(count.size, *self.clusters.cell)
+            products = apart[:, :, None] * apart[:, None, :]
+            second = summed(products.reshape(len(apart), -1)).reshape(-1, *self.clusters.cell)
         elif self.clusters.is_shared:
-            second = members @ (apart * apart).sum(axis=1, keepdims=True)
+            second = summed((apart * apart).sum(axis=1, keepdims=True))
         else:
-            second = members @ (apart * apart)
-        return SufficientStatistics(count, first, second, mean)
+            second = summed(apart * apart)
+        # First moments are zero but for rounding.
+        return SufficientStatistics(count, summed(apart), second, mean)
 
 
 def numbered(labels: IntegerArray) -> IntegerArray:
