@@ -61,7 +61,7 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         Whether the file stays, with all draws, when the fit is done. Otherwise it is deleted.
     progress : callable, optional
         Called with the number of sweeps that each chain has done, and that of all, as it grows.
-    moves : int, default=5
+    moves : int, default=3
         Splits and merges that are tried in each sweep.
 
     Raises
@@ -70,7 +70,7 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         If an option is not a number, or too small.
     """
 
-    moves: int = 5
+    moves: int = 3
 
     name = "collapsed"
     objective_name = "mean log joint density of rows and partition"

@@ -24,6 +24,7 @@ from mixtura.engines.compiled.clusters import (
     join,
     leave,
     score,
+    weigh,
 )
 from mixtura.engines.compiled.signatures import FLAT, READ, made, read_only
 from mixtura.steps import ClusterSteps, MatrixSteps, PartitionSteps
@@ -69,10 +70,11 @@ def take_free(book):
 
 
 @njit(**INNER)
-def scan(rows, alone, labels, prior, partition, clusters, book, rng, room, scores):
+def scan(rows, alone, labels, prior, partition, clusters, book, rng, room, spare):
     """Put every row anew, given the others (algorithm 3 of [Neal2000]_)."""
     log_join, _, log_new = partition
     active, _, _, numbers = book
+    gains, scores = spare
     for n in range(labels.size):
         old = labels[n]
         labels[n] = -1
@@ -81,12 +83,14 @@ def scan(rows, alone, labels, prior, partition, clusters, book, rng, room, score
         elif not leave(rows, n, old, prior, clusters, room):
             find(rows, labels, old, old + 1, prior, clusters, room)
         total = numbers[0]
+        gains[total] = alone[n]
         scores[total] = log_new[total] + alone[n]
         highest = scores[total]
         for a in range(total):
             k = active[a]
             size = int(clusters[k, COUNT])
-            scores[a] = log_join[size] + score(rows, n, k, prior, clusters, room)
+            gains[a] = score(rows, n, k, prior, clusters, room)
+            scores[a] = log_join[size] + gains[a]
             highest = max(highest, scores[a])
         mass = 0.0
         for a in range(total + 1):
@@ -102,7 +106,7 @@ def scan(rows, alone, labels, prior, partition, clusters, book, rng, room, score
             open_cluster(k, book)
         else:
             k = active[chosen]
-        join(rows, n, k, prior, clusters, room)
+        join(rows, n, k, gains[chosen], prior, clusters, room)
         labels[n] = k
 
 
@@ -121,7 +125,7 @@ def others(labels, first, second, rng, order):
 
 
 @njit(**INNER)
-def grow(rows, labels, pair, order, prior, log_join, clusters, rng, room, side):
+def grow(rows, alone, labels, pair, order, prior, log_join, clusters, rng, room, side):
     """Grow both sides of a split in the spare clusters; return the log probability of that.
 
     Drawn where the two rows are together, otherwise the sides that there are.
@@ -131,23 +135,27 @@ def grow(rows, labels, pair, order, prior, log_join, clusters, rng, room, side):
     is_split = labels[first] == labels[second]
     for n, k in ((first, one), (second, other)):
         clear(k, prior, clusters, room)
-        join(rows, n, k, prior, clusters, room)
+        join(rows, n, k, alone[n], prior, clusters, room)
     result = 0.0
     for m in range(order.size):
         n = order[m]
         ahead = log_join[int(clusters[other, COUNT])] - log_join[int(clusters[one, COUNT])]
-        ahead += score(rows, n, other, prior, clusters, room)
-        ahead -= score(rows, n, one, prior, clusters, room)
+        to_one = score(rows, n, one, prior, clusters, room)
+        to_other = score(rows, n, other, prior, clusters, room)
+        ahead += to_other - to_one
         cost = max(ahead, 0.0) + np.log1p(np.exp(-abs(ahead)))
         takes_first = rng.random() < np.exp(-cost) if is_split else labels[n] == labels[first]
         result -= cost if takes_first else cost - ahead
         side[m] = takes_first
-        join(rows, n, one if takes_first else other, prior, clusters, room)
+        if takes_first:
+            join(rows, n, one, to_one, prior, clusters, room)
+        else:
+            join(rows, n, other, to_other, prior, clusters, room)
     return result
 
 
 @njit(**INNER)
-def split_or_merge(rows, labels, prior, partition, clusters, book, rng, room, spare):
+def split_or_merge(rows, alone, labels, prior, partition, clusters, book, rng, room, spare):
     """Try to part the cluster of two rows, or to join their two clusters [Dahl2005]_."""
     log_join, log_size, log_new = partition
     order, side = spare
@@ -159,16 +167,17 @@ def split_or_merge(rows, labels, prior, partition, clusters, book, rng, room, sp
     here, there = labels[first], labels[second]
     order = order[: others(labels, first, second, rng, order)]
     log_proposal = grow(
-        rows, labels, (first, second), order, prior, log_join, clusters, rng, room, side
+        rows, alone, labels, (first, second), order, prior, log_join, clusters, rng, room, side
     )
     if here == there:
         whole = here
     else:
         copy(one, whole, clusters)
-        join(rows, second, whole, prior, clusters, room)
+        join(rows, second, whole, 0.0, prior, clusters, room)
         for m in range(order.size):
             if not side[m]:
-                join(rows, order[m], whole, prior, clusters, room)
+                join(rows, order[m], whole, 0.0, prior, clusters, room)
+        weigh(whole, prior, clusters, room)
     log_ratio = log_new[book[3][0] - (1 if here != there else 0)]
     for k in (one, other):
         log_ratio += log_size[int(clusters[k, COUNT])] + evidence(k, prior, clusters)
@@ -230,14 +239,16 @@ def kernel() -> Callable[..., None]:
         active, place = np.empty(n_rows, dtype=np.int64), np.empty(n_rows, dtype=np.int64)
         book = (active, place, np.empty(n_rows, dtype=np.int64), np.zeros(2, dtype=np.int64))
         spare = (np.empty(n_rows, dtype=np.int64), np.empty(n_rows, dtype=np.bool_))
-        room, scores = np.empty(n_features), np.empty(n_rows + 1)
+        room, scores = np.empty(n_features), (np.empty(n_rows + 1), np.empty(n_rows + 1))
         for sweep in range(worth.size):
             find(rows, labels, 0, begin(labels, book), prior, clusters, room)
             for _ in range(scans):
                 scan(rows, alone, labels, prior, partition, clusters, book, rng, room, scores)
             if n_rows > 1:
                 for _ in range(moves):
-                    split_or_merge(rows, labels, prior, partition, clusters, book, rng, room, spare)
+                    split_or_merge(
+                        rows, alone, labels, prior, partition, clusters, book, rng, room, spare
+                    )
             total = 0.0
             for a in range(book[3][0]):
                 k = active[a]

@@ -136,7 +136,8 @@ def evidence(k, prior, clusters):
 def turn(k, clusters, room, sign):
     """Add to a cluster's factor, or take away, a row; false where too little is left of it.
 
-    By plane rotations, the row being ``room``, which is used up [GillGolubMurraySaunders1974]_.
+    By plane or hyperbolic rotations, the row being ``room``, which is used up
+    [GillGolubMurraySaunders1974]_.
     """
     size = room.size
     spread = MEAN + size
@@ -147,19 +148,27 @@ def turn(k, clusters, room, sign):
         if not square > LEAST_LEFT * old * old:
             return False
         root = np.sqrt(square)
-        cosine, sine = root / old, room[j] / old
         clusters[k, at] = root
+        if sign > 0.0:
+            cosine, sine = old / root, room[j] / root
+            for i in range(j + 1, size):
+                below = spread + i * size + j
+                before = clusters[k, below]
+                clusters[k, below] = cosine * before + sine * room[i]
+                room[i] = cosine * room[i] - sine * before
+            continue
+        cosine, sine = root / old, room[j] / old
         for i in range(j + 1, size):
             below = spread + i * size + j
-            clusters[k, below] = (clusters[k, below] + sign * sine * room[i]) / cosine
+            clusters[k, below] = (clusters[k, below] - sine * room[i]) / cosine
             room[i] = cosine * room[i] - sine * clusters[k, below]
     return True
 
 
 @njit(**INNER)
-def join(rows, n, k, prior, clusters, room):
-    """Add a row to a cluster."""
-    kind, numbers, _ = prior
+def join(rows, n, k, gain, prior, clusters, room):
+    """Add a row, whose score was the gain, to a cluster."""
+    kind, numbers, constants = prior
     size, count = room.size, clusters[k, COUNT]
     spread = MEAN + size
     for d in range(size):
@@ -174,7 +183,8 @@ def join(rows, n, k, prior, clusters, room):
     if kind == MATRIX:
         turn(k, clusters, room, 1.0)
     clusters[k, COUNT] = count + 1.0
-    weigh(k, prior, clusters, room)
+    # A score is the constant of one row more and what the scale adds, after less before.
+    clusters[k, WORTH] += gain - constants[0, int(count)]
 
 
 @njit(**INNER)
