@@ -174,7 +174,10 @@ def log_evidence(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> 
     held = [part[:, kept] for part in parts]
     shape = held[0].shape[:2]
     volumes = [model.component_prior.log_volume(one) for one in together(held[2])]
-    at_draws = posterior.log_joint[:, kept] + np.reshape(volumes, shape)
+    # Not the log joint density of the draws, which may be one of rows and partitions.
+    drawn = (MixtureParameters(*one) for one in zip(*map(together, held), strict=True))
+    of_draws = [model.log_prior(one) + more for one, more in zip(drawn, volumes, strict=True)]
+    at_draws = posterior.log_likelihood[:, kept] + np.reshape(of_draws, shape)
     proposed = proposal.draw(at_draws.size, np.random.default_rng(0))
     made = [MixtureParameters(*one) for one in zip(*proposed, strict=True)]
     of_rows = _log_likelihoods(model, made, rows, engine)

@@ -11,7 +11,7 @@ from mixtura.parameters import MixtureParameters
 from mixtura.potentials import Potentials
 from mixtura.priors import ComponentPrior, WeightPrior
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ChainSteps
+from mixtura.steps import ChainSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray, Seed, StructureShape
 
 
@@ -101,6 +101,14 @@ class MixtureModel:
         if structure != (self.n_components, *components.cell):
             return None
         return ChainSteps(weights, components)
+
+    @property
+    def cluster_steps(self) -> ClusterSteps | MatrixSteps | None:
+        """What tells the rows of a cluster, its parameters integrated out, where anything does."""
+        structure = self.family.structure(2, self.n_features)
+        if structure[0] == 1:  # clusters that share a covariance depend on each other
+            return None
+        return self.component_prior.clusters(structure, self.n_features)
 
     def mode(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return the parameters of highest posterior density given sufficient statistics."""

@@ -11,14 +11,14 @@ from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 # Written out, because the registries bring NumPy and SciPy; a test compares them.
 COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 STARTS = ("split", "quantile", "kmeans", "random")
-METHODS = ("map", "vb", "gibbs", "ml", "svi", "nuts")
+METHODS = ("map", "vb", "gibbs", "collapsed", "ml", "svi", "nuts")
 CRITERIA = ("bic", "icl", "aic", "elbo")
 
 MODEL = "Model"
 PRIORS = "Priors"
 SEARCH = "Search"
-SAMPLERS_ONLY = "Only with --inference gibbs or nuts"
-GIBBS_ONLY = "Only with --inference gibbs"
+SAMPLERS_ONLY = "Only with --inference gibbs, collapsed or nuts"
+GIBBS_ONLY = "Only with --inference gibbs or collapsed"
 SVI_ONLY = "Only with --inference svi"
 RESULTS = "Results"
 

@@ -9,8 +9,9 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.potentials import Tail
+from mixtura.priors.partitions import Partitions
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ComponentSteps, MatrixSteps, WeightSteps
+from mixtura.steps import ClusterSteps, ComponentSteps, MatrixSteps, WeightSteps
 from mixtura.typing import Array, IntegerArray, PerFeature, StructureShape
 
 
@@ -88,6 +89,13 @@ class WeightPrior(Prior):
 
     def concentrations(self, n_components: int) -> Array | None:
         """Return the concentrations (K,) of a prior that is Dirichlet, None of any other."""
+        return None
+
+    def partitions(self, n_components: int) -> Partitions | None:
+        """Return the partitions of rows that the weights make when they are integrated out.
+
+        None where the components are not exchangeable, or the partitions not of product form.
+        """
         return None
 
     def expected_log_weights(self, n_components: int) -> Array:
@@ -293,6 +301,16 @@ class ComponentPrior(Prior):
         """Return the prior as numbers that compiled chains can draw from; None where it has none.
 
         For one variance for each component and feature, or one matrix for each component.
+        """
+        return None
+
+    def clusters(
+        self, structure: StructureShape, n_features: int
+    ) -> ClusterSteps | MatrixSteps | None:
+        """Return the prior as numbers that tell the rows of a cluster, parameters integrated out.
+
+        None where that has no closed form. In the structure each component has variances or a
+        matrix of its own.
         """
         return None
 

@@ -9,8 +9,9 @@ from scipy.special import gammaln, log_softmax, logsumexp, softmax, xlogy
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.priors.base import WeightPrior, hyperparameter
-from mixtura.steps import WeightSteps
-from mixtura.typing import Array
+from mixtura.priors.partitions import Partitions
+from mixtura.steps import PartitionSteps, WeightSteps
+from mixtura.typing import Array, IntegerArray
 
 SMALLEST = 1e-300
 """Least weight of a component in use: zero says that it is not."""
@@ -139,6 +140,9 @@ class MixtureOfFiniteMixtures(RandomNumber):
     def typical(self, n_components: int) -> Array:
         return self.expected_weights(n_components)
 
+    def partitions(self, n_components: int) -> "FiniteMixturePartitions":
+        return FiniteMixturePartitions(self.concentration, self._log_numbers(n_components))
+
     def steps(self, n_components: int) -> WeightSteps:
         concentration = np.full(n_components, self.concentration)
         return WeightSteps(concentration, self._log_numbers(n_components))
@@ -259,3 +263,55 @@ def log_partition_terms(
     total = numbers * concentration
     rising = gammaln(total + n_rows) - gammaln(total)
     return np.where(numbers >= n_clusters, log_numbers + choices - rising, -np.inf)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FiniteMixturePartitions(Partitions):
+    """Partitions under a mixture of finite mixtures [MillerHarrison2018]_.
+
+    A new cluster beside t others has the weight ``c V_N(t + 1) / V_N(t)``, one of n rows ``n + c``.
+
+    Parameters
+    ----------
+    alpha : float
+        Concentration c of each weight.
+    log_numbers : array of shape (K,)
+        Log prior probabilities of 1 ... K components.
+    """
+
+    alpha: float
+    log_numbers: Array
+
+    @property
+    def concentration(self) -> float:
+        return self.alpha
+
+    @property
+    def is_known(self) -> bool:
+        return True
+
+    def steps(self, n_rows: int, concentration: float) -> PartitionSteps:
+        most = min(n_rows, self.log_numbers.size)
+        given = (self.log_numbers, self.alpha, n_rows)
+        logs = [logsumexp(log_partition_terms(*given, t)) for t in range(1, most + 1)]
+        log_new = np.full(n_rows + 1, -np.inf)
+        log_new[:most] = np.log(self.alpha) + np.diff(logs, prepend=0.0)
+        return PartitionSteps.of(self.alpha, log_new)
+
+    def log_constant(self, n_rows: int, concentration: float) -> float:
+        return 0.0
+
+    def draw_concentration(
+        self, concentration: float, n_rows: int, n_clusters: int, rng: np.random.Generator
+    ) -> float:
+        return concentration
+
+    def n_slots(self, n_components: int, n_clusters: int) -> int:
+        return n_components
+
+    def draw_weights(
+        self, count: Array, occupied: IntegerArray, concentration: Array, rng: np.random.Generator
+    ) -> Array:
+        posteriors = (FiniteMixturesPosterior(self.alpha, self.log_numbers, one) for one in count)
+        return np.stack([one.draw(rng, count.shape[1]) for one in posteriors])

@@ -34,6 +34,7 @@ METHODS = {
     "ml": "Maximum likelihood, searched for from every start; priors are flat.",
     "vb": "Variational Bayes: the closest posterior in which assignments and parameters are "
     "independent.",
+    "collapsed": "Collapsed Gibbs sampling of partitions, parameters integrated out.",
     "gibbs": "Blocked Gibbs sampling of the posterior.",
     "svi": "Stochastic variational inference with Pyro: gradient steps on the log joint density, "
     "assignments summed out.",
