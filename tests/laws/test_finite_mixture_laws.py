@@ -60,6 +60,19 @@ def test_partitions_have_the_published_probabilities(prior: MixtureOfFiniteMixtu
 
 
 @pytest.mark.parametrize("prior", PRIORS, ids=repr)
+def test_steps_of_partitions_are_worth_the_evidence(prior: MixtureOfFiniteMixtures) -> None:
+    K = 4
+    for sizes in ([6], [3, 2, 1], [2, 2, 1, 1], [9, 1]):
+        count = np.append(sizes, np.zeros(K - len(sizes))).astype(float)
+        steps = prior.partitions(K).steps(sum(sizes), prior.concentration)
+        worth = steps.log_size[sizes].sum() + steps.log_new[: len(sizes)].sum()
+        numberings = gammaln(K + 1) - gammaln(K - len(sizes) + 1)
+        expected = prior.posterior(count).log_evidence + numberings
+        assert worth == pytest.approx(expected, rel=1e-12)
+        assert (steps.log_new[K:] == -np.inf).all()
+
+
+@pytest.mark.parametrize("prior", PRIORS, ids=repr)
 def test_two_rows_are_together_as_often_as_the_weights_say(prior: MixtureOfFiniteMixtures) -> None:
     K, c = 6, prior.concentration
     numbers = np.arange(1, K + 1)

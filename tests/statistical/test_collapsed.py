@@ -15,6 +15,7 @@ from scipy.special import logsumexp, roots_genlaguerre
 from laws.enumeration import (
     ExactPosterior,
     exact_posterior,
+    finite_mixtures,
     known_scale,
     pitman_yor,
     symmetric_dirichlet,
@@ -33,6 +34,7 @@ from mixtura.priors import (
     DirichletProcess,
     Gamma,
     KnownScale,
+    MixtureOfFiniteMixtures,
     Normal,
     NormalInverseGamma,
     PitmanYor,
@@ -40,7 +42,7 @@ from mixtura.priors import (
 )
 from mixtura.steps import PartitionSteps
 from statistical.chains import COMPILED, n_occupied, of_events, run_chains, standardised
-from statistical.test_enumerated_posteriors import COMPONENTS, LIMIT, NEAL
+from statistical.test_enumerated_posteriors import COMPONENTS, LIMIT, NEAL, log_chance
 
 PartitionPrior = Callable[[np.ndarray], float]
 
@@ -67,6 +69,11 @@ WEIGHTS: dict[str, tuple[WeightPrior, int, PartitionPrior]] = {
         PitmanYor(Gamma(2.0, 1.5), 0.25),
         2,
         unknown_concentration(2.0, 1.5, 0.25),
+    ),
+    "finite mixtures": (
+        MixtureOfFiniteMixtures(0.9, 1.5),
+        4,
+        finite_mixtures(0.9, lambda k: log_chance(k, 1.5, 4)),
     ),
 }
 
@@ -128,6 +135,29 @@ def worst(exact: ExactPosterior, found: dict[str, np.ndarray]) -> dict[str, floa
     return {name: float(np.abs(values).max()) for name, values in errors.items()}
 
 
+def test_number_of_components_is_that_of_all_partitions() -> None:
+    """Of each number of components by itself, evidence by evidence."""
+    component_prior, family, cluster, rows = COMPONENTS["variances"]
+    K, c = 4, 0.9
+    logs = [
+        log_chance(k, 1.5, K)
+        + exact_posterior(rows, symmetric_dirichlet(k, c), cluster).log_evidence
+        for k in range(1, K + 1)
+    ]
+    exact = np.exp(logs - logsumexp(logs))
+    weights = MixtureOfFiniteMixtures(c, 1.5)
+    model = MixtureModel(K, rows.shape[1], weights, component_prior, FAMILIES[family])
+    found = []
+    for seed in np.random.SeedSequence(7).spawn(2):
+        of_chain, of_parameters = seed.spawn(2)
+        sampler = sampler_of(model, rows, 1500)
+        state = sampler.begin_at(np.arange(len(rows)) % 2, of_chain)
+        past = joined(sampler.advance(state, 1500).past)
+        drawn = parameters_given(sampler, model, past, 1500, of_parameters)
+        found.append((drawn.weights > 0.0).sum(axis=1)[:, None] == np.arange(1, K + 1))
+    assert np.abs(of_events(np.array(found, dtype=float), exact)).max() < LIMIT
+
+
 def exact_weights(exact: ExactPosterior, weight: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     """Return the expected weights (N,) of the rows' clusters, given theirs from sizes (B, N)."""
     sizes = (exact.partitions[:, :, None] == exact.partitions[:, None, :]).sum(axis=2)
@@ -152,6 +182,7 @@ def assert_agreement(
         ("Pitman-Yor", "matrices"),
         ("Dirichlet process", "known scale"),
         ("unknown with discount", "variances"),
+        ("finite mixtures", "matrices"),
     ],
 )
 def test_few_partitions_agree_with_all(weights: str, components: str) -> None:
