@@ -15,7 +15,6 @@ from mixtura.parameters import MixtureParameters
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
 
-
 CURRENT = ("weights", "means", "covariances")
 PAST = (*CURRENT, "log_likelihood", "log_prior")
 """Names of arrays in a file of chains."""

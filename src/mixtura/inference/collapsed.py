@@ -132,4 +132,3 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
             replace(swept, model=model),
             chains,
         )
-

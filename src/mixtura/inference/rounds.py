@@ -32,9 +32,7 @@ class Keeper(Generic[State]):
         Most sweeps from one writing to the next; None for no limit.
     """
 
-    def __init__(
-        self, file: Checkpoint[State] | None, seconds: float, sweeps: int | None
-    ) -> None:
+    def __init__(self, file: Checkpoint[State] | None, seconds: float, sweeps: int | None) -> None:
         self.sweeps = None if file is None else sweeps
         self._file, self._seconds = file, seconds
         self._written = -1
