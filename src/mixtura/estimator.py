@@ -13,14 +13,13 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from mixtura import arguments
+from mixtura import arguments, lawful
 from mixtura.data import ArrayRows
 from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix
 from mixtura.diagnostics import comparison
 from mixtura.engines import ENGINES, Engine
 from mixtura.errors import DataError, InvalidArgumentError
 from mixtura.fit import Fit
-from mixtura.lawful import whole_number
 from mixtura.model import MixtureModel, PriorSample
 from mixtura.online import OnlineFitting
 from mixtura.problem import build_model, build_problem
@@ -275,7 +274,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         ``random_state`` is the estimator's own where None.
         """
         check_is_fitted(self)
-        n_samples = whole_number(n_samples, "n_samples", 1)
+        n_samples = lawful.whole_number(n_samples, "n_samples", 1)
         return self.posterior_.sample(n_samples, self._generator(random_state, "sample"))
 
     def sample_assignments(
@@ -295,7 +294,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         integer array of shape (n_draws, N)
         """
         rows = self._rows(X)
-        n_draws = whole_number(n_draws, "n_draws", 1)
+        n_draws = lawful.whole_number(n_draws, "n_draws", 1)
         seed = int(self._generator(random_state, "assignments").integers(2**63))
         return self.posterior_.sample_assignments(rows, self._engine(), n_draws, seed)
 
@@ -307,7 +306,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         Works before any fit where ``component_prior`` is given; ``n_features`` is then 1 unless
         said otherwise. After a fit the fitted model's prior is used.
         """
-        n_rows = whole_number(n_rows, "n_rows", 1)
+        n_rows = lawful.whole_number(n_rows, "n_rows", 1)
         model = self._described_model(n_features)
         return model.sample_prior(n_rows, self._generator(random_state, "prior"))
 
@@ -325,7 +324,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
                 )
             return self.fit_.model
         n_features = 1 if n_features is None else n_features
-        n_features = whole_number(n_features, "n_features", 1)
+        n_features = lawful.whole_number(n_features, "n_features", 1)
         return build_model(self.get_params(deep=False), n_features, None)[0]
 
     def _generator(self, random_state: Any, purpose: str) -> np.random.Generator:

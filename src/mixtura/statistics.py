@@ -72,9 +72,11 @@ class SufficientStatistics:
 
     def mean(self) -> Array:
         """Return the component means, shape (K, D); the pivot where a component is empty."""
-        occupied = self.count > 0
-        safe = np.where(occupied, self.count, 1.0)[:, None]
-        return self.pivot + np.where(occupied[:, None], self.first / safe, 0.0)
+        count = self.count[:, None]
+        if self.count.min() > 0.0:
+            return self.pivot + self.first / count
+        occupied = count > 0.0
+        return self.pivot + np.where(occupied, self.first / np.where(occupied, count, 1.0), 0.0)
 
     def about(self, pivot: Array) -> "SufficientStatistics":
         """Return the same statistics with the moments taken about another pivot (exact algebra)."""
@@ -82,14 +84,21 @@ class SufficientStatistics:
             return self
         shift = pivot - self.pivot
         moved = self.first - self.count[:, None] * shift
+        second = self._second_about(shift)
+        return replace(self, first=moved, second=second, pivot=self.pivot + shift)
+
+    def _second_about(self, shift: Array) -> Array:
+        """Return the second moments about points (K, D) that lie so far from the pivot."""
         # sum (y - s)(y - s)^T = S - f s^T - s f^T + n s s^T = S - f s^T - s (f - n s)^T
+        moved = self.first - self.count[:, None] * shift
+        if self.second.ndim == 2:
+            return self.second - outer_moments(shift, self.first + moved, self.structure)
         cross = outer_moments(self.first, shift, self.structure)
-        cross = cross + outer_moments(shift, moved, self.structure)
-        return replace(self, first=moved, second=self.second - cross, pivot=self.pivot + shift)
+        return self.second - (cross + outer_moments(shift, moved, self.structure))
 
     def scatter(self, centre: Array) -> Array:
         """Return the second moments about ``centre`` (K, D), with rounding below zero removed."""
-        second = self.about(centre).second
+        second = self._second_about(centre - self.pivot)
         if second.ndim == 3:
             second = 0.5 * (second + second.transpose(0, 2, 1))
             diagonal = np.einsum("kdd->kd", second)

@@ -75,12 +75,9 @@ class CovarianceFamily(ABC):
         offset = self.log_determinant(factor, n_features) - 0.5 * n_features * LOG_TWO_PI
         with np.errstate(divide="ignore"):
             log_weight = np.log(parameters.weights)
-        return Potentials(
-            log_weight,
-            np.broadcast_to(offset, log_weight.shape).copy(),
-            parameters.means,
-            factor,
-        )
+        if offset.shape != log_weight.shape:
+            offset = np.full(log_weight.shape, offset)
+        return Potentials(log_weight, offset, parameters.means, factor)
 
 
 class MatrixFamily(CovarianceFamily):

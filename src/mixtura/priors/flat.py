@@ -19,6 +19,8 @@ from mixtura.priors.base import (
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, StructureShape
 
+SMALLEST = float(np.finfo(np.float64).tiny)
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -43,9 +45,11 @@ class FlatWeights(WeightPrior):
         return FlatWeights(self.count + count)
 
     def mode(self, n_components: int) -> Array:
-        count = np.maximum(np.broadcast_to(self.count, (n_components,)), 0.0)
+        count = np.maximum(self.count, 0.0)
         total = count.sum()
-        return count / total if total > 0 else np.full(n_components, 1.0 / n_components)
+        if count.ndim == 0 or not total > 0:
+            return np.full(n_components, 1.0 / n_components)
+        return count / total
 
     def log_density(self, weights: Array) -> float:
         return 0.0
@@ -141,9 +145,11 @@ class FlatPosterior(ComponentPosterior):
         if len(structure) == 2 and structure[1] == 1:
             count = count * n_features
         count = count.reshape((-1,) + (1,) * (len(structure) - 1))
+        if count.min() > 0.0:
+            return means, self._floored(scatter / count, n_features)
         # A component without rows takes the pooled covariance: a lawful one, at no weight.
-        pooled = scatter.sum(axis=0) / max(count.sum(), np.finfo(float).tiny)
-        seen = count > 0
+        pooled = scatter.sum(axis=0) / max(count.sum(), SMALLEST)
+        seen = count > 0.0
         covariances = np.where(seen, scatter / np.where(seen, count, 1.0), pooled)
         return means, self._floored(covariances, n_features)
 
@@ -151,12 +157,13 @@ class FlatPosterior(ComponentPosterior):
         raise not_averaged(self.prior)
 
     def _floored(self, covariances: Array, n_features: int) -> Array:
-        floor = np.broadcast_to(self.prior.minimum_variance, (n_features,))
+        floor = np.asarray(self.prior.minimum_variance)
         if covariances.ndim == 2:
             width = covariances.shape[1]
             return np.maximum(covariances, floor.max() if width < n_features else floor)
         if n_features == 1:
             return np.maximum(covariances, floor)
+        floor = np.broadcast_to(floor, (n_features,))
         # In the floor's units the constrained maximum raises the eigenvalues to one.
         unit = np.sqrt(floor)
         values, vectors = np.linalg.eigh(covariances / unit[:, None] / unit)

@@ -178,10 +178,9 @@ class IndependentPosterior(ComponentPosterior):
         separately for every free variance.
         """
         problem = _Alternation(self.prior, self.statistics)
-        near_rows = problem.ascend(self.statistics.mean())
-        near_prior = problem.ascend(
-            np.broadcast_to(np.asarray(self.prior.mean.location), near_rows[0].shape)
-        )
+        location = np.broadcast_to(np.asarray(self.prior.mean.location), problem.rows_mean.shape)
+        means, variances = problem.ascend(np.stack([problem.rows_mean, location]))
+        near_rows, near_prior = (means[0], variances[0]), (means[1], variances[1])
         best = problem.better(near_prior, near_rows)
         if (near_prior[1] > near_rows[1] * (1.0 + 1e-6)).any():
             best = problem.better(problem.ascend(problem.between(near_rows, near_prior)), best)
@@ -245,8 +244,8 @@ class _Alternation:
 
     def _reduced(self, values: Array) -> Array:
         if self.structure[1] == 1:
-            values = values.sum(axis=1, keepdims=True)
-        return values.sum(axis=0, keepdims=True) if self.structure[0] == 1 else values
+            values = values.sum(axis=-1, keepdims=True)
+        return values.sum(axis=-2, keepdims=True) if self.structure[0] == 1 else values
 
     def scatter(self, means: Array) -> Array:
         return self.rows_scatter + self._reduced(self.count * (means - self.rows_mean) ** 2)

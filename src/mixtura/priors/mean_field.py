@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import final
 
 import numpy as np
-from scipy.special import logsumexp, ndtri
+from scipy.special import ndtri
 
 from mixtura.potentials import ScaleMixtureTail
 from mixtura.priors.base import ExpectedComponents, Marginals, PredictiveComponents
@@ -94,13 +94,17 @@ class ScaleFactor:
         return far
 
     @cached_property
-    def bounds(self) -> tuple[Array, Array, float]:
-        """Distances of both ends from the top, and the steps that the narrowest density needs."""
+    def width(self) -> Array:
+        """About a standard deviation of t."""
         small = 1e-2 / np.sqrt(self.entries + 1.0)
         curvature = np.maximum((self.fall(small) + self.fall(-small)) / small**2, 1e-8)
-        width = 1.0 / np.sqrt(curvature)
-        low, high = -self._reach(width, -1.0), self._reach(width, 1.0)
-        steps = float(((high - low) / np.minimum(WIDEST_STEP, STEP * width)).max())
+        return np.asarray(1.0 / np.sqrt(curvature))
+
+    @cached_property
+    def bounds(self) -> tuple[Array, Array, float]:
+        """Distances of both ends from the top, and the steps that the narrowest density needs."""
+        low, high = -self._reach(self.width, -1.0), self._reach(self.width, 1.0)
+        steps = float(((high - low) / np.minimum(WIDEST_STEP, STEP * self.width)).max())
         return low, high, steps
 
     @cached_property
@@ -109,8 +113,8 @@ class ScaleFactor:
         low, high, steps = self.bounds
         number = min(int(np.ceil(steps)) + 1, MOST_NODES)
         u = np.linspace(low, high, number)
-        logs = -self.fall(u)
-        total = np.asarray(logsumexp(logs, axis=0))
+        logs = -self.fall(u)  # the largest is about zero: that of the node next to the top
+        total = np.log(np.exp(logs).sum(axis=0))
         squares = 0.5 * self.scatter * np.exp(-2.0 * self.top)
         peak = self._log_prior(self.top) - self.entries * self.top - squares
         return u, logs - total, peak + total + np.log((high - low) / (number - 1))
@@ -125,6 +129,19 @@ class ScaleFactor:
         """Expected precisions."""
         u, log_share, _ = self.nodes
         return np.exp(log_share - 2.0 * u).sum(axis=0) * np.exp(-2.0 * self.top)
+
+    def serves(self, scatter: Array) -> bool:
+        """Whether the nodes are as good for other sums of squares: they shift little."""
+        near = self.width * np.minimum(self.scatter, scatter)
+        return bool((np.abs(scatter - self.scatter) <= near).all())
+
+    def precision_at(self, scatter: Array) -> Array:
+        """Return the expected precisions under other sums of squares that the nodes serve."""
+        u, log_share, _ = self.nodes
+        unit = np.exp(-2.0 * self.top)
+        change = 0.5 * (self.scatter - scatter) * unit
+        share = np.exp(log_share + change * np.expm1(-2.0 * u))
+        return (share * np.exp(-2.0 * u)).sum(axis=0) / share.sum(axis=0) * unit
 
     @cached_property
     def log_deviation(self) -> Array:
@@ -269,15 +286,12 @@ def best_factors(
     search does: where the ends differ, the better one is kept for each free standard deviation.
     """
     problem = _Alternation(prior, spread, is_on_variance, statistics)
-    near_rows = problem.ascend(problem.rows_mean)
-    start = np.broadcast_to(np.asarray(prior.location, dtype=float), near_rows.mean.shape)
-    near_prior = problem.ascend(start)
-    better = problem.bound(near_prior) > problem.bound(near_rows)
-    if not better.any():
-        return near_rows
+    location = np.broadcast_to(np.asarray(prior.location, dtype=float), problem.rows_mean.shape)
+    mean, deviation = problem.ascend(np.stack([problem.rows_mean, location]))
+    near_rows, near_prior = problem.bounds(mean, deviation)
+    better = near_prior > near_rows
     return problem.factors(
-        np.where(better, near_prior.mean, near_rows.mean),
-        np.where(better, near_prior.deviation, near_rows.deviation),
+        np.where(better, mean[1], mean[0]), np.where(better, deviation[1], deviation[0])
     )
 
 
@@ -301,30 +315,42 @@ class _Alternation:
 
     def _reduced(self, values: Array) -> Array:
         if self.structure[1] == 1:
-            values = values.sum(axis=1, keepdims=True)
-        return values.sum(axis=0, keepdims=True) if self.structure[0] == 1 else values
+            values = values.sum(axis=-1, keepdims=True)
+        return values.sum(axis=-2, keepdims=True) if self.structure[0] == 1 else values
 
     def factors(self, mean: Array, deviation: Array) -> MeanField:
-        squares = self.count * ((mean - self.rows_mean) ** 2 + deviation**2)
-        scatter = self.rows_scatter + self._reduced(squares)
-        scale = ScaleFactor(self.spread, self.is_on_variance, self.entries, scatter)
-        return MeanField(self.prior, mean, deviation, scale)
+        return MeanField(self.prior, mean, deviation, self._scale(self._scatter(mean, deviation)))
 
-    def ascend(self, mean: Array) -> MeanField:
+    def _scale(self, scatter: Array) -> ScaleFactor:
+        return ScaleFactor(self.spread, self.is_on_variance, self.entries, scatter)
+
+    def _scatter(self, mean: Array, deviation: Array) -> Array:
+        squares = self.count * ((mean - self.rows_mean) ** 2 + deviation**2)
+        return self.rows_scatter + self._reduced(squares)
+
+    def ascend(self, mean: Array) -> tuple[Array, Array]:
+        """Return means and their deviations where the alternation from means (..., K, D) ends."""
         location, limit = np.asarray(self.prior.location), 1.0 / np.asarray(self.prior.scale)
-        factors = self.factors(mean, np.zeros_like(mean))
+        deviation = np.zeros_like(mean)
+        scale = self._scale(self._scatter(mean, deviation))
+        precision = scale.precision
         for _ in range(MAX_ALTERNATIONS):
-            precision = factors.scale.precision
             # Roots of precisions, of the rows' and of both: their squares might overflow.
             of_rows = np.sqrt(self.count * precision)
             of_both = np.hypot(of_rows, limit)
             mean = location + (of_rows / of_both) ** 2 * (self.rows_mean - location)
-            factors = self.factors(mean, 1.0 / of_both)
-            change = np.abs(factors.scale.precision - precision)
-            if (change <= SETTLED * precision).all():
+            deviation = 1.0 / of_both
+            scatter, old = self._scatter(mean, deviation), precision
+            if scale.serves(scatter):
+                precision = scale.precision_at(scatter)
+            else:
+                scale = self._scale(scatter)
+                precision = scale.precision
+            if (np.abs(precision - old) <= SETTLED * old).all():
                 break
-        return factors
+        return mean, deviation
 
-    def bound(self, factors: MeanField) -> Array:
-        """Return what the factors add to the bound, one value for each free scale."""
+    def bounds(self, mean: Array, deviation: Array) -> Array:
+        """Return what factors add to the bound, one value for each free scale."""
+        factors = self.factors(mean, deviation)
         return factors.scale.log_normalizer - self._reduced(factors.mean_divergence)
