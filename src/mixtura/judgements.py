@@ -50,7 +50,7 @@ def draws_of(fit: Fit, what: str) -> DrawsPosterior:
     if not isinstance(fit.posterior, DrawsPosterior):
         raise InvalidArgumentError(
             f"{what} needs draws of the posterior, which inference={fit.method!r} does not make: "
-            "fit with inference='gibbs' or 'nuts'"
+            "fit with inference='gibbs', 'collapsed' or 'nuts'"
         )
     return fit.posterior
 

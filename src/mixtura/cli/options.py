@@ -185,7 +185,7 @@ WeightPrior = Annotated[
         "(concentration, discount) leave components that are not needed empty; "
         "dirichlet-process:gamma:1,1 learns the concentration. finite-mixtures:1 or "
         "finite-mixtures:1,3 (concentration, rate) is a prior on the number of components, for "
-        "--inference gibbs.",
+        "--inference collapsed and gibbs.",
         panel=PRIORS,
     ),
 ]

@@ -49,7 +49,7 @@ class RandomNumber(WeightPrior):
 def _only_sampled(what: str) -> InvalidArgumentError:
     return InvalidArgumentError(
         f"MixtureOfFiniteMixtures has no {what}, since weights may be exactly zero: "
-        "use inference='gibbs'"
+        "use inference='gibbs' or 'collapsed'"
     )
 
 
@@ -60,7 +60,8 @@ class MixtureOfFiniteMixtures(RandomNumber):
 
     The number M of components is drawn from 1 to ``n_components``, its largest value; then M of
     the components, all choices alike, and their weights from ``Dirichlet(concentration, ...)``.
-    The other components have weight zero and no rows. For ``inference="gibbs"``.
+    The other components have weight zero and no rows. For ``inference="collapsed"`` and
+    ``"gibbs"``.
 
     Parameters
     ----------

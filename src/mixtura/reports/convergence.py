@@ -169,7 +169,9 @@ def convergence(fit: Fit, allocations: IntegerArray | None = None) -> Convergenc
             parts.append(_judged(values[:, :, k]))
     mean, reduction, bulk, tail, error = np.concatenate(parts, axis=1)
     n_chains, n_draws = posterior.log_joint.shape
-    renumbered = fit.model.n_components > 1 and fit.model.weight_prior.is_exchangeable
+    order = np.arange(fit.model.n_components)
+    renumbered = fit.model.weight_prior.is_exchangeable or (posterior.numbers != order).any()
+    renumbered = bool(renumbered) and fit.model.n_components > 1
     judged = (mean, reduction, bulk, tail, error)
     return ConvergenceTable(tuple(quantities), n_general, *judged, n_chains, n_draws, renumbered)
 

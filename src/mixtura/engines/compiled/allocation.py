@@ -136,21 +136,19 @@ def grow(rows, alone, labels, pair, order, prior, log_join, clusters, rng, room,
     for n, k in ((first, one), (second, other)):
         clear(k, prior, clusters, room)
         join(rows, n, k, alone[n], prior, clusters, room)
-    result = 0.0
+    result, gains = 0.0, np.empty(2)
     for m in range(order.size):
         n = order[m]
         ahead = log_join[int(clusters[other, COUNT])] - log_join[int(clusters[one, COUNT])]
-        to_one = score(rows, n, one, prior, clusters, room)
-        to_other = score(rows, n, other, prior, clusters, room)
-        ahead += to_other - to_one
+        for k in (other, one):
+            gains[k - one] = score(rows, n, k, prior, clusters, room)
+        ahead += gains[1] - gains[0]
         cost = max(ahead, 0.0) + np.log1p(np.exp(-abs(ahead)))
         takes_first = rng.random() < np.exp(-cost) if is_split else labels[n] == labels[first]
         result -= cost if takes_first else cost - ahead
         side[m] = takes_first
-        if takes_first:
-            join(rows, n, one, to_one, prior, clusters, room)
-        else:
-            join(rows, n, other, to_other, prior, clusters, room)
+        k = one if takes_first else other
+        join(rows, n, k, gains[k - one], prior, clusters, room)
     return result
 
 

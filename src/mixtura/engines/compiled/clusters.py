@@ -15,6 +15,9 @@ from mixtura.engines.compiled.signatures import OPTIONS
 INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 """Of functions that compiled code alone calls."""
 
+HOT = {**INNER, "forceinline": True}
+"""Of those that are called for every row and cluster: a call costs as much as what they do."""
+
 EACH, SHARED, KNOWN, MATRIX = range(4)
 """A variance for each feature, one for all, known ones, a matrix."""
 
@@ -86,7 +89,7 @@ def clear(k, prior, clusters, room):
     clusters[k, WORTH] = numbers[0]
 
 
-@njit(**INNER)
+@njit(**HOT)
 def score(rows, n, k, prior, clusters, room):
     """Return the log density of a row given those of a cluster."""
     kind, numbers, constants = prior
@@ -187,7 +190,7 @@ def join(rows, n, k, gain, prior, clusters, room):
     clusters[k, WORTH] += gain - constants[0, int(count)]
 
 
-@njit(**INNER)
+@njit(**HOT)
 def leave(rows, n, k, prior, clusters, room):
     """Take a row out of a cluster of several; false where too few digits are left of it."""
     kind, numbers, _ = prior
