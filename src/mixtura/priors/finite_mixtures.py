@@ -295,7 +295,8 @@ class FiniteMixturePartitions(Partitions):
     def steps(self, n_rows: int, concentration: float) -> PartitionSteps:
         most = min(n_rows, self.log_numbers.size)
         given = (self.log_numbers, self.alpha, n_rows)
-        logs = [float(logsumexp(log_partition_terms(*given, t))) for t in range(1, most + 1)]
+        table = [log_partition_terms(*given, t) for t in range(1, most + 1)]
+        logs = np.logaddexp.reduce(np.array(table), axis=1)
         log_new = np.full(n_rows + 1, -np.inf)
         log_new[:most] = np.log(self.alpha) + np.diff(logs, prepend=0.0)
         return PartitionSteps.of(self.alpha, log_new)
