@@ -17,10 +17,19 @@ def held(score):
 
 
 @njit(**OPTIONS)
-def store_scores(scores, start, constant, q0, q1, q2, q3):
-    """Write constant - q / 2 for 32 rows."""
-    half, base = splat(-0.5), splat(constant)
-    store(scores, start, held(fma(half, q0, base)))
-    store(scores, start + 8, held(fma(half, q1, base)))
-    store(scores, start + 16, held(fma(half, q2, base)))
-    store(scores, start + 24, held(fma(half, q3, base)))
+def store_score(scores, start, constant, q):
+    """Write constant - q / 2 for eight rows."""
+    store(scores, start, held(fma(splat(-0.5), q, splat(constant))))
+
+
+@njit(**OPTIONS)
+def keep(scores, to, stride, a0, a1, a2, a3, top):
+    """Write the scores of four components; return the highest so far."""
+    store(scores, to, a0)
+    store(scores, to + stride, a1)
+    store(scores, to + 2 * stride, a2)
+    store(scores, to + 3 * stride, a3)
+    low = where_greater(a0, a1, a0, a1)
+    high = where_greater(a2, a3, a2, a3)
+    best = where_greater(low, high, low, high)
+    return where_greater(best, top, best, top)

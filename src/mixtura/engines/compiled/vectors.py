@@ -3,7 +3,8 @@
 from numba import njit
 
 from mixtura.engines.compiled.lanes import add, fma, load, mul, splat, sub, total
-from mixtura.engines.compiled.scores import store_scores
+from mixtura.engines.compiled.scores import store_score
+from mixtura.engines.compiled.tiles import four_features
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 
@@ -31,7 +32,10 @@ def score_vector(block, stride, n_features, n, constant, mean, scale, at, scores
             q1 = fma(z1, z1, q1)
             q2 = fma(z2, z2, q2)
             q3 = fma(z3, z3, q3)
-        store_scores(scores, start + b, constant, q0, q1, q2, q3)
+        store_score(scores, start + b, constant, q0)
+        store_score(scores, start + b + 8, constant, q1)
+        store_score(scores, start + b + 16, constant, q2)
+        store_score(scores, start + b + 24, constant, q3)
 
 
 @njit(**OPTIONS)
@@ -53,50 +57,6 @@ def one_feature(block, row, n, shares, start, mean, first, second, position):
         s1 = fma(w1, c1, s1)
     first[position] += total(add(f0, f1))
     second[position] += total(add(s0, s1))
-
-
-@njit(**OPTIONS)
-def four_features(block, stride, row, n, shares, start, mean, at, first, second):
-    """Add the moments of four consecutive features; their responsibilities are read once."""
-    m0 = splat(mean[at])
-    m1 = splat(mean[at + 1])
-    m2 = splat(mean[at + 2])
-    m3 = splat(mean[at + 3])
-    f0 = splat(0.0)
-    f1 = splat(0.0)
-    f2 = splat(0.0)
-    f3 = splat(0.0)
-    s0 = splat(0.0)
-    s1 = splat(0.0)
-    s2 = splat(0.0)
-    s3 = splat(0.0)
-    for b in range(0, n, 8):
-        r = load(shares, start + b)
-        at_row = row + b
-        c0 = sub(load(block, at_row), m0)
-        c1 = sub(load(block, at_row + stride), m1)
-        c2 = sub(load(block, at_row + 2 * stride), m2)
-        c3 = sub(load(block, at_row + 3 * stride), m3)
-        w0 = mul(r, c0)
-        w1 = mul(r, c1)
-        w2 = mul(r, c2)
-        w3 = mul(r, c3)
-        f0 = add(f0, w0)
-        f1 = add(f1, w1)
-        f2 = add(f2, w2)
-        f3 = add(f3, w3)
-        s0 = fma(w0, c0, s0)
-        s1 = fma(w1, c1, s1)
-        s2 = fma(w2, c2, s2)
-        s3 = fma(w3, c3, s3)
-    first[at] += total(f0)
-    first[at + 1] += total(f1)
-    first[at + 2] += total(f2)
-    first[at + 3] += total(f3)
-    second[at] += total(s0)
-    second[at + 1] += total(s1)
-    second[at + 2] += total(s2)
-    second[at + 3] += total(s3)
 
 
 @njit(**OPTIONS)
