@@ -28,6 +28,7 @@ from mixtura.priors import (
     InverseGamma,
     KnownScale,
     LogNormal,
+    MixtureOfFiniteMixtures,
     Normal,
     NormalInverseGamma,
     NormalInverseWishart,
@@ -115,6 +116,11 @@ PRIOR_EXAMPLES: dict[str, list[Callable[[int, int], Prior]]] = {
         lambda K, D: PitmanYor(1.2, 0.25),
         lambda K, D: PitmanYor(3.0, 0.0),
         lambda K, D: PitmanYor(Gamma(2.5, 2.0), 0.4),
+    ],
+    "MixtureOfFiniteMixtures": [
+        lambda K, D: MixtureOfFiniteMixtures(1.3, 0.7),
+        lambda K, D: MixtureOfFiniteMixtures(0.5),
+        lambda K, D: MixtureOfFiniteMixtures(1.0, 3.0),
     ],
     "FlatWeights": [lambda K, D: FlatWeights()],
     "FlatComponents": [

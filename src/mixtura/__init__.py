@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
-    from mixtura.inference import MAP, ML, VB, Gibbs
+    from mixtura.inference import MAP, ML, VB, CollapsedGibbs, Gibbs
     from mixtura.ppl import NUTS, SVI
     from mixtura.selection import Selection, select
 
@@ -21,6 +21,7 @@ __all__ = [
     "NUTS",
     "SVI",
     "VB",
+    "CollapsedGibbs",
     "GaussianMixtureModel",
     "Gibbs",
     "Selection",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 _MODULE_OF = {
+    "CollapsedGibbs": "mixtura.inference",
     "GaussianMixtureModel": "mixtura.estimator",
     "Gibbs": "mixtura.inference",
     "MAP": "mixtura.inference",

@@ -13,7 +13,7 @@ from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
-from mixtura.inference import MAP, ML, VB, Gibbs
+from mixtura.inference import MAP, ML, VB, CollapsedGibbs, Gibbs
 from mixtura.initialization import INITIALIZERS, Initializer, given_start
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
@@ -41,6 +41,7 @@ INFERENCES: dict[str, Callable[[], Inference]] = {
     "map": MAP,
     "vb": VB,
     "gibbs": Gibbs,
+    "collapsed": CollapsedGibbs,
     "ml": ML,
     "svi": _svi,
     "nuts": _nuts,
@@ -177,8 +178,8 @@ def priors(
         assumptions.append("Weights: uniform prior, Dirichlet(1).")
     if not isinstance(weight_prior, WeightPrior):
         raise InvalidArgumentError(
-            "weight_prior must be None, a Dirichlet, a DirichletProcess or a PitmanYor; "
-            f"got {weight_prior!r}"
+            "weight_prior must be None, Dirichlet, DirichletProcess, PitmanYor or "
+            f"MixtureOfFiniteMixtures; got {weight_prior!r}"
         )
     if component_prior is None:
         if moments is None:

@@ -18,7 +18,11 @@ from mixtura.posteriors.alignment import align_parameters, nearest_numbering
 from mixtura.typing import Array
 
 AGREED = 1.01
-"""R-hat of the log joint up to which chains count as agreed [Vehtari2021]_."""
+"""R-hat up to which chains count as agreed [Vehtari2021]_."""
+
+MOST_ALIGNED = 1 << 25
+"""Numbers C S K^2 of the costs of numbering draws; beyond, components are put in order of weight
+where the prior would tell them apart."""
 
 UNSURE = 0.05
 """Average probability of a second numbering from which on numbers are called doubtful."""
@@ -39,12 +43,16 @@ class Chains:
         Name of the start of each chain.
     first : MixtureParameters, optional
         Parameters whose numbers the components keep.
+    of_partitions : bool, default=False
+        Whether the joint density is that of rows and partition, and the parameters were drawn
+        given partitions, whose clusters no prior numbers.
     """
 
     posterior: DrawsPosterior
     histories: Sequence[Array]
     names: Sequence[str]
     first: MixtureParameters | None = None
+    of_partitions: bool = False
 
 
 def fit_of(
@@ -57,8 +65,8 @@ def fit_of(
 ) -> Fit:
     """Return the fit of chains in the data's units."""
     drawn, doubt = _numbered(chains, problem.rows.total_weight)
-    reduction = _reduction(drawn.log_joint)
-    posterior = _in_data_units(problem, drawn, swept.factor)
+    judged, reduction = _largest_reduction(drawn)
+    posterior = _in_data_units(problem, drawn, swept.factor, of_rows=chains.of_partitions)
     shift = float(posterior.log_joint.flat[0] - drawn.log_joint.flat[0])
     runs = tuple(
         Run(name, tuple((history + shift).tolist()), bool(reduction <= AGREED))
@@ -89,7 +97,7 @@ def fit_of(
         doubts=(
             *problem.doubts,
             *doubts,
-            *_disagreement(reduction),
+            *_disagreement(judged, reduction),
             *_confusion(doubt),
             *of_components,
         ),
@@ -99,26 +107,40 @@ def fit_of(
 def _numbered(chains: Chains, n_rows: float) -> tuple[DrawsPosterior, float]:
     """Return the draws numbered alike, and how doubtful the numbers are, from 0 to 1/2.
 
-    The components have their numbers from the given parameters, or else by their means. Where
-    the prior tells components apart they keep the numbers that they were drawn with.
+    The components have their numbers from the given parameters, or else by their means; by
+    falling average weight where the prior finds their number, so that empty ones come last. Where
+    the prior tells components apart they keep the numbers that they were drawn with, unless
+    partitions were drawn.
     """
-    posterior = chains.posterior
-    if not posterior.model.weight_prior.is_exchangeable:
+    posterior, prior = chains.posterior, chains.posterior.model.weight_prior
+    exchangeable = prior.is_exchangeable
+    if not exchangeable and not chains.of_partitions:
         return posterior, 0.0
+    if not exchangeable and posterior.weights.size * posterior.weights.shape[2] > MOST_ALIGNED:
+        return posterior.renumbered(np.argsort(-posterior.weights, axis=2, kind="stable")), 0.0
     parts = (posterior.weights, posterior.means, posterior.covariances)
-    alignment = align_parameters(*parts, posterior.log_joint, n_rows)
+    least = 0.5 / n_rows if prior.finds_components else 0.0
+    alignment = align_parameters(*parts, posterior.log_joint, n_rows, least)
     posterior = posterior.renumbered(alignment.permutations)
     found = posterior.parameters
-    if chains.first is None:
-        order = canonical_order(found)
-    else:
+    if exchangeable and chains.first is not None:
         order = nearest_numbering(found, chains.first)
+    elif prior.finds_components:
+        order = np.argsort(-found.weights, kind="stable")
+    else:
+        order = canonical_order(found)
     orders = np.broadcast_to(order, posterior.weights.shape)
-    return posterior.renumbered(orders), alignment.doubt
+    # Components without rows are alike: that they cannot be told apart is no doubt.
+    return posterior.renumbered(orders), alignment.doubt if exchangeable else 0.0
 
 
-def _in_data_units(problem: Problem, drawn: DrawsPosterior, factor: Array | None) -> DrawsPosterior:
-    """Return draws of the parameters of ``x * factor`` as draws of those of ``x``."""
+def _in_data_units(
+    problem: Problem, drawn: DrawsPosterior, factor: Array | None, *, of_rows: bool
+) -> DrawsPosterior:
+    """Return draws of the parameters of ``x * factor`` as draws of those of ``x``.
+
+    The joint density is one of the rows alone (``of_rows``), or of rows and parameters.
+    """
     if factor is None:
         return drawn
     scale, structure = 1.0 / factor, problem.model.structure
@@ -127,10 +149,12 @@ def _in_data_units(problem: Problem, drawn: DrawsPosterior, factor: Array | None
         covariances = covariances * scale[:, None] * scale
     else:
         covariances = covariances * scale[: structure[1]] * scale[: structure[1]]
-    log_likelihood = drawn.log_likelihood + problem.rows.total_weight * np.log(factor).sum()
-    one = MixtureParameters(drawn.weights[0, 0], means[0, 0], covariances[0, 0])
-    # The densities differ by a constant: it is found at one draw.
-    joint = log_likelihood[0, 0] + problem.model.log_prior(one)
+    more = problem.rows.total_weight * np.log(factor).sum()
+    log_likelihood, joint = drawn.log_likelihood + more, drawn.log_joint[0, 0] + more
+    if not of_rows:
+        # The densities differ by a constant: it is found at one draw.
+        one = MixtureParameters(drawn.weights[0, 0], means[0, 0], covariances[0, 0])
+        joint = log_likelihood[0, 0] + problem.model.log_prior(one)
     return replace(
         drawn,
         model=problem.model,
@@ -151,19 +175,28 @@ def _log_likelihood(problem: Problem, swept: Swept, parameters: MixtureParameter
     return problem.engine.sweep(swept.rows, potentials, Soft()).log_normalizer + shift
 
 
-def _reduction(log_joint: Array) -> float:
-    """Return R-hat of the log joint; NaN of too few draws, one where nothing varies."""
-    if log_joint.shape[1] < FEWEST_DRAWS:
+def _largest_reduction(posterior: DrawsPosterior) -> tuple[str, float]:
+    """Return the larger R-hat of the log joint and of the number of components, where random."""
+    found = {"the log joint": _reduction(posterior.log_joint)}
+    if posterior.model.weight_prior.has_random_number:
+        numbers = posterior.used_components.astype(np.float64)
+        found["the number of components"] = _reduction(numbers)
+    return max(found.items(), key=lambda one: np.nan_to_num(one[1], nan=-np.inf))
+
+
+def _reduction(draws: Array) -> float:
+    """Return R-hat of draws (C, S); NaN of too few of them, one where nothing varies."""
+    if draws.shape[1] < FEWEST_DRAWS:
         return np.nan
-    return 1.0 if np.ptp(log_joint) == 0 else float(r_hat(log_joint))
+    return 1.0 if np.ptp(draws) == 0 else float(r_hat(draws))
 
 
-def _disagreement(reduction: float) -> tuple[Doubt, ...]:
+def _disagreement(judged: str, reduction: float) -> tuple[Doubt, ...]:
     if reduction <= AGREED:
         return ()
     found = "too few draws to tell whether the chains agree"
-    if np.isfinite(reduction):
-        found = f"the chains do not agree: R-hat of the log joint is {reduction:.3f}, not {AGREED}"
+    if not np.isnan(reduction):
+        found = f"the chains do not agree: R-hat of {judged} is {reduction:.3f}, not {AGREED}"
     return (Doubt(ConvergenceWarning, f"{found}; raise draws and warmup"),)
 
 

@@ -68,6 +68,9 @@ def to_datatree(fit: Fit, values: Array, engine: Engine) -> Any:
     also = {"other_feature": list(fit.feature_names)} if matrix else {}
     covariances, dimensions = _public(fit.model, posterior.covariances)
     by_draw, by_component = ("chain", "draw"), ("chain", "draw", "component")
+    numbers = {}
+    if fit.model.weight_prior.has_random_number:
+        numbers["number_of_components"] = (by_draw, posterior.used_components)
     densities = some.log_densities(ArrayRows(values), engine)
     replicated = some.replicates(len(values), np.random.default_rng(0))
     return DataTree.from_dict(
@@ -79,6 +82,7 @@ def to_datatree(fit: Fit, values: Array, engine: Engine) -> Any:
                     "means": ((*by_component, "feature"), posterior.means),
                     "scales": ((*by_component, "feature"), posterior.scales),
                     "covariances": ((*by_draw, *dimensions), covariances),
+                    **numbers,
                 },
                 every | components | features | also,
                 {"numbering": "components after renumbering"},

@@ -38,14 +38,14 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         Number of components K.
     covariance_type : str, default="full"
         What they share: "full", "tied", "diag", "spherical", "tied_diag" or "tied_spherical".
-    weight_prior : Dirichlet, DirichletProcess or PitmanYor, optional
+    weight_prior : Dirichlet, DirichletProcess, PitmanYor or MixtureOfFiniteMixtures, optional
         Prior of the weights; uniform by default. Must be left out with ``inference="ml"``.
     component_prior : NormalInverseWishart, NormalInverseGamma, Independent or KnownScale, optional
         Prior of means and covariances; by default the weakly informative conjugate prior of
         Fraley and Raftery [FraleyRaftery2007]_, taken from the data.
     inference : str or Inference, default="map"
-        "map" (exact posterior mode), "vb" (variational Bayes), "gibbs" (Gibbs sampling), "ml"
-        (maximum likelihood), "svi" (Pyro's stochastic variational inference; needs the extra
+        "map" (exact posterior mode), "vb" (variational Bayes), "gibbs" or "collapsed" (Gibbs
+        sampling), "ml" (maximum likelihood), "svi" or "nuts" (by Pyro; they need the extra
         ``pyro``), or an inference object with its options, such as ``Gibbs(draws=4000)``.
     init : str, array or fitted model, default="split"
         "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D), labels (N,),
@@ -71,7 +71,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
     Attributes
     ----------
     weights_ : array of shape (K,)
-        Mixture weights; these and the following are posterior means under "vb" and "gibbs".
+        Mixture weights; these and the following are posterior means of "vb" and samplers.
     means_ : array of shape (K, D)
         Component means, in the data's units.
     covariances_ : array
@@ -83,7 +83,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         What is known about the parameters; the frozen result that plots and reports take.
     objective_ : float
         Log joint density ("map", "svi") or log likelihood ("ml") at the estimate, its mean over
-        the draws ("gibbs"), or the evidence lower bound ("vb"), in nats, with all constants.
+        the draws (samplers), or the evidence lower bound ("vb"), in nats, with all constants.
     objective_history_ : array
         The objective after each iteration of the run that was kept.
     converged_, n_iter_ : bool, int

@@ -50,7 +50,7 @@ def draws_of(fit: Fit, what: str) -> DrawsPosterior:
     if not isinstance(fit.posterior, DrawsPosterior):
         raise InvalidArgumentError(
             f"{what} needs draws of the posterior, which inference={fit.method!r} does not make: "
-            "fit with inference='gibbs' or 'nuts'"
+            "fit with inference='gibbs', 'collapsed' or 'nuts'"
         )
     return fit.posterior
 
@@ -174,7 +174,10 @@ def log_evidence(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> 
     held = [part[:, kept] for part in parts]
     shape = held[0].shape[:2]
     volumes = [model.component_prior.log_volume(one) for one in together(held[2])]
-    at_draws = posterior.log_joint[:, kept] + np.reshape(volumes, shape)
+    # Not the log joint density of the draws, which may be one of rows and partitions.
+    drawn = (MixtureParameters(*one) for one in zip(*map(together, held), strict=True))
+    of_draws = [model.log_prior(one) + more for one, more in zip(drawn, volumes, strict=True)]
+    at_draws = posterior.log_likelihood[:, kept] + np.reshape(of_draws, shape)
     proposed = proposal.draw(at_draws.size, np.random.default_rng(0))
     made = [MixtureParameters(*one) for one in zip(*proposed, strict=True)]
     of_rows = _log_likelihoods(model, made, rows, engine)
@@ -192,7 +195,7 @@ def log_evidence(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> 
 def _check_bridge(model: MixtureModel, n_draws: int) -> None:
     reason = ""
     if model.weight_prior.finds_components:
-        reason = "a process as the prior of the weights"
+        reason = "a prior of the weights that finds the number of components"
     elif not model.weight_prior.is_exchangeable:
         reason = "a prior of the weights that tells components apart"
     elif model.component_prior.fixes_covariances:

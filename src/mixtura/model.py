@@ -11,7 +11,7 @@ from mixtura.parameters import MixtureParameters
 from mixtura.potentials import Potentials
 from mixtura.priors import ComponentPrior, WeightPrior
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ChainSteps
+from mixtura.steps import ChainSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray, Seed, StructureShape
 
 
@@ -92,19 +92,32 @@ class MixtureModel:
     @property
     def steps(self) -> ChainSteps | None:
         """The steps of a Gibbs sampler as numbers, where priors and family have such."""
-        concentration = self.weight_prior.concentrations(self.n_components)
+        weights = self.weight_prior.steps(self.n_components)
         components = self.component_prior.steps(self.n_features)
-        if concentration is None or components is None:
+        if weights is None or components is None:
             return None
         # Of one feature a matrix is a variance.
         structure = self.structure[: 1 + len(components.cell)]
         if structure != (self.n_components, *components.cell):
             return None
-        return ChainSteps(concentration, components)
+        return ChainSteps(weights, components)
+
+    @property
+    def cluster_steps(self) -> ClusterSteps | MatrixSteps | None:
+        """What tells the rows of a cluster, its parameters integrated out, where anything does."""
+        structure = self.family.structure(2, self.n_features)
+        if structure[0] == 1:  # clusters that share a covariance depend on each other
+            return None
+        return self.component_prior.clusters(structure, self.n_features)
 
     def mode(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return the parameters of highest posterior density given sufficient statistics."""
         weights = self.weight_prior.posterior(statistics.count).mode(self.n_components)
+        return MixtureParameters(weights, *self.component_prior.posterior(statistics).mode())
+
+    def typical(self, statistics: SufficientStatistics) -> MixtureParameters:
+        """Return parameters to which the statistics belong: the mode, where there is one."""
+        weights = self.weight_prior.posterior(statistics.count).typical(self.n_components)
         return MixtureParameters(weights, *self.component_prior.posterior(statistics).mode())
 
     def potentials(self, parameters: MixtureParameters) -> Potentials:

@@ -39,9 +39,9 @@ class SampledViews(ABC):
         """Return how far the draws can be believed, as a table that prints and has ``rows``.
 
         Rank R-hat, effective sample sizes and the Monte Carlo error of the mean [Vehtari2021]_: of
-        the log joint density and the number of occupied components (where the training rows are
-        at hand), which do not depend on numbers; and of weights, means and standard deviations of
-        each component *after renumbering*.
+        the log joint density, the number of occupied components (where the training rows are at
+        hand) and that of all (where it has a prior), which do not depend on numbers; and of
+        weights, means and standard deviations of each component *after renumbering*.
         """
         from mixtura.reports import convergence
 
@@ -108,7 +108,8 @@ class SampledViews(ABC):
         """Return the log evidence by bridge sampling, with its Monte Carlo error, in nats.
 
         All numberings of the components count [FruehwirthSchnatter2019]_. Differences of two
-        models' values are logs of Bayes factors. Not available with processes as priors, with
+        models' values are logs of Bayes factors. Not available where the number of components is
+        found (processes, finite mixtures), with
         known scales or more than 16 components. X, where the training rows are not kept, must be
         those rows.
         """

@@ -10,6 +10,29 @@ from mixtura.typing import Array, PerFeature
 
 @final
 @dataclass(frozen=True, eq=False)
+class WeightSteps:
+    """The Dirichlet prior of the weights, or of those that are above zero.
+
+    Parameters
+    ----------
+    concentration : array of shape (K,)
+        Of the Dirichlet distribution; the same for all where their number is random.
+    log_numbers : array of shape (K,) or (0,)
+        Log prior probabilities that 1 ... K weights are above zero, all choices of so many alike;
+        empty where all are.
+    """
+
+    concentration: Array
+    log_numbers: Array
+
+    @property
+    def arrays(self) -> tuple[Array, Array]:
+        """Both, as compiled code takes them."""
+        return self.concentration, self.log_numbers
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class ComponentSteps:
     """Priors of means and of inverse gamma scales, one of each for each component and feature.
 
@@ -111,18 +134,106 @@ def matrix_steps_of(
 
 @final
 @dataclass(frozen=True, eq=False)
+class ClusterSteps:
+    """The conjugate prior of a cluster whose features have variances, or known ones.
+
+    Parameters
+    ----------
+    location : array of shape (D,)
+        Expected means.
+    shrinkage : array of shape (D,)
+        Precisions of the means in units of the cluster's own.
+    shape, scale : array of shape (D,)
+        Of the inverse gamma distributions of the variances, the same D times where they are one;
+        known variances are the ``scale``.
+    is_shared : bool
+        Whether one variance serves all features.
+    is_known : bool
+        Whether the variances are known.
+    """
+
+    location: Array
+    shrinkage: Array
+    shape: Array
+    scale: Array
+    is_shared: bool = False
+    is_known: bool = False
+
+
+def cluster_steps_of(
+    n_features: int,
+    location: PerFeature,
+    shrinkage: PerFeature,
+    shape: PerFeature,
+    scale: PerFeature,
+    *,
+    is_shared: bool = False,
+    is_known: bool = False,
+) -> ClusterSteps | None:
+    """Return steps whose numbers are given for all D features at once or for each.
+
+    None where they are beyond float64.
+    """
+    given = (location, shrinkage, shape, scale)
+    table = np.array([np.broadcast_to(part, n_features) for part in given], dtype=np.float64)
+    if not (np.isfinite(table).all() and (table[1:] > 0.0).all()):
+        return None
+    return ClusterSteps(table[0], table[1], table[2], table[3], is_shared, is_known)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PartitionSteps:
+    """What a partition of N rows is worth before they are seen, up to a constant.
+
+    ``sum_j log_size[n_j] + sum_{s < t} log_new[s]`` for clusters of sizes n_1 ... n_t.
+
+    Parameters
+    ----------
+    log_join : array of shape (N + 1,)
+        Log weight of joining a cluster of n other rows; the first is not used.
+    log_size : array of shape (N + 1,)
+        Sums of ``log_join[1]`` to ``log_join[n - 1]``; zero for n of 0 and 1.
+    log_new : array of shape (N + 1,)
+        Log weight of a new cluster beside t others; minus infinity where there can be no more.
+    """
+
+    log_join: Array
+    log_size: Array
+    log_new: Array
+
+    @classmethod
+    def of(cls, shift: float, log_new: Array) -> "PartitionSteps":
+        """Return the steps of a partition in which a cluster of n rows is worth n + shift.
+
+        Parameters
+        ----------
+        shift : float
+            Above -1.
+        log_new : array of shape (N + 1,)
+            Log weight of a new cluster beside t others.
+        """
+        log_join = np.zeros_like(log_new)
+        log_join[1:] = np.log(np.arange(1, log_new.size) + shift)
+        log_size = np.zeros_like(log_new)
+        log_size[1:] = np.cumsum(log_join)[:-1]
+        return cls(log_join, log_size, log_new)
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class ChainSteps:
     """All steps of a chain whose components have variances or covariances of their own.
 
     Parameters
     ----------
-    concentration : array of shape (K,)
-        Of the weights' Dirichlet prior.
+    weights : WeightSteps
+        Prior of the weights.
     components : ComponentSteps or MatrixSteps
         Priors of means and scales.
     """
 
-    concentration: Array
+    weights: WeightSteps
     components: ComponentSteps | MatrixSteps
 
 

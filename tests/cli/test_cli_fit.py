@@ -216,6 +216,19 @@ def test_svi_prints_its_loss_on_standard_error(run, iris) -> None:
     assert strictly(done.out)["sections"][0]["method"] == "svi"
 
 
+def test_collapsed_sampling_takes_its_options_and_its_file_predicts(run, iris) -> None:
+    wanted = "-c petal_length -k 2 --weight-prior dirichlet-process:1 --inference collapsed"
+    options = f"{wanted} --chains 2 --draws 60 --warmup 30 -q --json --save m.mixtura".split()
+    done = run("fit", iris, *options)
+    assert done.code in (0, 4)  # so few draws need not agree
+    section = strictly(done.out)["sections"][0]
+    assert section["method"] == "collapsed"
+    loaded = load("m.mixtura")
+    assert loaded.posterior_.means.shape == (2, 60, loaded.fit_.model.n_components, 1)
+    assert loaded.fit_.model.n_components > 2
+    assert run("predict", "m.mixtura", iris).code == 0
+
+
 def test_gibbs_takes_its_options_and_its_file_predicts(run, iris) -> None:
     gibbs = ("--inference", "gibbs", "--chains", "2", "--draws", "400", "--warmup", "50")
     done = run("fit", iris, *ARTICLE, *gibbs, "--json", "--save", "m.mixtura")

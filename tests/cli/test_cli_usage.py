@@ -22,6 +22,7 @@ from mixtura.priors import (
     DirichletProcess,
     Gamma,
     KnownScale,
+    MixtureOfFiniteMixtures,
     Normal,
     PitmanYor,
     PositivePrior,
@@ -72,7 +73,14 @@ def test_processes_are_written_with_a_concentration_or_its_prior() -> None:
     assert repr(process) == repr(DirichletProcess(Gamma(1.0, 3.0)))
     process = weight_prior(PriorTexts(weight="pitman-yor:gamma:1,3,0.5"))
     assert repr(process) == repr(PitmanYor(Gamma(1.0, 3.0), 0.5))
-    for text in ("chinese:1", "dirichlet-process:1,2", "pitman-yor:gamma:1", "pitman-yor:1,1"):
+    for text, numbers in (("finite-mixtures:0.5", (0.5,)), ("finite-mixtures:1,3", (1.0, 3.0))):
+        given = weight_prior(PriorTexts(weight=text))
+        assert repr(given) == repr(MixtureOfFiniteMixtures(*numbers))
+    for text in (
+        *("chinese:1", "dirichlet-process:1,2", "pitman-yor:gamma:1", "pitman-yor:1,1"),
+        *("finite-mixtures", "finite-mixtures:1,2,3", "finite-mixtures:gamma:1,1"),
+        *("finite-mixtures:gamma:1", "finite-mixtures:0"),
+    ):
         with pytest.raises(InvalidArgumentError, match="--weight-prior"):
             weight_prior(PriorTexts(weight=text))
 
@@ -123,7 +131,7 @@ def test_help_has_an_example(run, command) -> None:
         ("fit {} --tol -1", "--tol"),
         ("fit {} --tol nan", "--tol"),
         ("fit {} --covariance diagonal", "did you mean diag?"),
-        ("fit {} --inference hmc", "map, vb, gibbs, ml, svi"),
+        ("fit {} --inference hmc", "map, vb, gibbs, collapsed, ml, svi"),
         ("fit {} --init Kmeans", "did you mean kmeans?"),
         ("fit {} --mean-prior normal:0,10", "--scale-prior"),
         ("fit {} --scale-prior inverse-gamma:1,1", "--mean-prior"),
@@ -144,6 +152,8 @@ def test_help_has_an_example(run, command) -> None:
         ("fit {} --steps 10", "only with --inference svi"),
         ("fit {} --draws 10 --warmup 5", "--draws, --warmup: only with --inference gibbs"),
         ("fit {} --inference gibbs --max-iter 5", "has neither"),
+        ("fit {} --inference collapsed --max-iter 5", "--draws and --warmup"),
+        ("fit {} --inference collapsed --covariance tied", "--inference gibbs"),
         ("fit {} --checkpoint c", "--checkpoint: only with --inference gibbs"),
         ("fit {} --inference gibbs --checkpoint-seconds 1", "needs --checkpoint FILE"),
         ("fit {} --inference gibbs --checkpoint c --checkpoint-seconds -1", "--checkpoint-seconds"),

@@ -227,7 +227,10 @@ def test_every_start_is_in_the_history(init, iris):
         ({"n_components": 2.5}, "n_components must be a whole number"),
         ({"n_components": True}, "n_components must be a whole number"),
         ({"covariance_type": "round"}, "covariance_type must be 'full', 'tied'"),
-        ({"inference": "mcmc"}, "inference must be 'map', 'vb', 'gibbs', 'ml', 'svi', 'nuts'"),
+        (
+            {"inference": "mcmc"},
+            "inference must be 'map', 'vb', 'gibbs', 'collapsed', 'ml', 'svi', 'nuts'",
+        ),
         ({"init": "best"}, "init must be 'split', 'quantile', 'kmeans', 'random'"),
         ({"init": np.zeros((7, 7))}, r"got an array of shape \(7, 7\)"),
         ({"n_init": 0}, "n_init must be None or a whole number"),

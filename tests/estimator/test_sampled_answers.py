@@ -112,7 +112,7 @@ def test_evidence_of_scales_and_variances_is_the_integral(on: str, spread: Any) 
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
-        ({"weight_prior": DirichletProcess(1.0)}, "a process"),
+        ({"weight_prior": DirichletProcess(1.0)}, "finds the number"),
         ({"weight_prior": Dirichlet([1.0, 2.0])}, "tells components apart"),
     ],
 )

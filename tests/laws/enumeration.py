@@ -6,6 +6,8 @@ scipy.stats, what a partition is worth beforehand from the published formulas.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import combinations
+from math import comb
 
 import numpy as np
 from scipy import stats
@@ -243,6 +245,30 @@ def stick_allocations(concentration: float, discount: float, n_components: int) 
         every = np.ones((len(counts), 1))
         shares = np.hstack([one / (one + other), every])
         return log_prior, shares * np.hstack([every, rests])
+
+    return prior
+
+
+def face_allocations(concentration: float, chances: np.ndarray) -> AllocationPrior:
+    """Return the prior of allocations where 1 ... K weights are above zero with given chances (K,).
+
+    Face by face of the simplex: each choice of so many weights is as probable as any other, and
+    has a symmetric Dirichlet distribution of its own.
+    """
+    K = chances.size
+    faces = [face for M in range(1, K + 1) for face in combinations(range(K), M)]
+
+    def prior(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        logs = np.full((len(faces), len(counts)), -np.inf)
+        weights = np.zeros((len(faces), *counts.shape))
+        for number, face in enumerate(faces):
+            M, used = len(face), list(face)
+            own = dirichlet_allocations(np.full(M, concentration))
+            inside = counts[:, used].sum(axis=1) == counts.sum(axis=1)
+            log_prior, weights[number][:, used] = own(counts[:, used])
+            logs[number, inside] = log_prior[inside] + np.log(chances[M - 1] / comb(K, M))
+        log_prior = logsumexp(logs, axis=0)
+        return log_prior, np.einsum("fb,fbk->bk", np.exp(logs - log_prior), weights)
 
     return prior
 

@@ -4,6 +4,7 @@ Nothing here uses the package's formulas; only the shapes of its arrays are shar
 """
 
 from collections.abc import Callable
+from math import comb
 
 import numpy as np
 from scipy import stats
@@ -16,6 +17,7 @@ from mixtura.priors import (
     DirichletProcess,
     Gamma,
     Independent,
+    MixtureOfFiniteMixtures,
     NormalInverseGamma,
     NormalInverseWishart,
     PitmanYor,
@@ -118,6 +120,21 @@ def _process(prior: DirichletProcess | PitmanYor, weights: np.ndarray) -> float:
     return float(np.log(np.trapezoid(density, LOG_CONCENTRATIONS)))
 
 
+def numbers_of(prior: MixtureOfFiniteMixtures, n_components: int) -> np.ndarray:
+    """Return the probabilities of 1 ... K components, by scipy."""
+    if prior.rate is None:
+        return np.full(n_components, 1.0 / n_components)
+    chances = stats.poisson.pmf(np.arange(n_components), prior.rate)
+    return chances / chances.sum()
+
+
+def _finite_mixtures(prior: MixtureOfFiniteMixtures, weights: np.ndarray) -> float:
+    used = weights[weights > 0.0]
+    chance = numbers_of(prior, weights.size)[used.size - 1] / comb(weights.size, used.size)
+    of_used = stats.dirichlet.logpdf(used, np.full(used.size, prior.concentration))
+    return float(np.log(chance) + (of_used if used.size > 1 else 0.0))
+
+
 def _independent(prior: Independent, means: np.ndarray, covariances: np.ndarray) -> float:
     values = covariances if prior.is_on_variance else np.sqrt(covariances)
     of_means = UNIVARIATE_DENSITIES[type(prior.mean).__name__](prior.mean, means)
@@ -158,6 +175,7 @@ WEIGHT_DENSITIES: dict[str, Callable[..., float]] = {
     "Dirichlet": _dirichlet,
     "DirichletProcess": _process,
     "PitmanYor": _process,
+    "MixtureOfFiniteMixtures": _finite_mixtures,
     "FlatWeights": lambda prior, weights: 0.0,
 }
 COMPONENT_DENSITIES: dict[str, Callable[..., float]] = {

@@ -60,10 +60,25 @@ def test_flat_priors_refuse_in_one_line(component_case: Any) -> None:
             refused()
 
 
+def test_a_random_number_of_weights_refuses_in_one_line(weight_prior: WeightPrior) -> None:
+    if not weight_prior.has_random_number:
+        return
+    for one in (weight_prior, weight_prior.posterior(np.array([4.0, 9.5, 0.0]))):
+        for refused in (
+            lambda one=one: one.expected_log_weights(3),
+            lambda one=one: one.divergence(one, 3),
+            lambda one=one: one.weight_quantiles(PROBABILITIES, 3),
+            lambda one=one: one.weight_deviations(3),
+        ):
+            with pytest.raises(InvalidArgumentError, match="use inference='gibbs'") as caught:
+                refused()
+            assert "\n" not in str(caught.value)
+
+
 def test_weight_expectations_are_those_of_draws(
     weight_prior: WeightPrior, rng: np.random.Generator
 ) -> None:
-    if is_flat(weight_prior):
+    if is_flat(weight_prior) or weight_prior.has_random_number:
         return
     posterior = weight_prior.posterior(np.array([4.0, 9.5, 2.5]))
     draws = np.array([posterior.draw(rng, 3) for _ in range(N_DRAWS)])
@@ -77,7 +92,7 @@ def test_weight_expectations_are_those_of_draws(
 def test_weight_divergence_is_the_expected_log_ratio(
     weight_prior: WeightPrior, rng: np.random.Generator
 ) -> None:
-    if is_flat(weight_prior):
+    if is_flat(weight_prior) or weight_prior.has_random_number:
         return
     posterior = weight_prior.posterior(np.array([4.0, 9.5, 2.5]))
     draws = [posterior.draw(rng, 3) for _ in range(N_DRAWS)]

@@ -27,7 +27,9 @@ class Drawn:
     def shares(self, rows: np.ndarray) -> np.ndarray:
         """Return the components' shares of each row by direct sums, (C, S, N, K)."""
         precisions = np.linalg.inv(self.covariances)
-        logs = np.log(self.weights) + 0.5 * np.linalg.slogdet(precisions)[1]
+        with np.errstate(divide="ignore"):  # a weight of zero has no share of any row
+            logs = np.log(self.weights)
+        logs = logs + 0.5 * np.linalg.slogdet(precisions)[1]
         apart = rows[:, None, :] - self.means[:, :, None]
         form = np.einsum("csnkd,cskde,csnke->csnk", apart, precisions, apart)
         logs = logs[:, :, None] - 0.5 * form

@@ -13,6 +13,7 @@ from mixtura.priors import (
     InverseGamma,
     KnownScale,
     LogNormal,
+    MixtureOfFiniteMixtures,
     Normal,
     NormalInverseGamma,
     NormalInverseWishart,
@@ -47,6 +48,9 @@ COMPILED_KERNELS: dict[str, Kernel] = {
     "compiled-variances": _kernel(COMPILED, Dirichlet([1.0, 2.0]), _VARIANCES, "diag", 2, 2),
     "compiled-scales": _kernel(COMPILED, Dirichlet([0.8, 1.5]), _ON_SCALES, "diag", 2, 1),
     "compiled-on-variances": _kernel(COMPILED, Dirichlet(1.5), _ON_VARIANCES, "diag", 3, 1),
+    "compiled-numbers": _kernel(
+        COMPILED, MixtureOfFiniteMixtures(0.7, 1.5), _VARIANCES, "diag", 4, 1
+    ),
 }
 """Chains that run whole in compiled code."""
 
@@ -62,6 +66,7 @@ SWEPT_KERNELS: dict[str, Kernel] = {
     "sweeps-concentration": _kernel(
         COMPILED, DirichletProcess(Gamma(3.0, 2.0)), _KNOWN, "diag", 4, 1
     ),
+    "reference-numbers": _kernel(SWEEPS, MixtureOfFiniteMixtures(1.4), _KNOWN, "diag", 6, 1),
     "reference-variances": _kernel(SWEEPS, Dirichlet([1.0, 2.0]), _VARIANCES, "diag", 2, 2),
     "reference-scales": _kernel(SWEEPS, Dirichlet([0.8, 1.5]), _ON_SCALES, "diag", 2, 1),
 }

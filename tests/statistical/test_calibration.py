@@ -44,6 +44,8 @@ def quantities(
     for name, values in parts.items():
         ordered = np.sort(values)
         found |= {f"least {name}": ordered[0], f"largest {name}": ordered[-1]}
+    if model.weight_prior.has_random_number:
+        found["number of components"] = (at.weights > 0.0).sum()
     return {name: float(value) for name, value in found.items()}
 
 
@@ -93,7 +95,7 @@ def departures(ranks: dict[str, np.ndarray]) -> dict[str, float]:
     return {name: value for name, value in values.items() if value < UNLIKELY}
 
 
-@pytest.mark.parametrize("name", ["compiled-variances", "compiled-scales"])
+@pytest.mark.parametrize("name", ["compiled-variances", "compiled-scales", "compiled-numbers"])
 def test_true_values_rank_uniformly(name: str) -> None:
     assert departures(ranks_of(KERNELS[name], 100, thin=10, seed=0)) == {}
 
@@ -115,7 +117,7 @@ def draw_pictures(ranks: dict[str, np.ndarray], name: str, folder: Path) -> None
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(9.0, 4.2), layout="constrained")
-    axes = figure.subplots(2, 4, sharex=True, sharey=True).ravel()
+    axes = figure.subplots(2, -(-len(ranks) // 2), sharex=True, sharey=True).ravel()
     places = np.arange(1, N_DRAWS + 1) / (N_DRAWS + 1)
     size = next(iter(ranks.values())).size
     for one, (quantity, values) in zip(axes, ranks.items(), strict=True):

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
+from scipy.special import logsumexp
 
 from laws.enumeration import (
     AllocationPrior,
@@ -15,6 +17,8 @@ from laws.enumeration import (
     dirichlet_allocations,
     exact_mixture,
     exact_posterior,
+    face_allocations,
+    finite_mixtures,
     known_scale,
     normal_inverse_gamma,
     normal_inverse_wishart,
@@ -22,7 +26,7 @@ from laws.enumeration import (
     stick_allocations,
     symmetric_dirichlet,
 )
-from mixtura.engines import ReferenceEngine
+from mixtura.engines import Engine, ReferenceEngine
 from mixtura.families import FAMILIES
 from mixtura.inference.chains import Plan
 from mixtura.model import MixtureModel
@@ -30,13 +34,21 @@ from mixtura.priors import (
     Dirichlet,
     DirichletProcess,
     KnownScale,
+    MixtureOfFiniteMixtures,
     Normal,
     NormalInverseGamma,
     NormalInverseWishart,
     PitmanYor,
     WeightPrior,
 )
-from statistical.chains import n_occupied, of_events, run_chains, standardised
+from statistical.chains import (
+    COMPILED,
+    Drawn,
+    n_occupied,
+    of_events,
+    run_chains,
+    standardised,
+)
 
 LIMIT = 4.0
 """Monte Carlo standard errors by which an average may be off."""
@@ -73,6 +85,11 @@ WEIGHTS: dict[str, tuple[WeightPrior, int, AllocationPrior]] = {
     "three": (Dirichlet(UNEQUAL), 3, dirichlet_allocations(UNEQUAL)),
     "Dirichlet process": (DirichletProcess(1.3), 3, stick_allocations(1.3, 0.0, 3)),
     "Pitman-Yor": (PitmanYor(0.8, 0.3), 3, stick_allocations(0.8, 0.3, 3)),
+    "finite mixtures": (
+        MixtureOfFiniteMixtures(0.9, 1.5),
+        3,
+        face_allocations(0.9, np.array([1.0, 1.5, 1.125]) / 3.625),
+    ),
 }
 """Weight priors with the number of components and what an allocation is worth."""
 
@@ -137,7 +154,11 @@ def sampled_partition(
     model: MixtureModel, rows: np.ndarray, plan: Plan, n_chains: int
 ) -> dict[str, np.ndarray]:
     """Return number of clusters (C, S, N), co-clustering (C, S, N, N), means (C, S, N, D)."""
-    drawn = run_chains(model, rows, plan, n_chains)
+    return partition_of(run_chains(model, rows, plan, n_chains), rows)
+
+
+def partition_of(drawn: Drawn, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what :func:`sampled_partition` does, of draws."""
     shares = drawn.shares(rows)
     number = n_occupied(shares, np.random.default_rng(2))
     return {
@@ -156,8 +177,10 @@ def worst_of_partition(exact: Any, found: dict[str, np.ndarray]) -> dict[str, fl
     """Return the largest error of each kind of average, in standard errors."""
     apart = np.triu_indices(exact.co_clustering.shape[0], 1)
     together = found["co_clustering"][..., apart[0], apart[1]]
+    possible = exact.n_clusters > 0.0
+    assert not found["n_clusters"][..., ~possible].any()
     errors = (
-        of_events(found["n_clusters"], exact.n_clusters),
+        of_events(found["n_clusters"][..., possible], exact.n_clusters[possible]),
         of_events(together, exact.co_clustering[apart]),
         standardised(found["means"], exact.means),
     )
@@ -187,11 +210,26 @@ def test_nine_points_of_neal_to_two_digits() -> None:
     assert average["means"][0, 0] == pytest.approx(-1.398555, abs=0.005)
 
 
+def log_chance(k: int, rate: float | None, most: int) -> float:
+    """Return the log prior probability of k components, at most so many."""
+    if k > most:
+        return -np.inf
+    if rate is None:
+        return float(-np.log(most))
+    cut = stats.poisson.logcdf(most - 1, rate)
+    return float(stats.poisson.logpmf(k - 1, rate) - cut)
+
+
 PARTITION_PRIORS: dict[str, tuple[WeightPrior, int, Callable[[np.ndarray], float]]] = {
     "two": (Dirichlet(0.8), 2, symmetric_dirichlet(2, 0.8)),
     "three": (Dirichlet(0.8), 3, symmetric_dirichlet(3, 0.8)),
     "Dirichlet process": (DirichletProcess(0.8), 20, pitman_yor(0.8)),
     "Pitman-Yor": (PitmanYor(0.6, 0.15), 40, pitman_yor(0.6, 0.15)),
+    "finite mixtures": (
+        MixtureOfFiniteMixtures(0.9, 1.5),
+        8,
+        finite_mixtures(0.9, lambda k: log_chance(k, 1.5, 8)),
+    ),
 }
 
 
@@ -206,3 +244,58 @@ def test_many_draws_agree_with_every_partition(weights: str, components: str) ->
     found = sampled_partition(model, rows, Plan(6000, 300, 1), 4)
     worst = worst_of_partition(exact, found)
     assert max(worst.values()) < LIMIT, worst
+
+
+# --------------------------------------------------------------- a random number of components
+
+ENGINES_OF_SWEEPS = {"compiled": COMPILED, "in Python": ReferenceEngine()}
+
+
+@pytest.mark.parametrize("engine", ENGINES_OF_SWEEPS)
+@pytest.mark.parametrize("rate", [None, 1.5])
+@pytest.mark.parametrize("components", ["variances", "matrices"])
+def test_number_of_components_is_that_of_all_partitions(
+    components: str, rate: float | None, engine: str
+) -> None:
+    check_number_of_components(components, rate, ENGINES_OF_SWEEPS[engine], Plan(600, 50, 1), 2)
+
+
+@pytest.mark.calibrate
+@pytest.mark.parametrize("engine", ENGINES_OF_SWEEPS)
+@pytest.mark.parametrize("rate", [None, 1.5])
+@pytest.mark.parametrize("components", ["variances", "matrices"])
+def test_number_of_components_is_that_of_all_partitions_of_nine_rows(
+    components: str, rate: float | None, engine: str
+) -> None:
+    extra = np.array([[3.3, 1.2], [-0.2, -1.4]])
+    plan, chains = Plan(6000, 300, 1), ENGINES_OF_SWEEPS[engine]
+    check_number_of_components(components, rate, chains, plan, 4, extra)
+
+
+def check_number_of_components(
+    components: str,
+    rate: float | None,
+    engine: Engine,
+    plan: Plan,
+    n_chains: int,
+    extra: np.ndarray = ROWS[:0],
+) -> None:
+    """Compare with every partition, of each number of components by itself: evidences in turn."""
+    component_prior, family, cluster, rows = COMPONENTS[components]
+    rows, K, c = np.concatenate([rows, extra]), 5, 1.2
+    log_chances = np.array([log_chance(k, rate, K) for k in range(1, K + 1)])
+    of_numbers = [
+        exact_posterior(rows, symmetric_dirichlet(k, c), cluster) for k in range(1, K + 1)
+    ]
+    exact = exact_posterior(rows, finite_mixtures(c, lambda k: log_chance(k, rate, K)), cluster)
+    logs = log_chances + [one.log_evidence for one in of_numbers]
+    assert exact.log_evidence == pytest.approx(float(logsumexp(logs)), rel=1e-12)
+    model = MixtureModel(K, 2, MixtureOfFiniteMixtures(c, rate), component_prior, FAMILIES[family])
+    drawn = run_chains(model, rows, plan, n_chains, engine)
+    numbers = (drawn.weights > 0.0).sum(axis=-1)
+    is_number = (numbers[..., None] == np.arange(1, K + 1)).astype(float)
+    worst = np.abs(of_events(is_number, np.exp(logs - logsumexp(logs)))).max()
+    assert worst < LIMIT
+    found = partition_of(drawn, rows)
+    errors = worst_of_partition(exact, found)
+    assert max(errors.values()) < LIMIT, errors

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import gammaln
 
 from laws.running import chain_from
 from mixtura.assignments import Soft
@@ -22,6 +23,7 @@ from mixtura.inference import chains
 from mixtura.inference.chains import Plan
 from mixtura.model import MixtureModel, draw_rows
 from mixtura.parameters import MixtureParameters
+from mixtura.priors import MixtureOfFiniteMixtures, finite_mixtures
 from statistical.kernels import CENTRE, COMPILED_KERNELS, KERNELS, SWEPT_KERNELS, Kernel
 
 N_ROWS = 4
@@ -53,6 +55,7 @@ def quantities(
         (log_likelihood, spread.sum(), np.log(squares).sum(), np.log(squares / variances).sum()),
         # What the priors' densities depend on sees mistakes in their hyperparameters best.
         (np.log(np.maximum(at.weights, 1e-300)).sum(), np.log((squares / variances).sum())),
+        ((at.weights > 0.0).sum(),),
     )
     return np.concatenate([np.ravel(part) for group in parts for part in group])
 
@@ -151,6 +154,30 @@ def moments_about_old_means(
 right = chains.drawn
 WRONG_STEPS: list[tuple[Bug, int]] = [(weights_of_others, 12), (moments_about_old_means, N_ROWS)]
 """Bugs with a number of rows at which they show."""
+
+
+def without_the_choices(log_numbers: np.ndarray, c: float, n: float, t: int) -> np.ndarray:
+    """Return terms of numbers of components that forget how many choices hold the occupied ones."""
+    numbers = np.arange(1, log_numbers.size + 1)
+    logs = log_numbers + gammaln(numbers * c) - gammaln(numbers * c + n)
+    return np.where(numbers >= t, logs, -np.inf)
+
+
+def test_bugs_of_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finite_mixtures, "log_partition_terms", without_the_choices)
+    assert least_p_value(SWEPT_KERNELS["reference-numbers"], 250, 8) < CAUGHT
+
+
+def test_bugs_of_compiled_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Numbers of components are taken for those of one more."""
+    lawful: Any = MixtureOfFiniteMixtures.steps
+
+    def shifted(prior: MixtureOfFiniteMixtures, n_components: int) -> Any:
+        steps = lawful(prior, n_components)
+        return replace(steps, log_numbers=np.roll(steps.log_numbers, 1))
+
+    monkeypatch.setattr(MixtureOfFiniteMixtures, "steps", shifted)
+    assert least_p_value(KERNELS["compiled-numbers"], 400, 10) < CAUGHT
 
 
 @pytest.mark.parametrize("bug", WRONG_MODELS)

@@ -11,14 +11,14 @@ from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 # Written out, because the registries bring NumPy and SciPy; a test compares them.
 COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
 STARTS = ("split", "quantile", "kmeans", "random")
-METHODS = ("map", "vb", "gibbs", "ml", "svi", "nuts")
+METHODS = ("map", "vb", "gibbs", "collapsed", "ml", "svi", "nuts")
 CRITERIA = ("bic", "icl", "aic", "elbo")
 
 MODEL = "Model"
 PRIORS = "Priors"
 SEARCH = "Search"
-SAMPLERS_ONLY = "Only with --inference gibbs or nuts"
-GIBBS_ONLY = "Only with --inference gibbs"
+SAMPLERS_ONLY = "Only with --inference gibbs, collapsed or nuts"
+GIBBS_ONLY = "Only with --inference gibbs or collapsed"
 SVI_ONLY = "Only with --inference svi"
 RESULTS = "Results"
 
@@ -183,7 +183,9 @@ WeightPrior = Annotated[
         help="Prior of the weights: one concentration, or one for each component. "
         "Example: dirichlet:1 or dirichlet:1,2,3. dirichlet-process:1 or pitman-yor:1,0.25 "
         "(concentration, discount) leave components that are not needed empty; "
-        "dirichlet-process:gamma:1,1 learns the concentration.",
+        "dirichlet-process:gamma:1,1 learns the concentration. finite-mixtures:1 or "
+        "finite-mixtures:1,3 (concentration, rate) is a prior on the number of components, for "
+        "--inference collapsed and gibbs.",
         panel=PRIORS,
     ),
 ]

@@ -61,17 +61,23 @@ def weight_prior(texts: PriorTexts) -> "WeightPrior | None":
 
 
 def _process(name: str, rest: str, text: str) -> "WeightPrior":
-    """Return a process: its name, its concentration or ``gamma:SHAPE,RATE``, its discount."""
-    from mixtura.priors import DirichletProcess, Gamma, PitmanYor
+    """Return a prior that finds the number of components.
+
+    A process is its name, its concentration or ``gamma:SHAPE,RATE``, its discount; finite mixtures
+    their name, the concentration and, unless numbers are equally probable, the rate.
+    """
+    from mixtura.priors import DirichletProcess, Gamma, MixtureOfFiniteMixtures, PitmanYor
 
     kinds: dict[str, Callable[..., WeightPrior]] = {
         "dirichlet-process": DirichletProcess,
         "pitman-yor": PitmanYor,
+        "finite-mixtures": MixtureOfFiniteMixtures,
     }
-    counts = {"dirichlet-process": 1, "pitman-yor": 2}
+    of_mixtures = 2 if "," in rest else 1
+    counts = {"dirichlet-process": 1, "pitman-yor": 2, "finite-mixtures": of_mixtures}
     example = (
-        "dirichlet:1, dirichlet-process:1, dirichlet-process:gamma:1,1, pitman-yor:1,0.25 or "
-        "pitman-yor:gamma:1,1,0.25"
+        "dirichlet:1, dirichlet-process:1, dirichlet-process:gamma:1,1, pitman-yor:1,0.25, "
+        "pitman-yor:gamma:1,1,0.25, finite-mixtures:1 or finite-mixtures:1,3"
     )
 
     def with_gamma(shape: float, rate: float, *others: float) -> "WeightPrior":

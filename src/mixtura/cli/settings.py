@@ -34,7 +34,7 @@ class MethodSettings(ABC):
 @final
 @dataclass(frozen=True)
 class SamplerSettings(MethodSettings):
-    """Options of Gibbs sampling and of NUTS; None for their own defaults.
+    """Options of Gibbs sampling, collapsed or not, and of NUTS; None for their own defaults.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class SamplerSettings(MethodSettings):
         Sweeps or draws of each chain before the first of them.
     """
 
-    methods = ("gibbs", "nuts")
+    methods = ("gibbs", "collapsed", "nuts")
 
     chains: int | None = None
     draws: int | None = None
@@ -66,7 +66,7 @@ class CheckpointSettings(MethodSettings):
         Seconds from one writing to the next.
     """
 
-    methods = ("gibbs",)
+    methods = ("gibbs", "collapsed")
 
     checkpoint: str | None = None
     checkpoint_seconds: float | None = None
@@ -198,12 +198,13 @@ class FitSettings:
         }
 
     def _method(self, progress: Progress | None = None) -> Any:
-        if self.inference == "gibbs":
-            from mixtura.inference import Gibbs
+        if self.inference in CheckpointSettings.methods:
+            from mixtura.inference import CollapsedGibbs, Gibbs
 
             # The file outlives the fit until its results are delivered.
             given = self.sampler.given() | self.checkpoint.given()
-            return Gibbs(**given, keep_checkpoint=True, progress=progress)
+            method = Gibbs if self.inference == "gibbs" else CollapsedGibbs
+            return method(**given, keep_checkpoint=True, progress=progress)
         if self.inference == "nuts" and self.sampler.given():
             from mixtura.ppl import NUTS
 

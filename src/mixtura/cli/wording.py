@@ -26,6 +26,7 @@ _PHRASES = {
     "raise steps": "raise --steps",
     "raise draws and warmup": "raise --draws and --warmup",
     "say Gibbs(draws=, warmup=)": "say --draws and --warmup",
+    "say CollapsedGibbs(draws=, warmup=)": "say --draws and --warmup",
     "use 'map'": "use inference='map'",
 }
 _JOINERS = "\u200c\u200d"  # format characters, but letters of Persian and Hindi names

@@ -6,10 +6,12 @@ import numpy as np
 
 from mixtura.assignments import Assignment, Soft
 from mixtura.data import ArrayRows, Rows
+from mixtura.engines.allocation import Allocator
 from mixtura.engines.content import content_sample
+from mixtura.engines.reference_allocation import ReferenceAllocator
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ChainDraws, ChainSteps
+from mixtura.steps import ChainDraws, ChainSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray
 
 
@@ -77,6 +79,11 @@ class Engine(ABC):
             Source of the random numbers of parameters; where it ends, the next span begins.
         """
         return None
+
+    def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> Allocator:
+        """Return what puts rows without weights into clusters, parameters integrated out."""
+        values = np.concatenate([block.values for block in rows.blocks()])
+        return ReferenceAllocator(values, clusters)
 
     def project(self, rows: Rows, centre: Array, direction: Array) -> Array:
         """Return ``(x - centre) . direction`` for each row, shape (N,)."""

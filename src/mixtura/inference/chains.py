@@ -1,6 +1,6 @@
 """One chain of a Gibbs sampler: rows assigned at random, parameters drawn given them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -9,49 +9,15 @@ import numpy as np
 from mixtura.assignments import Sampled
 from mixtura.data import Rows
 from mixtura.engines import Engine
+from mixtura.inference.runs import Kept, Plan, Runner, RunState, checked, generator_of
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import kept_before
 from mixtura.typing import Array
 
-
-@final
-@dataclass(frozen=True)
-class Plan:
-    """How long a chain runs and what is kept of it.
-
-    Parameters
-    ----------
-    draws : int
-        Number of draws that are kept.
-    warmup : int
-        Number of sweeps before the first of them.
-    thin : int
-        Number of sweeps from one to the next.
-    """
-
-    draws: int
-    warmup: int
-    thin: int
-
-    @property
-    def sweeps(self) -> int:
-        """Number of draws whose density is known: the first, and one after each sweep but one."""
-        return self.warmup + self.draws * self.thin
-
-    @property
-    def kept(self) -> slice:
-        """Positions of the draws that are kept among all."""
-        return slice(self.warmup + self.thin - 1, self.sweeps, self.thin)
-
-    def kept_before(self, sweep: int) -> int:
-        """Return how many draws have been kept before a sweep."""
-        return kept_before(sweep, self.warmup, self.thin)
-
-    def until(self, sweep: int) -> "Plan":
-        """Return the plan of which a chain that ends before a sweep is the whole."""
-        return Plan(self.kept_before(sweep), self.warmup, self.thin)
+CURRENT = ("weights", "means", "covariances")
+PAST = (*CURRENT, "log_likelihood", "log_prior")
+"""Names of arrays in a file of chains."""
 
 
 @final
@@ -81,13 +47,12 @@ class Stretch:
 
 def joined(stretches: Sequence[Stretch]) -> Stretch:
     """Return stretches that follow each other as one."""
-    names = ("weights", "means", "covariances", "log_likelihood", "log_prior")
-    return Stretch(*(np.concatenate([getattr(s, name) for s in stretches]) for name in names))
+    return Stretch(*(np.concatenate([getattr(s, name) for s in stretches]) for name in PAST))
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class ChainState:
+class ChainState(RunState):
     """Where a chain stands: all that its further sweeps depend on, and those behind it.
 
     Parameters
@@ -109,7 +74,6 @@ class ChainState:
 
     @property
     def sweeps(self) -> int:
-        """Number of sweeps so far."""
         return sum(len(stretch.log_prior) for stretch in self.past)
 
 
@@ -139,7 +103,7 @@ class Chain:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Sampler:
+class Sampler(Runner[ChainState]):
     """What all chains of a fit have in common.
 
     Parameters
@@ -160,11 +124,11 @@ class Sampler:
     plan: Plan
 
     def begin(self, start: SufficientStatistics, seed: np.random.SeedSequence) -> ChainState:
-        """Return a chain before its first sweep: a draw given the start's statistics."""
+        # A draw given the start's statistics.
         of_start, of_chain = seed.spawn(2)
-        mode = self.model.mode(start)
+        first = self.model.typical(start)
         return self.begin_at(
-            drawn(self.model, start, mode, np.random.default_rng(of_start)), of_chain
+            drawn(self.model, start, first, np.random.default_rng(of_start)), of_chain
         )
 
     def begin_at(self, first: MixtureParameters, seed: np.random.SeedSequence) -> ChainState:
@@ -174,13 +138,49 @@ class Sampler:
         return ChainState(first, row_seed, np.random.PCG64(of_parameters).state)
 
     def advance(self, state: ChainState, sweeps: int) -> ChainState:
-        """Return the chain after some more sweeps; where it is cut shows in no bit of it."""
-        bits = np.random.PCG64(0)
-        bits.state = state.random
-        rng, begin = np.random.Generator(bits), state.sweeps
+        rng, begin = generator_of(state.random), state.sweeps
         found = self._compiled(state, begin, begin + sweeps, rng)
         stretch, current = found or self._by_sweeps(state, begin, begin + sweeps, rng)
-        return ChainState(current, state.row_seed, bits.state, (*state.past, stretch))
+        return ChainState(current, state.row_seed, rng.bit_generator.state, (*state.past, stretch))
+
+    def packed(self, states: Sequence[ChainState]) -> Kept:
+        arrays = {
+            f"current_{name}": np.stack([getattr(state.current, name) for state in states])
+            for name in CURRENT
+        }
+        if states[0].past:
+            past = [joined(state.past) for state in states]
+            arrays |= {name: np.stack([getattr(one, name) for one in past]) for name in PAST}
+        seeds, random = [state.row_seed for state in states], [state.random for state in states]
+        return {"row_seeds": seeds, "random": random}, arrays
+
+    def restored(
+        self, header: Mapping[str, Any], arrays: Mapping[str, Array], chains: int
+    ) -> list[ChainState]:
+        model, plan = self.model, self.plan
+        sizes = (model.n_components, model.n_features)
+        shapes = {"weights": sizes[:1], "means": sizes, "covariances": model.structure}
+        current = [checked(arrays[f"current_{name}"], (chains, *shapes[name])) for name in CURRENT]
+        past: list[Array] = []
+        if PAST[-1] in arrays:
+            sweeps = arrays[PAST[-1]].shape[-1]
+            if sweeps > plan.sweeps:
+                raise ValueError("more sweeps than the plan has")
+            draws = plan.kept_before(sweeps)
+            past = [checked(arrays[name], (chains, draws, *shapes[name])) for name in CURRENT]
+            past += [checked(arrays[name], (chains, sweeps)) for name in PAST[len(CURRENT) :]]
+        states = []
+        for number in range(chains):
+            generator_of(header["random"][number])
+            states.append(
+                ChainState(
+                    MixtureParameters(*(part[number].copy() for part in current)),
+                    int(header["row_seeds"][number]),
+                    header["random"][number],
+                    (Stretch(*(part[number] for part in past)),) if past else (),
+                )
+            )
+        return states
 
     def finished(self, state: ChainState, plan: Plan) -> Chain:
         """Return the chain of a plan that it has reached the end of."""

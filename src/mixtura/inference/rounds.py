@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TypeAlias, final
+from typing import Generic, final
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.inference.chains import ChainState, Sampler
 from mixtura.inference.checkpoints import Checkpoint
+from mixtura.inference.runs import Runner, State
 
 ROUND = 0.2
 """Seconds that a round should take: how long an interruption waits."""
@@ -17,11 +17,9 @@ ROUND = 0.2
 FIRST = 16
 """Sweeps of each chain in the first round."""
 
-Advance: TypeAlias = Callable[[Sequence[ChainState], int], list[ChainState]]
-
 
 @final
-class Keeper:
+class Keeper(Generic[State]):
     """Writes chains to a file whenever seconds or sweeps have passed.
 
     Parameters
@@ -34,7 +32,7 @@ class Keeper:
         Most sweeps from one writing to the next; None for no limit.
     """
 
-    def __init__(self, file: Checkpoint | None, seconds: float, sweeps: int | None) -> None:
+    def __init__(self, file: Checkpoint[State] | None, seconds: float, sweeps: int | None) -> None:
         self.sweeps = None if file is None else sweeps
         self._file, self._seconds = file, seconds
         self._written = -1
@@ -44,7 +42,7 @@ class Keeper:
         """Return how many sweeps may pass until the next writing; None for no limit."""
         return None if self.sweeps is None else max(1, self.sweeps - (sweep - self._written))
 
-    def keep(self, states: Sequence[ChainState], *, now: bool = False) -> None:
+    def keep(self, states: Sequence[State], *, now: bool = False) -> None:
         """Write the chains if it is time, or in any case ``now``, unless they are written."""
         sweep = states[0].sweeps
         if self._file is None or sweep == self._written:
@@ -57,18 +55,18 @@ class Keeper:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Reached:
+class Reached(Generic[State]):
     """Where the chains of a fit stand, all at the same sweep.
 
     Parameters
     ----------
-    states : list of ChainState
+    states : list of RunState
         The chains.
     interrupted : bool
         Whether they were stopped before their end.
     """
 
-    states: list[ChainState]
+    states: list[State]
     interrupted: bool
 
     @property
@@ -78,19 +76,19 @@ class Reached:
 
 
 def run_rounds(
-    sampler: Sampler,
-    states: list[ChainState],
+    runner: Runner[State],
+    states: list[State],
     n_jobs: int,
-    keeper: Keeper,
+    keeper: Keeper[State],
     progress: Callable[[int, int], None] | None = None,
-) -> Reached:
+) -> Reached[State]:
     """Advance chains together until the end of their plan, or Ctrl-C.
 
     Parameters
     ----------
-    sampler : Sampler
+    runner : Runner
         What they have in common.
-    states : list of ChainState
+    states : list of RunState
         Where they stand, all at the same sweep.
     n_jobs : int
         Largest number of threads.
@@ -99,10 +97,10 @@ def run_rounds(
     progress : callable, optional
         Called with the number of sweeps so far, and of all.
     """
-    total, wanted, interrupted = sampler.plan.sweeps, FIRST, False
+    total, wanted, interrupted = runner.plan.sweeps, FIRST, False
     try:
         keeper.keep(states, now=True)  # a file that cannot be written is found out at once
-        with _advancing(sampler, min(n_jobs, len(states))) as advance:
+        with _advancing(runner, min(n_jobs, len(states))) as advance:
             while (done := states[0].sweeps) < total:
                 sweeps = min(wanted, total - done, keeper.left(done) or wanted)
                 began = time.perf_counter()
@@ -121,11 +119,13 @@ def run_rounds(
 
 
 @contextmanager
-def _advancing(sampler: Sampler, workers: int) -> Iterator[Advance]:
+def _advancing(
+    runner: Runner[State], workers: int
+) -> Iterator[Callable[[Sequence[State], int], list[State]]]:
     if workers == 1:
-        yield lambda states, sweeps: [sampler.advance(state, sweeps) for state in states]
+        yield lambda states, sweeps: [runner.advance(state, sweeps) for state in states]
         return
     with ThreadPoolExecutor(workers) as threads:
         yield lambda states, sweeps: list(
-            threads.map(lambda state: sampler.advance(state, sweeps), states)
+            threads.map(lambda state: runner.advance(state, sweeps), states)
         )

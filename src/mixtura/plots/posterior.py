@@ -54,7 +54,7 @@ def posterior(
     if ends is None or middle is None:
         raise InvalidArgumentError(
             f"plot_posterior needs more than a point, which is all that inference={fit.method!r} "
-            "gives: fit with inference='vb', 'gibbs' or 'nuts'"
+            "gives: fit with inference='vb', 'gibbs', 'collapsed' or 'nuts'"
         )
     features, chosen = best_features(fit, max(1, max_features))
     components = listed_components(fit)

@@ -16,7 +16,7 @@ from scipy.special import xlogy
 from mixtura.errors import InvalidArgumentError
 from mixtura.factorization import precision_factor
 from mixtura.parameters import MixtureParameters
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 MOST_ROUNDS = 100
 """Rounds of assignment and averaging; a handful settles it, ties might go on for ever."""
@@ -73,7 +73,12 @@ def in_order(draws: Any, permutations: IntegerArray) -> Any:
 
 
 def align_parameters(
-    weights: Array, means: Array, covariances: Array, log_joint: Array, n_rows: float
+    weights: Array,
+    means: Array,
+    covariances: Array,
+    log_joint: Array,
+    n_rows: float,
+    least: float = 0.0,
 ) -> Alignment:
     """Return the numbering in which draws of the parameters agree best.
 
@@ -94,6 +99,9 @@ def align_parameters(
         Log joint density of each draw.
     n_rows : float
         Number (or total weight) of the rows, which turns a divergence of densities into nats.
+    least : float, default=0.0
+        Weight from which on a component counts: a numbering that changes the numbers of lighter
+        ones alone is not another one to the margin.
     """
     chains, draws, n_components, n_features = means.shape
     check_shape(weights, "weights", (chains, draws, n_components))
@@ -113,7 +121,7 @@ def align_parameters(
         average = _average_components(flat_weights[at], flat_means[at], spreads[at], numbers)
         return n_rows * _cross_entropies(flat_weights, flat_means, spreads, *average)
 
-    found = _aligned(costs, log_joint.shape, n_components)
+    found = _aligned(costs, log_joint.shape, flat_weights >= least)
     centres = found.apply(means).mean(axis=(0, 1))
     order = np.lexsort(centres.T[::-1])
     return replace(found, permutations=found.permutations[..., order])
@@ -140,8 +148,11 @@ def check_shape(values: Array, name: str, shape: tuple[int, ...]) -> None:
         raise InvalidArgumentError(f"{name} must have shape {shape}; got {values.shape}")
 
 
-def _aligned(costs: Costs, shape: tuple[int, ...], n_components: int) -> Alignment:
-    """Return the numbering at which assignment and averaging come to rest."""
+def _aligned(costs: Costs, shape: tuple[int, ...], counts: BooleanArray) -> Alignment:
+    """Return the numbering at which assignment and averaging come to rest.
+
+    ``counts`` (S, K) says of which components the margin is.
+    """
     table = costs(None)
     permutations = best_permutations(table)
     n_rounds = 1
@@ -152,8 +163,8 @@ def _aligned(costs: Costs, shape: tuple[int, ...], n_components: int) -> Alignme
         if np.array_equal(better, permutations):
             break
         permutations = better
-    margin = _margins(table, permutations)
-    return Alignment(permutations.reshape(*shape, n_components), margin.reshape(shape), n_rounds)
+    margin = _margins(table, permutations, np.take_along_axis(counts, permutations, axis=1))
+    return Alignment(permutations.reshape(*shape, -1), margin.reshape(shape), n_rounds)
 
 
 def best_permutations(costs: Array) -> IntegerArray:
@@ -167,11 +178,12 @@ def best_permutations(costs: Array) -> IntegerArray:
     return chosen
 
 
-def _margins(costs: Array, permutations: IntegerArray) -> Array:
+def _margins(costs: Array, permutations: IntegerArray, counts: BooleanArray) -> Array:
     """Return what the second-best numbering costs more than the chosen, best one, shape (S,).
 
     Any other numbering passes numbers on along cycles, so that the second-best one is the
-    shortest cycle of the graph whose edges are the costs of passing on one number.
+    shortest cycle of the graph whose edges are the costs of passing on one number. Only cycles
+    through a number that ``counts`` (S, K) are another numbering.
     """
     n_components = costs.shape[-1]
     placed = np.take_along_axis(costs, permutations[:, :, None], axis=1)
@@ -179,7 +191,8 @@ def _margins(costs: Array, permutations: IntegerArray) -> Array:
     path[:, np.arange(n_components), np.arange(n_components)] = np.inf
     for k in range(n_components):
         path = np.minimum(path, path[:, :, k, None] + path[:, None, k, :])
-    return np.maximum(np.einsum("skk->sk", path).min(axis=1), 0.0)
+    shortest = np.where(counts, np.einsum("skk->sk", path), np.inf)
+    return np.maximum(shortest.min(axis=1), 0.0)
 
 
 def _average_components(

@@ -73,6 +73,16 @@ class DrawsPosterior(Posterior):
         """Number of draws of all chains, C S."""
         return self.log_joint.size
 
+    @property
+    def used_components(self) -> IntegerArray:
+        """How many components of each draw have a weight above zero, shape (C, S)."""
+        return (self.weights > 0.0).sum(axis=-1)
+
+    def number_probabilities(self) -> Array:
+        """Return the share of draws with 1 ... K components of weights above zero, shape (K,)."""
+        numbers = np.bincount(self.used_components.ravel(), minlength=self.model.n_components + 1)
+        return numbers[1:] / self.n_draws
+
     def draw(self, number: int) -> MixtureParameters:
         """Return one draw, numbered from 0 to C S - 1, chain after chain."""
         chain, step = divmod(number, self.log_joint.shape[1])

@@ -2,6 +2,7 @@
 
 from mixtura.priors.base import ComponentPrior, Prior, WeightPrior
 from mixtura.priors.dirichlet import Dirichlet
+from mixtura.priors.finite_mixtures import MixtureOfFiniteMixtures
 from mixtura.priors.flat import FlatComponents, FlatWeights
 from mixtura.priors.independent import Independent
 from mixtura.priors.known_scale import KnownScale
@@ -16,6 +17,7 @@ PRIORS: dict[str, type[Prior]] = {
         Dirichlet,
         DirichletProcess,
         PitmanYor,
+        MixtureOfFiniteMixtures,
         FlatWeights,
         FlatComponents,
         Independent,
@@ -42,6 +44,7 @@ __all__ = [
     "InverseGamma",
     "KnownScale",
     "LogNormal",
+    "MixtureOfFiniteMixtures",
     "Normal",
     "NormalInverseGamma",
     "NormalInverseWishart",

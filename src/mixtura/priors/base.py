@@ -9,8 +9,9 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.potentials import Tail
+from mixtura.priors.partitions import Partitions
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ComponentSteps, MatrixSteps
+from mixtura.steps import ClusterSteps, ComponentSteps, MatrixSteps, WeightSteps
 from mixtura.typing import Array, IntegerArray, PerFeature, StructureShape
 
 
@@ -64,6 +65,20 @@ class WeightPrior(Prior):
         """Whether the number of components is a limit, and the occupied ones are to be found."""
         return False
 
+    @property
+    def has_random_number(self) -> bool:
+        """Whether weights may be exactly zero, and how many are not is to be found."""
+        return False
+
+    def typical(self, n_components: int) -> Array:
+        """Return weights (K,) from which a sampler may begin: the mode, where there is one."""
+        return self.mode(n_components)
+
+    def steps(self, n_components: int) -> WeightSteps | None:
+        """Return the prior as numbers that compiled chains draw from; None where it has none."""
+        concentration = self.concentrations(n_components)
+        return None if concentration is None else WeightSteps(concentration, np.empty(0))
+
     def is_unbounded_at(self, weights: Array) -> bool:
         """Whether the weights lie where the density has no upper bound."""
         return False
@@ -74,6 +89,13 @@ class WeightPrior(Prior):
 
     def concentrations(self, n_components: int) -> Array | None:
         """Return the concentrations (K,) of a prior that is Dirichlet, None of any other."""
+        return None
+
+    def partitions(self, n_components: int) -> Partitions | None:
+        """Return the partitions of rows that the weights make when they are integrated out.
+
+        None where the components are not exchangeable, or the partitions not of product form.
+        """
         return None
 
     def expected_log_weights(self, n_components: int) -> Array:
@@ -279,6 +301,16 @@ class ComponentPrior(Prior):
         """Return the prior as numbers that compiled chains can draw from; None where it has none.
 
         For one variance for each component and feature, or one matrix for each component.
+        """
+        return None
+
+    def clusters(
+        self, structure: StructureShape, n_features: int
+    ) -> ClusterSteps | MatrixSteps | None:
+        """Return the prior as numbers that tell the rows of a cluster, parameters integrated out.
+
+        None where that has no closed form. In the structure each component has variances or a
+        matrix of its own.
         """
         return None
 

@@ -8,6 +8,7 @@ from scipy.special import betaincinv, digamma, gammaln
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.priors.base import WeightPrior, hyperparameter
+from mixtura.priors.partitions import DirichletPartitions
 from mixtura.typing import Array
 
 SMALLEST_WEIGHT = 1e-12
@@ -91,6 +92,11 @@ class Dirichlet(WeightPrior):
 
     def concentrations(self, n_components: int) -> Array:
         return np.ascontiguousarray(self._full(n_components))
+
+    def partitions(self, n_components: int) -> DirichletPartitions | None:
+        if not self.is_exchangeable:
+            return None
+        return DirichletPartitions(float(self._full(n_components)[0]), n_components)
 
     def expected_log_weights(self, n_components: int) -> Array:
         concentration = self._full(n_components)

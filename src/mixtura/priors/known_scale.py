@@ -19,6 +19,7 @@ from mixtura.priors.base import (
 )
 from mixtura.priors.scales import LOG_TWO_PI, Normal
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ClusterSteps, cluster_steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
 
@@ -90,6 +91,12 @@ class KnownScale(ComponentPrior):
         rng: np.random.Generator,
     ) -> tuple[Array, Array]:
         return self.posterior(statistics).sample(rng)
+
+    def clusters(self, structure: StructureShape, n_features: int) -> ClusterSteps | None:
+        with np.errstate(over="ignore", under="ignore"):
+            shrinkage = np.square(np.asarray(self.scale) / np.asarray(self.mean.scale))
+        prior = (self.mean.location, shrinkage, 1.0, np.square(self.scale))
+        return cluster_steps_of(n_features, *prior, is_known=True)
 
     def log_density(self, means: Array, covariances: Array) -> float:
         return float(self.mean.log_density(means).sum())

@@ -26,7 +26,7 @@ from mixtura.priors.marginals import (
     variance_marginals,
 )
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ComponentSteps, steps_of
+from mixtura.steps import ClusterSteps, ComponentSteps, cluster_steps_of, steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
@@ -117,6 +117,10 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
     def steps(self, n_features: int) -> ComponentSteps | None:
         prior = (self.mean, self.shrinkage, self.shape, self.scale)
         return steps_of(n_features, *prior, relative=True, power=2)
+
+    def clusters(self, structure: StructureShape, n_features: int) -> ClusterSteps | None:
+        prior = (self.mean, self.shrinkage, self.shape, self.scale)
+        return cluster_steps_of(n_features, *prior, is_shared=structure[1] < n_features)
 
     def mode(self) -> tuple[Array, Array]:
         """Return the joint mode; needs the sizes that a posterior has."""

@@ -31,7 +31,14 @@ from mixtura.priors.marginals import (
     student_constant,
 )
 from mixtura.statistics import SufficientStatistics, outer_moments
-from mixtura.steps import ComponentSteps, MatrixSteps, matrix_steps_of, steps_of
+from mixtura.steps import (
+    ClusterSteps,
+    ComponentSteps,
+    MatrixSteps,
+    cluster_steps_of,
+    matrix_steps_of,
+    steps_of,
+)
 from mixtura.typing import Array, PerFeature, StructureShape
 
 LOG_TWO = float(np.log(2.0))
@@ -174,17 +181,25 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
 
     def steps(self, n_features: int) -> ComponentSteps | MatrixSteps | None:
         if n_features > 1:
-            return matrix_steps_of(
-                n_features,
-                self.mean,
-                self.shrinkage,
-                self._freedom(n_features),
-                self._matrix(n_features),
-            )
+            return self._matrix_steps(n_features)
+        return steps_of(1, *self._as_variance, relative=True, power=2)
+
+    def clusters(
+        self, structure: StructureShape, n_features: int
+    ) -> ClusterSteps | MatrixSteps | None:
+        if n_features > 1:
+            return self._matrix_steps(n_features)
+        return cluster_steps_of(1, *self._as_variance)
+
+    def _matrix_steps(self, n_features: int) -> MatrixSteps | None:
+        freedom, scale = self._freedom(n_features), self._matrix(n_features)
+        return matrix_steps_of(n_features, self.mean, self.shrinkage, freedom, scale)
+
+    @property
+    def _as_variance(self) -> tuple[PerFeature, PerFeature, PerFeature, PerFeature]:
         # A matrix of one entry is a variance: inverse gamma of half the freedom and half the scale.
         shape = 0.5 * np.asarray(self._freedom(1))
-        prior = (self.mean, self.shrinkage, shape, 0.5 * self._matrix(1).ravel())
-        return steps_of(1, *prior, relative=True, power=2)
+        return self.mean, self.shrinkage, shape, 0.5 * self._matrix(1).ravel()
 
     def mode(self) -> tuple[Array, Array]:
         """Return the joint mode; needs the sizes that a posterior has."""

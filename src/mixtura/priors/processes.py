@@ -11,6 +11,7 @@ from scipy.special import digamma, poch
 from mixtura.errors import InvalidArgumentError
 from mixtura.priors.base import WeightPrior, hyperparameter
 from mixtura.priors.concentration import concentration_grid
+from mixtura.priors.process_partitions import ProcessPartitions
 from mixtura.priors.scales import Gamma
 from mixtura.priors.stick_breaking import StickBreaking
 from mixtura.typing import Array, IntegerArray
@@ -58,6 +59,9 @@ class WeightProcess(WeightPrior):
 
     def draw(self, rng: np.random.Generator, n_components: int) -> Array:
         return self._sticks(n_components).draw(rng, n_components)
+
+    def partitions(self, n_components: int) -> ProcessPartitions:
+        return ProcessPartitions(*self._parts)
 
     def expected_log_weights(self, n_components: int) -> Array:
         return self._sticks(n_components).expected_log_weights(n_components)

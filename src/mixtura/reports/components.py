@@ -7,7 +7,7 @@ import numpy as np
 
 from mixtura.fit import Fit
 from mixtura.plots.separation import feature_separation, standard_deviations
-from mixtura.posteriors import Intervals, VariationalPosterior
+from mixtura.posteriors import DrawsPosterior, Intervals, VariationalPosterior
 from mixtura.reports.numbers import count, measured, percent, ranged, share
 from mixtura.reports.tables import MAX_NAME, Table, name
 from mixtura.typing import Array, IntegerArray
@@ -50,7 +50,10 @@ class Components:
         Further components, left out here, that hold less than half a row: of fits whose prior
         finds the number of components itself.
     n_clusters : float, optional
-        Posterior expectation of the number of components that hold a row, of such fits.
+        Posterior expectation of the number of components that hold a row, of such fits unless
+        the next is known.
+    numbers : array of shape (K,), optional
+        Posterior probabilities of 1 ... K components, where their number has a prior.
     """
 
     features: tuple[str, ...]
@@ -63,6 +66,7 @@ class Components:
     intervals: Intervals | None = None
     n_empty: int = 0
     n_clusters: float | None = None
+    numbers: Array | None = None
 
     @classmethod
     def of(
@@ -80,9 +84,10 @@ class Components:
             shares = np.asarray(responsibilities)
             expected = shares.sum(axis=0) if weights is None else np.asarray(weights) @ shares
         parameters, shown, clusters = fit.parameters, slice(None), None
+        numbers = number_probabilities(fit)
         if fit.model.weight_prior.finds_components:
             shown = slice(n_occupied(fit, assigned))
-            if responsibilities is not None:
+            if responsibilities is not None and numbers is None:
                 clusters = expected_clusters(np.asarray(responsibilities), weights)
         return cls(
             fit.feature_names,
@@ -95,6 +100,7 @@ class Components:
             fit.posterior.intervals(n_first=shown.stop),
             n_components - len(parameters.weights[shown]),
             clusters,
+            numbers,
         )
 
     @property
@@ -281,6 +287,14 @@ def n_occupied(fit: Fit, assigned: IntegerArray | None) -> int:
     if assigned is not None:  # of other rows than those that were fitted, perhaps
         holds = holds | (assigned > 0)
     return max(int(np.flatnonzero(holds).max(initial=0)) + 1, 1)
+
+
+def number_probabilities(fit: Fit) -> Array | None:
+    """Return the posterior probabilities (K,) of 1 ... K components; None where K is given."""
+    posterior = fit.posterior
+    if not fit.model.weight_prior.has_random_number or not isinstance(posterior, DrawsPosterior):
+        return None
+    return posterior.number_probabilities()
 
 
 def expected_clusters(responsibilities: Array, weights: Any = None) -> float:

@@ -155,6 +155,9 @@ def convergence(fit: Fit, allocations: IntegerArray | None = None) -> Convergenc
     if allocations is not None and fit.model.n_components > 1:
         quantities.append("occupied components")
         parts.append(_judged(occupied_components(allocations)[:, :, None].astype(np.float64)))
+    if fit.model.weight_prior.has_random_number:
+        quantities.append("number of components")
+        parts.append(_judged(posterior.used_components[:, :, None].astype(np.float64)))
     n_general = len(quantities)
     names = [name(feature, 32) for feature in distinct_names(fit.feature_names)]
     for k in range(fit.model.n_components):
@@ -166,7 +169,9 @@ def convergence(fit: Fit, allocations: IntegerArray | None = None) -> Convergenc
             parts.append(_judged(values[:, :, k]))
     mean, reduction, bulk, tail, error = np.concatenate(parts, axis=1)
     n_chains, n_draws = posterior.log_joint.shape
-    renumbered = fit.model.n_components > 1 and fit.model.weight_prior.is_exchangeable
+    order = np.arange(fit.model.n_components)
+    renumbered = fit.model.weight_prior.is_exchangeable or (posterior.numbers != order).any()
+    renumbered = bool(renumbered) and fit.model.n_components > 1
     judged = (mean, reduction, bulk, tail, error)
     return ConvergenceTable(tuple(quantities), n_general, *judged, n_chains, n_draws, renumbered)
 

@@ -19,6 +19,12 @@ MAX_TRAITS = 3
 
 MAX_NAMED = 4
 
+MAX_NUMBERS = 8
+"""Numbers of components that are listed, the most probable ones."""
+
+LIKELY = 0.95
+"""Probability that the listed numbers have together, where so many suffice."""
+
 
 @final
 @dataclass(frozen=True)
@@ -77,9 +83,7 @@ def opening(components: Components, n_rows: int) -> str:
 
 
 def _unoccupied(components: Components) -> str:
-    """Return what is said of the components that a process left empty."""
-    if not components.n_empty and components.n_clusters is None:
-        return ""
+    """Return what is said of empty components, and of how many there are, where that is found."""
     said = ""
     if components.n_empty:
         others = (
@@ -90,7 +94,24 @@ def _unoccupied(components: Components) -> str:
         said = f" {others} empty, with less than half a row."
     if components.n_clusters is not None:
         said += f" Expected number of components with a row: {components.n_clusters:.2f}."
+    if components.numbers is not None:
+        said += f" Number of components: {number_words(components.numbers)}."
     return said
+
+
+def number_words(probabilities: Array) -> str:
+    """Return what is said of the number of components: those that hold 95 % together, and more.
+
+    Parameters
+    ----------
+    probabilities : array of shape (K,)
+        Of 1 ... K components.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    most = 1 + int(np.searchsorted(np.cumsum(probabilities[order]), LIKELY))
+    listed = np.sort(order[: min(most, MAX_NUMBERS)])
+    told = [f"{number + 1} ({probabilities[number]:.2f})" for number in listed]
+    return f"{', '.join(told)}, with posterior probabilities in brackets"
 
 
 def _description(components: Components, k: int) -> str:

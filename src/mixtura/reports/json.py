@@ -66,6 +66,7 @@ def _section(section: Section) -> dict[str, Any]:
         "components": _components(components),
         "n_empty_components": components.n_empty,
         "expected_occupied_components": components.n_clusters,
+        "number_of_components_probabilities": components.numbers,
         "covariance_type": section.covariance_type,
         "covariances": section.covariances,
         "model": [{"term": term, "words": words} for term, words in section.model],

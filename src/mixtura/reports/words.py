@@ -16,6 +16,7 @@ from mixtura.priors import (
     InverseGamma,
     KnownScale,
     LogNormal,
+    MixtureOfFiniteMixtures,
     Normal,
     NormalInverseGamma,
     NormalInverseWishart,
@@ -33,6 +34,7 @@ METHODS = {
     "ml": "Maximum likelihood, searched for from every start; priors are flat.",
     "vb": "Variational Bayes: the closest posterior in which assignments and parameters are "
     "independent.",
+    "collapsed": "Collapsed Gibbs sampling of partitions, parameters integrated out.",
     "gibbs": "Blocked Gibbs sampling of the posterior.",
     "svi": "Stochastic variational inference with Pyro: gradient steps on the log joint density, "
     "assignments summed out.",
@@ -120,6 +122,18 @@ def _concentration(value: float | Gamma) -> str:
     return f"concentration {number_words(value)}"
 
 
+def _finite_mixtures(prior: MixtureOfFiniteMixtures) -> str:
+    numbers = "all numbers of components up to the largest equally probable"
+    if prior.rate is not None:
+        numbers = (
+            "number of components less one from a Poisson distribution with rate "
+            f"{number_words(prior.rate)}, cut off at the largest"
+        )
+    return (
+        f"{numbers}; weights of those in use Dirichlet with {_concentration(prior.concentration)}"
+    )
+
+
 def _normal_inverse_gamma(prior: NormalInverseGamma) -> str:
     return (
         f"variances from an inverse gamma distribution with shape {number_words(prior.shape)} and "
@@ -153,6 +167,7 @@ PRIOR_WORDS: dict[type[Prior], Callable[[Any], str]] = {
         f"Pitman-Yor process with discount {number_words(prior.discount)}, "
         f"{_concentration(prior.concentration)}"
     ),
+    MixtureOfFiniteMixtures: _finite_mixtures,
     Gamma: lambda prior: (
         f"gamma distribution with shape {number_words(prior.shape)} and rate "
         f"{number_words(prior.rate)}"

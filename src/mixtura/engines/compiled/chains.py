@@ -18,15 +18,18 @@ from mixtura.engines.compiled.kernels import VECTOR, sweep_kernel, sweep_vectors
 from mixtura.engines.compiled.responsibilities import SAMPLED
 from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made
 from mixtura.engines.compiled.workspace import block_size
-from mixtura.steps import ChainDraws, ComponentSteps, kept_before
+from mixtura.steps import ChainDraws, ComponentSteps, WeightSteps, kept_before
 from mixtura.typing import Array
 
 HALF_LOG_TWO_PI = 0.5 * float(np.log(2.0 * np.pi))
 STRIDE = np.uint64(0xD1342543DE82EF95)
 """From the key of one sweep to that of the next: odd, and not the stride of the rows."""
 
-PRIOR = types.UniTuple(READ, 5)
-"""Concentrations (K,); locations, precisions, shapes, scales (D,)."""
+WEIGHTS = types.UniTuple(READ, 2)
+"""Concentrations (K,); log probabilities of numbers of weights (K,), or (0,) where all are."""
+
+PRIOR = types.UniTuple(READ, 4)
+"""Locations, precisions, shapes, scales (D,)."""
 
 PLAN = types.UniTuple(types.int64, 7)
 """First sweep and the one after the last; warm-up, sweeps between draws; relative, power; block."""
@@ -56,12 +59,12 @@ def prepare(weights, means, variances, constant, scale):
 
 
 @njit(**OPTIONS)
-def draw_all(prior, relative, power, statistics, current, rng):
+def draw_all(of_weights, prior, relative, power, statistics, current, rng):
     """Draw weights, means and variances anew."""
-    concentration, location, precision, shape, rate = prior
+    location, precision, shape, rate = prior
     count, first, second, _ = statistics
     weights, means, variances = current
-    draw_weights(concentration, count, rng, weights)
+    draw_weights(of_weights, count, rng, weights)
     n_features = location.size
     for k in range(weights.size):
         for d in range(n_features):
@@ -74,11 +77,11 @@ def draw_all(prior, relative, power, statistics, current, rng):
 
 
 @njit(**OPTIONS)
-def log_prior(prior, relative, power, current):
+def log_prior(of_weights, prior, relative, power, current):
     """Return the log prior density of the current values, but for constants."""
-    concentration, location, precision, shape, rate = prior
+    location, precision, shape, rate = prior
     weights, means, variances = current
-    result = log_prior_weights(concentration, weights)
+    result = log_prior_weights(of_weights, weights)
     n_features = location.size
     for i in range(means.size):
         d = i % n_features
@@ -87,7 +90,7 @@ def log_prior(prior, relative, power, current):
     return result
 
 
-def _chain(rows, prior, plan, key, rng, current, outputs, work):
+def _chain(rows, of_weights, prior, plan, key, rng, current, outputs, work):
     """Write kept draws and the densities of all, from the current values on."""
     begin, end, before, every, relative, power, block = plan
     weights, means, variances = current
@@ -111,27 +114,27 @@ def _chain(rows, prior, plan, key, rng, current, outputs, work):
             statistics,
             work,
         )
-        log_priors[number - begin] = log_prior(prior, relative, power, current)
+        log_priors[number - begin] = log_prior(of_weights, prior, relative, power, current)
         place = number - before
         if place >= 0 and (place + 1) % every == 0:
             at = place // every - earlier
             kept_weights[at * n_components : (at + 1) * n_components] = weights
             kept_means[at * size : (at + 1) * size] = means
             kept_variances[at * size : (at + 1) * size] = variances
-        draw_all(prior, relative, power, statistics, current, rng)
+        draw_all(of_weights, prior, relative, power, statistics, current, rng)
 
 
 @cache
 def chain_kernel() -> Callable[..., None]:
     """Return the compiled chain over float64 rows, flat (N D)."""
     values = types.UniTuple(FLAT, 3)
-    signature = types.void(READ, PRIOR, PLAN, types.uint64, types.npy_rng, values, OUTPUTS, FLAT)
-    return made(signature, _chain, sweep_vectors=sweep_kernel(VECTOR, False))
+    parts = (READ, WEIGHTS, PRIOR, PLAN, types.uint64, types.npy_rng, values, OUTPUTS, FLAT)
+    return made(types.void(*parts), _chain, sweep_vectors=sweep_kernel(VECTOR, False))
 
 
 def compiled_chain(
     values: Array,
-    concentration: Array,
+    weight_steps: WeightSteps,
     steps: ComponentSteps,
     current: tuple[Array, Array, Array],
     span: tuple[int, int, int, int],
@@ -149,7 +152,8 @@ def compiled_chain(
     weights, means, variances = (np.array(part, np.float64).reshape(-1) for part in current)
     chain_kernel()(
         np.ascontiguousarray(values, dtype=np.float64).reshape(-1),
-        (concentration, steps.location, steps.precision, steps.shape, steps.scale),
+        weight_steps.arrays,
+        (steps.location, steps.precision, steps.shape, steps.scale),
         (begin, end, before, every, int(steps.relative), steps.power, block),
         np.uint64(row_key(row_seed, 0)),
         rng,

@@ -1,17 +1,67 @@
 """Draws of weights, means and scales given moments, within compiled code."""
 
+import math
+
 import numpy as np
 from numba import njit
 
 OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 SMALLEST, LARGEST = 1e-300, 1e300
-"""Of variances, and of what their prior makes of components without rows."""
+"""Of variances, and of what their prior makes of components without rows; of weights in use."""
 
 
 @njit(**OPTIONS)
-def draw_weights(concentration, count, rng, weights):
-    """Write weights drawn from the Dirichlet distribution of concentrations plus counts."""
+def draw_number(concentration, log_numbers, n_occupied, n_rows, rng):
+    """Return how many weights are above zero, given how many components have rows."""
+    n_components = log_numbers.size
+    shares = np.full(n_components, -np.inf)
+    for number in range(max(n_occupied, 1), n_components + 1):
+        total = number * concentration
+        choices = math.lgamma(number + 1.0) - math.lgamma(number - n_occupied + 1.0)
+        rising = math.lgamma(total + n_rows) - math.lgamma(total)
+        shares[number - 1] = log_numbers[number - 1] + choices - rising
+    shares = np.cumsum(np.exp(shares - shares.max()))
+    threshold = rng.random() * shares[-1]
+    number = 1
+    while number < n_components and shares[number - 1] <= threshold:
+        number += 1
+    return number
+
+
+@njit(**OPTIONS)
+def draw_some_weights(concentration, log_numbers, count, rng, weights):
+    """Write weights of which a random number are above zero, and all those of components with rows.
+
+    Gamma variables are drawn by their logarithms: those of small shapes are below any number.
+    """
+    n_occupied = (count > 0.0).sum()
+    number = draw_number(concentration[0], log_numbers, n_occupied, count.sum(), rng)
+    wanted, left = number - n_occupied, count.size - n_occupied
+    for k in range(count.size):
+        weights[k] = -np.inf
+        if count[k] == 0.0:
+            taken = rng.random() * left < wanted
+            left -= 1
+            if not taken:
+                continue
+            wanted -= 1
+        shape = concentration[k] + count[k]
+        weights[k] = np.log(rng.standard_gamma(shape + 1.0)) - rng.standard_exponential() / shape
+    highest = weights.max()
+    total = np.exp(weights - highest).sum()
+    for k in range(count.size):
+        used = weights[k] > -np.inf
+        weights[k] = max(np.exp(weights[k] - highest) / total, SMALLEST) if used else 0.0
+
+
+@njit(**OPTIONS)
+def draw_weights(prior, count, rng, weights):
+    """Write weights drawn given counts; their prior is concentrations, and numbers where random."""
+    concentration, log_numbers = prior
+    if log_numbers.size > 0:
+        draw_some_weights(concentration, log_numbers, count, rng, weights)
+        return
     total = 0.0
     for k in range(count.size):
         weights[k] = rng.standard_gamma(concentration[k] + count[k])
@@ -97,8 +147,25 @@ def log_prior_cell(mean, variance, prior, relative, power):
 
 
 @njit(**OPTIONS)
-def log_prior_weights(concentration, weights):
+def log_prior_some_weights(concentration, log_numbers, weights):
+    """Return the log density of weights of which a random number are above zero."""
+    number, result = 0, 0.0
+    for k in range(weights.size):
+        if weights[k] > 0.0:
+            number += 1
+            result += (concentration - 1.0) * np.log(weights[k])
+    choices = math.lgamma(weights.size + 1.0) - math.lgamma(number + 1.0)
+    choices -= math.lgamma(weights.size - number + 1.0)
+    result += math.lgamma(number * concentration) - number * math.lgamma(concentration)
+    return result + log_numbers[number - 1] - choices
+
+
+@njit(**OPTIONS)
+def log_prior_weights(prior, weights):
     """Return the log Dirichlet density, but for constants; 0 log 0 counts as 0."""
+    concentration, log_numbers = prior
+    if log_numbers.size > 0:
+        return log_prior_some_weights(concentration[0], log_numbers, weights)
     result = 0.0
     for k in range(weights.size):
         if concentration[k] != 1.0:

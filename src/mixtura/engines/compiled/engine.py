@@ -9,6 +9,7 @@ from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows, Block, Rows
 from mixtura.engines.base import Engine
 from mixtura.engines.compiled import responsibilities
+from mixtura.engines.compiled.allocation import CompiledAllocator
 from mixtura.engines.compiled.chains import compiled_chain
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.compiled.expansion import Expansion, expansion_of
@@ -20,7 +21,7 @@ from mixtura.engines.content import content_sample
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ChainDraws, ChainSteps, MatrixSteps
+from mixtura.steps import ChainDraws, ChainSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray
 
 Prepared: TypeAlias = Exact | Expansion
@@ -150,8 +151,12 @@ class CompiledEngine(Engine):
         values = np.concatenate([block.values for block in rows.blocks()])
         given = (current, span, row_seed, rng)
         if isinstance(steps.components, MatrixSteps):
-            return compiled_matrix_chain(values, steps.concentration, steps.components, *given)
-        return compiled_chain(values, steps.concentration, steps.components, *given)
+            return compiled_matrix_chain(values, steps.weights, steps.components, *given)
+        return compiled_chain(values, steps.weights, steps.components, *given)
+
+    def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> CompiledAllocator:
+        values = np.concatenate([block.values for block in rows.blocks()])
+        return CompiledAllocator(values, clusters)
 
     def _tell(
         self,

@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit, types
 
 from mixtura.assignments import row_key
-from mixtura.engines.compiled.chains import HALF_LOG_TWO_PI, key_of_sweep
+from mixtura.engines.compiled.chains import HALF_LOG_TWO_PI, WEIGHTS, key_of_sweep
 from mixtura.engines.compiled.draws import draw_weights, log_prior_weights
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT
 from mixtura.engines.compiled.kernels import (
@@ -27,7 +27,7 @@ from mixtura.engines.compiled.matrix_draws import (
 from mixtura.engines.compiled.responsibilities import SAMPLED
 from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made, read_only
 from mixtura.engines.compiled.workspace import block_size
-from mixtura.steps import ChainDraws, MatrixSteps, kept_before
+from mixtura.steps import ChainDraws, MatrixSteps, WeightSteps, kept_before
 from mixtura.typing import Array
 
 TABLE, CUBE = types.Array(types.float64, 2, "C"), types.Array(types.float64, 3, "C")
@@ -60,11 +60,11 @@ def prepare(prior, current, constant, factor, packed, lower):
 
 
 @njit(**OPTIONS)
-def draw_all(concentration, prior, statistics, current, rng, room):
+def draw_all(of_weights, prior, statistics, current, rng, room):
     """Draw weights, means and covariances anew."""
     count, first, _, second = statistics
     weights, means, covariances = current
-    draw_weights(concentration, count, rng, weights)
+    draw_weights(of_weights, count, rng, weights)
     n_features = means.shape[1]
     for k in range(weights.size):
         own = first[k * n_features : (k + 1) * n_features]
@@ -75,7 +75,7 @@ def draw_all(concentration, prior, statistics, current, rng, room):
 def _chain_of(kind: int) -> Callable[..., None]:
     """Return the chain of two features or of more."""
 
-    def chain(rows, concentration, prior, plan, key, rng, current, outputs, packed, work):
+    def chain(rows, of_weights, prior, plan, key, rng, current, outputs, packed, work):
         """Write kept draws and the densities of all, from the current values on."""
         begin, end, before, every, block = plan
         weights, means, covariances = current
@@ -103,13 +103,13 @@ def _chain_of(kind: int) -> Callable[..., None]:
                     rows, unweighted, potentials, assigned, span, statistics, work
                 )
             log_likelihoods[number - begin] = found
-            log_priors[number - begin] = of_components + log_prior_weights(concentration, weights)
+            log_priors[number - begin] = of_components + log_prior_weights(of_weights, weights)
             if number >= before and (number - before + 1) % every == 0:
                 kept_weights[at] = weights
                 kept_means[at] = means
                 kept_covariances[at] = covariances
                 at += 1
-            draw_all(concentration, prior, statistics, current, rng, room)
+            draw_all(of_weights, prior, statistics, current, rng, room)
 
     return chain
 
@@ -118,14 +118,14 @@ def _chain_of(kind: int) -> Callable[..., None]:
 def chain_kernel(kind: int) -> Callable[..., None]:
     """Return the compiled chain over float64 rows, flat (N D)."""
     own = types.Tuple((FLAT, TABLE, CUBE))
-    parts = (READ, READ, PRIOR, PLAN, types.uint64, types.npy_rng, own, OUTPUTS, FLAT, FLAT)
+    parts = (READ, WEIGHTS, PRIOR, PLAN, types.uint64, types.npy_rng, own, OUTPUTS, FLAT, FLAT)
     name = "sweep_planes" if kind == PLANE else "sweep_matrices"
     return made(types.void(*parts), _chain_of(kind), **{name: sweep_kernel(kind, False)})
 
 
 def compiled_matrix_chain(
     values: Array,
-    concentration: Array,
+    weight_steps: WeightSteps,
     steps: MatrixSteps,
     current: tuple[Array, Array, Array],
     span: tuple[int, int, int, int],
@@ -145,7 +145,7 @@ def compiled_matrix_chain(
     weights, means, covariances = (np.array(part, np.float64, order="C") for part in current)
     chain_kernel(kind)(
         np.ascontiguousarray(values, dtype=np.float64).reshape(-1),
-        concentration,
+        weight_steps.arrays,
         (steps.location, steps.shrinkage, steps.freedom, steps.scale),
         (begin, end, before, every, block),
         np.uint64(row_key(row_seed, 0)),

@@ -1,0 +1,87 @@
+"""Rows put into clusters, one at a time, the clusters' parameters integrated out."""
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ClusterSteps, MatrixSteps, PartitionSteps
+from mixtura.typing import Array, IntegerArray
+
+
+class Allocator(ABC):
+    """Sweeps over rows that are put into clusters without limit to their number.
+
+    Clusters are numbered in the order of their first rows. What is drawn depends on the labels,
+    the steps and the generator alone.
+
+    Parameters
+    ----------
+    values : array of shape (N, D)
+        The rows.
+    clusters : ClusterSteps or MatrixSteps
+        What tells the rows of a cluster.
+    """
+
+    def __init__(self, values: Array, clusters: ClusterSteps | MatrixSteps) -> None:
+        self.values = np.ascontiguousarray(values, dtype=np.float64)
+        self.clusters = clusters
+
+    @abstractmethod
+    def run(
+        self,
+        labels: IntegerArray,
+        partition: PartitionSteps,
+        plan: tuple[int, int, int],
+        rng: np.random.Generator,
+    ) -> tuple[IntegerArray, Array]:
+        """Return the clusters of the rows (N,) after some sweeps, and what each was worth.
+
+        Parameters
+        ----------
+        labels : integer array of shape (N,)
+            Clusters to begin with, numbered from 0 without gaps.
+        partition : PartitionSteps
+            What partitions are worth.
+        plan : tuple of int
+            Number of sweeps T; in each of them, how often every row is put anew, and how often a
+            split or a merge is tried.
+        rng : Generator
+            Source of the random numbers; where it ends, the next sweep begins.
+
+        Returns
+        -------
+        labels : integer array of shape (N,)
+            Clusters of the rows.
+        log_worth : array of shape (T,)
+            After each sweep: log density of the rows given the partition, and the partition's own,
+            up to the constant of the steps, in nats.
+        """
+
+    def statistics(self, labels: IntegerArray) -> SufficientStatistics:
+        """Return the moments of all clusters about their own means."""
+        count = np.bincount(labels).astype(np.float64)
+
+        def summed(table: Array) -> Array:
+            columns: list[Array] = [np.bincount(labels, column) for column in table.T]
+            return np.stack(columns, axis=1)
+
+        mean = summed(self.values) / count[:, None]
+        apart = self.values - mean[labels]
+        if isinstance(self.clusters, MatrixSteps):
+            products = apart[:, :, None] * apart[:, None, :]
+            second = summed(products.reshape(len(apart), -1)).reshape(-1, *self.clusters.cell)
+        elif self.clusters.is_shared:
+            second = summed((apart * apart).sum(axis=1, keepdims=True))
+        else:
+            second = summed(apart * apart)
+        # First moments are zero but for rounding.
+        return SufficientStatistics(count, summed(apart), second, mean)
+
+
+def numbered(labels: IntegerArray) -> IntegerArray:
+    """Return labels renumbered from 0, in the order of their first rows."""
+    _, first, inverse = np.unique(labels, return_index=True, return_inverse=True)
+    rank = np.empty(first.size, dtype=np.int64)
+    rank[np.argsort(first)] = np.arange(first.size)
+    return rank[inverse]

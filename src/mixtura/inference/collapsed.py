@@ -1,0 +1,134 @@
+"""Collapsed Gibbs sampling: partitions of the rows, without limit to the number of clusters."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import ClassVar, final
+
+import numpy as np
+
+from mixtura.chains import Chains
+from mixtura.errors import InvalidArgumentError
+from mixtura.fit import Problem, Swept
+from mixtura.inference.partitions import (
+    PartitionSampler,
+    PartitionState,
+    joined,
+    parameters_given,
+)
+from mixtura.inference.runs import Plan
+from mixtura.inference.sampling import ChainMethod, Given, each_on_its_own
+from mixtura.posteriors import DrawsPosterior
+
+PARAMETERS = ("weights", "means", "covariances")
+
+OF_PARAMETERS = 0x7061_7261
+"""Key of the random streams of parameters, beside those of the chains."""
+
+
+@final
+@dataclass(frozen=True)
+class CollapsedGibbs(ChainMethod[PartitionState]):
+    """The posterior itself, by Gibbs sampling of partitions with the parameters integrated out.
+
+    Each sweep takes every row out of its cluster and puts it into another or a new one, and tries
+    to split and merge clusters. Under ``DirichletProcess`` and ``PitmanYor`` there is no limit to
+    the number of clusters: the fit has ``n_components`` components, or more where a draw needs
+    them. For ``NormalInverseWishart``, ``NormalInverseGamma`` and ``KnownScale`` priors, and
+    components that share no covariance.
+
+    Weights, means and covariances are drawn given the partition of each kept sweep. The objective
+    is the average log joint density of rows and partition over the draws; the history is that of
+    one chain, warm-up included. A row of weight w stands for w rows.
+
+    Parameters
+    ----------
+    chains : int, default=4
+        Number of chains.
+    draws : int, default=1000
+        Draws that are kept of each chain.
+    warmup : int, default=500
+        Sweeps of each chain before the first draw that is kept.
+    thin : int, default=1
+        Sweeps from one kept draw to the next.
+    checkpoint : str or Path, optional
+        A file in which the chains are kept while they run. A fit of the same rows, model, options
+        and random_state (a number) that finds it goes on where it stops, bit for bit.
+    checkpoint_seconds : float, default=30
+        Seconds from one writing of the file to the next.
+    checkpoint_sweeps : int, optional
+        Most sweeps of a chain from one writing to the next; no limit where None.
+    keep_checkpoint : bool, default=False
+        Whether the file stays, with all draws, when the fit is done. Otherwise it is deleted.
+    progress : callable, optional
+        Called with the number of sweeps that each chain has done, and that of all, as it grows.
+    moves : int, default=3
+        Splits and merges that are tried in each sweep.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an option is not a number, or too small.
+    """
+
+    moves: int = 3
+
+    name = "collapsed"
+    objective_name = "mean log joint density of rows and partition"
+    stream = 0x636F_6C6C
+    smallest: ClassVar[dict[str, int]] = {**ChainMethod.smallest, "moves": 0}
+
+    def _runner(self, problem: Problem, swept: Swept, plan: Plan) -> PartitionSampler:
+        model = swept.model
+        partitions = model.weight_prior.partitions(model.n_components)
+        if partitions is None:
+            raise InvalidArgumentError(
+                "inference='collapsed' needs a weight_prior that does not tell components apart, a "
+                "Dirichlet of one concentration, a DirichletProcess, a PitmanYor or "
+                "MixtureOfFiniteMixtures: use inference='gibbs'"
+            )
+        clusters = model.cluster_steps
+        if clusters is None:
+            raise InvalidArgumentError(
+                "inference='collapsed' needs a NormalInverseWishart, NormalInverseGamma or "
+                "KnownScale component_prior, and covariances that are not tied: use "
+                "inference='gibbs'"
+            )
+        rows = each_on_its_own(swept.rows, self.name)
+        given = (problem.engine, plan, partitions, clusters, self.moves)
+        return PartitionSampler(model, rows, *given)
+
+    def _found(
+        self,
+        given: Given[PartitionState],
+        states: Sequence[PartitionState],
+        plan: Plan,
+        names: Sequence[str],
+    ) -> tuple[Problem, Swept, Chains]:
+        problem, swept, sampler = given.problem, given.swept, given.runner
+        assert isinstance(sampler, PartitionSampler)
+        past = [joined(state.past) for state in states]
+        n_clusters = int(max(one.occupied[: plan.draws].max() for one in past))
+        size = sampler.partitions.n_slots(problem.model.n_components, n_clusters)
+        model = replace(swept.model, n_components=size)
+        seeds = [problem.stream(OF_PARAMETERS, n) for n in range(len(past))]
+        found = [
+            parameters_given(sampler, model, one, plan.draws, seed)
+            for one, seed in zip(past, seeds, strict=True)
+        ]
+        histories = [one.log_joint[: plan.sweeps] for one in past]
+        posterior = DrawsPosterior(
+            model,
+            *(np.stack([getattr(one, part) for one in found]) for part in PARAMETERS),
+            log_joint=np.stack([history[plan.kept] for history in histories]),
+            log_likelihood=np.stack([one.log_likelihood for one in found]),
+            numbers=np.broadcast_to(np.arange(size), (len(past), plan.draws, size)),
+        )
+        exchangeable = model.weight_prior.is_exchangeable
+        is_given = problem.keep_numbering and exchangeable
+        first = swept.model.typical(given.starts[0].statistics) if is_given else None
+        chains = Chains(posterior, histories, names, first, of_partitions=True)
+        return (
+            replace(problem, model=replace(problem.model, n_components=size)),
+            replace(swept, model=model),
+            chains,
+        )

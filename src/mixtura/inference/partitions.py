@@ -1,0 +1,323 @@
+"""One chain of a collapsed sampler: partitions of the rows, and parameters drawn given them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+
+from mixtura.assignments import Soft
+from mixtura.data import Rows
+from mixtura.engines import Engine
+from mixtura.engines.allocation import Allocator
+from mixtura.inference.chains import drawn
+from mixtura.inference.runs import Kept, Plan, Runner, RunState, checked, generator_of
+from mixtura.model import MixtureModel
+from mixtura.parameters import MixtureParameters
+from mixtura.priors.partitions import Partitions
+from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ClusterSteps, MatrixSteps
+from mixtura.typing import Array, IntegerArray
+
+MOST_TOGETHER = 1 << 18
+"""Numbers of the covariances that are drawn together."""
+
+OF_CLUSTERS = ("count", "mean", "second")
+OF_DRAWS = ("occupied", "concentration")
+"""Names of arrays in a file of chains."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PartitionStretch:
+    """Consecutive sweeps of a chain of partitions.
+
+    Parameters
+    ----------
+    occupied : array of shape (S,)
+        Number of clusters of each draw that is kept.
+    concentration : array of shape (S,)
+        Concentration of each.
+    count : array of shape (M,)
+        Rows of all clusters, draw after draw.
+    mean : array of shape (M, D)
+        Their means.
+    second : array of shape (M, ...)
+        Second moments about these.
+    log_joint : array of shape (T,)
+        Log density of rows and partition after each of the T sweeps, in nats.
+    """
+
+    occupied: Array
+    concentration: Array
+    count: Array
+    mean: Array
+    second: Array
+    log_joint: Array
+
+
+PAST = (*OF_DRAWS, *OF_CLUSTERS, "log_joint")
+
+
+def joined(stretches: Sequence[PartitionStretch]) -> PartitionStretch:
+    """Return stretches that follow each other as one."""
+    parts = (np.concatenate([getattr(one, name) for one in stretches]) for name in PAST)
+    return PartitionStretch(*parts)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PartitionState(RunState):
+    """Where a chain of partitions stands.
+
+    Parameters
+    ----------
+    labels : integer array of shape (N,)
+        Cluster of each row, numbered in the order of their first rows.
+    concentration : float
+        Concentration.
+    random : dict
+        State of the generator.
+    past : tuple of PartitionStretch
+        The sweeps so far.
+    """
+
+    labels: IntegerArray
+    concentration: float
+    random: Any
+    past: tuple[PartitionStretch, ...] = ()
+
+    @property
+    def sweeps(self) -> int:
+        return sum(len(stretch.log_joint) for stretch in self.past)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class PartitionSampler(Runner[PartitionState]):
+    """What all chains of partitions have in common.
+
+    Parameters
+    ----------
+    model : MixtureModel
+        The model, in the rows' units.
+    rows : Rows
+        Rows without weights.
+    engine : Engine
+        Where sweeps run.
+    plan : Plan
+        How long the chains are, and what is kept of them.
+    partitions : Partitions
+        What partitions are worth before any row is seen.
+    clusters : ClusterSteps or MatrixSteps
+        What tells the rows of a cluster.
+    moves : int
+        Splits and merges that are tried in each sweep.
+    scans : int
+        How often each sweep puts every row anew.
+    """
+
+    model: MixtureModel
+    rows: Rows
+    engine: Engine
+    plan: Plan
+    partitions: Partitions
+    clusters: ClusterSteps | MatrixSteps
+    moves: int
+    scans: int = 1
+
+    @cached_property
+    def _allocator(self) -> Allocator:
+        return self.engine.allocator(self.rows, self.clusters)
+
+    def begin(self, start: SufficientStatistics, seed: np.random.SeedSequence) -> PartitionState:
+        # Rows get components by a draw given the start's statistics.
+        of_start, of_rows, of_chain = seed.spawn(3)
+        typical = self.model.typical(start)
+        first = drawn(self.model, start, typical, np.random.default_rng(of_start))
+        number = int(of_rows.generate_state(1, np.uint64)[0])
+        potentials = self.model.potentials(first)
+        labels = self.engine.sample_labels(self.rows, potentials, 1, number)[0]
+        return self.begin_at(labels, of_chain)
+
+    def begin_at(
+        self, labels: IntegerArray, seed: np.random.SeedSequence, concentration: float | None = None
+    ) -> PartitionState:
+        """Return a chain before its first sweep, whose first partition is given."""
+        _, numbers = np.unique(labels, return_inverse=True)
+        value = self.partitions.concentration if concentration is None else concentration
+        return PartitionState(numbers.astype(np.int64), value, np.random.PCG64(seed).state)
+
+    def advance(self, state: PartitionState, sweeps: int) -> PartitionState:
+        rng, begin, plan = generator_of(state.random), state.sweeps, self.plan
+        labels, concentration, n_rows = state.labels, state.concentration, len(state.labels)
+        steps = self.partitions.steps(n_rows, concentration)
+        constant = self.partitions.log_constant(n_rows, concentration)
+        log_joint, kept, values = np.empty(sweeps), [], []
+        done = 0
+        while done < sweeps:
+            length = 1
+            if self.partitions.is_known:
+                length = min(_until_kept(begin + done, plan), sweeps - done)
+            else:
+                n_clusters = int(labels.max()) + 1
+                concentration = self.partitions.draw_concentration(
+                    concentration, n_rows, n_clusters, rng
+                )
+                steps = self.partitions.steps(n_rows, concentration)
+                constant = self.partitions.log_constant(n_rows, concentration)
+            span = (length, self.scans, self.moves)
+            labels, worth = self._allocator.run(labels, steps, span, rng)
+            log_joint[done : done + length] = worth + constant
+            done += length
+            if plan.kept_before(begin + done) > plan.kept_before(begin + done - 1):
+                kept.append(self._allocator.statistics(labels))
+                values.append(concentration)
+        stretch = self._stretch(kept, values, log_joint)
+        random = rng.bit_generator.state
+        return PartitionState(labels, concentration, random, (*state.past, stretch))
+
+    def _stretch(
+        self, kept: list[SufficientStatistics], concentrations: list[float], log_joint: Array
+    ) -> PartitionStretch:
+        sizes = (0, self.model.n_features)
+        cell = self.model.structure[1:]
+        none = (np.empty(0), np.empty(sizes), np.empty((0, *cell)))
+        found = [(one.count, one.mean(), one.second.reshape(-1, *cell)) for one in kept]
+        parts = (np.concatenate(part) for part in zip(none, *found, strict=True))
+        occupied = np.array([one.count.size for one in kept], dtype=np.float64)
+        return PartitionStretch(occupied, np.array(concentrations), *parts, log_joint)
+
+    def packed(self, states: Sequence[PartitionState]) -> Kept:
+        arrays = {
+            "labels": np.stack([state.labels for state in states]).astype(np.float64),
+            "current": np.array([state.concentration for state in states]),
+        }
+        if states[0].past:
+            past = [joined(state.past) for state in states]
+            # Clusters of all chains one after the other: there are not as many of each.
+            arrays |= {n: np.concatenate([getattr(p, n) for p in past]) for n in OF_CLUSTERS}
+            arrays |= {n: np.stack([getattr(p, n) for p in past]) for n in (*OF_DRAWS, PAST[-1])}
+        return {"random": [state.random for state in states]}, arrays
+
+    def restored(
+        self, header: Mapping[str, Any], arrays: Mapping[str, Array], chains: int
+    ) -> list[PartitionState]:
+        labels = checked(arrays["labels"], (chains, self.rows.n_rows)).astype(np.int64)
+        current = checked(arrays["current"], (chains,))
+        if (labels.min(axis=1) != 0).any() or not (current > 0).all():
+            raise ValueError("not labels from 0 on")
+        past: list[tuple[PartitionStretch, ...]] = [() for _ in range(chains)]
+        if PAST[-1] in arrays:
+            past = [(one,) for one in self._past(arrays, chains)]
+        states = []
+        for number in range(chains):
+            generator_of(header["random"][number])
+            if np.unique(labels[number]).size != labels[number].max() + 1:
+                raise ValueError("labels with gaps")
+            value, random = float(current[number]), header["random"][number]
+            states.append(PartitionState(labels[number], value, random, past[number]))
+        return states
+
+    def _past(self, arrays: Mapping[str, Array], chains: int) -> list[PartitionStretch]:
+        """Return the stretch of each chain that arrays hold, every size checked."""
+        sweeps = arrays[PAST[-1]].shape[-1]
+        if sweeps > self.plan.sweeps:
+            raise ValueError("more sweeps than the plan has")
+        draws = self.plan.kept_before(sweeps)
+        log_joint = checked(arrays[PAST[-1]], (chains, sweeps))
+        occupied, concentration = (checked(arrays[n], (chains, draws)) for n in OF_DRAWS)
+        totals = occupied.sum(axis=1).astype(np.int64)
+        if (occupied < 1).any() or (occupied != np.rint(occupied)).any():
+            raise ValueError("not numbers of clusters")
+        cells = {"count": (), "mean": (self.model.n_features,), "second": self.model.structure[1:]}
+        parts = [checked(arrays[n], (int(totals.sum()), *cells[n])) for n in OF_CLUSTERS]
+        cuts = [np.split(part, np.cumsum(totals)[:-1]) for part in parts]
+        return [
+            PartitionStretch(
+                occupied[c], concentration[c], *(part[c] for part in cuts), log_joint[c]
+            )
+            for c in range(chains)
+        ]
+
+
+def _until_kept(sweep: int, plan: Plan) -> int:
+    """Return how many sweeps there are from one on to the next whose partition is kept."""
+    first = plan.warmup + plan.thin
+    if sweep < first:
+        return first - sweep
+    return plan.thin - (sweep - first) % plan.thin
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ParameterDraws:
+    """Parameters drawn given the partitions of a chain.
+
+    Parameters
+    ----------
+    weights : array of shape (S, K)
+        Mixture weights.
+    means : array of shape (S, K, D)
+        Component means.
+    covariances : array of shape (S, *structure)
+        Covariances or variances.
+    log_likelihood : array of shape (S,)
+        Log likelihood of the rows, in nats.
+    """
+
+    weights: Array
+    means: Array
+    covariances: Array
+    log_likelihood: Array
+
+
+def parameters_given(
+    sampler: PartitionSampler,
+    model: MixtureModel,
+    past: PartitionStretch,
+    n_draws: int,
+    seed: np.random.SeedSequence,
+) -> ParameterDraws:
+    """Return parameters drawn given the first partitions of a chain.
+
+    Parameters
+    ----------
+    sampler : PartitionSampler
+        What drew the partitions.
+    model : MixtureModel
+        The model, with room for all clusters.
+    past : PartitionStretch
+        The chain.
+    n_draws : int
+        Number of partitions S.
+    seed : SeedSequence
+        Source of the random numbers.
+    """
+    rng, K = np.random.default_rng(seed), model.n_components
+    occupied = past.occupied[:n_draws].astype(np.int64)
+    place = np.arange(K) < occupied[:, None]
+    count = np.zeros(place.shape)
+    count[place] = past.count[: occupied.sum()]
+    weights = sampler.partitions.draw_weights(count, occupied, past.concentration[:n_draws], rng)
+    pivot = np.zeros((*place.shape, model.n_features)) + past.mean[0]
+    second = np.zeros((n_draws, *model.structure))
+    pivot[place], second[place] = past.mean[: occupied.sum()], past.second[: occupied.sum()]
+    means, covariances = np.empty_like(pivot), np.empty_like(second)
+    together = max(1, MOST_TOGETHER // second[0].size)
+    for start in range(0, n_draws, together):
+        some = slice(start, start + together)
+        parts = (part[some].reshape(-1, *part.shape[2:]) for part in (count, pivot, second))
+        counts, pivots, seconds = parts
+        # Components of several draws beside each other: they are drawn at once.
+        moments = SufficientStatistics(counts, np.zeros_like(pivots), seconds, pivots)
+        found = model.component_prior.draw_given(moments, pivots, seconds, rng)
+        means[some] = found[0].reshape(means[some].shape)
+        covariances[some] = found[1].reshape(covariances[some].shape)
+    log_likelihood = np.empty(n_draws)
+    for s in range(n_draws):
+        potentials = model.potentials(MixtureParameters(weights[s], means[s], covariances[s]))
+        swept = sampler.engine.sweep(sampler.rows, potentials, Soft())
+        log_likelihood[s] = swept.log_normalizer
+    return ParameterDraws(weights, means, covariances, log_likelihood)

@@ -1,0 +1,217 @@
+"""What samplers have in common: chains that run together, are kept, and become a fit."""
+
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import ClassVar, Generic, final
+
+import numpy as np
+
+from mixtura.chains import Chains, fit_of
+from mixtura.data import ArrayRows, Rows
+from mixtura.diagnostics.components import Doubt
+from mixtura.errors import InterruptedWarning, InvalidArgumentError
+from mixtura.fit import UNSTORED, Fit, Inference, Problem, Start, Swept
+from mixtura.inference.checkpoints import Checkpoint, digest_of
+from mixtura.inference.rounds import Keeper, Reached, run_rounds
+from mixtura.inference.runs import Plan, Runner, State
+from mixtura.lawful import whole_number
+
+MOST_COPIES = 10_000_000
+"""Rows after each row of weight w has been repeated w times."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Given(Generic[State]):
+    """What chains began with.
+
+    Parameters
+    ----------
+    problem : Problem
+        The problem, in the data's units.
+    swept : Swept
+        The same in the units of the sweeps.
+    starts : list of Start
+        Where chains begin.
+    runner : Runner
+        What they have in common.
+    """
+
+    problem: Problem
+    swept: Swept
+    starts: list[Start]
+    runner: Runner[State]
+
+    def start(self, number: int) -> Start:
+        """Return where a chain begins; starts are used again where they are fewer than chains."""
+        return self.starts[number % len(self.starts)]
+
+
+@dataclass(frozen=True)
+class ChainMethod(Inference, Generic[State]):
+    """A sampler of several chains, which advance together and can be kept in a file.
+
+    Parameters
+    ----------
+    chains : int, default=4
+        Number of chains.
+    draws : int, default=1000
+        Draws that are kept of each chain.
+    warmup : int, default=500
+        Sweeps of each chain before the first draw that is kept.
+    thin : int, default=1
+        Sweeps from one kept draw to the next.
+    checkpoint : str or Path, optional
+        A file in which the chains are kept while they run.
+    checkpoint_seconds : float, default=30
+        Seconds from one writing of the file to the next.
+    checkpoint_sweeps : int, optional
+        Most sweeps of a chain from one writing to the next; no limit where None.
+    keep_checkpoint : bool, default=False
+        Whether the file stays when the fit is done.
+    progress : callable, optional
+        Called with the number of sweeps that each chain has done, and that of all, as it grows.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an option is not a number, or too small.
+    """
+
+    chains: int = 4
+    draws: int = 1000
+    warmup: int = 500
+    thin: int = 1
+    checkpoint: str | Path | None = field(default=None, metadata=UNSTORED)
+    checkpoint_seconds: float = field(default=30.0, metadata=UNSTORED)
+    checkpoint_sweeps: int | None = field(default=None, metadata=UNSTORED)
+    keep_checkpoint: bool = field(default=False, metadata=UNSTORED)
+    progress: Callable[[int, int], None] | None = field(default=None, metadata=UNSTORED)
+
+    default_max_iter = 0
+    stream: ClassVar[int]
+    """Key of the method's random streams among those of the problem's seed."""
+
+    smallest: ClassVar[dict[str, int]] = {"chains": 1, "draws": 1, "warmup": 0, "thin": 1}
+    """Least values of the options on which draws depend."""
+
+    def __post_init__(self) -> None:
+        name = type(self).__name__
+        smallest = dict(self.smallest)
+        if self.checkpoint_sweeps is not None:
+            smallest["checkpoint_sweeps"] = 1
+        for option, least in smallest.items():
+            whole_number(getattr(self, option), f"{name} {option}", least)
+        seconds = self.checkpoint_seconds
+        if not isinstance(seconds, (int, float, np.number)) or not seconds >= 0:
+            raise InvalidArgumentError(
+                f"{name} checkpoint_seconds must be a number of at least 0; got {seconds!r}"
+            )
+        if self.checkpoint is not None and not isinstance(self.checkpoint, (str, Path)):
+            raise InvalidArgumentError(
+                f"{name} checkpoint must be None or the path of a file; got {self.checkpoint!r}"
+            )
+
+    @property
+    def default_starts(self) -> int | None:
+        return self.chains
+
+    @abstractmethod
+    def _runner(self, problem: Problem, swept: Swept, plan: Plan) -> Runner[State]:
+        """Return what the chains have in common, or refuse the problem."""
+
+    @abstractmethod
+    def _found(
+        self, given: Given[State], states: Sequence[State], plan: Plan, names: Sequence[str]
+    ) -> tuple[Problem, Swept, Chains]:
+        """Return the chains of a plan as draws, and the problem with the model that they are of."""
+
+    def fit(self, problem: Problem) -> Fit:
+        """Run the chains and return their draws as a fit.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the method is not for the model, a row's weight is no whole number, or max_iter or
+            tol is given.
+        """
+        if problem.max_iter is not None or problem.tol is not None:
+            raise InvalidArgumentError(
+                f"inference={self.name!r} has neither max_iter nor tol: say "
+                f"{type(self).__name__}(draws=, warmup=)"
+            )
+        began = time.perf_counter()
+        swept = problem.swept()
+        plan = Plan(self.draws, self.warmup, self.thin)
+        runner = self._runner(problem, swept, plan)
+        given = Given(problem, swept, problem.starts(swept.model, swept.rows), runner)
+        file = self._file(given)
+        states = (None if file is None else file.load(self.chains)) or self._begun(given)
+        keeper = Keeper(file, self.checkpoint_seconds, self.checkpoint_sweeps)
+        reached = run_rounds(runner, states, problem.n_jobs, keeper, self.progress)
+        plan = plan.until(reached.sweeps)
+        if plan.draws == 0:
+            raise KeyboardInterrupt
+        names = [given.start(number).name for number in range(self.chains)]
+        problem, swept, found = self._found(given, reached.states, plan, names)
+        for number, (name, history) in enumerate(zip(names, found.histories, strict=True), start=1):
+            average = history[plan.kept].mean()
+            problem.report(f"chain {number} ({name}): mean log joint {average:.6f}")
+        fit = fit_of(self, problem, swept, found, began, self._shortness(reached, plan))
+        if file is not None and plan.draws == self.draws and not self.keep_checkpoint:
+            file.remove()
+        return fit
+
+    def _file(self, given: Given[State]) -> Checkpoint[State] | None:
+        if self.checkpoint is None:
+            return None
+        options = {name: int(getattr(self, name)) for name in self.smallest}
+        digest = digest_of(given.problem, given.starts, options)
+        return Checkpoint(Path(self.checkpoint), digest, given.runner)
+
+    def _begun(self, given: Given[State]) -> list[State]:
+        """Return the chains before their first sweep."""
+        states = []
+        for number in range(self.chains):
+            seed = given.problem.stream(self.stream, number)
+            states.append(given.runner.begin(given.start(number).statistics, seed))
+        return states
+
+    def _shortness(self, reached: Reached[State], plan: Plan) -> tuple[Doubt, ...]:
+        """Return the doubt about chains that were stopped before their end."""
+        if not reached.interrupted or plan.draws == self.draws:
+            return ()
+        message = f"interrupted when each chain had {plan.draws:,} of its {self.draws:,} draws"
+        if self.checkpoint is not None:
+            message += f"; the same fit, run again, goes on from {str(self.checkpoint)!r}"
+        return (Doubt(InterruptedWarning, message),)
+
+
+def each_on_its_own(rows: Rows, method: str) -> Rows:
+    """Return rows without weights: a row of weight w as w rows.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a weight is no whole number, or all weights together are more than memory holds.
+    """
+    blocks = [
+        (block.values, block.row_weights) for block in rows.blocks() if block.weights is not None
+    ]
+    if not blocks:
+        return rows
+    if not all((weights == np.round(weights)).all() for _, weights in blocks):
+        raise InvalidArgumentError(
+            f"inference={method!r} assigns each copy of a row on its own: sample_weight must be "
+            "whole numbers; use inference='vb' or 'map' for others"
+        )
+    if rows.total_weight > MOST_COPIES:
+        raise InvalidArgumentError(
+            f"inference={method!r} takes weights of at most {MOST_COPIES:,} together; got "
+            f"{rows.total_weight:,.0f}"
+        )
+    copies = [np.repeat(values, weights.astype(np.intp), axis=0) for values, weights in blocks]
+    return ArrayRows(np.concatenate(copies), None, rows.factor)
