@@ -63,8 +63,8 @@ class Allocator(ABC):
         count = np.bincount(labels).astype(np.float64)
 
         def summed(table: Array) -> Array:
-            columns: list[Array] = [np.bincount(labels, column) for column in table.T]
-            return np.stack(columns, axis=1)
+            columns = [np.bincount(labels, column) for column in table.T]
+            return np.stack(columns, axis=1).astype(np.float64)
 
         mean = summed(self.values) / count[:, None]
         apart = self.values - mean[labels]

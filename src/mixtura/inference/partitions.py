@@ -187,7 +187,7 @@ class PartitionSampler(Runner[PartitionState]):
         found = [(one.count, one.mean(), one.second.reshape(-1, *cell)) for one in kept]
         parts = (np.concatenate(part) for part in zip(none, *found, strict=True))
         occupied = np.array([one.count.size for one in kept], dtype=np.float64)
-        return PartitionStretch(occupied, np.array(concentrations), *parts, log_joint)
+        return PartitionStretch(occupied, np.array(concentrations), *parts, log_joint=log_joint)
 
     def packed(self, states: Sequence[PartitionState]) -> Kept:
         arrays = {
@@ -236,7 +236,7 @@ class PartitionSampler(Runner[PartitionState]):
         cuts = [np.split(part, np.cumsum(totals)[:-1]) for part in parts]
         return [
             PartitionStretch(
-                occupied[c], concentration[c], *(part[c] for part in cuts), log_joint[c]
+                occupied[c], concentration[c], *(part[c] for part in cuts), log_joint=log_joint[c]
             )
             for c in range(chains)
         ]
