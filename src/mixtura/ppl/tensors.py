@@ -15,4 +15,6 @@ def tensor(value: Any) -> torch.Tensor:
 
 def without_program(prior: object) -> InvalidArgumentError:
     """Return the refusal of a prior that nobody has written as Pyro statements."""
-    return InvalidArgumentError(f"a {type(prior).__name__} prior has no Pyro program yet")
+    return InvalidArgumentError(
+        f"a {type(prior).__name__} prior has no Pyro program: use inference='gibbs'"
+    )
