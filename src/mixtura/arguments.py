@@ -187,7 +187,8 @@ def priors(
                 "component_prior is None, which means a prior taken from the data: "
                 "fit first, or give a component_prior"
             )
-        component_prior = default_component_prior(moments, structure, n_components)
+        n_sharing = weight_prior.n_sharing(n_components, max(moments.total_weight, 1.0))
+        component_prior = default_component_prior(moments, structure, n_sharing)
         assumptions.append(
             "Components: weakly informative prior from the data's overall mean and covariance "
             "(Fraley and Raftery 2007)."

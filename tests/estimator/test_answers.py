@@ -239,7 +239,7 @@ def test_every_start_is_in_the_history(init, iris):
         ({"tol": -1.0}, "tol must be None or a number of at least 0"),
         ({"tol": float("nan")}, "tol must be None or a number"),
         ({"random_state": -1}, "random_state must be"),
-        ({"weight_prior": 1.0}, "weight_prior must be None, a Dirichlet, a DirichletProcess"),
+        ({"weight_prior": 1.0}, "weight_prior must be None, Dirichlet, DirichletProcess"),
         ({"weight_prior": Dirichlet([1.0, 2.0, 3.0])}, "each of the 2 components; got 3"),
         ({"component_prior": Normal()}, "component_prior must be None, NormalInverseWishart"),
         ({"component_prior": NormalInverseGamma()}, "use NormalInverseWishart for full"),

@@ -25,6 +25,7 @@ from mixtura.priors import (
     Independent,
     InverseGamma,
     KnownScale,
+    MixtureOfFiniteMixtures,
     Normal,
 )
 
@@ -99,6 +100,8 @@ def weighted_model(weight_prior: Any) -> MixtureModel:
     """Return a model with every example of a proper weight prior."""
     if type(weight_prior) is FlatWeights:
         pytest.skip("an improper prior has no program")
+    if isinstance(weight_prior, MixtureOfFiniteMixtures):
+        pytest.skip("weights that may be zero have no density in sticks; refused: test_ppl_laws")
     prior = KnownScale(0.8, Normal(0.5, 2.0))
     return MixtureModel(3, 2, weight_prior, prior, FAMILIES["tied_diag"])
 

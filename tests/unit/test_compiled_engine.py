@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from mixtura.assignments import Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
-from mixtura.engines.compiled import CompiledEngine, chains, elementary, kernels, matrix_chains
+from mixtura.engines.compiled import CompiledEngine, elementary
 from mixtura.engines.compiled.blocks import take_block
 from mixtura.engines.compiled.expansion import expansion_of
 from mixtura.engines.compiled.lanes import load, store
@@ -282,14 +282,3 @@ def test_blocks_hold_the_rows_features_first(n_features, kind):
         found = block.reshape(n_features, stride)[:, :padded]
         expected = rows[3:][np.minimum(np.arange(padded), n - 1)].T
         np.testing.assert_array_equal(found, expected.astype(np.float64))
-
-
-def test_machine_code_of_chains_can_be_found_again():
-    """By file, name, code and closure: compiled functions in a closure differ in each process."""
-    made = (
-        chains.chain_kernel(),
-        matrix_chains.chain_kernel(kernels.PLANE),
-        matrix_chains.chain_kernel(kernels.MATRIX),
-    )
-    assert all(one.py_func.__closure__ is None for one in made)
-    assert len({one.py_func.__qualname__ for one in made}) == 3

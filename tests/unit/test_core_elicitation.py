@@ -3,10 +3,18 @@
 import numpy as np
 import pytest
 
+from mixtura import arguments
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
 from mixtura.families import FAMILIES, CovarianceFamily
-from mixtura.priors import FlatComponents, NormalInverseGamma, NormalInverseWishart
+from mixtura.inference import VB
+from mixtura.priors import (
+    DirichletProcess,
+    FlatComponents,
+    NormalInverseGamma,
+    NormalInverseWishart,
+    PitmanYor,
+)
 from mixtura.priors.elicitation import (
     FLOOR,
     OverallMoments,
@@ -115,3 +123,17 @@ def test_every_family_gets_a_prior_that_it_can_take(family: CovarianceFamily) ->
         structure = family.structure(3, D)
         default_component_prior(moments_of(rows), structure, 3).check(structure, 3, D)
         likelihood_floor(moments_of(rows)).check(structure, 3, D)
+
+
+@pytest.mark.parametrize("weight_prior", [DirichletProcess(1.0), PitmanYor(1.0, 0.3)])
+def test_a_limit_of_the_components_does_not_change_the_default_prior(weight_prior) -> None:
+    weighted = np.repeat(ROWS, 2, axis=0)
+    found = [
+        arguments.priors(weight_prior, None, VB(), moments_of(rows), (limit, 3), limit)[1]
+        for rows, limit in ((weighted, 10), (weighted, 40), (ROWS, 10))
+    ]
+    few, many, of_fewer_rows = (prior.hyperparameters()["scale"] for prior in found)
+    np.testing.assert_array_equal(few, many)
+    # The scale is the covariance over S^(2/D), S the clusters expected among the rows.
+    more, fewer = (weight_prior.expected_n_clusters(len(rows)) for rows in (weighted, ROWS))
+    np.testing.assert_allclose(of_fewer_rows / few, (more / fewer) ** (2.0 / 3.0), rtol=1e-12)

@@ -70,6 +70,10 @@ class WeightPrior(Prior):
         """Whether weights may be exactly zero, and how many are not is to be found."""
         return False
 
+    def n_sharing(self, n_components: int, n_rows: float) -> float:
+        """Return how many components are expected to share the extent of N rows."""
+        return float(n_components)
+
     def typical(self, n_components: int) -> Array:
         """Return weights (K,) from which a sampler may begin: the mode, where there is one."""
         return self.mode(n_components)

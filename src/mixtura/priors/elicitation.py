@@ -41,6 +41,7 @@ class OverallMoments:
         self.factor = factor
         self.mean: Array = statistics.mean()[0]
         total = max(statistics.total, np.finfo(float).tiny)
+        self.total_weight = total
         moments = statistics.scatter(statistics.mean())[0] / total
         variances = np.diag(moments).copy() if moments.ndim == 2 else moments.copy()
         resolution = (8.0 * np.finfo(float).eps * np.abs(self.mean)) ** 2
@@ -69,15 +70,16 @@ class OverallMoments:
 
 
 def default_component_prior(
-    moments: OverallMoments, structure: StructureShape, n_components: int
+    moments: OverallMoments, structure: StructureShape, n_sharing: float
 ) -> ComponentPrior:
     """Return the weakly informative prior of Fraley and Raftery [FraleyRaftery2007]_.
 
     Mean: the column means, worth 0.01 rows. Degrees of freedom D + 2. Scale: the overall
-    covariance over K^(2/D); its diagonal for diagonal, its mean diagonal for spherical structures.
+    covariance over S^(2/D), S the number of components that are expected to share the rows'
+    extent; its diagonal for diagonal, its mean diagonal for spherical structures.
     """
     n_features = moments.mean.size
-    shrink = n_components ** (2.0 / n_features)
+    shrink = n_sharing ** (2.0 / n_features)
     if len(structure) == 3:
         matrices = NormalInverseWishart(
             mean=moments.mean,

@@ -108,7 +108,10 @@ class MixtureOfFiniteMixtures(RandomNumber):
         """Return the prior probabilities of 1 ... K components, shape (K,)."""
         return np.exp(self._log_numbers(n_components))
 
-    def expected_n_clusters(self, n_rows: int, n_components: int) -> float:
+    def n_sharing(self, n_components: int, n_rows: float) -> float:
+        return self.expected_n_clusters(n_rows, n_components)
+
+    def expected_n_clusters(self, n_rows: float, n_components: int) -> float:
         """Return the prior expectation of the number of clusters among rows.
 
         Parameters

@@ -86,7 +86,10 @@ class WeightProcess(WeightPrior):
     def weight_deviations(self, n_components: int) -> Array:
         return self._sticks(n_components).weight_deviations(n_components)
 
-    def expected_n_clusters(self, n_rows: int) -> float:
+    def n_sharing(self, n_components: int, n_rows: float) -> float:
+        return self.expected_n_clusters(n_rows)
+
+    def expected_n_clusters(self, n_rows: float) -> float:
         """Return the prior expectation of the number of clusters among rows.
 
         Parameters
@@ -189,7 +192,7 @@ def _concentration(value: object, name: str) -> float | Gamma:
     return value
 
 
-def _n_clusters(concentration: Array, discount: float, n_rows: int) -> Array:
+def _n_clusters(concentration: Array, discount: float, n_rows: float) -> Array:
     """Return the expected number of clusters among N rows at each concentration (J,)."""
     if discount == 0.0:
         return concentration * (digamma(concentration + n_rows) - digamma(concentration))
