@@ -79,6 +79,9 @@ class FittedViews(ABC):
     ) -> Any:
         """Plot component and mixture densities over the rows.
 
+        Of draws the mixture density is what ``score_samples`` gives; components are left out where
+        their numbers mean nothing.
+
         Returns the matplotlib Axes; an array of them, one for each feature, where D > 1.
         """
         from mixtura.plots import density
