@@ -147,6 +147,15 @@ def test_rows_are_together_as_often_as_in_every_partition(of_six: GaussianMixtur
     assert of_six.consensus(level=0.3).ball.radius <= of_six.consensus().ball.radius
 
 
+def test_groups_with_rows_are_as_many_as_in_every_partition(of_six: GaussianMixtureModel) -> None:
+    exact = exact_of_six()
+    one = exact.probabilities[exact.partitions.max(axis=1) == 0].sum()
+    # 1000 draws that are thinned to near independence: four standard errors of a share.
+    shares = of_six.summary().components.groups
+    np.testing.assert_allclose(shares, [one, 1.0 - one], atol=0.065)
+    assert f"Groups with rows: 2 ({shares[1]:.2f})" in of_six.summary().sentences[0]
+
+
 def test_consensus_finds_groups_that_are_well_apart(
     fitted: GaussianMixtureModel, groups: np.ndarray
 ) -> None:

@@ -172,9 +172,10 @@ class Total:
         """Return the height of the scale, and whether it cuts peaks off."""
         order = np.argsort(self.heights)
         mass = (self.heights * np.gradient(self.points))[order]
-        typical = self.heights[order][np.searchsorted(np.cumsum(mass), 0.5 * mass.sum())]
+        middle = np.searchsorted(np.cumsum(mass), 0.5 * mass.sum())
+        limit = TALLEST * float(self.heights[order][middle])
         tallest = float(self.heights.max())
-        return min(tallest, TALLEST * float(typical)), tallest > TALLEST * typical
+        return min(tallest, limit), tallest > limit
 
 
 def draw_components(ax: "Axes", marginals: Marginals, *, upright: bool = True) -> "list[Line2D]":
