@@ -24,8 +24,8 @@ STEPS = 160
 FEWEST_STEPS, MOST_STEPS = 400, 1200
 """Intervals of the line of a sum over draws, which follows the components of all of them."""
 
-BEYOND = 2e-4
-"""Share of a density that may lie beyond either end of the axes: 3.5 standard deviations."""
+BEYOND = 1e-3
+"""Share of a density that may lie beyond either end of the axes: 3.1 standard deviations."""
 
 TOGETHER = 64
 """Components whose densities are found at once."""
@@ -144,7 +144,7 @@ class Total:
     points, heights : arrays of shape (P,)
         Points in rising order, and the density there.
     low, high : float
-        Between them lies all but 0.0004 of the density.
+        Between them lies all but 0.002 of the density.
     """
 
     points: Array
