@@ -8,10 +8,11 @@ from typing import final
 import numpy as np
 
 from mixtura.assignments import Soft
-from mixtura.diagnostics.components import Doubt, component_doubts
+from mixtura.diagnostics.components import Doubt, component_doubts, limit_doubt
 from mixtura.diagnostics.sampling import FEWEST_DRAWS, r_hat
 from mixtura.errors import ConvergenceWarning, LabelsWarning
 from mixtura.fit import Fit, Inference, Problem, Run, Swept, canonical_order
+from mixtura.judgements import occupied
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior, PointPosterior
 from mixtura.posteriors.alignment import align_parameters, nearest_numbering
@@ -19,6 +20,12 @@ from mixtura.typing import Array
 
 AGREED = 1.01
 """R-hat up to which chains count as agreed [Vehtari2021]_."""
+
+TOO_OFTEN = 0.05
+"""Probability of as many components as are allowed from which on a fit says so."""
+
+N_COUNTED = 100
+"""Draws under which a fit counts the components with rows."""
 
 MOST_ALIGNED = 1 << 25
 """Numbers C S K^2 of the costs of numbering draws; beyond, components are put in order of weight
@@ -73,6 +80,9 @@ def fit_of(
         for name, history in zip(chains.names, chains.histories, strict=True)
     )
     total = problem.rows.total_weight
+    prior = problem.model.weight_prior
+    # Partitions of a process have as many groups as they need.
+    has_limit = prior.has_random_number or (prior.finds_components and not chains.of_partitions)
     of_components = component_doubts(
         problem.model,
         posterior.parameters,
@@ -97,7 +107,8 @@ def fit_of(
         doubts=(
             *problem.doubts,
             *doubts,
-            *_disagreement(judged, reduction),
+            *_disagreement(judged, reduction, _remedy(drawn, of_partitions=chains.of_partitions)),
+            *(_at_limit(swept, drawn, problem) if has_limit else ()),
             *_confusion(doubt),
             *of_components,
         ),
@@ -191,13 +202,50 @@ def _reduction(draws: Array) -> float:
     return 1.0 if np.ptp(draws) == 0 else float(r_hat(draws))
 
 
-def _disagreement(judged: str, reduction: float) -> tuple[Doubt, ...]:
+def reduction_words(value: float) -> str:
+    """Return R-hat with three decimals, and more where they show that it is above the limit."""
+    digits = 3
+    while value > AGREED and digits < 15 and float(f"{value:.{digits}f}") <= AGREED:
+        digits += 1
+    return f"{value:.{digits}f}"
+
+
+def _disagreement(judged: str, reduction: float, remedy: str) -> tuple[Doubt, ...]:
     if reduction <= AGREED:
         return ()
     found = "too few draws to tell whether the chains agree"
     if not np.isnan(reduction):
-        found = f"the chains do not agree: R-hat of {judged} is {reduction:.3f}, not {AGREED}"
-    return (Doubt(ConvergenceWarning, f"{found}; raise draws and warmup"),)
+        told = reduction_words(reduction)
+        found = f"the chains do not agree: R-hat of {judged} is {told}, above {AGREED}"
+    return (Doubt(ConvergenceWarning, f"{found}; raise draws and warmup{remedy}"),)
+
+
+def _remedy(posterior: DrawsPosterior, *, of_partitions: bool) -> str:
+    """Return what helps chains that stay at one number of components, where anything does."""
+    model = posterior.model
+    prior = model.weight_prior
+    if of_partitions or not prior.has_random_number:
+        return ""
+    reduction = _reduction(posterior.used_components.astype(np.float64))
+    if not reduction > AGREED or model.cluster_steps is None:
+        return ""
+    if prior.partitions(model.n_components) is None:
+        return ""
+    return ", or take inference='collapsed', which changes the number of components more readily"
+
+
+def _at_limit(swept: Swept, drawn: DrawsPosterior, problem: Problem) -> tuple[Doubt, ...]:
+    """Return the doubt that more components than are allowed may be wanted."""
+    model = drawn.model
+    if model.weight_prior.has_random_number:
+        number, what = drawn.used_components, "the number of components"
+    else:
+        counted = occupied(drawn, swept.rows, problem.engine, N_COUNTED)
+        if counted is None:
+            return ()
+        number, what = counted, "the number of components with rows"
+    share = float((number == model.n_components).mean())
+    return () if share <= TOO_OFTEN else (limit_doubt(model.n_components, what, share),)
 
 
 def _confusion(doubt: float) -> tuple[Doubt, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from mixtura.data import ArrayRows
+from mixtura.diagnostics.partitions import occupied_components
 from mixtura.engines import Engine
 from mixtura.errors import MissingExtraError
 from mixtura.fit import Fit
@@ -71,6 +72,10 @@ def to_datatree(fit: Fit, values: Array, engine: Engine) -> Any:
     numbers = {}
     if fit.model.weight_prior.has_random_number:
         numbers["number_of_components"] = (by_draw, posterior.used_components)
+    counted = {}
+    if fit.model.weight_prior.finds_components and posterior.n_draws * len(values) <= 5 * BLOCK:
+        found = occupied_components(posterior.allocations(ArrayRows(values), engine))
+        counted["n_occupied"] = (by_draw, found)
     densities = some.log_densities(ArrayRows(values), engine)
     replicated = some.replicates(len(values), np.random.default_rng(0))
     return DataTree.from_dict(
@@ -92,6 +97,7 @@ def to_datatree(fit: Fit, values: Array, engine: Engine) -> Any:
                     "lp": (by_draw, posterior.log_joint),
                     "log_likelihood": (by_draw, posterior.log_likelihood),
                     "number_when_drawn": (by_component, posterior.numbers),
+                    **counted,
                 },
                 every | components,
             ),

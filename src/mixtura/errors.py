@@ -45,6 +45,10 @@ class LabelsWarning(MixturaWarning):
     """Components of one draw cannot be told from those of another with confidence."""
 
 
+class ComponentLimitWarning(MixturaWarning):
+    """The rows may want more components than ``n_components`` allows."""
+
+
 class InterruptedWarning(MixturaWarning):
     """The user stopped a sampler before its end; the draws so far are all there."""
 

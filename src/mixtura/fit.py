@@ -12,10 +12,10 @@ from mixtura.data import Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, LabelsWarning
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.posteriors import Posterior
+from mixtura.posteriors import DrawsPosterior, Posterior
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
@@ -133,6 +133,19 @@ class Fit:
     def parameters(self) -> MixtureParameters:
         """The point estimate."""
         return self.posterior.parameters
+
+    @property
+    def tells_components(self) -> bool:
+        """Whether averages by component mean something: not where draws mix their numbers.
+
+        Neither under a process, whose components a draw may renumber, nor after a LabelsWarning.
+        """
+        if not isinstance(self.posterior, DrawsPosterior):
+            return True
+        prior = self.model.weight_prior
+        is_process = prior.finds_components and not prior.has_random_number
+        mixed = any(issubclass(doubt.category, LabelsWarning) for doubt in self.doubts)
+        return not is_process and not mixed
 
     @property
     def converged(self) -> bool:

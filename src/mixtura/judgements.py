@@ -5,10 +5,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from mixtura.data import ArrayRows
+from mixtura.data import ArrayRows, Rows
 from mixtura.diagnostics.consensus import Grouping, consensus_partition, credible_ball
 from mixtura.diagnostics.evidence import MOST_COMPONENTS, Evidence, bridge_evidence
-from mixtura.diagnostics.partitions import PartitionLoss
+from mixtura.diagnostics.partitions import PartitionLoss, occupied_components
 from mixtura.diagnostics.predictive import PredictiveAccuracy
 from mixtura.diagnostics.proposals import SymmetricProposal
 from mixtura.diagnostics.sampling import FEWEST_DRAWS
@@ -17,11 +17,14 @@ from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.posteriors import DrawsPosterior
+from mixtura.posteriors import DrawsPosterior, Posterior
 from mixtura.typing import Array, IntegerArray
 
 MOST_ALLOCATED = 1_000
 """Draws for which each row gets a component: at most so many, evenly spaced in each chain."""
+
+MOST_COUNTED, FEWEST_COUNTED = 2_000_000, 20
+"""Rows that get components under all draws together where groups are counted; draws at least."""
 
 MOST_JUDGED = 4_000
 """Draws by which predictions are judged, and values that a proposal makes for a bridge."""
@@ -61,6 +64,21 @@ def allocations(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> I
     The same ones each time. A row counts once, whatever its weight.
     """
     return posterior.thinned(MOST_ALLOCATED).allocations(rows, engine)
+
+
+def occupied(
+    posterior: Posterior, rows: Rows, engine: Engine, most: int = MOST_ALLOCATED
+) -> IntegerArray | None:
+    """Return how many components hold rows under at most so many draws, shape (C, S).
+
+    The same ones each time, fewer of very many rows. A row counts once, whatever its weight. None
+    without draws, of no rows and of a single component.
+    """
+    is_one = posterior.parameters.weights.size == 1
+    if not isinstance(posterior, DrawsPosterior) or is_one or not rows.n_rows:
+        return None
+    most = min(most, max(FEWEST_COUNTED, MOST_COUNTED // rows.n_rows))
+    return occupied_components(posterior.thinned(most).allocations(rows, engine))
 
 
 def together(allocated: AnyArray) -> AnyArray:

@@ -48,7 +48,8 @@ class SampledViews(ABC):
         posterior = self._draws("convergence")
         if not hasattr(self, "_training"):
             return convergence(self.fit_)
-        return convergence(self.fit_, self._allocated(posterior, self._shown(None)[0]))
+        rows = ArrayRows(self._shown(None)[0])
+        return convergence(self.fit_, judgements.occupied(posterior, rows, self._engine()))
 
     def consensus(
         self, X: Any = None, *, loss: Any = "variation-of-information", level: float = 0.95

@@ -6,7 +6,7 @@ from typing import Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura import arguments
+from mixtura import arguments, judgements
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
@@ -41,8 +41,10 @@ class FittedViews(ABC):
         if not hasattr(self, "_training"):
             return summarize(self.fit_)
         values, weights = self._training
-        shares = self.posterior_.responsibilities(ArrayRows(values, weights), self._engine())
-        return summarize(self.fit_, self.labels_, shares, weights=weights)
+        rows, engine = ArrayRows(values, weights), self._engine()
+        shares = self.posterior_.responsibilities(rows, engine)
+        occupied = judgements.occupied(self.posterior_, rows, engine)
+        return summarize(self.fit_, self.labels_, shares, weights=weights, occupied=occupied)
 
     def report(self, X: Any = None) -> Any:
         """Return the report of the fit on rows (the training rows where X is None)."""
@@ -78,6 +80,9 @@ class FittedViews(ABC):
         self, X: Any = None, *, feature: int | str | None = None, ax: Any = None
     ) -> Any:
         """Plot component and mixture densities over the rows.
+
+        Of draws the mixture density is what ``score_samples`` gives; components are left out where
+        their numbers mean nothing.
 
         Returns the matplotlib Axes; an array of them, one for each feature, where D > 1.
         """

@@ -9,8 +9,14 @@ import pytest
 from laws.enumeration import exact_posterior, normal_inverse_gamma, symmetric_dirichlet
 from mixtura import CollapsedGibbs, GaussianMixtureModel, load
 from mixtura.datasets import load_faithful
-from mixtura.errors import InvalidArgumentError
-from mixtura.priors import Dirichlet, DirichletProcess, Gamma, NormalInverseGamma
+from mixtura.errors import ComponentLimitWarning, InvalidArgumentError
+from mixtura.priors import (
+    Dirichlet,
+    DirichletProcess,
+    Gamma,
+    MixtureOfFiniteMixtures,
+    NormalInverseGamma,
+)
 
 SHORT = CollapsedGibbs(chains=2, draws=60, warmup=60)
 ROWS = load_faithful().data[::4]
@@ -41,6 +47,37 @@ def test_all_that_draws_answer_is_answered(fitted: GaussianMixtureModel, tmp_pat
     assert "rows and partition" in str(fitted.summary())
     with pytest.raises(InvalidArgumentError, match="not available with a"):
         fitted.log_evidence()
+
+
+def test_arviz_gets_the_number_of_groups(fitted: GaussianMixtureModel) -> None:
+    pytest.importorskip("xarray")
+    found = fitted.to_arviz()["sample_stats"]["n_occupied"]
+    assert found.dims == ("chain", "draw")
+    assert found.shape == (2, 60)
+    (told,) = (r for r in fitted.convergence().rows if r["quantity"] == "occupied components")
+    # Components of the same draws, drawn once more for the same rows.
+    assert float(found.mean()) == pytest.approx(told["mean"], abs=0.5)
+    shares = fitted.summary().components.groups
+    assert shares @ (1 + np.arange(shares.size)) == pytest.approx(told["mean"], rel=1e-12)
+
+
+def test_more_components_than_allowed_are_a_doubt_where_there_is_a_limit(
+    fitted: GaussianMixtureModel,
+) -> None:
+    # Two groups that nobody doubts; the process has no limit, finite mixtures have.
+    assert not [d for d in fitted.fit_.doubts if d.category is ComponentLimitWarning]
+    found = {}
+    for K in (2, 8):
+        gmm = GaussianMixtureModel(
+            K, weight_prior=MixtureOfFiniteMixtures(1.0, 0.1), inference=SHORT, random_state=0
+        )
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            gmm.fit(ROWS)
+        found[K] = [w for w in caught if w.category is ComponentLimitWarning]
+    assert len(found[2]) == 1
+    assert str(found[2][0].message).endswith("limit of 2; raise n_components")
+    assert not found[8]
 
 
 def test_a_file_keeps_the_components_that_were_needed(

@@ -12,7 +12,7 @@ from laws.enumeration import exact_posterior, normal_inverse_gamma, symmetric_di
 from mixtura import GaussianMixtureModel, Gibbs
 from mixtura.diagnostics.partitions import BINDER, occupied_components
 from mixtura.diagnostics.sampling import convergence
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import ComponentLimitWarning, InvalidArgumentError
 from mixtura.priors import (
     Dirichlet,
     DirichletProcess,
@@ -145,6 +145,24 @@ def test_rows_are_together_as_often_as_in_every_partition(of_six: GaussianMixtur
         assert found.n_groups == 2
         assert found.ball.radius >= found.expected_loss > 0.0
     assert of_six.consensus(level=0.3).ball.radius <= of_six.consensus().ball.radius
+
+
+def test_groups_with_rows_are_as_many_as_in_every_partition(of_six: GaussianMixtureModel) -> None:
+    exact = exact_of_six()
+    one = exact.probabilities[exact.partitions.max(axis=1) == 0].sum()
+    # 1000 draws that are thinned to near independence: four standard errors of a share.
+    shares = of_six.summary().components.groups
+    np.testing.assert_allclose(shares, [one, 1.0 - one], atol=0.065)
+    assert f"Groups with rows: 2 ({shares[1]:.2f})" in of_six.summary().sentences[0]
+
+
+def test_a_truncated_process_that_fills_its_components_is_doubtful(groups: np.ndarray) -> None:
+    # Two groups that no draw puts together: a process of two components has no empty one.
+    fit = sampled(2, groups, draws=20, weight_prior=DirichletProcess(1.0)).fit_
+    (doubt,) = (doubt for doubt in fit.doubts if doubt.category is ComponentLimitWarning)
+    assert "the number of components with rows has 100 % of its probability" in doubt.message
+    assert not fit.tells_components
+    assert not [d for d in sampled(2, groups, draws=20).fit_.doubts if "limit" in d.message]
 
 
 def test_consensus_finds_groups_that_are_well_apart(

@@ -1,6 +1,7 @@
 """Pictures of draws: what they show is what was drawn."""
 
 import warnings
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,16 +9,20 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
+from scipy.integrate import quad, trapezoid
 from test_plots_examples import HOSTILE_NAMES, SIZES, Example, example, sampled_example
 
 from mixtura import GaussianMixtureModel, plots
 from mixtura.data import ArrayRows
+from mixtura.diagnostics.components import Doubt
 from mixtura.diagnostics.partitions import co_clustering as shares_together
 from mixtura.engines import ReferenceEngine
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, LabelsWarning
 from mixtura.plots.co_clustering import grouped_order
 from mixtura.plots.predictive_check import count_edges, counts_in
 from mixtura.plots.rank import rank_histograms
+from mixtura.priors import DirichletProcess
+from mixtura.reports import build_report
 
 
 def drawn(axes: Any) -> Any:
@@ -233,3 +238,95 @@ def test_bands_of_replicates_are_their_quantiles() -> None:
 def test_replicates_of_other_rows_are_refused() -> None:
     with pytest.raises(InvalidArgumentError, match=r"shape \(R, 5, 2\)"):
         plots.predictive_check(np.zeros((5, 2)), np.zeros((3, 4, 2)))
+
+
+# ---------------------------------------------------------------------------------- density
+
+
+def lines_of(ax: Any) -> dict[str, Any]:
+    """Return the lines of an axes by the legend's labels."""
+    legend = ax.get_legend()
+    labels = [text.get_text() for text in legend.get_texts()]
+    components = [line for line in ax.lines if line.get_linestyle() != "None"]
+    return dict(zip(labels, components, strict=False))
+
+
+def renumbered_at_random(made: Example) -> Example:
+    """Return the example with components that every other draw numbers the other way round."""
+    posterior = made.fit.posterior
+    n_chains, n_draws, K = posterior.weights.shape
+    orders = np.broadcast_to(np.arange(K), (n_chains, n_draws, K)).copy()
+    orders[:, ::2] = orders[:, ::2, ::-1]
+    doubts = (Doubt(LabelsWarning, "numbers are mixed"),)
+    return replace(
+        made, fit=replace(made.fit, posterior=posterior.renumbered(orders), doubts=doubts)
+    )
+
+
+@pytest.mark.parametrize("K", [1, 3])
+def test_sum_of_draws_is_the_posterior_predictive(K: int) -> None:
+    made = sampled_example(K, 1, 40)
+    line = lines_of(drawn(plots.density(made.fit, made.x)))["all components"]
+    points, heights = line.get_data()
+    scored = made.fit.posterior.log_predictive(ArrayRows(points[:, None]), ReferenceEngine())
+    np.testing.assert_allclose(heights, np.exp(scored), rtol=1e-9, atol=1e-12 * heights.max())
+    assert trapezoid(heights, points) == pytest.approx(1.0, rel=2e-3)
+
+
+def test_sum_of_draws_is_the_marginal_of_the_posterior_predictive() -> None:
+    made = sampled_example(2, 2, 40)
+    ax = plots.density(made.fit, made.x, feature=1)
+    points, heights = lines_of(ax)["all components"].get_data()
+    posterior, engine = made.fit.posterior, ReferenceEngine()
+
+    def joint(other: float, at: float) -> float:
+        rows = ArrayRows(np.array([[other, at]]))
+        return float(np.exp(posterior.log_predictive(rows, engine)[0]))
+
+    for i in np.searchsorted(points, np.quantile(made.x[:, 1], (0.2, 0.7))):
+        expected = quad(joint, -40.0, 40.0, args=(points[i],), points=[-5.0, 0.0, 5.0])[0]
+        assert heights[i] == pytest.approx(expected, rel=1e-5)
+
+
+def test_numbers_that_mean_nothing_change_no_sum_and_have_no_lines() -> None:
+    plain = sampled_example(2, 1, 40)
+    mixed = renumbered_at_random(plain)
+    assert np.ptp(mixed.fit.parameters.means) < 0.2 * np.ptp(plain.fit.parameters.means)
+    of_plain, of_mixed = (lines_of(plots.density(made.fit, made.x)) for made in (plain, mixed))
+    assert list(of_plain)[2] == "all components"
+    assert next(iter(of_mixed)) == "all components"
+    points, heights = of_mixed["all components"].get_data()
+    expected = np.interp(points, *of_plain["all components"].get_data())
+    np.testing.assert_allclose(heights, expected, atol=2e-3 * heights.max())
+    # Two humps, where the mixture of averaged parameters has one.
+    assert (np.diff(np.sign(np.diff(heights))) < 0).sum() == 2
+
+
+def test_components_of_a_process_have_no_lines() -> None:
+    made = sampled_example(3, 2, 40)
+    model = replace(made.fit.model, weight_prior=DirichletProcess(1.0))
+    posterior = replace(made.fit.posterior, model=model)
+    fit = replace(made.fit, model=model, posterior=posterior)
+    for ax in drawn(plots.density(fit, made.x)):
+        assert len([line for line in ax.lines if np.size(line.get_xdata()) > 100]) == 1
+    assert not fit.tells_components
+    assert made.fit.tells_components
+
+
+def test_numbers_behind_the_density_are_those_of_the_posterior_predictive() -> None:
+    mixed = renumbered_at_random(sampled_example(2, 1, 200))
+    (picture,) = (
+        picture
+        for picture in build_report(mixed.fit, mixed.x).sections[0].pictures
+        if picture.name == "density"
+    )
+    assert picture.table.columns == ("interval", "data", "all components")
+    edges = np.linspace(mixed.x.min(), mixed.x.max(), 13)
+    posterior, engine = mixed.fit.posterior, ReferenceEngine()
+
+    def density(at: float) -> float:
+        return float(np.exp(posterior.log_predictive(ArrayRows(np.array([[at]])), engine)[0]))
+
+    for i in (0, 5, 11):
+        expected = quad(density, edges[i], edges[i + 1])[0]
+        assert float(picture.table.rows[i][2]) == pytest.approx(expected, abs=6e-4)

@@ -111,11 +111,19 @@ class Findings:
 
     def summary(self) -> "Summary":
         """Return the components as a table; doubts are told as warnings, not here."""
+        from mixtura.data import ArrayRows
+        from mixtura.engines import ENGINES
+        from mixtura.judgements import occupied
         from mixtura.reports import summarize
 
         responsibilities = self.gmm.predict_proba(self.table)
         summary = summarize(
-            self.gmm.fit_, responsibilities=responsibilities, weights=self.table.weights
+            self.gmm.fit_,
+            responsibilities=responsibilities,
+            weights=self.table.weights,
+            occupied=occupied(
+                self.gmm.posterior_, ArrayRows(self.table.values), ENGINES["compiled"](n_threads=1)
+            ),
         )
         return replace(summary, doubts=())
 

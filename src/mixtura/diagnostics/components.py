@@ -6,6 +6,7 @@ from typing import final
 import numpy as np
 
 from mixtura.errors import (
+    ComponentLimitWarning,
     DegenerateComponentWarning,
     EmptyComponentWarning,
     MixturaWarning,
@@ -83,6 +84,25 @@ def component_doubts(
         message = f"{which} collapsed onto tied rows or a constant direction: {remedy}"
         doubts.append(Doubt(DegenerateComponentWarning, message))
     return tuple(doubts)
+
+
+def truncation_doubts(model: MixtureModel, count: Array, row_weight: float) -> tuple[Doubt, ...]:
+    """Return the doubt of a truncated process whose components, of such counts (K,), all have rows.
+
+    None under other priors. ``row_weight`` is the average weight of a row.
+    """
+    prior = model.weight_prior
+    is_process = prior.finds_components and not prior.has_random_number
+    if not is_process or (count < 0.5 * row_weight).any():
+        return ()
+    return (limit_doubt(model.n_components, "the number of components with rows"),)
+
+
+def limit_doubt(n_components: int, what: str, share: float | None = None) -> Doubt:
+    """Return the doubt that a number is, with some probability, as large as it can be."""
+    at = "is at" if share is None else f"has {100.0 * share:.0f} % of its probability at"
+    message = f"n_components may be too small: {what} {at} its limit of {n_components}"
+    return Doubt(ComponentLimitWarning, f"{message}; raise n_components")
 
 
 def _collapsed(model: MixtureModel, parameters: MixtureParameters) -> IntegerArray:

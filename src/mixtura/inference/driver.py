@@ -8,7 +8,7 @@ from typing import Any, final
 import numpy as np
 
 from mixtura.data import Rows
-from mixtura.diagnostics.components import Doubt, component_doubts
+from mixtura.diagnostics.components import Doubt, component_doubts, truncation_doubts
 from mixtura.engines import Engine
 from mixtura.errors import ConvergenceWarning, StartsDisagreeWarning
 from mixtura.fit import Fit, Inference, Problem, Run, Seen, Start, canonical_order
@@ -94,13 +94,16 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
     if not problem.keep_numbering:
         order = canonical_order(ends[best].state.parameters)
     found = state = ends[best].state.permuted(order)
+    row_weight = problem.rows.total_weight / problem.rows.n_rows
     doubts = _run_doubts(ends, best) + component_doubts(
         model,
         state.parameters,
         state.statistics.count,
-        row_weight=problem.rows.total_weight / problem.rows.n_rows,
+        row_weight,
         may_be_empty=summary.may_leave_components_empty,
     )
+    if summary.may_leave_components_empty:
+        doubts += truncation_doubts(model, state.statistics.count, row_weight)
     if factor is not None:
         state = state.rescaled(1.0 / factor)
     shift = 0.0 if factor is None else problem.rows.total_weight * float(np.log(factor).sum())

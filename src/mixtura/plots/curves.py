@@ -8,6 +8,7 @@ import numpy as np
 from mixtura.fit import Fit
 from mixtura.plots.separation import standard_deviations
 from mixtura.plots.style import component_colour, component_marker, ink
+from mixtura.posteriors import DrawsPosterior
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
@@ -19,6 +20,15 @@ REACH = 5.0
 
 STEPS = 160
 """Intervals of a line. The trapezoidal rule on them integrates a normal density to 1e-6."""
+
+FEWEST_STEPS, MOST_STEPS = 400, 1200
+"""Intervals of the line of a sum over draws, which follows the components of all of them."""
+
+BEYOND = 1e-3
+"""Share of a density that may lie beyond either end of the axes: 3.1 standard deviations."""
+
+TOGETHER = 64
+"""Components whose densities are found at once."""
 
 TALLEST = 8.0
 """Peaks above so many times the typical peak are cut off, or they would flatten all others."""
@@ -46,6 +56,24 @@ class Marginals:
         deviations = standard_deviations(fit)[:, feature]
         return cls(parameters.weights, parameters.means[:, feature], deviations)
 
+    @classmethod
+    def predictive(cls, fit: Fit, feature: int) -> "Marginals":
+        """Return what the predictive density of one feature is the sum of.
+
+        The components of a fit; of draws those of all draws over which answers are averaged.
+        """
+        posterior = fit.posterior
+        if not isinstance(posterior, DrawsPosterior):
+            return cls.of(fit, feature)
+        averaged = posterior.averaged
+        at = np.divmod(averaged, posterior.log_joint.shape[1])
+        used = posterior.weights[at] > 0.0
+        return cls(
+            posterior.weights[at][used] / averaged.size,
+            posterior.means[at][used][:, feature],
+            posterior.scales[at][used][:, feature],
+        )
+
     @property
     def peaks(self) -> Array:
         """Height of each component's weighted density."""
@@ -59,7 +87,12 @@ class Marginals:
 
     def total(self, points: Array) -> Array:
         """Return the density of the mixture."""
-        return sum((self.component(k, points) for k in range(self.weights.size)), 0.0 * points)
+        found = np.zeros(points.shape)
+        for start in range(0, self.weights.size, TOGETHER):
+            some = slice(start, start + TOGETHER)
+            standard = (points[:, None] - self.means[some]) / self.deviations[some]
+            found += np.exp(-0.5 * np.clip(standard, -40.0, 40.0) ** 2) @ self.peaks[some]
+        return found
 
     def uncertainty(self, points: Array) -> Array:
         """Return one minus the largest responsibility at each point."""
@@ -79,6 +112,14 @@ class Marginals:
         """Return the points on which the total is drawn: fine wherever a component is narrow."""
         return np.unique(np.concatenate([self.grid(k) for k in range(self.weights.size)]))
 
+    def spread(self) -> tuple[Array, Array]:
+        """Return points around all components in rising order, and the mass near each of them."""
+        standard = np.linspace(-REACH, REACH, 41)
+        points = (self.means[:, None] + self.deviations[:, None] * standard).ravel()
+        mass = np.outer(self.weights, np.exp(-0.5 * standard**2)).ravel()
+        order = np.argsort(points)
+        return points[order], mass[order] / mass.sum()
+
     def ceiling(self, *, total: bool = True) -> tuple[float, bool]:
         """Return the height of the scale, and whether it cuts peaks off.
 
@@ -91,6 +132,50 @@ class Marginals:
         if total:
             tallest = max(tallest, float(self.total(self.means).max()))
         return min(tallest, TALLEST * typical), tallest > TALLEST * typical
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Total:
+    """The predictive density of one feature as a line.
+
+    Parameters
+    ----------
+    points, heights : arrays of shape (P,)
+        Points in rising order, and the density there.
+    low, high : float
+        Between them lies all but 0.002 of the density.
+    """
+
+    points: Array
+    heights: Array
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, fit: Fit, feature: int) -> "Total":
+        """Return the predictive density of a fit."""
+        summed = Marginals.predictive(fit, feature)
+        around, mass = summed.spread()
+        inner = np.searchsorted(np.cumsum(mass), (BEYOND, 1.0 - BEYOND))
+        low, high = around[np.minimum(inner, around.size - 1)].tolist()
+        if not isinstance(fit.posterior, DrawsPosterior):
+            points = summed.common_grid()
+        else:
+            # As many points for a narrow component as for a wide one, and some in every gap.
+            n_steps = int(np.clip(STEPS * fit.model.n_components, FEWEST_STEPS, MOST_STEPS))
+            places = np.linspace(0, around.size - 1, n_steps + 1).astype(np.intp)
+            points = np.unique(np.append(around[places], np.linspace(low, high, FEWEST_STEPS + 1)))
+        return cls(points, summed.total(points), low, high)
+
+    def ceiling(self) -> tuple[float, bool]:
+        """Return the height of the scale, and whether it cuts peaks off."""
+        order = np.argsort(self.heights)
+        mass = (self.heights * np.gradient(self.points))[order]
+        middle = np.searchsorted(np.cumsum(mass), 0.5 * mass.sum())
+        limit = TALLEST * float(self.heights[order][middle])
+        tallest = float(self.heights.max())
+        return min(tallest, limit), tallest > limit
 
 
 def draw_components(ax: "Axes", marginals: Marginals, *, upright: bool = True) -> "list[Line2D]":
@@ -114,12 +199,10 @@ def draw_components(ax: "Axes", marginals: Marginals, *, upright: bool = True) -
     return lines
 
 
-def draw_total(ax: "Axes", marginals: Marginals) -> "Line2D":
-    """Draw the density of the mixture; return the line."""
-    points = marginals.common_grid()
-    (line,) = ax.plot(
-        points, marginals.total(points), color=ink(), linestyle=(0, (4, 2)), linewidth=1.2
-    )
+def draw_total(ax: "Axes", total: Total) -> "Line2D":
+    """Draw the predictive density; return the line."""
+    style = (0, (4, 2))
+    (line,) = ax.plot(total.points, total.heights, color=ink(), linestyle=style, linewidth=1.2)
     return line
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.plots.canvas import axes_grid, single_axes
-from mixtura.plots.curves import Marginals, draw_components, draw_total, histogram
+from mixtura.plots.curves import Marginals, Total, draw_components, draw_total, histogram
 from mixtura.plots.observations import as_rows
 from mixtura.plots.separation import best_features, feature_position
 from mixtura.plots.style import (
@@ -21,6 +21,7 @@ from mixtura.plots.style import (
     open_frame,
     place_legend,
 )
+from mixtura.posteriors import DrawsPosterior
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
@@ -46,7 +47,9 @@ def density(
 ) -> Any:
     """Draw the data with each component's density times its weight, and their sum.
 
-    The area under a component's line is its weight, the area under the dashed sum is one. Up to
+    The area under a component's line is its weight, the area under the dashed sum is one. Of draws
+    the sum is the posterior predictive density; components are left out where their numbers mean
+    nothing, under a process or where they cannot be told apart (``LabelsWarning``). Up to
     500 rows (100 where several features are drawn) are crosses below the lines; more rows, or
     weighted ones, a histogram of the same area as the sum.
 
@@ -83,7 +86,7 @@ def density(
         raise InvalidArgumentError(f"weights must be one for each of the {rows.shape[0]} rows")
     if rows.shape[1] == 1 or feature is not None:
         position = 0 if feature is None else feature_position(fit, feature)
-        ax = single_axes(ax, figure, (6.4 if fit.model.n_components <= 6 else 9.6, 3.6))
+        ax = single_axes(ax, figure, (6.4 if _n_lines(fit) <= 6 else 9.6, 3.6))
         handles, labels = _draw(ax, fit, rows, shares, position, RUG_LIMIT)
         place_legend(ax, handles, labels, **_style(fit))
         return ax
@@ -100,12 +103,12 @@ def _draw_marginals(
 ) -> np.ndarray:
     features, chosen = best_features(fit, max(1, max_features))
     n_columns = min(features.size, 2 if features.size <= 4 else 3)
-    n_lines = -(-features.size // n_columns)
+    n_down = -(-features.size // n_columns)
     if ax is not None:
         axes = axes_grid(ax, figure, (features.size, 1), (1.0, 1.0)).reshape(-1)
     else:
-        size = (3.7 * n_columns, 2.5 * n_lines)
-        axes = axes_grid(None, figure, (n_lines, n_columns), size).reshape(-1)
+        size = (3.7 * n_columns, 2.5 * n_down)
+        axes = axes_grid(None, figure, (n_down, n_columns), size).reshape(-1)
         for empty in axes[features.size :]:
             empty.remove()
         axes = axes[: features.size]
@@ -117,16 +120,21 @@ def _draw_marginals(
     # Weights are the same in all axes, and so the legend stands outside them where it can.
     owner = axes[0].figure
     if owner.get_layout_engine() is not None:
-        n_columns = 6 if fit.model.n_components > MANY_COMPONENTS else min(len(handles), 3)
+        n_columns = 6 if _n_lines(fit) > MANY_COMPONENTS else min(len(handles), 3)
         place = {"loc": "outside lower center", "ncols": n_columns}
         legend(owner, handles, labels, **(_style(fit) | place))
     note(axes[0], chosen)
     return axes
 
 
+def _n_lines(fit: Fit) -> int:
+    """Return how many components have a line of their own: all, or none."""
+    return fit.model.n_components if fit.tells_components else 0
+
+
 def _style(fit: Fit) -> dict[str, Any]:
     """Return the style of a legend of weights."""
-    if fit.model.n_components <= MANY_COMPONENTS:
+    if _n_lines(fit) <= MANY_COMPONENTS:
         return {}
     return COMPACT | {"title": "component: weight"}
 
@@ -135,19 +143,16 @@ def _draw(
     ax: "Axes", fit: Fit, rows: Array, weights: Array | None, feature: int, rug_limit: int
 ) -> tuple[list[Any], list[str]]:
     """Draw one feature; return the legend's handles and labels."""
-    marginals = Marginals.of(fit, feature)
-    lines = draw_components(ax, marginals)
-    handles: list[Any] = lines[:MAX_LEGEND]
-    many = len(lines) > MANY_COMPONENTS
-    labels = [
-        f"{k}: {w:.2g}" if many else f"component {k}, weight {w:.3g}"
-        for k, w in enumerate(marginals.weights)
-    ]
-    labels = labels[:MAX_LEGEND]
-    if len(lines) > 1:
-        handles.append(draw_total(ax, marginals))
+    marginals, total = Marginals.of(fit, feature), Total.of(fit, feature)
+    handles: list[Any] = []
+    labels: list[str] = []
+    if _n_lines(fit):
+        handles, labels = _draw_components(ax, marginals)
+    has_total = _n_lines(fit) != 1 or isinstance(fit.posterior, DrawsPosterior)
+    if has_total:
+        handles.append(draw_total(ax, total))
         labels.append("all components")
-    top, is_cut = marginals.ceiling()
+    top, is_cut = marginals.ceiling() if _n_lines(fit) else total.ceiling()
     bars = histogram(rows[:, feature], weights, marginals)
     if bars is not None and (rows.shape[0] > rug_limit or weights is not None):
         handles.append(_draw_histogram(ax, *bars))
@@ -158,9 +163,9 @@ def _draw(
         bottom = -0.1 * top
     n_rows = rows.shape[0]
     labels.append(f"data, {n_rows:,} row" + ("s" if n_rows != 1 else ""))
-    ax.set_ylim(bottom, (1.16 if len(lines) > 1 else 1.08) * top)
-    _set_width(ax, marginals, rows[:, feature])
-    if len(lines) > 1:
+    ax.set_ylim(bottom, (1.16 if has_total else 1.08) * top)
+    _set_width(ax, marginals if _n_lines(fit) else total, rows[:, feature])
+    if _n_lines(fit) > 1:
         _number(ax, marginals)
     label_x(ax, fit.feature_names[feature], 32)
     ax.set_ylabel("density")
@@ -169,12 +174,27 @@ def _draw(
     return handles, labels
 
 
-def _set_width(ax: "Axes", marginals: Marginals, values: Array) -> None:
-    """Show all data, and the components as far as they matter."""
-    matter = marginals.weights > 1e-3
-    reach = 3.5 * marginals.deviations[matter]
-    low = min((marginals.means[matter] - reach).min(), values.min(initial=np.inf))
-    high = max((marginals.means[matter] + reach).max(), values.max(initial=-np.inf))
+def _draw_components(ax: "Axes", marginals: Marginals) -> tuple[list[Any], list[str]]:
+    """Draw the components; return the legend's handles and labels."""
+    lines = draw_components(ax, marginals)
+    many = len(lines) > MANY_COMPONENTS
+    labels = [
+        f"{k}: {w:.2g}" if many else f"component {k}, weight {w:.3g}"
+        for k, w in enumerate(marginals.weights)
+    ]
+    return [*lines[:MAX_LEGEND]], labels[:MAX_LEGEND]
+
+
+def _set_width(ax: "Axes", shown: Marginals | Total, values: Array) -> None:
+    """Show all data, and the components (or their sum) as far as they matter."""
+    if isinstance(shown, Total):
+        low, high = shown.low, shown.high
+    else:
+        matter = shown.weights > 1e-3
+        reach = 3.5 * shown.deviations[matter]
+        low, high = (shown.means[matter] - reach).min(), (shown.means[matter] + reach).max()
+    low = min(low, values.min(initial=np.inf))
+    high = max(high, values.max(initial=-np.inf))
     margin = 0.02 * (high - low)
     if margin > 0:
         ax.set_xlim(low - margin, high + margin)

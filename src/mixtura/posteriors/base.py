@@ -6,6 +6,7 @@ import numpy as np
 
 from mixtura.data import Rows
 from mixtura.engines import Engine
+from mixtura.errors import InvalidArgumentError
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors.intervals import PROBABILITIES, Intervals
 from mixtura.typing import Array, IntegerArray
@@ -27,6 +28,19 @@ class Posterior(ABC):
         With ``n_first`` those of the first so many components alone.
         """
         return None
+
+    def number_probabilities(self) -> Array:
+        """Return the probabilities of 1 ... K components, shape (K,).
+
+        Raises
+        ------
+        InvalidArgumentError
+            Unless there are draws under a prior on the number of components.
+        """
+        raise InvalidArgumentError(
+            "number_probabilities needs draws of the posterior: fit with "
+            "weight_prior=MixtureOfFiniteMixtures() and inference='collapsed' or 'gibbs'"
+        )
 
     @abstractmethod
     def log_predictive(self, rows: Rows, engine: Engine) -> Array:

@@ -9,6 +9,7 @@ import numpy as np
 
 from mixtura.data import Rows
 from mixtura.engines import Engine
+from mixtura.errors import InvalidArgumentError
 from mixtura.model import MixtureModel, draw_rows
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors.alignment import in_order
@@ -79,7 +80,19 @@ class DrawsPosterior(Posterior):
         return (self.weights > 0.0).sum(axis=-1)
 
     def number_probabilities(self) -> Array:
-        """Return the share of draws with 1 ... K components of weights above zero, shape (K,)."""
+        """Return the share of draws with 1 ... K components of weights above zero, shape (K,).
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the number of components has no prior.
+        """
+        if not self.model.weight_prior.has_random_number:
+            raise InvalidArgumentError(
+                "number_probabilities needs a prior on the number of components, "
+                "weight_prior=MixtureOfFiniteMixtures(); how many components hold rows under "
+                f"{type(self.model.weight_prior).__name__} is told by summary() and convergence()"
+            )
         numbers = np.bincount(self.used_components.ravel(), minlength=self.model.n_components + 1)
         return numbers[1:] / self.n_draws
 

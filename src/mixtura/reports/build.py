@@ -11,6 +11,7 @@ from mixtura.diagnostics.comparison import aic, assignment_entropy, bic, icl
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
+from mixtura.judgements import occupied
 from mixtura.plots.observations import as_labels, as_responsibilities, as_rows
 from mixtura.posteriors import DrawsPosterior
 from mixtura.reports.comparison import comparison
@@ -30,7 +31,7 @@ from mixtura.reports.pictures import (
 )
 from mixtura.reports.sampled import SampledRows, draws_drawings, rank_drawing, rows_drawings
 from mixtura.reports.words import method_words, model_words
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 MAX_CORRELATION_FEATURES = 10
 
@@ -197,9 +198,12 @@ def _fit(told: Told) -> Fit:
 def _section(told: Told, title: str, prefix: str, budget: int, engine: Engine) -> Section:
     fit = _fit(told)
     components, certainty, n_shown, sampled = Components.of(fit), None, fit.n_rows, None
+    counted = None
     if isinstance(told, Evidence):
         n_shown = told.x.shape[0]
-        components = Components.of(fit, told.labels, told.responsibilities, told.weights)
+        counted = occupied(fit.posterior, ArrayRows(np.ascontiguousarray(told.x)), engine)
+        shares = told.responsibilities
+        components = Components.of(fit, told.labels, shares, told.weights, counted)
         certainty = Certainty.of(told.responsibilities)
         sampled = SampledRows.of(fit, told.x, told.weights, engine)
     drawings = _drawings(told, sampled) if budget else []
@@ -226,7 +230,7 @@ def _section(told: Told, title: str, prefix: str, budget: int, engine: Engine) -
         n_rows_shown=n_shown,
         total_weight=fit.total_weight,
         pictures=_within(draw(drawings, prefix, budget), budget),
-        convergence=_convergence(fit, sampled),
+        convergence=_convergence(fit, counted),
     )
 
 
@@ -260,10 +264,10 @@ def _drawings(told: Told, sampled: SampledRows | None) -> list[Drawing]:
     return drawings
 
 
-def _convergence(fit: Fit, sampled: SampledRows | None) -> ConvergenceTable | None:
+def _convergence(fit: Fit, counted: IntegerArray | None) -> ConvergenceTable | None:
     if not isinstance(fit.posterior, DrawsPosterior):
         return None
-    return convergence(fit, None if sampled is None else sampled.allocations)
+    return convergence(fit, counted)
 
 
 def _other_rows(n_fitted: int, n_shown: int) -> tuple[str, ...]:

@@ -51,9 +51,13 @@ class Components:
         finds the number of components itself.
     n_clusters : float, optional
         Posterior expectation of the number of components that hold a row, of such fits unless
-        the next is known.
+        the next is known; of draws their mean.
     numbers : array of shape (K,), optional
         Posterior probabilities of 1 ... K components, where their number has a prior.
+    groups : array of shape (K,), optional
+        Posterior probabilities of 1 ... K components that hold a row; None without draws or rows.
+    is_found : bool, default=False
+        Whether the prior finds the number of components itself.
     """
 
     features: tuple[str, ...]
@@ -67,12 +71,22 @@ class Components:
     n_empty: int = 0
     n_clusters: float | None = None
     numbers: Array | None = None
+    groups: Array | None = None
+    is_found: bool = False
 
     @classmethod
     def of(
-        cls, fit: Fit, labels: Any = None, responsibilities: Any = None, weights: Any = None
+        cls,
+        fit: Fit,
+        labels: Any = None,
+        responsibilities: Any = None,
+        weights: Any = None,
+        occupied: IntegerArray | None = None,
     ) -> "Components":
-        """Return the components of a fit, with the rows that they hold where these are known."""
+        """Return the components of a fit, with the rows that they hold where these are known.
+
+        ``occupied`` (C, S) is how many hold rows under each of some draws.
+        """
         n_components = fit.model.n_components
         if labels is None and responsibilities is not None:
             labels = np.asarray(responsibilities).argmax(axis=1)
@@ -83,12 +97,13 @@ class Components:
         if responsibilities is not None:
             shares = np.asarray(responsibilities)
             expected = shares.sum(axis=0) if weights is None else np.asarray(weights) @ shares
-        parameters, shown, clusters = fit.parameters, slice(None), None
-        numbers = number_probabilities(fit)
-        if fit.model.weight_prior.finds_components:
+        parameters, shown = fit.parameters, slice(None)
+        is_found = fit.model.weight_prior.finds_components
+        if is_found:
             shown = slice(n_occupied(fit, assigned))
-            if responsibilities is not None and numbers is None:
-                clusters = expected_clusters(np.asarray(responsibilities), weights)
+        groups = None
+        if occupied is not None:
+            groups = np.bincount(occupied.ravel(), minlength=n_components + 1)[1:] / occupied.size
         return cls(
             fit.feature_names,
             parameters.weights[shown],
@@ -99,8 +114,10 @@ class Components:
             None if expected is None else expected[shown],
             fit.posterior.intervals(n_first=shown.stop),
             n_components - len(parameters.weights[shown]),
-            clusters,
-            numbers,
+            _n_clusters(fit, responsibilities, weights, occupied),
+            number_probabilities(fit),
+            groups,
+            is_found,
         )
 
     @property
@@ -295,6 +312,20 @@ def number_probabilities(fit: Fit) -> Array | None:
     if not fit.model.weight_prior.has_random_number or not isinstance(posterior, DrawsPosterior):
         return None
     return posterior.number_probabilities()
+
+
+def _n_clusters(
+    fit: Fit, responsibilities: Any, weights: Any, occupied: IntegerArray | None
+) -> float | None:
+    """Return the expected number of components with a row under a process, where it is known."""
+    prior = fit.model.weight_prior
+    if not prior.finds_components or prior.has_random_number:
+        return None
+    if isinstance(fit.posterior, DrawsPosterior):
+        return None if occupied is None else float(occupied.mean())
+    if responsibilities is None:
+        return None
+    return expected_clusters(np.asarray(responsibilities), weights)
 
 
 def expected_clusters(responsibilities: Array, weights: Any = None) -> float:

@@ -5,8 +5,7 @@ from typing import Any, final
 
 import numpy as np
 
-from mixtura.chains import AGREED
-from mixtura.diagnostics.partitions import occupied_components
+from mixtura.chains import AGREED, reduction_words
 from mixtura.diagnostics.sampling import FEWEST_DRAWS
 from mixtura.diagnostics.sampling import convergence as diagnosed
 from mixtura.fit import Fit
@@ -85,10 +84,11 @@ class ConvergenceTable:
         if self.n_draws < FEWEST_DRAWS:
             return (f"{opening}: too few to judge.",)
         general, own = np.split(self.r_hat, [self.n_general])
-        words = f"{opening}; R-hat of the log joint {general[0]:.3f}"
+        words = f"{opening}; R-hat of the log joint {reduction_words(float(general[0]))}"
         if own.size and np.isfinite(own).any():
-            words += f", the largest of a component's parameter {np.nanmax(own):.3f}"
-        least = np.nanmin(np.append(self.ess_bulk, np.inf))
+            largest = reduction_words(float(np.nanmax(own)))
+            words += f", the largest of a component's parameter {largest}"
+        least = np.nanmin(np.concatenate([self.ess_bulk, self.ess_tail, [np.inf]]))
         verdict = f"R-hat up to {AGREED:g} and {FEWEST_EFFECTIVE} effective draws or more are fine."
         if np.isfinite(least):
             words += f"; at least {count(float(np.floor(least)))} effective draws"
@@ -111,7 +111,7 @@ class ConvergenceTable:
                 self.quantities[i],
                 significant(float(self.mean[i]), 5),
                 _known(float(self.mean_error[i])),
-                UNKNOWN if np.isnan(self.r_hat[i]) else f"{self.r_hat[i]:.3f}",
+                UNKNOWN if np.isnan(self.r_hat[i]) else reduction_words(float(self.r_hat[i])),
                 *(_whole(float(size[i])) for size in (self.ess_bulk, self.ess_tail)),
             )
             for i in listed
@@ -134,15 +134,15 @@ class ConvergenceTable:
         return fragment((self.table(),), self.sentences)
 
 
-def convergence(fit: Fit, allocations: IntegerArray | None = None) -> ConvergenceTable:
+def convergence(fit: Fit, occupied: IntegerArray | None = None) -> ConvergenceTable:
     """Return how far the draws of a fit can be believed.
 
     Parameters
     ----------
     fit : Fit
         A fit whose posterior holds draws.
-    allocations : integer array of shape (C, S, N), optional
-        Components drawn for the rows, of all draws or of some: they tell how many are occupied.
+    occupied : integer array of shape (C, S), optional
+        How many components hold rows under each draw, or each of some.
 
     Raises
     ------
@@ -152,9 +152,9 @@ def convergence(fit: Fit, allocations: IntegerArray | None = None) -> Convergenc
     posterior = draws_of(fit, "convergence")
     quantities, drawn = ["log joint density (nats)"], [posterior.log_joint[:, :, None]]
     parts = [_judged(drawn[0])]
-    if allocations is not None and fit.model.n_components > 1:
+    if occupied is not None:
         quantities.append("occupied components")
-        parts.append(_judged(occupied_components(allocations)[:, :, None].astype(np.float64)))
+        parts.append(_judged(occupied[:, :, None].astype(np.float64)))
     if fit.model.weight_prior.has_random_number:
         quantities.append("number of components")
         parts.append(_judged(posterior.used_components[:, :, None].astype(np.float64)))

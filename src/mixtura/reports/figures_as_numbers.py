@@ -66,25 +66,33 @@ def density(fit: Fit, x: Array, weights: Array | None) -> Table:
     """Return the observed and the fitted share of rows in equal intervals of one feature."""
     (feature,), chosen = best_features(fit, 1)
     values = x[:, feature]
-    marginals = Marginals.of(fit, int(feature))
     edges = _edges(values)
     counts = _counts(values, edges, weights)
     observed = counts / max(float(counts.sum()), np.finfo(float).tiny)
-    standard = (edges[:, None] - marginals.means) / marginals.deviations
-    by_component = marginals.weights * np.diff(ndtr(standard), axis=0)
-    listed = min(marginals.weights.size, MAX_COLUMNS)
+    total = _shares(Marginals.predictive(fit, int(feature)), edges).sum(axis=1)
+    by_component = _shares(Marginals.of(fit, int(feature)), edges)
+    n_components = by_component.shape[1] if fit.tells_components else 0
+    listed = min(n_components, MAX_COLUMNS)
     columns = ("interval", "data", "all components", *(f"component {k}" for k in range(listed)))
     rows = tuple(
-        (interval, share(seen), share(float(fitted.sum())), *map(share, fitted[:listed].tolist()))
-        for interval, seen, fitted in zip(_intervals(edges), observed, by_component, strict=True)
+        (interval, share(seen), share(float(whole)), *map(share, fitted[:listed].tolist()))
+        for interval, seen, whole, fitted in zip(
+            _intervals(edges), observed, total, by_component, strict=True
+        )
     )
     notes = []
     if chosen:
         notes.append(f"Of {x.shape[1]} features, the one that separates the components best.")
-    if listed < marginals.weights.size:
-        notes.append(f"The first {listed} of {marginals.weights.size} components.")
+    if listed < n_components:
+        notes.append(f"The first {listed} of {n_components} components.")
     title = f"Shares of the rows by interval of {name(fit.feature_names[feature])}"
     return Table(title, columns, rows, " ".join(notes))
+
+
+def _shares(marginals: Marginals, edges: Array) -> Array:
+    """Return the share of each component in intervals between E edges, shape (E - 1, K)."""
+    standard = (edges[:, None] - marginals.means) / marginals.deviations
+    return marginals.weights * np.diff(ndtr(standard), axis=0)
 
 
 def clusters(fit: Fit, x: Array, labels: IntegerArray) -> Table:

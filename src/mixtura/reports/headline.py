@@ -77,21 +77,27 @@ def opening(components: Components, n_rows: int) -> str:
     else:
         what = ", ".join(name(feature) for feature in features)
     number = components.n_components
-    describe = "1 component describes" if number == 1 else f"{number} components describe"
     rows = "1 row" if n_rows == 1 else f"{n_rows:,} rows"
+    if components.is_found and components.groups is not None:
+        groups = 1 + int(np.argmax(components.groups))
+        describe = "1 group describes" if groups == 1 else f"{groups} groups describe"
+        return f"Most probably {describe} {rows} of {what}.{_unoccupied(components)}"
+    describe = "1 component describes" if number == 1 else f"{number} components describe"
     return f"{describe} {rows} of {what}.{_unoccupied(components)}"
 
 
 def _unoccupied(components: Components) -> str:
     """Return what is said of empty components, and of how many there are, where that is found."""
     said = ""
-    if components.n_empty:
+    if components.groups is not None:
+        said += f" Groups with rows: {number_words(components.groups)}."
+    elif components.n_empty:
         others = (
             "1 other component is"
             if components.n_empty == 1
             else (f"{components.n_empty} other components are")
         )
-        said = f" {others} empty, with less than half a row."
+        said += f" {others} empty, with less than half a row."
     if components.n_clusters is not None:
         said += f" Expected number of components with a row: {components.n_clusters:.2f}."
     if components.numbers is not None:

@@ -67,6 +67,7 @@ def _section(section: Section) -> dict[str, Any]:
         "n_empty_components": components.n_empty,
         "expected_occupied_components": components.n_clusters,
         "number_of_components_probabilities": components.numbers,
+        "number_of_groups_probabilities": components.groups,
         "covariance_type": section.covariance_type,
         "covariances": section.covariances,
         "model": [{"term": term, "words": words} for term, words in section.model],

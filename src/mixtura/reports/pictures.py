@@ -130,11 +130,20 @@ def fit_drawings(evidence: Evidence) -> list[Drawing]:
 def _density(evidence: Evidence) -> Drawing:
     fit, x = evidence.fit, evidence.x
     one = x.shape[1] == 1
+    caption = (
+        "The area under a component's line is its weight; the area under the dashed sum is one."
+    )
+    if not fit.tells_components:
+        caption = (
+            "The dashed line is the predictive density of a new row. Its components are not drawn: "
+            "their numbers mean nothing in these draws."
+        )
+    is_narrow = fit.model.n_components <= 6 or not fit.tells_components
     return Drawing(
         "density",
         "Fitted density",
-        "The area under a component's line is its weight; the area under the dashed sum is one.",
-        (6.2 if fit.model.n_components <= 6 else 8.6, 3.4) if one else (6.6, 5.0),
+        caption,
+        (6.2 if is_narrow else 8.6, 3.4) if one else (6.6, 5.0),
         lambda figure: plots.density(
             fit, x, weights=evidence.weights, max_features=evidence.max_features, figure=figure
         ),

@@ -17,6 +17,7 @@ from mixtura.reports.terminal import (
     plain,
     terminal_width,
 )
+from mixtura.typing import IntegerArray
 
 if TYPE_CHECKING:
     from rich.console import Group, RenderableType
@@ -76,7 +77,12 @@ def summary_renderable(summary: Summary, width: int = WIDTH) -> "Group":
 
 
 def summarize(
-    fit: Fit, labels: Any = None, responsibilities: Any = None, *, weights: Any = None
+    fit: Fit,
+    labels: Any = None,
+    responsibilities: Any = None,
+    *,
+    weights: Any = None,
+    occupied: IntegerArray | None = None,
 ) -> Summary:
     """Return the summary of a fit.
 
@@ -90,8 +96,10 @@ def summarize(
         Probability of each component for each row.
     weights : array of shape (N,), optional
         Weights of the rows.
+    occupied : integer array of shape (C, S), optional
+        How many components hold rows under each of some draws.
     """
-    components = Components.of(fit, labels, responsibilities, weights)
+    components = Components.of(fit, labels, responsibilities, weights, occupied)
     sentences = [opening(components, fit.n_rows)]
     certainty = None if responsibilities is None else Certainty.of(responsibilities)
     if certainty is not None and components.n_components > 1:
