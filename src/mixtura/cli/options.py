@@ -260,7 +260,8 @@ Checkpoint = Annotated[
         "--checkpoint",
         metavar="FILE",
         help="Keep the chains in this file while they run. The same command goes on from it after "
-        "an interruption, to the same draws; when it has ended, the file is deleted.",
+        "an interruption, to the same draws, and replaces the results that the interruption left; "
+        "when it has ended, the file is deleted.",
         panel=GIBBS_ONLY,
     ),
 ]

@@ -14,7 +14,7 @@ from mixtura.data import ArrayRows, Rows
 from mixtura.diagnostics.components import Doubt
 from mixtura.errors import InterruptedWarning, InvalidArgumentError
 from mixtura.fit import UNSTORED, Fit, Inference, Problem, Start, Swept
-from mixtura.inference.checkpoints import Checkpoint, digest_of
+from mixtura.inference.checkpoints import Checkpoint, digest_of, recorded_results
 from mixtura.inference.rounds import Keeper, Reached, run_rounds
 from mixtura.inference.runs import Plan, Runner, State
 from mixtura.lawful import whole_number
@@ -170,7 +170,8 @@ class ChainMethod(Inference, Generic[State]):
             return None
         options = {name: int(getattr(self, name)) for name in self.smallest}
         digest = digest_of(given.problem, given.starts, options)
-        return Checkpoint(Path(self.checkpoint), digest, given.runner)
+        path = Path(self.checkpoint)
+        return Checkpoint(path, digest, given.runner, recorded_results(path))
 
     def _begun(self, given: Given[State]) -> list[State]:
         """Return the chains before their first sweep."""
