@@ -41,6 +41,7 @@ def build_problem(
     """
     n_components = whole_number(given["n_components"], "n_components", 1)
     method = arguments.inference_method(given["inference"])
+    arguments.repeatable(given["random_state"], method)
     family = arguments.covariance_family(given["covariance_type"])
     _check_magnitude(rows.magnitude(), names)
     moments = overall_moments(rows, engine, family.structure(1, rows.n_features))

@@ -149,7 +149,9 @@ def select(
            [ 4.5, 80.9]])
     """
     numbers, names = _numbers(components), _names(families)
-    judge = arguments.criterion(criterion, arguments.inference_method(inference))
+    method = arguments.inference_method(inference)
+    judge = arguments.criterion(criterion, method)
+    arguments.repeatable(random_state, method)
     workers = arguments.number_of_jobs(n_jobs)
     seed = arguments.seed_sequence(random_state)
     estimators = [

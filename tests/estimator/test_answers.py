@@ -9,6 +9,7 @@ from sklearn.mixture import GaussianMixture
 
 import mixtura
 from mixtura import GaussianMixtureModel
+from mixtura.archives import read_archive, write_archive
 from mixtura.datasets import load_faithful, load_iris
 from mixtura.errors import (
     ConvergenceWarning,
@@ -117,6 +118,34 @@ def test_files_keep_priors(prior, iris, tmp_path):
     twin = mixtura.load(tmp_path / "model")
     parameters = gmm.fit_.parameters
     assert twin.fit_.model.log_prior(parameters) == gmm.fit_.model.log_prior(parameters)
+
+
+def test_files_keep_the_parameters_that_are_names_and_numbers(iris, tmp_path):
+    chosen = {"init": "random", "n_init": np.int64(3), "max_iter": 500, "tol": 1e-8}
+    chosen |= {"random_state": 7, "n_jobs": 1, "covariance_type": "diag"}
+    gmm = GaussianMixtureModel(2, **chosen).fit(iris)
+    gmm.save(tmp_path / "model")
+    twin = mixtura.load(tmp_path / "model")
+    assert twin.get_params() == gmm.get_params()
+    again = twin.fit(iris)
+    assert again.objective_history_.tolist() == gmm.objective_history_.tolist()
+
+
+def test_files_leave_out_what_is_no_name_and_no_number(iris, tmp_path):
+    start = iris[[0, 100]]
+    gmm = GaussianMixtureModel(2, init=start, random_state=np.random.default_rng(0)).fit(iris)
+    gmm.save(tmp_path / "model")
+    twin = mixtura.load(tmp_path / "model")
+    assert (twin.init, twin.random_state) == ("split", None)
+
+
+@pytest.mark.parametrize("settings", [{"n_init": "many"}, {"verbose": 1}, {"init": [1.0]}])
+def test_files_whose_parameters_are_of_another_kind_are_refused(settings, iris, tmp_path):
+    GaussianMixtureModel(2).fit(iris).save(tmp_path / "model")
+    header, arrays = read_archive(tmp_path / "model", "model file")
+    write_archive(tmp_path / "model", {**header, "settings": settings}, arrays, overwrite=True)
+    with pytest.raises(ModelFileError, match=f"no parameter {next(iter(settings))!r} like"):
+        mixtura.load(tmp_path / "model")
 
 
 def test_damaged_files_are_refused_in_one_line(iris, tmp_path):

@@ -119,6 +119,10 @@ class ChainMethod(Inference, Generic[State]):
     def default_starts(self) -> int | None:
         return self.chains
 
+    @property
+    def needs_number_as_seed(self) -> bool:
+        return self.checkpoint is not None
+
     @abstractmethod
     def _runner(self, problem: Problem, swept: Swept, plan: Plan) -> Runner[State]:
         """Return what the chains have in common, or refuse the problem."""
@@ -207,7 +211,7 @@ def each_on_its_own(rows: Rows, method: str) -> Rows:
     if not all((weights == np.round(weights)).all() for _, weights in blocks):
         raise InvalidArgumentError(
             f"inference={method!r} assigns each copy of a row on its own: sample_weight must be "
-            "whole numbers; use inference='vb' or 'map' for others"
+            "whole numbers; use inference='vb' or inference='map' for others"
         )
     if rows.total_weight > MOST_COPIES:
         raise InvalidArgumentError(
