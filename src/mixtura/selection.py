@@ -198,7 +198,7 @@ def _listed(value: Any, name: str, accepted: str) -> list[Any]:
         return [value]
     listed = list(value.ravel() if isinstance(value, np.ndarray) else value)
     if not listed:
-        raise InvalidArgumentError(f"{name} must be {accepted}; got {value!r}")
+        raise InvalidArgumentError(f"{name} must be {accepted}; got {value!r}, which is empty")
     return listed
 
 

@@ -8,7 +8,7 @@ from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
 import mixtura
-from mixtura import GaussianMixtureModel
+from mixtura import MAP, ML, VB, GaussianMixtureModel, select
 from mixtura.archives import read_archive, write_archive
 from mixtura.datasets import load_faithful, load_iris
 from mixtura.errors import (
@@ -26,6 +26,7 @@ from mixtura.priors import (
     Dirichlet,
     Independent,
     InverseGamma,
+    KnownScale,
     LogNormal,
     Normal,
     NormalInverseGamma,
@@ -302,6 +303,24 @@ def test_unlawful_arguments_are_named_with_what_is_lawful(arguments, message, ir
     with pytest.raises(InvalidArgumentError, match=message) as caught:
         GaussianMixtureModel(**{"n_components": 2, **arguments}).fit(iris)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("method", [MAP, ML, VB])
+@pytest.mark.parametrize("size", [0, -5, 2.5, True])
+def test_batch_sizes_are_judged_at_once(method, size):
+    with pytest.raises(InvalidArgumentError, match="batch_size must be None or a whole number of"):
+        method(batch_size=size)
+
+
+def test_an_empty_range_is_called_empty(iris):
+    with pytest.raises(InvalidArgumentError, match=r"got range\(5, 2\), which is empty"):
+        select(iris, range(5, 2))
+
+
+def test_known_scales_name_every_family_that_they_are_for(iris):
+    gmm = GaussianMixtureModel(2, component_prior=KnownScale(1.0))
+    with pytest.raises(InvalidArgumentError, match="use covariance_type='diag', "):
+        gmm.fit(iris)
 
 
 def test_doubtful_answers_come_with_a_warning(iris):
