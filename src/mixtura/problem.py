@@ -147,6 +147,10 @@ def _data_doubts(
         which = _columns(moments.constant, names)
         said = f"constant {which}: nothing to tell clusters apart by; leave out"
         doubts.append(Doubt(DataWarning, said))
+    if rows.n_rows > 2 and (repeated := moments.repeated).any():  # two rows are always on a line
+        which = _columns(repeated, names)
+        said = f"{which}: each repeats another of them, but for its unit; keep one of those alike"
+        doubts.append(Doubt(DataWarning, said))
     return tuple(doubts)
 
 

@@ -334,6 +334,29 @@ def test_doubtful_answers_come_with_a_warning(iris):
         GaussianMixtureModel(2).fit(constant)
 
 
+@pytest.mark.parametrize("family", ["full", "diag", "spherical"])
+@pytest.mark.parametrize("again", [lambda x: x, lambda x: 32.0 - 1.8 * x, lambda x: 1e6 * x + 3e4])
+def test_columns_that_repeat_another_are_named(again, family):
+    first, other = np.random.default_rng(3).normal(10.0, 1.0, (2, 60))
+    rows = np.column_stack([first, other, again(first)])
+    with pytest.warns(DataWarning, match="^columns 'x0', 'x2': each repeats another of them"):
+        GaussianMixtureModel(1, covariance_type=family).fit(rows)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.column_stack([np.arange(60.0), np.arange(60.0) + 1e-4 * (17.3 * np.arange(60) % 41)]),
+        np.array([[0.0, 1.0], [2.0, 5.0]]),
+    ],
+    ids=["nearly", "two rows"],
+)
+def test_columns_that_only_look_alike_are_let_be(rows):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        GaussianMixtureModel(1).fit(rows)
+
+
 def test_a_loaded_model_is_refitted_with_the_priors_it_was_made_with(iris, tmp_path):
     GaussianMixtureModel(2).fit(iris).save(tmp_path / "model")
     twin = mixtura.load(tmp_path / "model")
