@@ -149,7 +149,10 @@ def _data_doubts(
         doubts.append(Doubt(DataWarning, said))
     if rows.n_rows > 2 and (repeated := moments.repeated).any():  # two rows are always on a line
         which = _columns(repeated, names)
-        said = f"{which}: each repeats another of them, but for its unit; keep one of those alike"
+        said = (
+            f"{which}: each has a correlation of 1 or -1 with another of them: keep one of those "
+            "alike, or look for an outlier"
+        )
         doubts.append(Doubt(DataWarning, said))
     return tuple(doubts)
 

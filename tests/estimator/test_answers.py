@@ -339,7 +339,7 @@ def test_doubtful_answers_come_with_a_warning(iris):
 def test_columns_that_repeat_another_are_named(again, family):
     first, other = np.random.default_rng(3).normal(10.0, 1.0, (2, 60))
     rows = np.column_stack([first, other, again(first)])
-    with pytest.warns(DataWarning, match="^columns 'x0', 'x2': each repeats another of them"):
+    with pytest.warns(DataWarning, match="^columns 'x0', 'x2': each has a correlation of 1 or -1"):
         GaussianMixtureModel(1, covariance_type=family).fit(rows)
 
 
