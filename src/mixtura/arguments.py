@@ -265,5 +265,23 @@ def seed_sequence(random_state: Any) -> np.random.SeedSequence:
     )
 
 
+def repeatable(random_state: Any, method: Inference) -> None:
+    """Refuse a random state that is another when the same fit is run again, where that matters.
+
+    A seed sequence is what ``select`` makes of a number.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the method keeps its chains in a file, and the random state is None or a generator.
+    """
+    is_fixed = isinstance(random_state, (int, np.integer, np.random.SeedSequence))
+    if method.needs_number_as_seed and not is_fixed:
+        raise InvalidArgumentError(
+            "random_state must be a whole number with checkpoint=..., or the chains could not be "
+            f"gone on with; got {random_state!r}"
+        )
+
+
 def _choices(names: Any) -> str:
     return ", ".join(repr(name) for name in names)

@@ -386,13 +386,13 @@ def load(path: str | Path) -> GaussianMixtureModel:
 
     stored = load_fit(path)
     model = stored.fit.model
+    given = {"weight_prior", "component_prior"} - set(stored.default_priors)
     estimator = GaussianMixtureModel(
         model.n_components,
         covariance_type=stored.covariance_type,
         inference=arguments.stored_method(stored.fit.method, stored.options),
+        **(stored.settings | {name: getattr(model, name) for name in given}),
     )
-    for name in {"weight_prior", "component_prior"} - set(stored.default_priors):
-        estimator.set_params(**{name: getattr(model, name)})
     estimator.n_features_in_ = model.n_features
     if stored.named:
         estimator.feature_names_in_ = np.asarray(stored.fit.feature_names, dtype=object)

@@ -276,6 +276,11 @@ class Inference(ABC):
         """How many starts are made where the user does not say; None for the start's own number."""
         return None
 
+    @property
+    def needs_number_as_seed(self) -> bool:
+        """Whether the fit may be begun in one process and go on in another."""
+        return False
+
     @abstractmethod
     def fit(self, problem: Problem) -> Fit:
         """Run the method and return its result."""

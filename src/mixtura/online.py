@@ -2,7 +2,6 @@
 
 import warnings
 from abc import abstractmethod
-from collections.abc import Callable
 from typing import Any, Self
 
 from mixtura.data import ArrayRows
@@ -15,8 +14,6 @@ from mixtura.views import FittedViews
 
 class OnlineFitting(FittedViews, SampledViews):
     """An estimator that also takes its rows batch by batch."""
-
-    get_params: Callable[..., dict[str, Any]]
 
     @abstractmethod
     def _weights(self, sample_weight: Any, values: Array) -> Array:

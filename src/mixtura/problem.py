@@ -41,6 +41,7 @@ def build_problem(
     """
     n_components = whole_number(given["n_components"], "n_components", 1)
     method = arguments.inference_method(given["inference"])
+    arguments.repeatable(given["random_state"], method)
     family = arguments.covariance_family(given["covariance_type"])
     _check_magnitude(rows.magnitude(), names)
     moments = overall_moments(rows, engine, family.structure(1, rows.n_features))
@@ -145,6 +146,13 @@ def _data_doubts(
     if rows.n_rows > 1 and moments.constant.any():
         which = _columns(moments.constant, names)
         said = f"constant {which}: nothing to tell clusters apart by; leave out"
+        doubts.append(Doubt(DataWarning, said))
+    if rows.n_rows > 2 and (repeated := moments.repeated).any():  # two rows are always on a line
+        which = _columns(repeated, names)
+        said = (
+            f"{which}: each has a correlation of 1 or -1 with another of them: keep one of those "
+            "alike, or look for an outlier"
+        )
         doubts.append(Doubt(DataWarning, said))
     return tuple(doubts)
 

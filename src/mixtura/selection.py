@@ -149,7 +149,9 @@ def select(
            [ 4.5, 80.9]])
     """
     numbers, names = _numbers(components), _names(families)
-    judge = arguments.criterion(criterion, arguments.inference_method(inference))
+    method = arguments.inference_method(inference)
+    judge = arguments.criterion(criterion, method)
+    arguments.repeatable(random_state, method)
     workers = arguments.number_of_jobs(n_jobs)
     seed = arguments.seed_sequence(random_state)
     estimators = [
@@ -196,7 +198,7 @@ def _listed(value: Any, name: str, accepted: str) -> list[Any]:
         return [value]
     listed = list(value.ravel() if isinstance(value, np.ndarray) else value)
     if not listed:
-        raise InvalidArgumentError(f"{name} must be {accepted}; got {value!r}")
+        raise InvalidArgumentError(f"{name} must be {accepted}; got {value!r}, which is empty")
     return listed
 
 

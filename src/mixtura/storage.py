@@ -5,8 +5,10 @@ method, history and names. Loading checks the sizes before it allocates, the che
 parameters make a mixture.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any, final
 
 import numpy as np
@@ -36,6 +38,16 @@ SEEN = tuple(f"seen_{name}" for name in STATISTICS)
 DRAWS = ("weights", "means", "covariances", "log_joint", "log_likelihood", "numbers")
 """Of a sampled posterior, stored under these names with ``drawn_`` before them."""
 
+SETTINGS: dict[str, tuple[type, ...]] = {
+    "init": (str,),
+    "n_init": (int,),
+    "max_iter": (int,),
+    "tol": (float, int),
+    "random_state": (int,),
+    "n_jobs": (int,),
+}
+"""Parameters of the estimator that are stored, and the kinds in which they are."""
+
 LARGEST_FILE = 1 << 30
 """A gigabyte: a thousand components of three hundred features fit; a bomb does not."""
 
@@ -57,6 +69,9 @@ class StoredFit:
         Names of the estimator's priors that were left to their defaults.
     options : dict
         Options of the inference method that differ from its defaults.
+    settings : dict
+        Further parameters of the estimator, by name: those of :data:`SETTINGS` that are texts,
+        numbers or None.
     """
 
     fit: Fit
@@ -64,6 +79,16 @@ class StoredFit:
     named: bool
     default_priors: tuple[str, ...]
     options: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of an estimator's parameters that a file can hold: texts and numbers."""
+    plain = {
+        name: value.item() if isinstance(value, np.generic) else value
+        for name, value in parameters.items()
+    }
+    return {name: plain[name] for name in SETTINGS if type(plain[name]) in SETTINGS[name]}
 
 
 def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
@@ -112,6 +137,7 @@ def _header(stored: StoredFit) -> dict[str, Any]:
         "component_prior": prior_to_json(fit.model.component_prior),
         "method": fit.method,
         "options": stored.options,
+        "settings": stored.settings,
         "objective": fit.objective,
         "objective_name": fit.objective_name,
         "log_likelihood": fit.log_likelihood,
@@ -167,7 +193,17 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
         raise ModelFileError("the features' names do not match the parameters")
     defaults = tuple(str(name) for name in header["default_priors"])
     options = dict(header.get("options", {}))
-    return StoredFit(fit, header["covariance_type"], bool(header["named"]), defaults, options)
+    settings = _settings(header.get("settings", {}))
+    named = bool(header["named"])
+    return StoredFit(fit, header["covariance_type"], named, defaults, options, settings)
+
+
+def _settings(values: dict[str, Any]) -> dict[str, Any]:
+    """Return the estimator's parameters in a header, each of a kind that it can have."""
+    for name, value in values.items():
+        if name not in SETTINGS or type(value) not in (*SETTINGS[name], NoneType):
+            raise ModelFileError(f"the estimator has no parameter {name!r} like {value!r} here")
+    return dict(values)
 
 
 def _posterior(

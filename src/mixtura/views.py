@@ -1,6 +1,7 @@
 """What a fitted estimator shows, and where it can go."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ class FittedViews(ABC):
     posterior_: Posterior
     covariance_type: str
     inference: Any
+    get_params: Callable[..., dict[str, Any]]
     labels_: IntegerArray
     _training: tuple[Array, Array | None]
 
@@ -135,6 +137,10 @@ class FittedViews(ABC):
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the fitted model to a file that holds numbers and JSON, and no code.
 
+        :func:`mixtura.load` restores the fit and the parameters, but for an ``init`` that is no
+        name, a ``random_state`` that is no number, and what of the inference method shows in no
+        answer (its checkpoint, its progress). These come back as their defaults.
+
         Parameters
         ----------
         path : str or Path
@@ -146,14 +152,15 @@ class FittedViews(ABC):
         InvalidArgumentError
             If the file exists and ``overwrite`` is False.
         """
-        from mixtura.storage import StoredFit, save_fit
+        from mixtura.storage import StoredFit, save_fit, settings_of
 
         check_is_fitted(self)
         named = hasattr(self, "feature_names_in_")
         priors = ("weight_prior", "component_prior")
         defaults = tuple(name for name in priors if getattr(self, name) is None)
         options = arguments.options_of(self.inference)
-        stored = StoredFit(self.fit_, self.covariance_type, named, defaults, options)
+        settings = settings_of(self.get_params(deep=False))
+        stored = StoredFit(self.fit_, self.covariance_type, named, defaults, options, settings)
         save_fit(stored, path, overwrite=overwrite)
 
     def write_report(self, path: str | Path, X: Any = None, *, overwrite: bool = False) -> Path:

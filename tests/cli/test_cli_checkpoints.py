@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ import mixtura
 from mixtura import Gibbs, select
 from mixtura.archives import read_archive
 from mixtura.cli import streams
+from mixtura.cli.streams import Talk
 from mixtura.errors import InterruptedWarning
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs signals of Unix")
@@ -150,6 +152,95 @@ def test_control_c_prints_and_saves_the_draws_so_far(run, small) -> None:
     other = run(*SAMPLED.split(), *KEPT.split(), *BY_SWEEPS.split(), "--draws", 10)
     assert (other.code, other.out) == (2, "")
     assert other.error.startswith("--checkpoint 'chains' is of another fit: rows, model, options")
+
+
+def without_force(*options: str) -> list[str]:
+    """Return the command's words, with every kind of result and no leave to replace files."""
+    words = " ".join((SAMPLED, KEPT, *options, "--assignments groups.csv")).split()
+    return [word for word in words if word != "--force"]
+
+
+def interrupted_fit(run, monkeypatch, after: int, *options: str) -> Any:
+    """Run the command, and interrupt it when each chain has done so many sweeps."""
+    whole = Talk.working
+
+    @contextmanager
+    def stopping(self, on):
+        def stop(done: int, total: int) -> None:
+            if done >= after:
+                raise KeyboardInterrupt
+
+        with whole(self, on):
+            yield stop
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Talk, "working", stopping)
+        return run(*without_force(*options))
+
+
+LONG = f"{BY_SWEEPS} --draws 400 --warmup 10"
+
+
+def test_the_same_command_goes_on_and_replaces_what_the_interrupted_one_wrote(
+    run, small, monkeypatch
+) -> None:
+    folder = small.parent
+    whole = undisturbed(run, folder, LONG)
+    (folder / "model").unlink()
+    for after in (20, 100):  # interrupted, and interrupted again
+        assert interrupted_fit(run, monkeypatch, after, LONG).code == 130
+        assert (folder / "model").exists()
+        assert (folder / "groups.csv").exists()
+    killed_resumption(folder, LONG)
+    done = run(*without_force(LONG))
+    assert done.code in (0, 4), done.err
+    assert found(done.out, folder / "model") == whole
+    assert not (folder / "chains").exists()
+    again = run(*without_force(LONG))
+    assert (again.code, again.out) == (2, "")
+    assert "exists: name another file, or add --force" in again.error
+
+
+def killed_resumption(folder: Path, options: str) -> None:
+    """Go on from a checkpoint as a process that is killed after it has written one of its own."""
+    checkpoint = folder / "chains"
+    before = checkpoint.stat().st_mtime_ns
+    with subprocess.Popen(
+        [sys.executable, "-c", INTERRUPTIBLE, *without_force(options)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=folder,
+    ) as process:
+        give_up = time.monotonic() + 300
+        while process.poll() is None and checkpoint.stat().st_mtime_ns == before:
+            assert time.monotonic() < give_up
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        process.communicate(timeout=60)
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("name", ["model", "groups.csv"])
+def test_a_result_that_was_changed_since_is_not_replaced(run, small, monkeypatch, name) -> None:
+    assert interrupted_fit(run, monkeypatch, 20, LONG).code == 130
+    changed = small.with_name(name)
+    changed.write_bytes(changed.read_bytes() + b" ")
+    refused = run(*without_force(LONG))
+    assert refused.code == 2
+    assert refused.error.endswith(
+        f"{name!r} exists: name another file, or add --force to replace it"
+    )
+    assert small.with_name("chains").exists()
+
+
+def test_results_are_replaced_by_no_other_fit(run, small, monkeypatch) -> None:
+    assert interrupted_fit(run, monkeypatch, 20, LONG).code == 130
+    before = small.with_name("model").read_bytes()
+    other = run(*without_force(LONG, "--seed 1"))
+    assert other.code == 2
+    assert "is of another fit" in other.error
+    assert small.with_name("model").read_bytes() == before
 
 
 def test_control_c_in_the_warm_up_leaves_the_checkpoint(small) -> None:

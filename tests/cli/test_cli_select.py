@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from test_cli_fit import strictly
 
+import mixtura
 from mixtura import load, select
 from mixtura.cli import streams
 from mixtura.cli.search import names_of, numbers_of
@@ -163,3 +164,18 @@ def test_too_many_numbers_are_refused_at_once() -> None:
 
 def test_names_of_families() -> None:
     assert names_of("full, tied_diag,full") == ["full", "tied_diag"]
+
+
+def test_a_sampled_search_is_as_long_as_asked(run, small) -> None:
+    length = ("--chains", 2, "--draws", 30, "--warmup", 5)
+    asked = ("-c", "x", "-k", "2", "--inference", "gibbs", "--save", "best")
+    done = run("select", small, *asked, *length)
+    assert done.code in (0, 4), done.err
+    assert mixtura.load(small.with_name("best")).posterior_.weights.shape == (2, 30, 2)
+
+
+def test_a_search_of_one_limit_may_have_a_prior_on_the_number(run, small) -> None:
+    length = ("--chains", 1, "--draws", 20, "--warmup", 5)
+    asked = ("-c", "x", "-k", "3", "--inference", "collapsed")
+    done = run("select", small, *asked, *length, "--weight-prior", "finite-mixtures:1")
+    assert done.code in (0, 4), done.err

@@ -8,7 +8,8 @@ from scipy.stats import multivariate_normal
 from sklearn.mixture import GaussianMixture
 
 import mixtura
-from mixtura import GaussianMixtureModel
+from mixtura import MAP, ML, VB, GaussianMixtureModel, select
+from mixtura.archives import read_archive, write_archive
 from mixtura.datasets import load_faithful, load_iris
 from mixtura.errors import (
     ConvergenceWarning,
@@ -25,6 +26,7 @@ from mixtura.priors import (
     Dirichlet,
     Independent,
     InverseGamma,
+    KnownScale,
     LogNormal,
     Normal,
     NormalInverseGamma,
@@ -117,6 +119,34 @@ def test_files_keep_priors(prior, iris, tmp_path):
     twin = mixtura.load(tmp_path / "model")
     parameters = gmm.fit_.parameters
     assert twin.fit_.model.log_prior(parameters) == gmm.fit_.model.log_prior(parameters)
+
+
+def test_files_keep_the_parameters_that_are_names_and_numbers(iris, tmp_path):
+    chosen = {"init": "random", "n_init": np.int64(3), "max_iter": 500, "tol": 1e-8}
+    chosen |= {"random_state": 7, "n_jobs": 1, "covariance_type": "diag"}
+    gmm = GaussianMixtureModel(2, **chosen).fit(iris)
+    gmm.save(tmp_path / "model")
+    twin = mixtura.load(tmp_path / "model")
+    assert twin.get_params() == gmm.get_params()
+    again = twin.fit(iris)
+    assert again.objective_history_.tolist() == gmm.objective_history_.tolist()
+
+
+def test_files_leave_out_what_is_no_name_and_no_number(iris, tmp_path):
+    start = iris[[0, 100]]
+    gmm = GaussianMixtureModel(2, init=start, random_state=np.random.default_rng(0)).fit(iris)
+    gmm.save(tmp_path / "model")
+    twin = mixtura.load(tmp_path / "model")
+    assert (twin.init, twin.random_state) == ("split", None)
+
+
+@pytest.mark.parametrize("settings", [{"n_init": "many"}, {"verbose": 1}, {"init": [1.0]}])
+def test_files_whose_parameters_are_of_another_kind_are_refused(settings, iris, tmp_path):
+    GaussianMixtureModel(2).fit(iris).save(tmp_path / "model")
+    header, arrays = read_archive(tmp_path / "model", "model file")
+    write_archive(tmp_path / "model", {**header, "settings": settings}, arrays, overwrite=True)
+    with pytest.raises(ModelFileError, match=f"no parameter {next(iter(settings))!r} like"):
+        mixtura.load(tmp_path / "model")
 
 
 def test_damaged_files_are_refused_in_one_line(iris, tmp_path):
@@ -275,6 +305,24 @@ def test_unlawful_arguments_are_named_with_what_is_lawful(arguments, message, ir
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("method", [MAP, ML, VB])
+@pytest.mark.parametrize("size", [0, -5, 2.5, True])
+def test_batch_sizes_are_judged_at_once(method, size):
+    with pytest.raises(InvalidArgumentError, match="batch_size must be None or a whole number of"):
+        method(batch_size=size)
+
+
+def test_an_empty_range_is_called_empty(iris):
+    with pytest.raises(InvalidArgumentError, match=r"got range\(5, 2\), which is empty"):
+        select(iris, range(5, 2))
+
+
+def test_known_scales_name_every_family_that_they_are_for(iris):
+    gmm = GaussianMixtureModel(2, component_prior=KnownScale(1.0))
+    with pytest.raises(InvalidArgumentError, match="use covariance_type='diag', "):
+        gmm.fit(iris)
+
+
 def test_doubtful_answers_come_with_a_warning(iris):
     with pytest.warns(ConvergenceWarning, match="not converged after 1 iteration"):
         gmm = GaussianMixtureModel(3, max_iter=1).fit(iris)
@@ -284,6 +332,29 @@ def test_doubtful_answers_come_with_a_warning(iris):
     constant = np.column_stack([iris, np.ones(150)])
     with pytest.warns(DataWarning, match="constant column 'x4'"):
         GaussianMixtureModel(2).fit(constant)
+
+
+@pytest.mark.parametrize("family", ["full", "diag", "spherical"])
+@pytest.mark.parametrize("again", [lambda x: x, lambda x: 32.0 - 1.8 * x, lambda x: 1e6 * x + 3e4])
+def test_columns_that_repeat_another_are_named(again, family):
+    first, other = np.random.default_rng(3).normal(10.0, 1.0, (2, 60))
+    rows = np.column_stack([first, other, again(first)])
+    with pytest.warns(DataWarning, match="^columns 'x0', 'x2': each has a correlation of 1 or -1"):
+        GaussianMixtureModel(1, covariance_type=family).fit(rows)
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        np.column_stack([np.arange(60.0), np.arange(60.0) + 1e-4 * (17.3 * np.arange(60) % 41)]),
+        np.array([[0.0, 1.0], [2.0, 5.0]]),
+    ],
+    ids=["nearly", "two rows"],
+)
+def test_columns_that_only_look_alike_are_let_be(rows):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DataWarning)
+        GaussianMixtureModel(1).fit(rows)
 
 
 def test_a_loaded_model_is_refitted_with_the_priors_it_was_made_with(iris, tmp_path):

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 import mixtura
-from mixtura import GaussianMixtureModel, Gibbs
+from mixtura import CollapsedGibbs, GaussianMixtureModel, Gibbs, select
 from mixtura.datasets import load_iris
-from mixtura.errors import ModelFileError
+from mixtura.errors import InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES
 
 # So few draws do not always agree.
@@ -95,3 +95,17 @@ def test_children_of_one_seed_have_streams_of_their_own(iris):
     # The first start is the same for every seed, so that the draws alone can tell them apart.
     one, other = (fit.posterior_.log_joint[0] for fit in fits)
     assert not np.isclose(one, other).any()
+
+
+@pytest.mark.parametrize("seed", [None, np.random.default_rng(0), np.random.RandomState(0)])
+@pytest.mark.parametrize("method", [Gibbs, CollapsedGibbs])
+def test_chains_in_a_file_need_a_number_as_seed(method, seed, iris, tmp_path):
+    inference = method(chains=1, draws=10, warmup=0, checkpoint=tmp_path / "chains")
+    accepted = "random_state must be a whole number with checkpoint=..."
+    with pytest.raises(InvalidArgumentError, match=accepted):
+        GaussianMixtureModel(2, inference=inference, random_state=seed).fit(iris)
+    with pytest.raises(InvalidArgumentError, match=accepted):
+        select(iris, [2], inference=inference, random_state=seed)
+    assert not (tmp_path / "chains").exists()
+    fitted = GaussianMixtureModel(2, inference=inference, random_state=np.int64(0)).fit(iris)
+    assert fitted.posterior_.weights.shape[1] == 10

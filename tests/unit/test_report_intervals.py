@@ -1,17 +1,19 @@
 """What reports show of a posterior that knows how sure it is."""
 
 import json
+import warnings
 from functools import cache
 
 import numpy as np
 import pytest
 from scipy import stats
 
-from mixtura import GaussianMixtureModel
+from mixtura import VB, GaussianMixtureModel, Gibbs
 from mixtura.datasets import load_faithful
+from mixtura.errors import MixturaWarning
 from mixtura.fit import Fit
 from mixtura.posteriors import Intervals, VariationalPosterior
-from mixtura.priors import Dirichlet, NormalInverseWishart
+from mixtura.priors import Dirichlet, KnownScale, Normal, NormalInverseWishart
 from mixtura.reports import as_html, as_json, as_text, build_report, summarize
 from mixtura.reports.numbers import ranged
 
@@ -115,3 +117,36 @@ def test_places_follow_the_distance() -> None:
     assert ranged(4.904843, 4.7702, 5.0412, 0.09) == "4.905 [4.770, 5.041]"
     assert ranged(123456.7, 120000.2, 126900.4) == "123457 [120000, 126900]"
     assert ranged(1.0, 1.0, 1.0) == "1 [1, 1]"
+
+
+@pytest.mark.parametrize("inference", ["vb", Gibbs(chains=2, draws=20, warmup=5)])
+def test_known_scales_have_no_interval(inference) -> None:
+    prior = KnownScale(np.array([0.5, 6.0]), Normal(np.array([3.5, 70.0]), np.array([2.0, 20.0])))
+    gmm = GaussianMixtureModel(
+        2, covariance_type="diag", component_prior=prior, inference=inference, random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixturaWarning)  # so few draws need not agree
+        fit = gmm.fit(ROWS).fit_
+    table = summarize(fit).components.tables()[0]
+    for k in range(2):
+        assert table.rows[k][3] == "0.5 (known)"
+        assert table.rows[k][5] == "6 (known)"
+        assert "[" in table.rows[k][2]
+        assert "[" in table.rows[k][4]
+
+
+@pytest.mark.parametrize(
+    ("inference", "said"),
+    [(VB(), "after 1 iteration)"), (Gibbs(chains=1, draws=8, warmup=4), "after 11 sweeps)")],
+)
+def test_steps_are_counted_by_their_name(inference, said) -> None:
+    """Twelve draws, the first of which is the start, are eleven sweeps apart."""
+    limit = 1 if isinstance(inference, VB) else None
+    gmm = GaussianMixtureModel(2, inference=inference, max_iter=limit, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixturaWarning)
+        fit = gmm.fit(ROWS).fit_
+    assert said in str(summarize(fit))
+    report = as_text(build_report(fit, ROWS, pictures=False))
+    assert ("sweeps" in report) == ("sweeps" in said)

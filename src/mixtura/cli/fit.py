@@ -4,7 +4,8 @@ from mixtura.cli import options
 from mixtura.cli.inputs import read_rows
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.priors import PriorTexts
-from mixtura.cli.results import Findings, FitFiles, deliver_fit
+from mixtura.cli.results import CHECKPOINT, Findings, FitFiles, deliver_fit
+from mixtura.cli.resuming import replaceable
 from mixtura.cli.settings import CheckpointSettings, FitSettings, SamplerSettings, SviSettings
 from mixtura.cli.streams import Talk
 
@@ -67,12 +68,13 @@ def fit(
         checkpoint=CheckpointSettings(checkpoint, checkpoint_seconds),
         svi=SviSettings(steps, learning_rate, print_every),
     )
-    files = FitFiles(report, assignments, save, checkpoint)
+    asked = FitFiles(report, assignments, save, checkpoint).outputs()
     settings.check()
-    check_outputs(files.outputs().values(), [data], force=force)
+    outputs = replaceable(asked, asked.get(CHECKPOINT))
+    check_outputs(outputs.values(), [data], force=force)
     table = read_rows(data, column, weights, talk)
     settings.check_columns(len(table.names))
     with talk.working("fitting") as progress:
         gmm = settings.estimator(talk, progress)
         gmm.fit(table, sample_weight=table.weights)
-    deliver_fit(Findings(gmm, table, seed), files, talk, json=json, force=force)
+    deliver_fit(Findings(gmm, table, seed), outputs, talk, json=json, force=force)

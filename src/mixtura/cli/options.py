@@ -36,6 +36,16 @@ def one_of(choices: tuple[str, ...]) -> Callable[[str | None], str | None]:
     return check
 
 
+def one_number(text: str | int) -> int:
+    """Return a number of components; where several were asked for, say what takes them."""
+    said = str(text).strip()
+    if said.isascii() and said.isdigit() and len(said) < 10 and int(said) >= 1:
+        return int(said)
+    several = said and set(said) <= set("0123456789:, ")
+    hint = "; mixtura select tries several, as 1:4 or 2,3,5" if several and said != "0" else ""
+    raise typer.BadParameter(f"{said!r} is not a whole number of at least 1{hint}")
+
+
 def _option(*names: str, help: str, panel: str | None = None, **more: object) -> object:
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)  # type: ignore[arg-type]
 
@@ -82,7 +92,14 @@ Weights = Annotated[
 ]
 Components = Annotated[
     int,
-    _option("-k", "--components", min=1, metavar="K", help="Number of components.", panel=MODEL),
+    _option(
+        "-k",
+        "--components",
+        parser=one_number,
+        metavar="K",
+        help="Number of components; mixtura select tries several.",
+        panel=MODEL,
+    ),
 ]
 SeveralComponents = Annotated[
     str,
@@ -260,7 +277,8 @@ Checkpoint = Annotated[
         "--checkpoint",
         metavar="FILE",
         help="Keep the chains in this file while they run. The same command goes on from it after "
-        "an interruption, to the same draws; when it has ended, the file is deleted.",
+        "an interruption, to the same draws, and replaces the results that the interruption left; "
+        "when it has ended, the file is deleted.",
         panel=GIBBS_ONLY,
     ),
 ]

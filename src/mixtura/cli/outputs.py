@@ -28,7 +28,7 @@ class Output:
     suffixes : tuple of str
         How its name may end; any ending where empty.
     may_exist : bool
-        Whether it goes on from what is there.
+        Whether it goes on from what is there, or replaces what an interrupted run wrote.
     """
 
     option: str
@@ -81,7 +81,7 @@ def check_outputs(outputs: Iterable[Output], inputs: Sequence[str], *, force: bo
 def write_output(output: Output, content: str | bytes, *, force: bool) -> None:
     """Write a file under a temporary name, then rename it."""
     encoded = content.encode(errors="backslashreplace") if isinstance(content, str) else content
-    write_atomically(output.target, encoded, overwrite=force)
+    write_atomically(output.target, encoded, overwrite=force or output.may_exist)
 
 
 def _check_name(output: Output) -> None:

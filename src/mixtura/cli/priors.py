@@ -1,6 +1,6 @@
 """Priors as the user writes them: ``normal:0,10``."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
@@ -103,6 +103,11 @@ def component_prior(texts: PriorTexts) -> "ComponentPrior | None":
 
     if texts.mean is None and texts.scale is None and texts.variance is None:
         return None
+    spreads = {"inverse-gamma": InverseGamma, "log-normal": LogNormal}
+    example = "inverse-gamma:1,1, log-normal:0,2 or, of standard deviations, known:0.1"
+    _check_name("--mean-prior", texts.mean, ["normal"], "normal:0,10")
+    _check_name("--scale-prior", texts.scale, [*spreads, "known"], example)
+    _check_name("--variance-prior", texts.variance, list(spreads), example)
     if texts.mean is None or (texts.scale is None) == (texts.variance is None):
         raise InvalidArgumentError(
             "--mean-prior needs one of --scale-prior and --variance-prior beside it, and they "
@@ -111,8 +116,6 @@ def component_prior(texts: PriorTexts) -> "ComponentPrior | None":
         )
     if texts.scale is not None and texts.scale.strip().lower().startswith("known:"):
         return _known_scale(texts.mean, texts.scale)
-    spreads = {"inverse-gamma": InverseGamma, "log-normal": LogNormal}
-    example = "inverse-gamma:1,1, log-normal:0,2 or, of standard deviations, known:0.1"
     mean = _parsed("--mean-prior", texts.mean, "normal:0,10", {"normal": Normal}, 2)
     if texts.scale is not None:
         return Independent(mean, _parsed("--scale-prior", texts.scale, example, spreads, 2))
@@ -134,6 +137,15 @@ def _known_scale(mean: str, scale: str) -> "ComponentPrior":
     return _parsed("--scale-prior", scale, "known:0.1 or known:0.1,2", {"known": known}, None)
 
 
+def _check_name(option: str, text: str | None, names: Iterable[str], example: str) -> None:
+    """Refuse a prior, where one is given, whose name is none of these."""
+    name = "" if text is None else text.partition(":")[0].strip().lower()
+    if text is not None and name not in names:
+        raise InvalidArgumentError(
+            f"{option}: there is no prior {name!r} here; it must look like {example}; got {text!r}"
+        )
+
+
 def _parsed(
     option: str, text: str, example: str, kinds: Mapping[str, Callable[..., Any]], count: int | None
 ) -> Any:
@@ -142,8 +154,9 @@ def _parsed(
         numbers = [float(number) for number in rest.split(",")]
     except ValueError:
         numbers = []
-    kind = kinds.get(name.strip().lower())
-    if kind is None or not numbers or count not in (None, len(numbers)):
+    _check_name(option, text, kinds, example)
+    kind = kinds[name.strip().lower()]
+    if not numbers or count not in (None, len(numbers)):
         raise InvalidArgumentError(f"{option} must look like {example}; got {text!r}")
     try:
         return kind(*numbers)

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeAlias, final
 
@@ -12,6 +11,7 @@ import typer
 
 from mixtura.cli.failures import ExitCode
 from mixtura.cli.outputs import Output, write_output
+from mixtura.cli.resuming import remember
 from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
 from mixtura.cli.tables import DELIMITERS, assignment_columns, delimited
 from mixtura.errors import InterruptedWarning
@@ -83,6 +83,11 @@ class Findings:
     table: "Table"
     seed: int | None = None
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether the fit was stopped before its end."""
+        return any(doubt.category is InterruptedWarning for doubt in self.gmm.fit_.doubts)
+
     def report(self, *, pictures: bool) -> "Report":
         """Return the report of the fit on the rows."""
         from mixtura.reports import build_report
@@ -134,7 +139,7 @@ class Findings:
 
 
 def deliver_fit(
-    findings: Findings, files: FitFiles, talk: Talk, *, json: bool, force: bool
+    findings: Findings, outputs: Mapping[str, Output], talk: Talk, *, json: bool, force: bool
 ) -> None:
     """Write the files that were asked for and print the result.
 
@@ -146,7 +151,7 @@ def deliver_fit(
         If the fit was interrupted, or has not converged.
     """
     answer = partial(result, findings.json()) if json else partial(show_summary, findings.summary())
-    deliver_files(findings, files.outputs(), talk, answer, force=force)
+    deliver_files(findings, outputs, talk, answer, force=force)
 
 
 def deliver_files(
@@ -181,19 +186,26 @@ def deliver_files(
         **makers,
     }
     contents = {what: makers[what](outputs[what].path) for what in makers if what in outputs}
+    checkpoint, written, complete = outputs.get(CHECKPOINT), list[Output](), False
     try:
         for what, content in contents.items():
             write_output(outputs[what], content, force=force)
+            written.append(outputs[what])
             talk.note(f"wrote {outputs[what].path}")
         if "model" in outputs:
-            findings.gmm.save(outputs["model"].target, overwrite=force)
-            talk.note(f"wrote {outputs['model'].path}")
+            model = outputs["model"]
+            findings.gmm.save(model.target, overwrite=force or model.may_exist)
+            written.append(model)
+            talk.note(f"wrote {model.path}")
+        complete = not findings.is_interrupted
     finally:
+        if not complete:
+            remember(written, checkpoint)
         answer()
-    if any(doubt.category is InterruptedWarning for doubt in findings.gmm.fit_.doubts):
+    if not complete:
         raise typer.Exit(ExitCode.INTERRUPTED)
-    if CHECKPOINT in outputs:
-        Path(outputs[CHECKPOINT].path).unlink(missing_ok=True)
+    if checkpoint is not None:
+        checkpoint.target.unlink(missing_ok=True)
     if not findings.gmm.converged_:
         raise typer.Exit(ExitCode.NOT_CONVERGED)
 

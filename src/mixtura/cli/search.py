@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, final
 
 from mixtura.cli.options import COVARIANCES
+from mixtura.cli.priors import weight_prior
 from mixtura.cli.settings import FitSettings, joined
 from mixtura.cli.streams import Talk, tell
 from mixtura.cli.wording import counted, in_options, quoted
@@ -98,6 +99,12 @@ class Search:
         if self.criterion == "elbo" and self.settings.inference != "vb":
             raise InvalidArgumentError("--criterion elbo needs --inference vb")
         self.settings.check()
+        prior = weight_prior(self.settings.priors)
+        if len(self.numbers) > 1 and prior is not None and prior.has_random_number:
+            raise InvalidArgumentError(
+                "--weight-prior finite-mixtures is a prior on the number of components, which has "
+                "a posterior of its own: use mixtura fit, with the largest number as --components"
+            )
 
     def check_columns(self, number: int) -> None:
         """Refuse families of which the priors are for none, now that the columns are known."""

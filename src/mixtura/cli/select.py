@@ -13,7 +13,7 @@ from mixtura.cli.outputs import Output, check_outputs
 from mixtura.cli.priors import PriorTexts
 from mixtura.cli.results import Findings, FitFiles, deliver_files, show_summary
 from mixtura.cli.search import Search, names_of, numbers_of
-from mixtura.cli.settings import FitSettings, SviSettings
+from mixtura.cli.settings import FitSettings, SamplerSettings, SviSettings
 from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
 from mixtura.cli.wording import counted, in_options
 
@@ -42,6 +42,9 @@ def select(
     tol: options.Tolerance = None,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
+    chains: options.Chains = None,
+    draws: options.Draws = None,
+    warmup: options.Warmup = None,
     steps: options.Steps = None,
     learning_rate: options.LearningRate = None,
     print_every: options.PrintEvery = None,
@@ -77,6 +80,7 @@ def select(
         max_iter=max_iter,
         tol=tol,
         seed=seed,
+        sampler=SamplerSettings(chains, draws, warmup),
         svi=SviSettings(steps, learning_rate, print_every),
     )
     search = Search(numbers, names, criterion, jobs, settings)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, final
 
@@ -17,6 +17,9 @@ from mixtura.storage import prior_to_json
 
 FORMAT = "mixtura checkpoint"
 VERSION = 1
+
+RESULTS = "results"
+"""Where a header keeps the files that were made of the chains so far."""
 
 
 @final
@@ -32,11 +35,15 @@ class Checkpoint(Generic[State]):
         Digest of the fit; chains of another are refused.
     runner : Runner
         What the chains have in common.
+    results : mapping of str to str
+        What earlier interruptions made of the chains (:func:`record_results`), which
+        stays in the file.
     """
 
     path: Path
     fit: str
     runner: Runner[State]
+    results: Mapping[str, str] = field(default_factory=dict)
 
     def save(self, states: Sequence[State]) -> None:
         """Write chains that stand at the same sweep, in place of those before.
@@ -48,6 +55,7 @@ class Checkpoint(Generic[State]):
         """
         described, arrays = self.runner.packed(states)
         header = {"format": FORMAT, "version": VERSION, "fit": self.fit, **described}
+        header[RESULTS] = dict(self.results)
         write_archive(self.path, header, arrays, overwrite=True)
 
     def load(self, chains: int) -> list[State] | None:
@@ -79,6 +87,43 @@ class Checkpoint(Generic[State]):
     def remove(self) -> None:
         """Delete the file, if it is there."""
         self.path.unlink(missing_ok=True)
+
+
+def recorded_results(path: Path) -> dict[str, str]:
+    """Return paths and SHA-256 digests of the files that were made of the chains in a checkpoint.
+
+    Nothing where there is no checkpoint, or none that can be read: the fit says what is wrong.
+    """
+    if not path.is_file():
+        return {}
+    try:
+        header, _ = read_archive(path, "checkpoint")
+    except ModelFileError:
+        return {}
+    found = header.get(RESULTS) if isinstance(header, dict) else None
+    return {str(name): str(digest) for name, digest in dict(found or {}).items()}
+
+
+def record_results(path: Path, results: Mapping[str, str]) -> None:
+    """Keep in a checkpoint which files were made of its chains, for whoever replaces them.
+
+    Parameters
+    ----------
+    path : Path
+        The checkpoint.
+    results : mapping of str to str
+        Paths of files and their SHA-256 digests.
+
+    Raises
+    ------
+    ModelFileError
+        If the checkpoint cannot be read.
+    InvalidArgumentError
+        If it cannot be written.
+    """
+    header, arrays = read_archive(path, "checkpoint")
+    header[RESULTS] = {**header.get(RESULTS, {}), **results}
+    write_archive(path, header, arrays, overwrite=True)
 
 
 def digest_of(problem: Problem, starts: Sequence[Start], options: Mapping[str, int]) -> str:

@@ -11,6 +11,7 @@ from mixtura.inference.minibatch import Incremental
 from mixtura.inference.online import Online, Schedule
 from mixtura.inference.quasi_newton import QuasiNewton
 from mixtura.inference.states import Mode
+from mixtura.lawful import whole_number_or_none
 
 OPTIMIZERS: dict[str, Optimizer[Any]] = {"quasi-newton": QuasiNewton(), "em": CoordinateAscent()}
 """Every registered optimizer by name."""
@@ -51,6 +52,7 @@ class MAP(Inference):
 
     def __post_init__(self) -> None:
         Schedule(self.decay, self.n_rows)
+        whole_number_or_none(self.batch_size, "batch_size", 1)
 
     def fit(self, problem: Problem) -> Fit:
         limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
@@ -89,6 +91,7 @@ class ML(Inference):
 
     def __post_init__(self) -> None:
         Schedule(self.decay, self.n_rows)
+        whole_number_or_none(self.batch_size, "batch_size", 1)
 
     def fit(self, problem: Problem) -> Fit:
         limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))

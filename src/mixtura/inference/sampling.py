@@ -14,7 +14,7 @@ from mixtura.data import ArrayRows, Rows
 from mixtura.diagnostics.components import Doubt
 from mixtura.errors import InterruptedWarning, InvalidArgumentError
 from mixtura.fit import UNSTORED, Fit, Inference, Problem, Start, Swept
-from mixtura.inference.checkpoints import Checkpoint, digest_of
+from mixtura.inference.checkpoints import Checkpoint, digest_of, recorded_results
 from mixtura.inference.rounds import Keeper, Reached, run_rounds
 from mixtura.inference.runs import Plan, Runner, State
 from mixtura.lawful import whole_number
@@ -119,6 +119,10 @@ class ChainMethod(Inference, Generic[State]):
     def default_starts(self) -> int | None:
         return self.chains
 
+    @property
+    def needs_number_as_seed(self) -> bool:
+        return self.checkpoint is not None
+
     @abstractmethod
     def _runner(self, problem: Problem, swept: Swept, plan: Plan) -> Runner[State]:
         """Return what the chains have in common, or refuse the problem."""
@@ -170,7 +174,8 @@ class ChainMethod(Inference, Generic[State]):
             return None
         options = {name: int(getattr(self, name)) for name in self.smallest}
         digest = digest_of(given.problem, given.starts, options)
-        return Checkpoint(Path(self.checkpoint), digest, given.runner)
+        path = Path(self.checkpoint)
+        return Checkpoint(path, digest, given.runner, recorded_results(path))
 
     def _begun(self, given: Given[State]) -> list[State]:
         """Return the chains before their first sweep."""
@@ -206,7 +211,7 @@ def each_on_its_own(rows: Rows, method: str) -> Rows:
     if not all((weights == np.round(weights)).all() for _, weights in blocks):
         raise InvalidArgumentError(
             f"inference={method!r} assigns each copy of a row on its own: sample_weight must be "
-            "whole numbers; use inference='vb' or 'map' for others"
+            "whole numbers; use inference='vb' or inference='map' for others"
         )
     if rows.total_weight > MOST_COPIES:
         raise InvalidArgumentError(

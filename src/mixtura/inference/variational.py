@@ -13,6 +13,7 @@ from mixtura.inference.minibatch import Incremental
 from mixtura.inference.moves import Moves
 from mixtura.inference.online import Online, Schedule
 from mixtura.inference.states import State, Summary
+from mixtura.lawful import whole_number_or_none
 from mixtura.model import MixtureModel
 from mixtura.posteriors import PointPosterior, Posterior, VariationalPosterior
 from mixtura.potentials import Potentials
@@ -104,6 +105,7 @@ class VB(Inference):
 
     def __post_init__(self) -> None:
         Schedule(self.decay, self.n_rows)
+        whole_number_or_none(self.batch_size, "batch_size", 1)
 
     def fit(self, problem: Problem) -> Fit:
         summary = Expected()

@@ -14,6 +14,9 @@ from mixtura.typing import Array, BooleanArray, StructureShape
 Elicited = TypeVar("Elicited", NormalInverseGamma, NormalInverseWishart, FlatComponents)
 
 SMALLEST_CORRELATION_EIGENVALUE = 1e-6
+COLLINEAR = 1e-10
+"""Distance from one of the correlation of two columns of which one repeats the other."""
+
 FLOOR = 1e-12
 """Smallest variance of maximum likelihood, relative to the variance of the whole column."""
 
@@ -50,6 +53,16 @@ class OverallMoments:
         variances = np.where(self.constant, fallback, variances)
         self.variances: Array = np.maximum(variances, SMALLEST_VARIANCE)
         self._moments = moments if moments.ndim == 2 else np.diag(moments)
+
+    @property
+    def repeated(self) -> BooleanArray:
+        """Which columns are another one in other units: correlations of 1 or -1, shape (D,)."""
+        deviations = np.sqrt(self.variances)
+        correlations = np.abs(self._moments / deviations[:, None] / deviations)
+        correlations[self.constant, :] = 0.0
+        correlations[:, self.constant] = 0.0
+        np.fill_diagonal(correlations, 0.0)
+        return (correlations >= 1.0 - COLLINEAR).any(axis=0)
 
     def in_own_units(self, prior: Elicited) -> Elicited:
         """Return a prior found from these moments in the units of the rows."""

@@ -61,7 +61,7 @@ class KnownScale(ComponentPrior):
         if len(structure) != 2:
             raise InvalidArgumentError(
                 "KnownScale is for diagonal and spherical covariances (and any with one feature); "
-                "use covariance_type='tied_diag'"
+                "use covariance_type='diag', 'spherical', 'tied_diag' or 'tied_spherical'"
             )
         check_per_feature(self.scale, "KnownScale scale", n_features)
         for name, value in self.mean.hyperparameters().items():

@@ -8,7 +8,7 @@ import numpy as np
 from mixtura.fit import Fit
 from mixtura.plots.separation import feature_separation, standard_deviations
 from mixtura.posteriors import DrawsPosterior, Intervals, VariationalPosterior
-from mixtura.reports.numbers import count, measured, percent, ranged, share
+from mixtura.reports.numbers import count, measured, percent, ranged, share, significant
 from mixtura.reports.tables import MAX_NAME, Table, name
 from mixtura.typing import Array, IntegerArray
 
@@ -58,6 +58,8 @@ class Components:
         Posterior probabilities of 1 ... K components that hold a row; None without draws or rows.
     is_found : bool, default=False
         Whether the prior finds the number of components itself.
+    knows_deviations : bool, default=False
+        Whether the prior says what the standard deviations are.
     """
 
     features: tuple[str, ...]
@@ -73,6 +75,7 @@ class Components:
     numbers: Array | None = None
     groups: Array | None = None
     is_found: bool = False
+    knows_deviations: bool = False
 
     @classmethod
     def of(
@@ -118,6 +121,7 @@ class Components:
             number_probabilities(fit),
             groups,
             is_found,
+            fit.model.component_prior.fixes_covariances,
         )
 
     @property
@@ -235,19 +239,10 @@ class Components:
         if self.intervals is None:
             mean, deviation = self.measured(k, d)
             return (f"{mean} ({deviation})",)
-        found = (
-            (self.means, self.intervals.means),
-            (self.deviations, self.intervals.deviations),
-        )
-        return tuple(
-            ranged(
-                float(values[k, d]),
-                float(ends[0, k, d]),
-                float(ends[1, k, d]),
-                float(np.diff(ends[:, :, d], axis=0).min()),
-            )
-            for values, ends in found
-        )
+        mean = _ranged(self.means, self.intervals.means, k, d)
+        if self.knows_deviations:
+            return (mean, f"{significant(float(self.deviations[k, d]))} (known)")
+        return (mean, _ranged(self.deviations, self.intervals.deviations, k, d))
 
     def _weight(self, k: int) -> str:
         told = share(float(self.weights[k]))
@@ -285,6 +280,12 @@ class Components:
                 ends[f"{feature} mean {at}"] = float(self.intervals.means[i, k, d])
                 ends[f"{feature} sd {at}"] = float(self.intervals.deviations[i, k, d])
         return ends
+
+
+def _ranged(values: Array, ends: Array, k: int, d: int) -> str:
+    """Return a component's value of a feature with its interval, to one place for all of them."""
+    narrowest = float(np.diff(ends[:, :, d], axis=0).min())
+    return ranged(float(values[k, d]), float(ends[0, k, d]), float(ends[1, k, d]), narrowest)
 
 
 def bracket_words(intervals: Intervals) -> str:

@@ -22,12 +22,17 @@ def scores(section: Section) -> tuple[tuple[str, str], ...]:
         listed.append(("ICL", exact(told.icl)))
     listed += [
         ("free parameters", count(told.n_parameters)),
-        ("iterations", f"{best.n_iter:,} ({ended})"),
+        (_steps(section), f"{best.n_iter:,} ({ended})"),
         ("rows", count(section.n_rows)),
     ]
     if section.total_weight != section.n_rows:
         listed.append(("total weight", significant(section.total_weight, 6)))
     return tuple(listed)
+
+
+def _steps(section: Section) -> str:
+    """Return what the steps of a run are called."""
+    return "iterations" if section.convergence is None else "sweeps"
 
 
 CRITERIA_NOTE = "Of fits to the same rows, the one with the smaller BIC, AIC or ICL is preferred."
@@ -52,7 +57,7 @@ def starts(section: Section) -> Table:
         "start",
         "kind",
         f"{section.scores.objective_name} (nats)",
-        "iterations",
+        _steps(section),
         "converged",
         "",
     )

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
 from mixtura.fit import Fit
+from mixtura.posteriors import DrawsPosterior
 from mixtura.reports.components import Components
 from mixtura.reports.headline import Certainty, certainty_sentence, opening
 from mixtura.reports.markup import PER_BLOCK, fragment
@@ -105,8 +106,10 @@ def summarize(
     if certainty is not None and components.n_components > 1:
         sentences.append(certainty_sentence(certainty))
     ended = "converged" if fit.converged else "not converged"
+    step = "sweep" if isinstance(fit.posterior, DrawsPosterior) else "iteration"
+    plural = "" if fit.n_iter == 1 else "s"
     sentences.append(
         f"{fit.objective_name[:1].upper()}{fit.objective_name[1:]} {exact(fit.objective)} nats "
-        f"({fit.method}, {ended} after {fit.n_iter:,} iterations)."
+        f"({fit.method}, {ended} after {fit.n_iter:,} {step}{plural})."
     )
     return Summary(components, tuple(sentences), tuple(d.message for d in fit.doubts))
