@@ -62,7 +62,7 @@ class OverallMoments:
         correlations[self.constant, :] = 0.0
         correlations[:, self.constant] = 0.0
         np.fill_diagonal(correlations, 0.0)
-        return (correlations >= 1.0 - COLLINEAR).any(axis=0)
+        return np.asarray((correlations >= 1.0 - COLLINEAR).any(axis=0))
 
     def in_own_units(self, prior: Elicited) -> Elicited:
         """Return a prior found from these moments in the units of the rows."""
