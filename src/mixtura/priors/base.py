@@ -111,10 +111,7 @@ class WeightPrior(Prior):
         raise not_averaged(self)
 
     def divergence(self, other: "WeightPrior", n_components: int) -> float:
-        """Return the Kullback-Leibler divergence of this from another prior of the same kind.
-
-        ``E[log this - log other]`` under this one, in nats.
-        """
+        """Return ``E[log this - log other]`` under this of another of the same kind, in nats."""
         raise not_averaged(self)
 
     def bound_log_weights(self, n_components: int) -> Array:
