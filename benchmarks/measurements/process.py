@@ -31,7 +31,7 @@ OCCUPIED = 0.5
 NOTES = [
     "Clusters in two dimensions, at least 7 of their standard deviations apart, under a Dirichlet "
     f"process of concentration 1 truncated at {TRUNCATION} components; the same weakly "
-    "informative prior of means and covariances for both, mixtura's default.",
+    "informative prior of means and covariances for both (covariance over 50).",
     "Sweeps: passes over all rows until convergence, median over the seeds. mixtura stops at its "
     "default tolerance, after its moves; scikit-learn at tol=1e-3, after 2,000 iterations or at "
     "the time limit, which a > says.",
@@ -39,8 +39,8 @@ NOTES = [
     "normalised mutual information with the truth of 0.99 or more.",
     "Bound: mixtura's evidence lower bound at its own end minus that at the responsibilities of "
     "scikit-learn's, in nats, median over the seeds that both were run for. Time ratio: of whole "
-    "fits, median over the same seeds. scikit-learn runs with one BLAS thread, "
-    "which is its better number at 50 small components.",
+    "fits, median over the same seeds. scikit-learn runs with one BLAS "
+    "thread.",
 ]
 
 COLUMNS = [
@@ -184,7 +184,7 @@ def _is_right(shares: np.ndarray, labels: np.ndarray, n_clusters: int) -> bool:
 
 
 def _model(rows: np.ndarray) -> dict[str, Any]:
-    """Return the model of both: mixtura's default priors of components, a Dirichlet process."""
+    """Return the model of both: weakly informative priors of components, a Dirichlet process."""
     covariance = np.cov(rows.T, bias=True) / TRUNCATION
     prior = NormalInverseWishart(rows.mean(axis=0), 0.01, 4.0, covariance)
     return {"weight_prior": DirichletProcess(1.0), "component_prior": prior, "inference": "vb"}
