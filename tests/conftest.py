@@ -16,6 +16,7 @@ from mixtura.engines.compiled import CompiledEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.initialization import INITIALIZERS, Initializer
+from mixtura.model import MixtureModel
 from mixtura.priors import (
     PRIORS,
     ComponentPrior,
@@ -257,3 +258,14 @@ def weight_prior(request: pytest.FixtureRequest) -> WeightPrior:
 def univariate_prior(request: pytest.FixtureRequest) -> Prior:
     """Return every example of a univariate prior, for three features."""
     return request.param
+
+
+@pytest.fixture
+def weighted_model(weight_prior: WeightPrior) -> MixtureModel:
+    """Return a model with every example of a proper weight prior."""
+    if type(weight_prior) is FlatWeights:
+        pytest.skip("an improper prior has no program")
+    if isinstance(weight_prior, MixtureOfFiniteMixtures):
+        pytest.skip("weights that may be zero have no density in sticks; refused: test_ppl_laws")
+    prior = KnownScale(0.8, Normal(0.5, 2.0))
+    return MixtureModel(3, 2, weight_prior, prior, FAMILIES["tied_diag"])

@@ -21,11 +21,8 @@ from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl import NUTS
 from mixtura.priors import (
     Dirichlet,
-    FlatWeights,
     Independent,
     InverseGamma,
-    KnownScale,
-    MixtureOfFiniteMixtures,
     Normal,
 )
 
@@ -93,17 +90,6 @@ def model(component_case: Any) -> MixtureModel:
     concentration = np.arange(1.0, case.n_components + 1.0) if case.n_components > 2 else 0.7
     weight_prior = Dirichlet(concentration)
     return MixtureModel(case.n_components, case.n_features, weight_prior, case.prior, case.family)
-
-
-@pytest.fixture
-def weighted_model(weight_prior: Any) -> MixtureModel:
-    """Return a model with every example of a proper weight prior."""
-    if type(weight_prior) is FlatWeights:
-        pytest.skip("an improper prior has no program")
-    if isinstance(weight_prior, MixtureOfFiniteMixtures):
-        pytest.skip("weights that may be zero have no density in sticks; refused: test_ppl_laws")
-    prior = KnownScale(0.8, Normal(0.5, 2.0))
-    return MixtureModel(3, 2, weight_prior, prior, FAMILIES["tied_diag"])
 
 
 def free(name: str, value: torch.Tensor) -> torch.Tensor:

@@ -22,11 +22,9 @@ from mixtura.ppl import to_pyro
 from mixtura.priors import (
     Dirichlet,
     DirichletProcess,
-    FlatWeights,
     Gamma,
     KnownScale,
     MixtureOfFiniteMixtures,
-    Normal,
     NormalInverseWishart,
 )
 
@@ -70,17 +68,6 @@ def model(component_case: Any) -> MixtureModel:
     concentration = np.arange(1.0, sizes[0] + 1.0) if sizes[0] > 2 else 0.7
     prior = component_case.prior
     return MixtureModel(*sizes, Dirichlet(concentration), prior, component_case.family)
-
-
-@pytest.fixture
-def weighted_model(weight_prior: Any) -> MixtureModel:
-    """Return a model with every example of a proper weight prior."""
-    if type(weight_prior) is FlatWeights:
-        pytest.skip("an improper prior has no program")
-    if isinstance(weight_prior, MixtureOfFiniteMixtures):
-        pytest.skip("weights that may be zero have no density in sticks; refused: test_ppl_laws")
-    prior = KnownScale(0.8, Normal(0.5, 2.0))
-    return MixtureModel(3, 2, weight_prior, prior, FAMILIES["tied_diag"])
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.engines.allocation import Allocator
+from mixtura.engines.allocation import Allocator, numbered
 from mixtura.inference.chains import drawn
 from mixtura.inference.runs import Kept, Plan, Runner, RunState, checked, generator_of
 from mixtura.model import MixtureModel
@@ -145,9 +145,8 @@ class PartitionSampler(Runner[PartitionState]):
         self, labels: IntegerArray, seed: np.random.SeedSequence, concentration: float | None = None
     ) -> PartitionState:
         """Return a chain before its first sweep, whose first partition is given."""
-        _, numbers = np.unique(labels, return_inverse=True)
         value = self.partitions.concentration if concentration is None else concentration
-        return PartitionState(numbers.astype(np.int64), value, np.random.PCG64(seed).state)
+        return PartitionState(numbered(labels), value, np.random.PCG64(seed).state)
 
     def advance(self, state: PartitionState, sweeps: int) -> PartitionState:
         rng, begin, plan = generator_of(state.random), state.sweeps, self.plan

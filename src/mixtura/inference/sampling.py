@@ -54,26 +54,7 @@ class Given(Generic[State]):
 class ChainMethod(Inference, Generic[State]):
     """A sampler of several chains, which advance together and can be kept in a file.
 
-    Parameters
-    ----------
-    chains : int, default=4
-        Number of chains.
-    draws : int, default=1000
-        Draws that are kept of each chain.
-    warmup : int, default=500
-        Sweeps of each chain before the first draw that is kept.
-    thin : int, default=1
-        Sweeps from one kept draw to the next.
-    checkpoint : str or Path, optional
-        A file in which the chains are kept while they run.
-    checkpoint_seconds : float, default=30
-        Seconds from one writing of the file to the next.
-    checkpoint_sweeps : int, optional
-        Most sweeps of a chain from one writing to the next; no limit where None.
-    keep_checkpoint : bool, default=False
-        Whether the file stays when the fit is done.
-    progress : callable, optional
-        Called with the number of sweeps that each chain has done, and that of all, as it grows.
+    The options are those of :class:`mixtura.inference.Gibbs`.
 
     Raises
     ------

@@ -291,10 +291,6 @@ class FiniteMixturePartitions(Partitions):
     def concentration(self) -> float:
         return self.alpha
 
-    @property
-    def is_known(self) -> bool:
-        return True
-
     def steps(self, n_rows: int, concentration: float) -> PartitionSteps:
         most = min(n_rows, self.log_numbers.size)
         given = (self.log_numbers, self.alpha, n_rows)
@@ -306,11 +302,6 @@ class FiniteMixturePartitions(Partitions):
 
     def log_constant(self, n_rows: int, concentration: float) -> float:
         return 0.0
-
-    def draw_concentration(
-        self, concentration: float, n_rows: int, n_clusters: int, rng: np.random.Generator
-    ) -> float:
-        return concentration
 
     def n_slots(self, n_components: int, n_clusters: int) -> int:
         return n_components

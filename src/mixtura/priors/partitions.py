@@ -24,9 +24,9 @@ class Partitions(ABC):
         """The concentration, or where a chain begins if it is unknown."""
 
     @property
-    @abstractmethod
     def is_known(self) -> bool:
         """Whether the concentration is known, so that steps are always the same."""
+        return True
 
     @abstractmethod
     def steps(self, n_rows: int, concentration: float) -> PartitionSteps:
@@ -36,11 +36,11 @@ class Partitions(ABC):
     def log_constant(self, n_rows: int, concentration: float) -> float:
         """Return log C_N, with the log prior density of an unknown concentration, in nats."""
 
-    @abstractmethod
     def draw_concentration(
         self, concentration: float, n_rows: int, n_clusters: int, rng: np.random.Generator
     ) -> float:
         """Return the concentration after a step that leaves it distributed given a partition."""
+        return concentration
 
     @abstractmethod
     def n_slots(self, n_components: int, n_clusters: int) -> int:
@@ -85,10 +85,6 @@ class DirichletPartitions(Partitions):
     def concentration(self) -> float:
         return self.alpha
 
-    @property
-    def is_known(self) -> bool:
-        return True
-
     def steps(self, n_rows: int, concentration: float) -> PartitionSteps:
         left = np.maximum(self.n_components - np.arange(n_rows + 1.0), 0.0)
         with np.errstate(divide="ignore"):
@@ -97,11 +93,6 @@ class DirichletPartitions(Partitions):
     def log_constant(self, n_rows: int, concentration: float) -> float:
         total = self.n_components * self.alpha
         return float(gammaln(total) - gammaln(total + n_rows))
-
-    def draw_concentration(
-        self, concentration: float, n_rows: int, n_clusters: int, rng: np.random.Generator
-    ) -> float:
-        return concentration
 
     def n_slots(self, n_components: int, n_clusters: int) -> int:
         return n_components

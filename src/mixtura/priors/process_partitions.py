@@ -53,10 +53,8 @@ class ProcessPartitions(Partitions):
 
     def log_constant(self, n_rows: int, concentration: float) -> float:
         found = float(gammaln(concentration) - gammaln(concentration + n_rows))
-        if not self.is_known:
-            shape, rate = self._shape_and_rate
-            found += shape * np.log(rate) - float(gammaln(shape))
-            found += (shape - 1.0) * np.log(concentration) - rate * concentration
+        if isinstance(self.prior, Gamma):
+            found += float(self.prior.log_density(np.asarray(concentration)))
         return found
 
     def draw_concentration(
