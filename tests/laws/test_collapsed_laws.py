@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from laws.independent import log_likelihood
 from laws.running import blobs, elicited, run
@@ -331,3 +332,12 @@ def test_one_row_is_a_cluster() -> None:
     model = process_model("full", DirichletProcess(1.0))
     posterior = draws_of(fitted(model, np.array([[1.0, 2.0]])))
     assert posterior.parameters.is_finite()
+
+
+def test_an_unknown_concentration_has_its_density() -> None:
+    values, n_rows, discount = np.array([0.01, 0.7, 4.0]), 9, 0.2
+    unknown = PitmanYor(Gamma(2.0, 3.0), discount).partitions(5)
+    for value in values:
+        known = PitmanYor(float(value), discount).partitions(5)
+        found = unknown.log_constant(n_rows, value) - known.log_constant(n_rows, value)
+        assert found == pytest.approx(stats.gamma(2.0, scale=1.0 / 3.0).logpdf(value), abs=1e-12)

@@ -15,7 +15,14 @@ from laws.independent import as_matrices, direct_statistics, log_prior
 from mixtura.engines.reference import block_scores
 from mixtura.errors import InvalidArgumentError
 from mixtura.potentials import Potentials
-from mixtura.priors import ComponentPrior, Dirichlet, FlatComponents, FlatWeights, WeightPrior
+from mixtura.priors import (
+    ComponentPrior,
+    Dirichlet,
+    FlatComponents,
+    FlatWeights,
+    Independent,
+    WeightPrior,
+)
 from mixtura.priors.base import ComponentPosterior
 
 N_DRAWS = 4000
@@ -240,3 +247,30 @@ def test_conjugate_predictive_is_bayes_theorem(
             normal.logpdf(row[0]) + posterior.log_density(*theta) - extended.log_density(*theta)
         )
         assert ours[k] == pytest.approx(expected, rel=1e-9, abs=1e-9)
+
+
+def test_independent_factors_are_each_the_best_given_the_other(
+    component_case: Any, rng: np.random.Generator
+) -> None:
+    # The mean's factor given expected precisions is conjugate; the scale's, given the mean's, has
+    # the expected sums of squares.
+    case = component_case
+    if not isinstance(case.prior, Independent):
+        return
+    rows = rng.standard_normal((30, case.n_features)) + 1.0
+    shares = rng.dirichlet(np.ones(case.n_components), len(rows))
+    pivot = np.zeros((case.n_components, case.n_features))
+    statistics = direct_statistics(rows, shares, pivot, case.structure)
+    factors = case.prior.posterior(statistics).factors
+    prior, count = case.prior.mean, shares.sum(axis=0)[:, None]
+    own = 1.0 / np.square(prior.scale)
+    of_rows = np.broadcast_to(count * factors.scale.precision, factors.mean.shape)
+    expected = (own * prior.location + of_rows * (shares.T @ rows / count)) / (own + of_rows)
+    np.testing.assert_allclose(factors.mean, expected, rtol=1e-10)
+    np.testing.assert_allclose(factors.deviation, 1.0 / np.sqrt(own + of_rows), rtol=1e-10)
+    apart = (rows[:, None] - factors.mean) ** 2 + factors.deviation**2
+    squares = np.einsum("nk,nkd->kd", shares, apart)
+    for axis in (0, 1):
+        if case.structure[axis] == 1:
+            squares = squares.sum(axis=axis, keepdims=True)
+    np.testing.assert_allclose(factors.scale.scatter, squares, rtol=1e-10)
