@@ -200,17 +200,18 @@ def _average_components(
 ) -> tuple[Array, Array, Array]:
     """Return weights (K,), means (K, D) and spreads (K, D, D) or (K, D) of the same moments."""
     at = np.arange(len(weights))
+    products = "sd,se->de" if spreads.ndim == 4 else "sd,sd->d"
     average, centres, around = [], [], []
     for chosen in permutations.T:
         weight = weights[at, chosen]
         total = weight.sum()
         share = weight / total if total > 0 else np.full(len(weight), 1.0 / len(weight))
         mean = means[at, chosen]
-        centre = share @ mean
+        centre = np.einsum("s,sd->d", share, mean)
         within = spreads[at, chosen if spreads.shape[1] > 1 else 0]
         apart = mean - centre
-        inner = np.tensordot(share, within, axes=1)
-        outer = (apart.T * share) @ apart if spreads.ndim == 4 else share @ (apart * apart)
+        inner = np.einsum("s,s...->...", share, within)
+        outer = np.einsum(products, apart * share[:, None], apart)
         average.append(total / len(weight))
         centres.append(centre)
         around.append(inner + outer)
@@ -226,15 +227,16 @@ def _cross_entropies(
         factor = precision_factor(around)
         precision = factor @ np.swapaxes(factor, 1, 2)
         log_root = np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
-        flat = spreads.reshape(*spreads.shape[:2], -1)
-        inner = flat @ precision.reshape(len(precision), -1).T
+        flat = spreads.reshape(-1, n_features * n_features)
+        inner = (flat @ precision.reshape(len(precision), -1).T).reshape(*spreads.shape[:2], -1)
         scaled = np.stack(
             [(((means - c) @ f) ** 2).sum(axis=-1) for c, f in zip(centres, factor, strict=True)],
             axis=-1,
         )
     else:
         log_root = -0.5 * np.log(around).sum(axis=1)
-        inner = spreads @ (1.0 / around).T
+        flat = spreads.reshape(-1, n_features)
+        inner = (flat @ (1.0 / around).T).reshape(*spreads.shape[:2], -1)
         scaled = np.stack(
             [((means - c) ** 2 / v).sum(axis=-1) for c, v in zip(centres, around, strict=True)],
             axis=-1,
