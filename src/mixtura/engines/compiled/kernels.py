@@ -56,18 +56,17 @@ def room_of(work, n_components, n_features, stride):
 
 @njit(**OPTIONS)
 def sweep_pairs(rows, weighting, potentials, assigned, span, statistics):
-    """Add whole eights of rows, where there is a kernel; return data term and where it ended."""
+    """Add the rows of a span, where there is a kernel; return data term and where it ended."""
     assignment, key, _, _ = assigned
     first_row, begin, end, _ = span
-    whole = begin + (end - begin) // 8 * 8
     if assignment == SOFT:
         return sweep_soft_pairs(
-            rows, weighting, potentials, key, first_row, begin, whole, statistics
-        ), whole
+            rows, weighting, potentials, key, first_row, begin, end, statistics
+        ), end
     if assignment == SAMPLED:
         return sweep_drawn_pairs(
-            rows, weighting, potentials, key, first_row, begin, whole, statistics
-        ), whole
+            rows, weighting, potentials, key, first_row, begin, end, statistics
+        ), end
     return 0.0, begin
 
 

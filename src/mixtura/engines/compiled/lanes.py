@@ -85,6 +85,46 @@ def load(typing_context, array, start):
     return lanes(array, types.intp), _loaded
 
 
+def _inside(builder: Any, count: Any) -> Any:
+    """Return which lanes are before a number of them."""
+    empty = ir.Constant(_INTEGERS, ir.Undefined)
+    first = builder.insert_element(empty, count, ir.Constant(_INDEX, 0))
+    counts = builder.shuffle_vector(first, empty, _pick([0] * LANES))
+    numbers = ir.Constant(_INTEGERS, list(range(LANES)))
+    return builder.icmp_signed("<", numbers, counts)
+
+
+@intrinsic
+def load_some(typing_context, array, start, count):
+    """Return ``count`` numbers of a contiguous array and zeros; nothing beyond them is read."""
+
+    def generate(context, builder, signature, arguments):
+        inside = _inside(builder, arguments[2])
+        single = signature.args[0].dtype == types.float32
+        kind, name, align = (_FLOATS, "v8f32", 4) if single else (_DOUBLES, "v8f64", 8)
+        address = _address(context, builder, signature, arguments)
+        pointer = builder.bitcast(address, kind.as_pointer())
+        parts = [kind.as_pointer(), _INDEX, inside.type, kind]
+        function = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(kind, parts), f"llvm.masked.load.{name}.p0{name}"
+        )
+        zeros = ir.Constant(kind, [0.0] * LANES)
+        value = builder.call(function, [pointer, ir.Constant(_INDEX, align), inside, zeros])
+        return builder.fpext(value, _DOUBLES) if single else value
+
+    return lanes(array, types.intp, types.intp), generate
+
+
+@intrinsic
+def first_lanes(typing_context, count, value):
+    """Return ``count`` lanes of a value, and zeros."""
+
+    def generate(context, builder, signature, arguments):
+        return builder.select(_inside(builder, arguments[0]), arguments[1], _constant(0.0))
+
+    return lanes(types.intp, lanes), generate
+
+
 @intrinsic
 def load_columns(typing_context, array, start, step):
     """Return two lanes of eight rows: the numbers at ``start + i step``, and those after them."""

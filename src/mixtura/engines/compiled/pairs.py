@@ -9,8 +9,10 @@ from mixtura.engines.compiled.elementary import exp, log
 from mixtura.engines.compiled.lanes import (
     add,
     div,
+    first_lanes,
     fma,
     load,
+    load_some,
     mul,
     splat,
     sub,
@@ -49,30 +51,43 @@ def drawn_pair(scores, odds, both, weight, key, number):
     )
 
 
+@njit(forceinline=True, **OPTIONS)
+def scored_pair(x, constants, means, scales):
+    """Return rows less both means, both scores, the higher one, and the odds of the lower."""
+    u, v = sub(x, means[0]), sub(x, means[1])
+    y, z = mul(u, scales[0]), mul(v, scales[1])
+    half = splat(-0.5)
+    q = held(fma(mul(y, half), y, constants[0]))
+    r = held(fma(mul(z, half), z, constants[1]))
+    high = where_at_least(q, r, q, r)
+    return u, v, (q, r), high, exp(sub(where_at_least(q, r, r, q), high))
+
+
+@njit(forceinline=True, **OPTIONS)
+def added_pair(sums, u, v, r0, r1):
+    """Return counts, first and second moments of both components, with eight rows more."""
+    n0, n1, f0, f1, s0, s1 = sums
+    u0, v1 = mul(r0, u), mul(r1, v)
+    return add(n0, r0), add(n1, r1), add(f0, u0), add(f1, v1), fma(u0, u, s0), fma(v1, v, s1)
+
+
 def _pairs_by(shares: Callable[..., tuple[object, object]]) -> Callable[..., float]:
     """Return the sweep whose responsibilities are found in a given way."""
 
     def sweep(rows, weighting, potentials, key, first_row, begin, end, statistics):
-        """Add the statistics of whole eights of rows; return their data term."""
+        """Add the statistics of a span of rows; return their data term."""
         row_weights, weighted = weighting
         constant, mean, scale, _, _ = potentials
         count, first, second, _ = statistics
-        m0, m1 = splat(mean[0]), splat(mean[1])
-        p0, p1 = splat(scale[0]), splat(scale[1])
-        k0, k1 = splat(constant[0]), splat(constant[1])
-        half, one = splat(-0.5), splat(1.0)
-        n0, f0, s0 = splat(0.0), splat(0.0), splat(0.0)
-        n1, f1, s1 = splat(0.0), splat(0.0), splat(0.0)
-        term, product, weight = splat(0.0), splat(1.0), splat(1.0)
+        constants = (splat(constant[0]), splat(constant[1]))
+        means, scales = (splat(mean[0]), splat(mean[1])), (splat(scale[0]), splat(scale[1]))
+        zero, one = splat(0.0), splat(1.0)
+        sums = (zero, zero, zero, zero, zero, zero)
+        term, product, weight = zero, one, one
         multiplied = 0
-        for b in range(begin, end, 8):
-            x = load(rows, b)
-            u, v = sub(x, m0), sub(x, m1)
-            y, z = mul(u, p0), mul(v, p1)
-            q = held(fma(mul(y, half), y, k0))
-            r = held(fma(mul(z, half), z, k1))
-            high = where_at_least(q, r, q, r)
-            odds = exp(sub(where_at_least(q, r, r, q), high))
+        whole = begin + (end - begin) // 8 * 8
+        for b in range(begin, whole, 8):
+            u, v, scores, high, odds = scored_pair(load(rows, b), constants, means, scales)
             both = add(one, odds)
             if weighted:
                 weight = load(row_weights, b)
@@ -85,17 +100,21 @@ def _pairs_by(shares: Callable[..., tuple[object, object]]) -> Callable[..., flo
                     term = add(term, log(product))
                     product = one
                     multiplied = 0
-            r0, r1 = shares((q, r), odds, both, weight, key, first_row + b)
-            n0, n1 = add(n0, r0), add(n1, r1)
-            u0, v1 = mul(r0, u), mul(r1, v)
-            f0, f1 = add(f0, u0), add(f1, v1)
-            s0, s1 = fma(u0, u, s0), fma(v1, v, s1)
-        count[0] += total(n0)
-        count[1] += total(n1)
-        first[0] += total(f0)
-        first[1] += total(f1)
-        second[0] += total(s0)
-        second[1] += total(s1)
+            r0, r1 = shares(scores, odds, both, weight, key, first_row + b)
+            sums = added_pair(sums, u, v, r0, r1)
+        if whole < end:
+            left = end - whole
+            x = load_some(rows, whole, left)
+            u, v, scores, high, odds = scored_pair(x, constants, means, scales)
+            both = add(one, odds)
+            weight = load_some(row_weights, whole, left) if weighted else first_lanes(left, one)
+            term = fma(weight, add(high, log(both)), term)
+            r0, r1 = shares(scores, odds, both, weight, key, first_row + whole)
+            sums = added_pair(sums, u, v, r0, r1)
+        for k in range(2):
+            count[k] += total(sums[k])
+            first[k] += total(sums[2 + k])
+            second[k] += total(sums[4 + k])
         return total(add(term, log(product)))
 
     return sweep
