@@ -17,7 +17,7 @@ from mixtura.engines.compiled.exact import LOWEST_CONSTANT
 from mixtura.engines.compiled.kernels import VECTOR, sweep_kernel, sweep_vectors
 from mixtura.engines.compiled.responsibilities import SAMPLED
 from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made
-from mixtura.engines.compiled.workspace import block_size
+from mixtura.engines.compiled.workspace import block_size, working_memory
 from mixtura.steps import ChainDraws, ComponentSteps, WeightSteps, kept_before
 from mixtura.typing import Array
 
@@ -159,7 +159,7 @@ def compiled_chain(
         rng,
         (weights, means, variances),
         outputs,
-        np.empty((n_components + 2 * n_features + 8) * (block + 8)),
+        working_memory((n_components + 2 * n_features + 8) * (block + 8)),
     )
     cell = (n_components, n_features)
     return ChainDraws(

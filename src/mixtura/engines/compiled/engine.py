@@ -16,7 +16,12 @@ from mixtura.engines.compiled.expansion import Expansion, expansion_of
 from mixtura.engines.compiled.hashing import compiled_rows_below
 from mixtura.engines.compiled.matrix_chains import compiled_matrix_chain
 from mixtura.engines.compiled.tailed import Tailed, tailed
-from mixtura.engines.compiled.workspace import available_threads, run_segments, segment_rows
+from mixtura.engines.compiled.workspace import (
+    available_threads,
+    run_segments,
+    segment_rows,
+    working_memory,
+)
 from mixtura.engines.content import content_sample
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.potentials import Potentials
@@ -79,7 +84,7 @@ class CompiledEngine(Engine):
         def job(start: int) -> tuple[Any, ...]:
             statistics = prepared.zeros()
             span = (piece.start, start, min(start + step, n_rows), prepared.block)
-            work = np.empty(prepared.work_size)
+            work = working_memory(prepared.work_size)
             data_term = kernel(
                 values, weighting, prepared.arguments, assigned, span, statistics, work
             )
@@ -177,7 +182,7 @@ class CompiledEngine(Engine):
 
         def job(start: int) -> float:
             span = (piece.start, start, min(start + step, n_rows), prepared.block)
-            work = np.empty(prepared.work_size)
+            work = working_memory(prepared.work_size)
             return kernel(values, prepared.arguments, number, key, span, work, outputs)
 
         told = run_segments(job, range(0, n_rows, step), self._threads(n_rows > step))

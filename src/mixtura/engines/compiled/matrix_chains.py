@@ -26,7 +26,7 @@ from mixtura.engines.compiled.matrix_draws import (
 )
 from mixtura.engines.compiled.responsibilities import SAMPLED
 from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made, read_only
-from mixtura.engines.compiled.workspace import block_size
+from mixtura.engines.compiled.workspace import block_size, working_memory
 from mixtura.steps import ChainDraws, MatrixSteps, WeightSteps, kept_before
 from mixtura.typing import Array
 
@@ -153,6 +153,6 @@ def compiled_matrix_chain(
         (weights, means, covariances),
         outputs,
         np.empty(n_components * width if kind == MATRIX else 0),
-        np.empty((n_components + 2 * n_features + 8) * (block + 8)),
+        working_memory((n_components + 2 * n_features + 8) * (block + 8)),
     )
     return ChainDraws(*outputs, last=(weights, means, covariances))

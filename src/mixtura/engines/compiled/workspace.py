@@ -7,7 +7,10 @@ from functools import cache
 from threading import Lock
 from typing import TypeVar
 
+import numpy as np
 from threadpoolctl import ThreadpoolController
+
+from mixtura.typing import Array
 
 Result = TypeVar("Result")
 
@@ -32,6 +35,25 @@ def block_size(n_numbers: int) -> int:
     """
     fitting = BLOCK_BYTES // (8 * (n_numbers + 8)) // 32 * 32
     return min(max(fitting, 64), 1024)
+
+
+LINE = 8
+"""Numbers of a line of cache, and lanes of a vector."""
+
+ALIGNED_FROM = 1 << 14
+"""Numbers of the working memory of passes that last longer than it takes to ask where it lies."""
+
+
+def working_memory(n_numbers: int) -> Array:
+    """Return room for numbers, from the start of a line of cache on where it is large.
+
+    Lanes that lie across two lines take twice as long to load.
+    """
+    if n_numbers < ALIGNED_FROM:
+        return np.empty(n_numbers)
+    room = np.empty(n_numbers + LINE)
+    start = -(room.ctypes.data // room.itemsize) % LINE
+    return room[start : start + n_numbers]
 
 
 def segment_rows(n_rows: int, work_per_row: int, bytes_per_segment: int, block: int) -> int:
