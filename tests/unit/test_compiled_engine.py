@@ -271,14 +271,14 @@ def test_a_row_too_far_for_the_expanded_form_falls_back(structure):
 @pytest.mark.parametrize("n_features", range(1, 20))
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_blocks_hold_the_rows_features_first(n_features, kind):
-    rng = np.random.default_rng(9)
+    rng, take = np.random.default_rng(9), njit(take_block.py_func)
     for n in (1, 7, 8, 31, 40):
         rows = rng.standard_normal((n + 3, n_features)).astype(kind)
         stride = 48
         block = np.full(n_features * stride, np.nan)
         padded = (n + 31) // 32 * 32
         padded = min(padded, stride)
-        take_block(rows.reshape(-1), n_features, 3, n, padded, stride, block)
+        take(rows.reshape(-1), n_features, 3, n, padded, stride, block)
         found = block.reshape(n_features, stride)[:, :padded]
         expected = rows[3:][np.minimum(np.arange(padded), n - 1)].T
         np.testing.assert_array_equal(found, expected.astype(np.float64))

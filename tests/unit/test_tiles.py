@@ -1,5 +1,7 @@
 """Sums of products in tiles: the same whichever registers they are laid out for."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from numba import njit
@@ -10,6 +12,11 @@ from mixtura.engines.compiled.matrices import pack_factor
 
 STRIDE, N_ROWS = 72, 64
 LAYOUTS = pytest.mark.parametrize("tiles", [wide, narrow], ids=["wide", "narrow"])
+
+
+def from_python(function: Any) -> Any:
+    """Return a function of compiled code such that Python can call it."""
+    return njit(function.py_func)
 
 
 @pytest.fixture
@@ -25,7 +32,9 @@ def expected(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 def test_tiles_of_four_by_four(tiles, blocks) -> None:
     left, right = blocks
     sums = np.ones((6, 7))
-    tiles.tile_4x4(left.ravel(), STRIDE, STRIDE, N_ROWS, right.ravel(), STRIDE, sums.ravel(), 9, 7)
+    from_python(tiles.tile_4x4)(
+        left.ravel(), STRIDE, STRIDE, N_ROWS, right.ravel(), STRIDE, sums.ravel(), 9, 7
+    )
     np.testing.assert_allclose(sums[1:5, 2:6] - 1.0, expected(left, right), rtol=0, atol=1e-13)
     assert sums.sum() == pytest.approx(42.0 + expected(left, right).sum(), abs=1e-12)
 
@@ -34,7 +43,9 @@ def test_tiles_of_four_by_four(tiles, blocks) -> None:
 def test_tiles_of_four_by_one(tiles, blocks) -> None:
     left, right = blocks
     sums = np.ones((6, 7))
-    tiles.tile_4x1(left.ravel(), STRIDE, STRIDE, N_ROWS, right.ravel(), STRIDE, sums.ravel(), 9, 7)
+    from_python(tiles.tile_4x1)(
+        left.ravel(), STRIDE, STRIDE, N_ROWS, right.ravel(), STRIDE, sums.ravel(), 9, 7
+    )
     column = expected(left, right)[:, 0]
     np.testing.assert_allclose(sums[1:5, 2] - 1.0, column, rtol=0, atol=1e-13)
     assert sums.sum() == pytest.approx(42.0 + column.sum(), abs=1e-12)
@@ -45,7 +56,9 @@ def test_tiles_on_the_diagonal(tiles, blocks) -> None:
     left, right = blocks
     sums = np.ones((6, 7))
     flat = sums.ravel()
-    tiles.tile_diagonal(left.ravel(), STRIDE, STRIDE, N_ROWS, right.ravel(), STRIDE, flat, 9, 7)
+    from_python(tiles.tile_diagonal)(
+        left.ravel(), STRIDE, STRIDE, N_ROWS, right.ravel(), STRIDE, flat, 9, 7
+    )
     triangle = np.tril(expected(left, right))
     np.testing.assert_allclose(sums[1:5, 2:6] - 1.0, triangle, rtol=0, atol=1e-13)
     assert sums.sum() == pytest.approx(42.0 + triangle.sum(), abs=1e-12)
@@ -55,7 +68,9 @@ def test_tiles_on_the_diagonal(tiles, blocks) -> None:
 def test_moments_of_four_features(tiles, blocks, rng: np.random.Generator) -> None:
     block, shares = blocks[0], rng.random(STRIDE)
     mean, first, second = rng.standard_normal(6), np.ones(6), np.ones(6)
-    tiles.four_features(block.ravel(), STRIDE, STRIDE, N_ROWS, shares, 0, mean, 2, first, second)
+    from_python(tiles.four_features)(
+        block.ravel(), STRIDE, STRIDE, N_ROWS, shares, 0, mean, 2, first, second
+    )
     away = block[1:, :N_ROWS] - mean[2:, None]
     np.testing.assert_allclose(first[2:] - 1.0, away @ shares[:N_ROWS], rtol=0, atol=1e-13)
     squares = away**2 @ shares[:N_ROWS]
@@ -71,7 +86,9 @@ def test_scores_of_a_matrix(tiles, n_features: int, rng: np.random.Generator) ->
     factor = np.triu(rng.standard_normal((n_features, n_features)))
     packed, scores = np.zeros(4 * (n_features + 4) ** 2), np.zeros(STRIDE)
     pack_factor(factor, n_features, packed, 0)
-    tiles.score_matrix(centred.ravel(), STRIDE, n_features, N_ROWS, 0.7, packed, 0, scores, 0)
+    from_python(tiles.score_matrix)(
+        centred.ravel(), STRIDE, n_features, N_ROWS, 0.7, packed, 0, scores, 0
+    )
     whitened = centred[:, :N_ROWS].T @ factor
     np.testing.assert_allclose(scores[:N_ROWS], 0.7 - 0.5 * (whitened**2).sum(axis=1), rtol=1e-12)
 

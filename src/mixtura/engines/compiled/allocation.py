@@ -13,7 +13,6 @@ from mixtura.engines.allocation import Allocator
 from mixtura.engines.compiled.clusters import (
     COUNT,
     EACH,
-    INNER,
     KNOWN,
     MATRIX,
     SHARED,
@@ -26,6 +25,7 @@ from mixtura.engines.compiled.clusters import (
     score,
     weigh,
 )
+from mixtura.engines.compiled.options import INNER
 from mixtura.engines.compiled.signatures import FLAT, READ, made, read_only
 from mixtura.steps import ClusterSteps, MatrixSteps, PartitionSteps
 from mixtura.typing import Array, IntegerArray

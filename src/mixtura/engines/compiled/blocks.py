@@ -3,12 +3,11 @@
 from numba import njit
 
 from mixtura.engines.compiled.lanes import load, load_columns, load_pairs, store
+from mixtura.engines.compiled.options import INNER
 from mixtura.engines.compiled.responsibilities import GIVEN, LABELLED, fill
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
 
-
-@njit(**OPTIONS)
+@njit(**INNER)
 def take_block(rows, n_features, start, n, padded, stride, block):
     """Copy rows to (D, stride), features first; the last row again where the block is padded."""
     whole = n // 8 * 8
@@ -35,7 +34,7 @@ def take_block(rows, n_features, start, n, padded, stride, block):
             block[d * stride + b] = rows[at + d]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def take_weights(row_weights, weighted, start, n, padded, weights):
     """Copy the rows' weights; padding weighs nothing."""
     for b in range(n):
@@ -44,7 +43,7 @@ def take_weights(row_weights, weighted, start, n, padded, weights):
         weights[b] = 0.0
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def take_given(given, n_components, start, n, padded, stride, weights, scores):
     """Copy known responsibilities (N, K), times weights, to (K, stride)."""
     for k in range(n_components):
@@ -54,7 +53,7 @@ def take_given(given, n_components, start, n, padded, stride, weights, scores):
             scores[k * stride + b] = 0.0
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def take_labels(labels, n_components, start, n, padded, stride, weights, scores):
     """Write known labels as weighted responsibilities."""
     for k in range(n_components):
@@ -64,7 +63,7 @@ def take_labels(labels, n_components, start, n, padded, stride, weights, scores)
             scores[k * stride + b] = 0.0
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def take_handed(assigned, start, n, shape, weights, scores, factor):
     """Take responsibilities or labels that were given; return whether they were."""
     assignment, _, given, labels = assigned

@@ -10,13 +10,7 @@ further row and of n rows together, (2, N + 2). ``room`` is of length D.
 import numpy as np
 from numba import njit
 
-from mixtura.engines.compiled.signatures import OPTIONS
-
-INNER = {**OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
-"""Of functions that compiled code alone calls."""
-
-HOT = {**INNER, "forceinline": True}
-"""Of those that are called for every row and cluster: a call costs as much as what they do."""
+from mixtura.engines.compiled.options import INLINED, INNER
 
 EACH, SHARED, KNOWN, MATRIX = range(4)
 """A variance for each feature, one for all, known ones, a matrix."""
@@ -89,7 +83,7 @@ def clear(k, prior, clusters, room):
     clusters[k, WORTH] = numbers[0]
 
 
-@njit(**HOT)
+@njit(**INLINED)
 def score(rows, n, k, prior, clusters, room):
     """Return the log density of a row given those of a cluster."""
     kind, numbers, constants = prior
@@ -190,7 +184,7 @@ def join(rows, n, k, gain, prior, clusters, room):
     clusters[k, WORTH] += gain - constants[0, int(count)]
 
 
-@njit(**HOT)
+@njit(**INLINED)
 def leave(rows, n, k, prior, clusters, room):
     """Take a row out of a cluster of several; false where too few digits are left of it."""
     kind, numbers, _ = prior

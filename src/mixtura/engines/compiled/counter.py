@@ -5,8 +5,7 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from mixtura.engines.compiled.lanes import LANES, lanes, store
-
-OPTIONS = {"nogil": True, "error_model": "numpy", "forceinline": True}
+from mixtura.engines.compiled.options import INLINED
 
 STEP = 0x9E3779B97F4A7C15
 FIRST_FACTOR = 0xBF58476D1CE4E5B9
@@ -48,7 +47,7 @@ def uniforms_at(typing_context, key, number):
     return lanes(types.uint64, types.intp), generate
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def uniforms_of(key, first, n, uniforms):
     """Write the numbers of rows first to first + n, n a multiple of eight."""
     for b in range(0, n, LANES):

@@ -15,6 +15,7 @@ from mixtura.engines.compiled.lanes import (
     times_power_of_two,
     where_greater,
 )
+from mixtura.engines.compiled.options import INLINED
 
 LOG2_E = 1.4426950408889634
 LN_2_HIGH = 6.93147180369123816490e-01
@@ -25,7 +26,7 @@ LOWEST = -708.0
 """Below it the exponential would leave the normal numbers."""
 
 
-@njit(forceinline=True)
+@njit(**INLINED)
 def exp(x):
     """Return the exponential of lanes up to 709; zero below -708.
 
@@ -50,7 +51,7 @@ def exp(x):
     return where_greater(x, splat(LOWEST), value, splat(0.0))
 
 
-@njit(forceinline=True)
+@njit(**INLINED)
 def log_of(k, f):
     """Return log(2^k (1 + f)) for f from sqrt(1/2) - 1 to sqrt(2) - 1.
 
@@ -71,7 +72,7 @@ def log_of(k, f):
     return fma(k, splat(LN_2_HIGH), sub(f, sub(half_square, low)))
 
 
-@njit(forceinline=True)
+@njit(**INLINED)
 def log(x):
     """Return the natural logarithm of normal positive lanes.
 
@@ -81,7 +82,7 @@ def log(x):
     return log_of(k, sub(m, splat(1.0)))
 
 
-@njit(forceinline=True)
+@njit(**INLINED)
 def log1p(x):
     """Return log(1 + x) of lanes from zero to 1e305.
 

@@ -13,6 +13,7 @@ from mixtura.engines.compiled.blocks import take_block, take_handed, take_weight
 from mixtura.engines.compiled.features import COMMON_MATRIX, SQUARES, centre_block, write_features
 from mixtura.engines.compiled.lanes import add, load, mul, splat, store, total
 from mixtura.engines.compiled.matrices import moments_matrix
+from mixtura.engines.compiled.options import INNER
 from mixtura.engines.compiled.outputs import write_assigned, write_values
 from mixtura.engines.compiled.products import moment_products, score_products, weigh_and_count
 from mixtura.engines.compiled.responsibilities import (
@@ -24,7 +25,6 @@ from mixtura.engines.compiled.responsibilities import (
 from mixtura.engines.compiled.signatures import (
     ASSIGNED,
     FLAT,
-    OPTIONS,
     OUTPUTS,
     READ,
     SPAN,
@@ -43,7 +43,7 @@ STATISTICS = types.Tuple((FLAT, FLAT, FLAT))
 """Counts (K,), moments (F, K) flat, and the second moments that all components share."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def room_of(work, n_components, n_rows, stride):
     """Return the parts of the working memory: scores, features and five rows."""
     features = n_components * stride
@@ -59,7 +59,7 @@ def room_of(work, n_components, n_rows, stride):
     )
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def score_expanded(rows, expansion, start, n, padded, stride, features, scores, top, row_terms):
     """Write features, scores, the highest of each row and the common terms.
 
@@ -90,7 +90,7 @@ def score_expanded(rows, expansion, start, n, padded, stride, features, scores, 
     return outside == 0.0
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def shared_moments(kind, features, stride, n_features, n, weights, products, second):
     """Add the second moments of all rows, whatever their component."""
     if kind == COMMON_MATRIX:
@@ -107,7 +107,7 @@ def shared_moments(kind, features, stride, n_features, n, weights, products, sec
         second[d] += total(a)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def common_term(row_terms, weights, n):
     """Return the weighted sum of the terms that all scores of a row share."""
     a = splat(0.0)

@@ -3,8 +3,7 @@
 from numba import njit
 
 from mixtura.engines.compiled.lanes import fma, load, mul, splat, store, sub, where_at_least
-
-OPTIONS = {"nogil": True, "error_model": "numpy"}
+from mixtura.engines.compiled.options import INNER
 
 PRODUCTS, SQUARES, NORM, COMMON_MATRIX, COMMON_VARIANCES = range(5)
 """Kinds of features.
@@ -17,7 +16,7 @@ COMMON_VARIANCES: the values alone (shared variances).
 """
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def centre_block(block, stride, n_features, n, centre, largest, squares):
     """Subtract the centre in place; write the squares from row ``squares`` on, unless it is zero.
 
@@ -38,7 +37,7 @@ def centre_block(block, stride, n_features, n, centre, largest, squares):
     return outside
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def write_features(kind, features, stride, n_features, n, factor, scales, row_terms):
     """Write the features, other than squares, that follow the centred values, from row D on.
 
@@ -70,7 +69,7 @@ def write_features(kind, features, stride, n_features, n, factor, scales, row_te
             store(row_terms, b, mul(square, splat(-0.5)))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def whiten(features, stride, n_features, n, factor, row_terms):
     """Write the values times the upper-triangular factor (D, D), and -1/2 of their square."""
     for b in range(0, n, 8):

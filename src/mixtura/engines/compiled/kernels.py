@@ -7,6 +7,7 @@ from numba import njit, types
 
 from mixtura.engines.compiled.blocks import take_block, take_handed, take_weights
 from mixtura.engines.compiled.matrices import moments_matrices, score_matrices
+from mixtura.engines.compiled.options import INNER
 from mixtura.engines.compiled.outputs import write_assigned, write_densities
 from mixtura.engines.compiled.pairs import sweep_drawn_pairs, sweep_soft_pairs
 from mixtura.engines.compiled.planes import moments_planes, score_planes
@@ -21,7 +22,6 @@ from mixtura.engines.compiled.responsibilities import (
 from mixtura.engines.compiled.signatures import (
     ASSIGNED,
     FLAT,
-    OPTIONS,
     OUTPUTS,
     READ,
     SPAN,
@@ -35,7 +35,7 @@ VECTOR, PLANE, MATRIX = range(3)
 """Numbers of the structures within compiled code."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def room_of(work, n_components, n_features, stride):
     """Return the parts of the working memory: scores, block, centred, products and four rows."""
     block = n_components * stride
@@ -54,7 +54,7 @@ def room_of(work, n_components, n_features, stride):
     )
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def sweep_pairs(rows, weighting, potentials, assigned, span, statistics):
     """Add the rows of a span, where there is a kernel; return data term and where it ended."""
     assignment, key, _, _ = assigned
@@ -124,9 +124,9 @@ def _sweep_of(kind: int) -> Callable[..., float]:
     return sweep
 
 
-sweep_vectors = njit(**OPTIONS)(_sweep_of(VECTOR))
-sweep_planes = njit(**OPTIONS)(_sweep_of(PLANE))
-sweep_matrices = njit(**OPTIONS)(_sweep_of(MATRIX))
+sweep_vectors = njit(**INNER)(_sweep_of(VECTOR))
+sweep_planes = njit(**INNER)(_sweep_of(PLANE))
+sweep_matrices = njit(**INNER)(_sweep_of(MATRIX))
 """Sweeps within other compiled code."""
 
 

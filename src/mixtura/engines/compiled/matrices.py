@@ -3,9 +3,8 @@
 from numba import njit
 
 from mixtura.engines.compiled.lanes import add, load, mul, splat, store, sub, total
+from mixtura.engines.compiled.options import INNER, OPTIONS
 from mixtura.engines.compiled.tiles import dot, score_matrix, tile_4x1, tile_4x4, tile_diagonal
-
-OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 
 @njit(**OPTIONS)
@@ -24,7 +23,7 @@ def pack_factor(factor, n_features, packed, start):
                 position += 1
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def centre(block, stride, n_features, n, mean, at, centred):
     """Write the block less a component's mean."""
     for d in range(n_features):
@@ -34,7 +33,7 @@ def centre(block, stride, n_features, n, mean, at, centred):
             store(centred, b + 8, sub(load(block, b + 8), m))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def weigh(centred, row, n, shares, start, weighted, to):
     """Write responsibility times one centred feature; return the sum."""
     first = splat(0.0)
@@ -49,7 +48,7 @@ def weigh(centred, row, n, shares, start, weighted, to):
     return total(add(first, second))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def moments_matrix(centred, stride, n_features, n, shares, start, weighted, first, second):
     """Add a component's first moments (D,) and the lower triangle of its second (D, D)."""
     ragged = n_features % 4
@@ -72,7 +71,7 @@ def moments_matrix(centred, stride, n_features, n, shares, start, weighted, firs
         tile_diagonal(weighted, 0, stride, n, centred, i * stride, sums, to, width)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def score_matrices(potentials, block, stride, n, centred, scores):
     """Write every component's scores, (K, stride)."""
     constant, mean, _, _, packed = potentials
@@ -84,7 +83,7 @@ def score_matrices(potentials, block, stride, n, centred, scores):
         score_matrix(centred, stride, n_features, n, constant[k], packed, at, scores, to)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def moments_matrices(potentials, block, stride, n, centred, products, scores, statistics):
     """Add every component's first moments, flat (K D), and second ones (K, D, D)."""
     _, mean, _, _, _ = potentials

@@ -8,12 +8,11 @@ and come back at every step. These take the places of the functions of the same 
 from numba import njit
 
 from mixtura.engines.compiled.lanes import add, add_totals_by_two, fma, load, mul, splat, sub, total
+from mixtura.engines.compiled.options import INLINED, INNER
 from mixtura.engines.compiled.scores import keep, store_score
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
 
-
-@njit(**OPTIONS)
+@njit(**INNER)
 def score_matrix(centred, stride, n_features, n, constant, packed, at, scores, start):
     """Write constant - 1/2 |(x - mean) P|^2 for each row of a centred block."""
     for b in range(0, n, 8):
@@ -37,7 +36,7 @@ def score_matrix(centred, stride, n_features, n, constant, packed, at, scores, s
         store_score(scores, start + b, constant, q)
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**INLINED)
 def score_four(features, span, coefficients, at, constant, k, scores, highest):
     """Write 32 rows' scores of four components; return the highest so far."""
     row, n_scored, stride, b = span
@@ -52,7 +51,7 @@ def score_four(features, span, coefficients, at, constant, k, scores, highest):
     )
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**INLINED)
 def score_eight(features, row, size, coefficients, at, constant, k, scores, to, top):
     """Write eight rows' scores of four components; return the highest so far."""
     n_scored, stride = size
@@ -71,7 +70,7 @@ def score_eight(features, row, size, coefficients, at, constant, k, scores, to, 
     return keep(scores, to, stride, a0, a1, a2, a3, top)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def tile_4x4(left, row, stride, n, right, at, sums, to, width):
     """Add the products of four rows of ``left`` and four of ``right`` to a tile of sums."""
     for i in range(0, 4, 2):
@@ -80,7 +79,7 @@ def tile_4x4(left, row, stride, n, right, at, sums, to, width):
             tile_2x2(left, row + i * stride, stride, n, right, at + j * stride, sums, corner, width)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def tile_2x2(left, row, stride, n, right, at, sums, to, width):
     """Add the products of two rows of ``left`` and two of ``right`` to a tile of sums."""
     a00 = splat(0.0)
@@ -99,7 +98,7 @@ def tile_2x2(left, row, stride, n, right, at, sums, to, width):
     add_totals_by_two(sums, to, width, a00, a01, a10, a11)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def tile_diagonal(left, row, stride, n, right, at, sums, to, width):
     """Add the lower triangle of the products of four rows and four."""
     half, further = 2 * stride, to + 2 * width
@@ -108,7 +107,7 @@ def tile_diagonal(left, row, stride, n, right, at, sums, to, width):
     triangle_2x2(left, row + half, stride, n, right, at + half, sums, further + 2, width)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def triangle_2x2(left, row, stride, n, right, at, sums, to, width):
     """Add the lower triangle of the products of two rows and two."""
     a00 = splat(0.0)
@@ -125,7 +124,7 @@ def triangle_2x2(left, row, stride, n, right, at, sums, to, width):
     sums[to + width + 1] += total(a11)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def tile_4x1(left, row, stride, n, right, at, sums, to, width):
     """Add the products of four rows of ``left`` and one of ``right``, ``width`` apart."""
     a0 = splat(0.0)
@@ -144,7 +143,7 @@ def tile_4x1(left, row, stride, n, right, at, sums, to, width):
     sums[to + 3 * width] += total(a3)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def four_features(block, stride, row, n, shares, start, mean, at, first, second):
     """Add the moments of four consecutive features about their means."""
     two_features(block, stride, row, n, shares, start, mean, at, first, second)
@@ -152,7 +151,7 @@ def four_features(block, stride, row, n, shares, start, mean, at, first, second)
     two_features(block, stride, row, n, shares, start, mean, at + 2, first, second)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def two_features(block, stride, row, n, shares, start, mean, at, first, second):
     """Add the moments of two consecutive features about their means."""
     m0 = splat(mean[at])

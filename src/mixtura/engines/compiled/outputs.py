@@ -2,19 +2,18 @@
 
 from numba import njit
 
+from mixtura.engines.compiled.options import INNER
 from mixtura.engines.compiled.responsibilities import scale_rows, share
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
 
-
-@njit(**OPTIONS)
+@njit(**INNER)
 def write_values(n, values, to, start):
     """Write one value for each row."""
     for b in range(n):
         to[start + b] = values[b]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def write_shares(scores, stride, n_components, n, shares, start):
     """Write responsibilities row by row."""
     for b in range(n):
@@ -23,7 +22,7 @@ def write_shares(scores, stride, n_components, n, shares, start):
             shares[at + k] = scores[k * stride + b]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def write_labels(scores, stride, n_components, n, labels, start):
     """Write each row's component where whole rows have been assigned."""
     for b in range(n):
@@ -34,7 +33,7 @@ def write_labels(scores, stride, n_components, n, labels, start):
                 labels[start + b] = k
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def write_assigned(assigned, row, scores, shape, weights, spare, n, outputs, start):
     """Write responsibilities of scored rows where they are asked for, and labels otherwise.
 
@@ -51,7 +50,7 @@ def write_assigned(assigned, row, scores, shape, weights, spare, n, outputs, sta
         write_labels(scores, stride, n_components, n, labels, start)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def write_densities(block, stride, n_features, n, top, densities, start):
     """Write log densities; a row with a missing value has none."""
     for b in range(n):

@@ -20,13 +20,12 @@ from mixtura.engines.compiled.lanes import (
     where_at_least,
     where_greater,
 )
+from mixtura.engines.compiled.options import INLINED, INNER
 from mixtura.engines.compiled.responsibilities import MULTIPLIED
 from mixtura.engines.compiled.scores import held
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
 
-
-@njit(forceinline=True, **OPTIONS)
+@njit(**INLINED)
 def soft_pair(scores, odds, both, weight, key, number):
     """Return both weighted responsibilities, of odds to one for the lower score."""
     first, second = scores
@@ -38,7 +37,7 @@ def soft_pair(scores, odds, both, weight, key, number):
     )
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**INLINED)
 def drawn_pair(scores, odds, both, weight, key, number):
     """Return the weight for the component that each row's uniform number draws, and zero."""
     first, second = scores
@@ -51,7 +50,7 @@ def drawn_pair(scores, odds, both, weight, key, number):
     )
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**INLINED)
 def scored_pair(x, constants, means, scales):
     """Return rows less both means, both scores, the higher one, and the odds of the lower."""
     u, v = sub(x, means[0]), sub(x, means[1])
@@ -63,7 +62,7 @@ def scored_pair(x, constants, means, scales):
     return u, v, (q, r), high, exp(sub(where_at_least(q, r, r, q), high))
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**INLINED)
 def added_pair(sums, u, v, r0, r1):
     """Return counts, first and second moments of both components, with eight rows more."""
     n0, n1, f0, f1, s0, s1 = sums
@@ -120,5 +119,5 @@ def _pairs_by(shares: Callable[..., tuple[object, object]]) -> Callable[..., flo
     return sweep
 
 
-sweep_soft_pairs = njit(**OPTIONS)(_pairs_by(soft_pair))
-sweep_drawn_pairs = njit(**OPTIONS)(_pairs_by(drawn_pair))
+sweep_soft_pairs = njit(**INNER)(_pairs_by(soft_pair))
+sweep_drawn_pairs = njit(**INNER)(_pairs_by(drawn_pair))

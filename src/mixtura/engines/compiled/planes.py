@@ -3,12 +3,11 @@
 from numba import njit
 
 from mixtura.engines.compiled.lanes import add, fma, load, mul, splat, store, sub, total
+from mixtura.engines.compiled.options import INNER
 from mixtura.engines.compiled.scores import held
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
 
-
-@njit(**OPTIONS)
+@njit(**INNER)
 def score_plane(block, stride, n, constant, mean, at, factor, scores, start):
     """Write constant - 1/2 |(x - mean) P|^2; ``factor`` is P, upper triangular, of shape (2, 2)."""
     m0 = splat(mean[at])
@@ -31,7 +30,7 @@ def score_plane(block, stride, n, constant, mean, at, factor, scores, start):
         store(scores, start + b + 8, held(fma(half, fma(z, z, mul(y, y)), base)))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def moments_plane(block, stride, n, shares, start, mean, at, first, second):
     """Add a component's first moments (2,) and the lower triangle of its second (2, 2)."""
     m0 = splat(mean[at])
@@ -59,7 +58,7 @@ def moments_plane(block, stride, n, shares, start, mean, at, first, second):
     second[1, 1] += total(s11)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def score_planes(potentials, block, stride, n, scores):
     """Write every component's scores, (K, stride)."""
     constant, mean, _, factor, _ = potentials
@@ -67,7 +66,7 @@ def score_planes(potentials, block, stride, n, scores):
         score_plane(block, stride, n, constant[k], mean, 2 * k, factor[k], scores, k * stride)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def moments_planes(potentials, block, stride, n, scores, statistics):
     """Add every component's first moments, flat (K 2), and second ones (K, 2, 2)."""
     _, mean, _, _, _ = potentials

@@ -13,16 +13,15 @@ from mixtura.engines.compiled.lanes import (
     total,
     where_greater,
 )
+from mixtura.engines.compiled.options import INLINED, INNER
 from mixtura.engines.compiled.tiles import dot, score_four, tile_4x1, tile_4x4
-
-OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 LOWEST = -1.7e308
 LINE = 8
 """Numbers in a line of cache."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def score_products(
     features, first, n_scored, stride, n, coefficients, constant, top, scores, rows, ahead, width
 ):
@@ -54,7 +53,7 @@ def score_products(
         store(top, b + 24, highest[3])
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**INLINED)
 def score_one(features, span, coefficients, at, constant, k, scores, highest):
     """Write 32 rows' scores of one component; return the highest so far."""
     row, n_scored, stride, b = span
@@ -82,7 +81,7 @@ def score_one(features, span, coefficients, at, constant, k, scores, highest):
     )
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def moment_products(features, n_moments, stride, n, shares, n_components, moments):
     """Add responsibilities . features to ``moments``, flat (F, K)."""
     whole = n_components // 4 * 4
@@ -103,7 +102,7 @@ def moment_products(features, n_moments, stride, n, shares, n_components, moment
             moments[to + k] += dot(features, row, n, shares, k * stride)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def weigh_and_count(shares, stride, n_components, n, factor, count):
     """Multiply responsibilities by a factor for each row, and add them to the counts."""
     for k in range(n_components):

@@ -17,8 +17,7 @@ from mixtura.engines.compiled.lanes import (
     where_at_least,
     where_greater,
 )
-
-OPTIONS = {"nogil": True, "error_model": "numpy"}
+from mixtura.engines.compiled.options import INNER
 
 SOFT, HARD, SAMPLED, GIVEN, LABELLED = range(5)
 """Numbers of the assignments within compiled code."""
@@ -27,7 +26,7 @@ MULTIPLIED = 16
 """Sums of exponentials, each from 1 to K, that one logarithm serves."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def highest(scores, stride, n_components, n, top):
     """Write the highest score of each row to ``top``."""
     for b in range(0, n, 8):
@@ -38,7 +37,7 @@ def highest(scores, stride, n_components, n, top):
         store(top, b, best)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def exponentiate(scores, stride, n_components, n, top, sums):
     """Replace scores by their exponentials relative to the highest; write the sums."""
     for b in range(0, n, 16):
@@ -55,7 +54,7 @@ def exponentiate(scores, stride, n_components, n, top, sums):
         store(sums, b + 8, second_sum)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def data_term(top, sums, weights, weighted, n):
     """Return the weighted sum over rows of the log of the summed exponentiated scores."""
     result = splat(0.0)
@@ -73,7 +72,7 @@ def data_term(top, sums, weights, weighted, n):
     return total(add(result, log(product)))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def soften(scores, stride, n_components, n, weights, weighted, top, sums):
     """Turn scores into responsibilities up to a factor for each row, which ``sums`` receives.
 
@@ -92,7 +91,7 @@ def soften(scores, stride, n_components, n, weights, weighted, top, sums):
     return result
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def scale_rows(scores, stride, n_components, n, factor):
     """Multiply every component's responsibilities by a factor for each row."""
     for k in range(n_components):
@@ -101,14 +100,14 @@ def scale_rows(scores, stride, n_components, n, factor):
             store(scores, row + b, mul(load(scores, row + b), load(factor, b)))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def fill(row, n, value):
     """Write one value n times."""
     for b in range(0, n, 8):
         store(row, b, splat(value))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def soften_two(scores, stride, n, top, sums):
     """Two components: one exponential a row."""
     one = splat(1.0)
@@ -127,7 +126,7 @@ def soften_two(scores, stride, n, top, sums):
         store(scores, stride + b, where_at_least(first, second, smaller, larger))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def harden(scores, stride, n_components, n, weights, top):
     """Give each row whole to its highest score (the first of equals); return the data term."""
     result = splat(0.0)
@@ -143,7 +142,7 @@ def harden(scores, stride, n_components, n, weights, top):
     return total(result)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def draw(scores, stride, n_components, n, weights, weighted, uniforms, top, sums):
     """Give each row whole to a component drawn by its uniform number; return the data term."""
     exponentiate(scores, stride, n_components, n, top, sums)
@@ -161,7 +160,7 @@ def draw(scores, stride, n_components, n, weights, weighted, uniforms, top, sums
     return result
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def share(assignment, key, row, scores, shape, weights, weighted, spare):
     """Turn scores into weighted responsibilities but for a factor for each row.
 
@@ -181,7 +180,7 @@ def share(assignment, key, row, scores, shape, weights, weighted, spare):
     return result
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def log_sums(scores, stride, n_components, n, top, sums):
     """Add to each row's highest score the log of the summed exponentials relative to it."""
     exponentiate(scores, stride, n_components, n, top, sums)

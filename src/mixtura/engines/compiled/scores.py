@@ -3,26 +3,25 @@
 from numba import njit
 
 from mixtura.engines.compiled.lanes import fma, splat, store, where_greater
-
-OPTIONS = {"nogil": True, "error_model": "numpy", "forceinline": True}
+from mixtura.engines.compiled.options import INLINED
 
 FARTHEST_SCORE = -5e299
 """Scores are held above it: a row past the end of float64 is equally far from all components."""
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def held(score):
     """Return scores above the lowest one that is allowed; no comparison holds for a NaN."""
     return where_greater(score, splat(FARTHEST_SCORE), score, splat(FARTHEST_SCORE))
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def store_score(scores, start, constant, q):
     """Write constant - q / 2 for eight rows."""
     store(scores, start, held(fma(splat(-0.5), q, splat(constant))))
 
 
-@njit(**OPTIONS)
+@njit(**INLINED)
 def keep(scores, to, stride, a0, a1, a2, a3, top):
     """Write the scores of four components; return the highest so far."""
     store(scores, to, a0)

@@ -9,7 +9,7 @@ from typing import Any
 
 from numba import njit, types
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
+from mixtura.engines.compiled.options import OPTIONS
 
 
 def read_only(kind: Any, dimensions: int = 1) -> Any:

@@ -14,9 +14,8 @@ from mixtura.engines.compiled.lanes import (
     total,
     where_greater,
 )
+from mixtura.engines.compiled.options import INNER
 from mixtura.engines.compiled.scores import held
-
-OPTIONS = {"nogil": True, "error_model": "numpy"}
 
 LARGEST_PRODUCT = 1e280
 """Product of all features' terms up to which one logarithm serves them."""
@@ -25,7 +24,7 @@ FARTHEST_SQUARE = 1e300
 """Squared standardised distances are held below it."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def student_distances(tails, stride, n, scores):
     """Turn scores that are -1/2 |z|^2 into those of multivariate t distributions, in place."""
     constant, power, inverse, _ = tails
@@ -38,7 +37,7 @@ def student_distances(tails, stride, n, scores):
             store(scores, b + 8, fma(exponent, second, base))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def students_one_by_one(potentials, tails, block, stride, b, k):
     """Return the scores of eight rows under a product of univariate t, a logarithm for each."""
     _, mean, scale, _, _ = potentials
@@ -55,7 +54,7 @@ def students_one_by_one(potentials, tails, block, stride, b, k):
     return held(score)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def student_features(potentials, tails, block, stride, n, scores):
     """Write the scores under products of univariate t distributions.
 
@@ -97,13 +96,13 @@ def student_features(potentials, tails, block, stride, n, scores):
                     store(scores, start + c, score)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def small(product):
     """Whether no product has left the range of one logarithm; a NaN has."""
     return total(where_greater(splat(LARGEST_PRODUCT), product, splat(0.0), splat(1.0))) == 0.0
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def mixture_features(potentials, tails, block, stride, n, squares, terms, scores):
     """Write the scores under mixtures of Gaussians of several widths.
 
@@ -135,7 +134,7 @@ def mixture_features(potentials, tails, block, stride, n, squares, terms, scores
             store(scores, k * stride + b, held(score))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def log_mixture(squares, size, n_widths, share, precision, terms):
     """Return the log of a mixture over widths of the Gaussians of ``size`` features."""
     top = splat(-1e308)

@@ -5,6 +5,7 @@ from numba import njit
 
 from mixtura.engines.compiled import narrow, wide
 from mixtura.engines.compiled.lanes import add, fma, load, splat, total
+from mixtura.engines.compiled.options import INNER
 
 TILES = wide if llvm.get_host_cpu_features().get("avx512f", False) else narrow
 
@@ -16,7 +17,7 @@ tile_diagonal = TILES.tile_diagonal
 four_features = TILES.four_features
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(**INNER)
 def dot(left, at, n, right, start):
     """Return the sum of products of two stretches."""
     a = splat(0.0)

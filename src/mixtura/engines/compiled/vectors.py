@@ -3,13 +3,12 @@
 from numba import njit
 
 from mixtura.engines.compiled.lanes import add, fma, load, mul, splat, sub, total
+from mixtura.engines.compiled.options import INNER
 from mixtura.engines.compiled.scores import store_score
 from mixtura.engines.compiled.tiles import four_features
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
 
-
-@njit(**OPTIONS)
+@njit(**INNER)
 def score_vector(block, stride, n_features, n, constant, mean, scale, at, scores, start):
     """Write constant - 1/2 sum_d ((x_d - mean_d) scale_d)^2 for each row of the block.
 
@@ -38,7 +37,7 @@ def score_vector(block, stride, n_features, n, constant, mean, scale, at, scores
         store_score(scores, start + b + 24, constant, q3)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def one_feature(block, row, n, shares, start, mean, first, second, position):
     """Add the first and second moments of one feature about ``mean``."""
     m = splat(mean)
@@ -59,7 +58,7 @@ def one_feature(block, row, n, shares, start, mean, first, second, position):
     second[position] += total(add(s0, s1))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def moments_vector(block, stride, n_features, n, shares, start, mean, at, first, second):
     """Add a component's first and second moments about its mean, feature by feature."""
     whole = n_features - n_features % 4
@@ -69,7 +68,7 @@ def moments_vector(block, stride, n_features, n, shares, start, mean, at, first,
         one_feature(block, d * stride, n, shares, start, mean[at + d], first, second, at + d)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def score_vectors(potentials, block, stride, n, scores):
     """Write every component's scores, (K, stride)."""
     constant, mean, scale, _, _ = potentials
@@ -79,7 +78,7 @@ def score_vectors(potentials, block, stride, n, scores):
         score_vector(block, stride, n_features, n, base, mean, scale, at, scores, to)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def moments_vectors(potentials, block, stride, n, scores, statistics):
     """Add every component's first and second moments, flat (K D)."""
     _, mean, _, _, _ = potentials

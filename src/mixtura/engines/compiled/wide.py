@@ -12,12 +12,11 @@ from mixtura.engines.compiled.lanes import (
     sub,
     total,
 )
+from mixtura.engines.compiled.options import INLINED, INNER
 from mixtura.engines.compiled.scores import keep, store_score
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
 
-
-@njit(**OPTIONS)
+@njit(**INNER)
 def score_matrix(centred, stride, n_features, n, constant, packed, at, scores, start):
     """Write constant - 1/2 |(x - mean) P|^2 for each row of a centred block."""
     for b in range(0, n, 32):
@@ -81,7 +80,7 @@ def score_matrix(centred, stride, n_features, n, constant, packed, at, scores, s
         store_score(scores, start + b + 24, constant, q3)
 
 
-@njit(forceinline=True, **OPTIONS)
+@njit(**INLINED)
 def score_four(features, span, coefficients, at, constant, k, scores, highest):
     """Write 32 rows' scores of four components; return the highest so far."""
     row, n_scored, stride, b = span
@@ -130,7 +129,7 @@ def score_four(features, span, coefficients, at, constant, k, scores, highest):
     )
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def tile_4x4(left, row, stride, n, right, at, sums, to, width):
     """Add the products of four rows of ``left`` and four of ``right`` to a tile of sums."""
     a00 = splat(0.0)
@@ -182,7 +181,7 @@ def tile_4x4(left, row, stride, n, right, at, sums, to, width):
     add_totals(sums, to + 3 * width, a30, a31, a32, a33)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def tile_4x1(left, row, stride, n, right, at, sums, to, width):
     """Add the products of four rows of ``left`` and one of ``right``, ``width`` apart."""
     a0 = splat(0.0)
@@ -211,7 +210,7 @@ def tile_4x1(left, row, stride, n, right, at, sums, to, width):
     sums[to + 3 * width] += total(add(a3, c3))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def tile_diagonal(left, row, stride, n, right, at, sums, to, width):
     """Add the lower triangle of the products of four rows and four."""
     a00 = splat(0.0)
@@ -253,7 +252,7 @@ def tile_diagonal(left, row, stride, n, right, at, sums, to, width):
     add_totals(sums, to + 3 * width, a30, a31, a32, a33)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def four_features(block, stride, row, n, shares, start, mean, at, first, second):
     """Add the moments of four consecutive features about their means."""
     m0 = splat(mean[at])
