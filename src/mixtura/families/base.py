@@ -73,11 +73,15 @@ class CovarianceFamily(ABC):
         n_features = parameters.n_features
         factor = self.precision_cholesky(parameters.covariances)
         offset = self.log_determinant(factor, n_features) - 0.5 * n_features * LOG_TWO_PI
-        with np.errstate(divide="ignore"):
-            log_weight = np.log(parameters.weights)
+        log_weight = _logarithms(parameters.weights)
         if offset.shape != log_weight.shape:
             offset = np.full(log_weight.shape, offset)
         return Potentials(log_weight, offset, parameters.means, factor)
+
+
+@np.errstate(divide="ignore")  # of a weight of zero
+def _logarithms(weights: Array) -> Array:
+    return np.log(weights)
 
 
 class MatrixFamily(CovarianceFamily):
@@ -87,6 +91,8 @@ class MatrixFamily(CovarianceFamily):
         return precision_factor(covariances)
 
     def log_determinant(self, precision_cholesky: Array, n_features: int) -> Array:
+        if n_features == 1:
+            return np.log(precision_cholesky[:, 0, 0])
         return np.log(np.einsum("kdd->kd", precision_cholesky)).sum(axis=1)
 
     def expand(self, covariances: Array, n_components: int, n_features: int) -> Array:
@@ -97,9 +103,11 @@ class VectorFamily(CovarianceFamily):
     """Families of diagonal matrices: structure shape (K or 1, D or 1)."""
 
     def precision_cholesky(self, covariances: Array) -> Array:
-        return 1.0 / np.sqrt(covariances)
+        return np.reciprocal(np.sqrt(covariances))
 
     def log_determinant(self, precision_cholesky: Array, n_features: int) -> Array:
+        if n_features == 1:
+            return np.log(precision_cholesky[:, 0])
         shared = n_features // precision_cholesky.shape[1]
         return shared * np.log(precision_cholesky).sum(axis=1)
 

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.special import betaincinv, digamma, gammaln
+from scipy.special import betaincinv, digamma, gammaln, xlogy
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.priors.base import WeightPrior, hyperparameter
+from mixtura.priors.base import WeightPrior
+from mixtura.priors.hyperparameters import hyperparameter, unchecked
 from mixtura.priors.partitions import DirichletPartitions
 from mixtura.typing import Array
 
@@ -58,7 +59,7 @@ class Dirichlet(WeightPrior):
             )
 
     def posterior(self, count: Array) -> "Dirichlet":
-        return Dirichlet(self.concentration + count)
+        return unchecked(Dirichlet, concentration=self.concentration + count)
 
     def mode(self, n_components: int) -> Array:
         excess = np.maximum(self._full(n_components) - 1.0, 0.0)
@@ -75,10 +76,7 @@ class Dirichlet(WeightPrior):
     def log_density(self, weights: Array) -> float:
         concentration = self._full(weights.size)
         constant = gammaln(concentration.sum()) - gammaln(concentration).sum()
-        powers = concentration != 1.0  # 0 * log 0 counts as 0
-        with np.errstate(divide="ignore"):
-            logs = np.log(weights[powers])
-        return float(constant + ((concentration[powers] - 1.0) * logs).sum())
+        return float(constant + xlogy(concentration - 1.0, weights).sum())
 
     def is_unbounded_at(self, weights: Array) -> bool:
         edge = weights <= 2.0 * SMALLEST_WEIGHT

@@ -14,10 +14,8 @@ from mixtura.priors.base import (
     ExpectedComponents,
     Marginals,
     PredictiveComponents,
-    check_per_feature,
-    hyperparameter,
-    unscaled,
 )
+from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
 from mixtura.priors.marginals import (
     deviation_marginals,
     mean_marginals,
@@ -25,7 +23,7 @@ from mixtura.priors.marginals import (
     variance_divergence,
     variance_marginals,
 )
-from mixtura.statistics import SufficientStatistics
+from mixtura.statistics import SufficientStatistics, shared_sum
 from mixtura.steps import ClusterSteps, ComponentSteps, cluster_steps_of, steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
@@ -93,16 +91,17 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
 
     def posterior(self, statistics: SufficientStatistics) -> "NormalInverseGamma":
         structure = statistics.structure
-        count = np.broadcast_to(statistics.count[:, None], statistics.first.shape)
+        count = statistics.count_by_feature
         shrinkage = self.shrinkage + count
         about_prior = statistics.first + count * (statistics.pivot - self.mean)
         mean = self.mean + about_prior / shrinkage
-        pull = _summed(self.shrinkage * (mean - self.mean) ** 2, structure)
-        return NormalInverseGamma(
-            mean,
-            shrinkage,
-            self.shape + 0.5 * _summed(count, structure),
-            self.scale + 0.5 * (statistics.scatter(mean) + pull),
+        pull = shared_sum(self.shrinkage * (mean - self.mean) ** 2, structure)
+        return unchecked(
+            NormalInverseGamma,
+            mean=mean,
+            shrinkage=shrinkage,
+            shape=self.shape + 0.5 * shared_sum(count, structure),
+            scale=self.scale + 0.5 * (statistics.scatter(mean) + pull),
         )
 
     def draw_given(
@@ -153,7 +152,7 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
         # Each mean that shares a variance adds -1/2 to the power of the variance.
         of_offsets = -0.5 * precisions * (1.0 + of_means * offsets)
         of_variances = precisions * (self.scale * precisions - np.asarray(self.shape) - 1.0)
-        return of_means, of_variances + _summed(
+        return of_means, of_variances + shared_sum(
             np.broadcast_to(of_offsets, means.shape), covariances.shape
         )
 
@@ -238,10 +237,3 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
             self.shape,
             unscaled(self.scale, factor * factor, positive=True),
         )
-
-
-def _summed(values: Array, structure: StructureShape) -> Array:
-    """Return (K, D) values summed over what the structure shares."""
-    if structure[1] == 1:
-        values = values.sum(axis=1, keepdims=True)
-    return values.sum(axis=0, keepdims=True) if structure[0] == 1 else values

@@ -20,10 +20,8 @@ from mixtura.priors.base import (
     ExpectedComponents,
     Marginals,
     PredictiveComponents,
-    check_per_feature,
-    hyperparameter,
-    unscaled,
 )
+from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
 from mixtura.priors.marginals import (
     deviation_marginals,
     matrix_marginals,
@@ -163,11 +161,12 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         offset = mean - self.mean
         pull = outer_moments(np.asarray(self.shrinkage)[..., None] * offset, offset, structure)
         count = statistics.count if structure[0] > 1 else statistics.count.sum(keepdims=True)
-        return NormalInverseWishart(
-            mean,
-            shrinkage,
-            self._freedom(n_features) + count,
-            self._matrix(n_features) + statistics.scatter(mean) + pull,
+        return unchecked(
+            NormalInverseWishart,
+            mean=mean,
+            shrinkage=shrinkage,
+            degrees_of_freedom=self._freedom(n_features) + count,
+            scale=self._matrix(n_features) + statistics.scatter(mean) + pull,
         )
 
     def draw_given(
