@@ -34,6 +34,11 @@ def shared_sum(values: Array, structure: StructureShape) -> Array:
     return values.sum(axis=-2, keepdims=True) if structure[0] < values.shape[-2] else values
 
 
+def feature_sum(values: Array) -> Array:
+    """Return values (K, D) summed over the features, shape (K,)."""
+    return values[:, 0] if values.shape[1] == 1 else values.sum(axis=1)
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class SufficientStatistics:
@@ -101,7 +106,7 @@ class SufficientStatistics:
 
     def about(self, pivot: Array) -> "SufficientStatistics":
         """Return the same statistics with the moments taken about another pivot (exact algebra)."""
-        if np.array_equal(pivot, self.pivot):
+        if pivot is self.pivot or np.array_equal(pivot, self.pivot):
             return self
         shift = pivot - self.pivot
         moved = self.first - self.count[:, None] * shift

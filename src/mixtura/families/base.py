@@ -8,6 +8,7 @@ import numpy as np
 from mixtura.factorization import precision_factor
 from mixtura.parameters import MixtureParameters
 from mixtura.potentials import Potentials
+from mixtura.statistics import feature_sum
 from mixtura.typing import Array, StructureShape
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
@@ -91,9 +92,7 @@ class MatrixFamily(CovarianceFamily):
         return precision_factor(covariances)
 
     def log_determinant(self, precision_cholesky: Array, n_features: int) -> Array:
-        if n_features == 1:
-            return np.log(precision_cholesky[:, 0, 0])
-        return np.log(np.einsum("kdd->kd", precision_cholesky)).sum(axis=1)
+        return feature_sum(np.log(precision_cholesky.diagonal(axis1=1, axis2=2)))
 
     def expand(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return np.broadcast_to(covariances, (n_components, n_features, n_features)).copy()
@@ -106,10 +105,9 @@ class VectorFamily(CovarianceFamily):
         return np.reciprocal(np.sqrt(covariances))
 
     def log_determinant(self, precision_cholesky: Array, n_features: int) -> Array:
-        if n_features == 1:
-            return np.log(precision_cholesky[:, 0])
         shared = n_features // precision_cholesky.shape[1]
-        return shared * np.log(precision_cholesky).sum(axis=1)
+        total = feature_sum(np.log(precision_cholesky))
+        return total if shared == 1 else shared * total
 
     def expand(self, covariances: Array, n_components: int, n_features: int) -> Array:
         variances = self.variances(covariances, n_components, n_features)

@@ -23,7 +23,7 @@ from mixtura.priors.marginals import (
     variance_divergence,
     variance_marginals,
 )
-from mixtura.statistics import SufficientStatistics, shared_sum
+from mixtura.statistics import SufficientStatistics, feature_sum, shared_sum
 from mixtura.steps import ClusterSteps, ComponentSteps, cluster_steps_of, steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
@@ -174,8 +174,10 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
     def expected(self) -> ExpectedComponents:
         means, shape, scale = np.asarray(self.mean), np.asarray(self.shape), self.scale
         log_precision = digamma(shape) - np.log(scale)
-        offset = 0.5 * (log_precision - LOG_TWO_PI - 1.0 / np.asarray(self.shrinkage)).sum(axis=1)
-        return ExpectedComponents(means, 1.0 / np.sqrt(scale / shape), offset)
+        by_feature = log_precision - LOG_TWO_PI - np.reciprocal(self.shrinkage)
+        return ExpectedComponents(
+            means, np.reciprocal(np.sqrt(scale / shape)), 0.5 * feature_sum(by_feature)
+        )
 
     def estimate(self) -> tuple[Array, Array]:
         excess = np.asarray(self.shape) - 1.0

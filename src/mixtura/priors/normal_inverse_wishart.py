@@ -28,7 +28,7 @@ from mixtura.priors.marginals import (
     mean_marginals,
     student_constant,
 )
-from mixtura.statistics import SufficientStatistics, outer_moments
+from mixtura.statistics import SufficientStatistics, feature_sum, outer_moments
 from mixtura.steps import (
     ClusterSteps,
     ComponentSteps,
@@ -290,7 +290,7 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
     def _digamma_and_gammaln(self) -> tuple[Array, Array]:
         """The digamma and log gamma functions of a posterior's halves, summed."""
         halves = self._halves(np.shape(self.scale)[-1])
-        return digamma(halves).sum(axis=1), gammaln(halves).sum(axis=1)
+        return feature_sum(digamma(halves)), feature_sum(gammaln(halves))
 
     def estimate(self) -> tuple[Array, Array]:
         means = np.asarray(self.mean)
@@ -369,4 +369,4 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
 
 def _log_diagonal(factor: Array) -> Array:
     """Return half the log determinants of triangular factors times their transposes."""
-    return np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
+    return np.log(factor.diagonal(axis1=-2, axis2=-1)).sum(axis=-1)
