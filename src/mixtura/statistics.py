@@ -118,7 +118,7 @@ class SufficientStatistics:
         # sum (y - s)(y - s)^T = S - f s^T - s f^T + n s s^T = S - f s^T - s (f - n s)^T
         moved = self.first - self.count[:, None] * shift
         if self.second.ndim == 2:
-            return self.second - outer_moments(shift, self.first + moved, self.structure)
+            return self.second - shared_sum(shift * (self.first + moved), self.second.shape)
         cross = outer_moments(self.first, shift, self.structure)
         return self.second - (cross + outer_moments(shift, moved, self.structure))
 

@@ -80,9 +80,11 @@ class CovarianceFamily(ABC):
         return Potentials(log_weight, offset, parameters.means, factor)
 
 
-@np.errstate(divide="ignore")  # of a weight of zero
 def _logarithms(weights: Array) -> Array:
-    return np.log(weights)
+    if min(weights.tolist()) > 0.0:
+        return np.log(weights)
+    with np.errstate(divide="ignore"):
+        return np.log(weights)
 
 
 class MatrixFamily(CovarianceFamily):

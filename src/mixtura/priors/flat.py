@@ -15,7 +15,7 @@ from mixtura.priors.base import (
     not_averaged,
 )
 from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
-from mixtura.statistics import SufficientStatistics
+from mixtura.statistics import ZERO, SufficientStatistics
 from mixtura.typing import Array, StructureShape
 
 SMALLEST = float(np.finfo(np.float64).tiny)
@@ -44,7 +44,7 @@ class FlatWeights(WeightPrior):
         return unchecked(FlatWeights, count=self.count + count)
 
     def mode(self, n_components: int) -> Array:
-        count = np.maximum(self.count, 0.0)
+        count = np.maximum(self.count, ZERO)
         total = math.fsum(count.tolist()) if count.ndim > 0 else 0.0
         return count / total if total > 0.0 else np.full(n_components, 1.0 / n_components)
 
@@ -142,7 +142,7 @@ class FlatPosterior(ComponentPosterior):
         if len(structure) == 2 and structure[1] < n_features:
             count = count * n_features
         occupied = min(count.tolist()) > 0.0
-        count = count.reshape((-1,) + (1,) * (len(structure) - 1))
+        count = count[:, None] if len(structure) == 2 else count[:, None, None]
         if occupied:
             return means, self._floored(scatter / count, n_features)
         # A component without rows takes the pooled covariance: a lawful one, at no weight.

@@ -35,6 +35,7 @@ NOTHING = np.empty(0)
 NO_LABELS = np.empty(0, dtype=np.int64)
 NO_KEY = np.uint64(0)
 UNWEIGHTED = (NOTHING, False)
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 SCORED = (Soft, Sampled)
 """Assignments whose data term is the log of summed scores."""
 
@@ -65,7 +66,12 @@ class CompiledEngine(Engine):
         # Two components in one dimension have an exact kernel of their own, faster than any other.
         pairs = potentials.mean.shape == (2, 1) and isinstance(assignment, SCORED)
         prepared = Exact(potentials) if pairs else self._prepared(rows, potentials)
-        return _added([self._sweep_piece(piece, prepared, assignment) for piece in rows.pieces()])
+        total = None
+        for piece in rows.pieces():
+            part = self._sweep_piece(piece, prepared, assignment)
+            total = part if total is None else total + part
+        assert total is not None
+        return total
 
     def _sweep_piece(
         self, piece: Block, prepared: Prepared, assignment: Assignment
@@ -218,9 +224,8 @@ def _segment(prepared: Prepared | Tailed, n_rows: int) -> int:
 
 def _flat(values: Array) -> tuple[Array, bool]:
     """Return rows as a flat array of float32 or float64, and whether they are float32."""
-    single = values.dtype == np.float32
-    wanted = np.float32 if single else np.float64
-    return np.ascontiguousarray(values, dtype=wanted).reshape(-1), single
+    single = values.dtype == SINGLE
+    return np.ascontiguousarray(values, dtype=SINGLE if single else DOUBLE).ravel(), single
 
 
 def _assigned(assignment: Assignment, piece: Block) -> tuple[int, Any, Array, Any]:
