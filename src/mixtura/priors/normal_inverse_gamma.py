@@ -128,22 +128,15 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
         return means, self.scale / (shape + 1.0 + 0.5 * sharing)
 
     def log_density(self, means: Array, covariances: Array) -> float:
-        shape = np.broadcast_to(self.shape, covariances.shape)
-        scale = np.broadcast_to(self.scale, covariances.shape)
-        of_variances = (
-            shape * np.log(scale)
-            - gammaln(shape)
-            - (shape + 1.0) * np.log(covariances)
-            - scale / covariances
-        )
+        shape, scale = np.asarray(self.shape), np.asarray(self.scale)
+        logs = np.log(covariances)
+        constant = shape * np.log(scale) - gammaln(shape)
+        of_variances = constant - (shape + 1.0) * logs - scale / covariances
         deviations = (means - self.mean) / np.sqrt(covariances)
         of_means = 0.5 * (
-            np.log(self.shrinkage)
-            - LOG_TWO_PI
-            - np.log(covariances)
-            - self.shrinkage * deviations * deviations
+            np.log(self.shrinkage) - LOG_TWO_PI - logs - self.shrinkage * deviations * deviations
         )
-        return float(of_variances.sum() + np.broadcast_to(of_means, means.shape).sum())
+        return float(of_variances.sum() + of_means.sum())
 
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
         precisions = 1.0 / covariances

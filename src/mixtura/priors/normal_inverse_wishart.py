@@ -210,11 +210,11 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
 
     def log_density(self, means: Array, covariances: Array) -> float:
         n_features = means.shape[1]
-        freedom = np.broadcast_to(self._freedom(n_features), covariances.shape[:1])
+        freedom = np.asarray(self._freedom(n_features))
         factor = precision_factor(covariances)
-        log_det = -2.0 * np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
+        log_det = -2.0 * _log_diagonal(factor)
         scale_factor = self._factor(n_features)
-        scale_log_det = 2.0 * np.log(np.einsum("...dd->...d", scale_factor)).sum(axis=-1)
+        scale_log_det = 2.0 * _log_diagonal(scale_factor)
         whitened = np.swapaxes(scale_factor, -1, -2) @ factor
         trace = (whitened * whitened).sum(axis=(1, 2))
         of_covariances = (
@@ -223,17 +223,13 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
             - 0.5 * (freedom + n_features + 1.0) * log_det
             - 0.5 * trace
         )
-        residual = np.einsum(
-            "kd,kde->ke",
-            means - self.mean,
-            np.broadcast_to(factor, (means.shape[0], n_features, n_features)),
-        )
+        residual = ((means - self.mean)[:, None, :] @ factor)[:, 0, :]
         of_means = 0.5 * (
             n_features * (np.log(self.shrinkage) - LOG_TWO_PI)
             - log_det
-            - self.shrinkage * (residual * residual).sum(axis=1)
+            - self.shrinkage * feature_sum(residual * residual)
         )
-        return float(of_covariances.sum() + np.broadcast_to(of_means, means.shape[:1]).sum())
+        return float(of_covariances.sum() + of_means.sum())
 
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
         n_components, n_features = means.shape
@@ -369,4 +365,5 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
 
 def _log_diagonal(factor: Array) -> Array:
     """Return half the log determinants of triangular factors times their transposes."""
-    return np.log(factor.diagonal(axis1=-2, axis2=-1)).sum(axis=-1)
+    logs = np.log(factor.diagonal(axis1=-2, axis2=-1))
+    return logs[..., 0] if logs.shape[-1] == 1 else logs.sum(axis=-1)
