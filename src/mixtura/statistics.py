@@ -8,6 +8,9 @@ import numpy as np
 
 from mixtura.typing import Array, IntegerArray, StructureShape
 
+ZERO = np.array(0.0)
+"""An array, which NumPy would first have to make of a number."""
+
 
 def outer_moments(left: Array, right: Array, structure: StructureShape) -> Array:
     """Return, for each component, the product of two (K, D) arrays in a structure's shape.
@@ -17,11 +20,23 @@ def outer_moments(left: Array, right: Array, structure: StructureShape) -> Array
     """
     if len(structure) == 3:
         product = left[:, :, None] * right[:, None, :]
-    else:
-        product = left * right
-        if structure[1] == 1:
-            product = product.sum(axis=1, keepdims=True)
-    return product.sum(axis=0, keepdims=True) if structure[0] == 1 else product
+        return product.sum(axis=0, keepdims=True) if structure[0] < len(left) else product
+    return shared_sum(left * right, structure)
+
+
+def shared_sum(values: Array, structure: StructureShape) -> Array:
+    """Return values (..., K, D) summed over what a structure of variances shares.
+
+    Sums of one number are left out: NumPy's take longer than all else that is done to a few.
+    """
+    if structure[1] < values.shape[-1]:
+        values = values.sum(axis=-1, keepdims=True)
+    return values.sum(axis=-2, keepdims=True) if structure[0] < values.shape[-2] else values
+
+
+def feature_sum(values: Array) -> Array:
+    """Return values (K, D) summed over the features, shape (K,)."""
+    return values[:, 0] if values.shape[1] == 1 else values.sum(axis=1)
 
 
 @final
@@ -70,17 +85,28 @@ class SufficientStatistics:
         """Total weight of the rows."""
         return float(self.count.sum())
 
+    @property
+    def has_rows_in_all(self) -> bool:
+        """Whether no component is empty."""
+        return min(self.count.tolist()) > 0.0
+
+    @property
+    def count_by_feature(self) -> Array:
+        """The count for each component and feature, shape (K, D)."""
+        count, n_features = self.count[:, None], self.first.shape[1]
+        return count if n_features == 1 else np.repeat(count, n_features, axis=1)
+
     def mean(self) -> Array:
         """Return the component means, shape (K, D); the pivot where a component is empty."""
         count = self.count[:, None]
-        if self.count.min() > 0.0:
+        if self.has_rows_in_all:
             return self.pivot + self.first / count
         occupied = count > 0.0
         return self.pivot + np.where(occupied, self.first / np.where(occupied, count, 1.0), 0.0)
 
     def about(self, pivot: Array) -> "SufficientStatistics":
         """Return the same statistics with the moments taken about another pivot (exact algebra)."""
-        if np.array_equal(pivot, self.pivot):
+        if pivot is self.pivot or np.array_equal(pivot, self.pivot):
             return self
         shift = pivot - self.pivot
         moved = self.first - self.count[:, None] * shift
@@ -92,19 +118,19 @@ class SufficientStatistics:
         # sum (y - s)(y - s)^T = S - f s^T - s f^T + n s s^T = S - f s^T - s (f - n s)^T
         moved = self.first - self.count[:, None] * shift
         if self.second.ndim == 2:
-            return self.second - outer_moments(shift, self.first + moved, self.structure)
+            return self.second - shared_sum(shift * (self.first + moved), self.second.shape)
         cross = outer_moments(self.first, shift, self.structure)
         return self.second - (cross + outer_moments(shift, moved, self.structure))
 
     def scatter(self, centre: Array) -> Array:
         """Return the second moments about ``centre`` (K, D), with rounding below zero removed."""
         second = self._second_about(centre - self.pivot)
-        if second.ndim == 3:
+        if second.shape[1:] != (1, 1) and second.ndim == 3:
             second = 0.5 * (second + second.transpose(0, 2, 1))
             diagonal = np.einsum("kdd->kd", second)
             np.maximum(diagonal, 0.0, out=diagonal)
             return second
-        return np.maximum(second, 0.0)
+        return np.maximum(second, ZERO)
 
     def permuted(self, order: IntegerArray) -> "SufficientStatistics":
         """Return the same statistics with the components renumbered."""

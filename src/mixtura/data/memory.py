@@ -34,6 +34,7 @@ class ArrayRows(Rows):
         self.values = values
         self._factor = np.ones(values.shape[1]) if factor is None else factor
         self.weights = weights
+        self._whole = Block(0, values, weights)
 
     @property
     def n_rows(self) -> int:
@@ -59,7 +60,7 @@ class ArrayRows(Rows):
             yield Block(start, self.values[start:stop], weights)
 
     def pieces(self) -> Iterator[Block]:
-        yield Block(0, self.values, self.weights)
+        return iter((self._whole,))
 
     def batches(self, size: int) -> Iterator[Rows]:
         for start in range(0, self.n_rows, size):

@@ -8,6 +8,7 @@ import numpy as np
 from mixtura.factorization import precision_factor
 from mixtura.parameters import MixtureParameters
 from mixtura.potentials import Potentials
+from mixtura.statistics import feature_sum
 from mixtura.typing import Array, StructureShape
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
@@ -73,11 +74,17 @@ class CovarianceFamily(ABC):
         n_features = parameters.n_features
         factor = self.precision_cholesky(parameters.covariances)
         offset = self.log_determinant(factor, n_features) - 0.5 * n_features * LOG_TWO_PI
-        with np.errstate(divide="ignore"):
-            log_weight = np.log(parameters.weights)
+        log_weight = _logarithms(parameters.weights)
         if offset.shape != log_weight.shape:
             offset = np.full(log_weight.shape, offset)
         return Potentials(log_weight, offset, parameters.means, factor)
+
+
+def _logarithms(weights: Array) -> Array:
+    if min(weights.tolist()) > 0.0:
+        return np.log(weights)
+    with np.errstate(divide="ignore"):
+        return np.log(weights)
 
 
 class MatrixFamily(CovarianceFamily):
@@ -87,7 +94,7 @@ class MatrixFamily(CovarianceFamily):
         return precision_factor(covariances)
 
     def log_determinant(self, precision_cholesky: Array, n_features: int) -> Array:
-        return np.log(np.einsum("kdd->kd", precision_cholesky)).sum(axis=1)
+        return feature_sum(np.log(precision_cholesky.diagonal(axis1=1, axis2=2)))
 
     def expand(self, covariances: Array, n_components: int, n_features: int) -> Array:
         return np.broadcast_to(covariances, (n_components, n_features, n_features)).copy()
@@ -97,11 +104,12 @@ class VectorFamily(CovarianceFamily):
     """Families of diagonal matrices: structure shape (K or 1, D or 1)."""
 
     def precision_cholesky(self, covariances: Array) -> Array:
-        return 1.0 / np.sqrt(covariances)
+        return np.reciprocal(np.sqrt(covariances))
 
     def log_determinant(self, precision_cholesky: Array, n_features: int) -> Array:
         shared = n_features // precision_cholesky.shape[1]
-        return shared * np.log(precision_cholesky).sum(axis=1)
+        total = feature_sum(np.log(precision_cholesky))
+        return total if shared == 1 else shared * total
 
     def expand(self, covariances: Array, n_components: int, n_features: int) -> Array:
         variances = self.variances(covariances, n_components, n_features)

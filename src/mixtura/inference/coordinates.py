@@ -1,5 +1,6 @@
 """Unconstrained coordinates in which a mixture's log joint is nearly a sphere."""
 
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -65,7 +66,7 @@ class NaturalCoordinates:
         """Number of coordinates (matrices hold zeros above their diagonals)."""
         return self.reference.weights.size + self.reference.means.size + self.unit_spread.size
 
-    @property
+    @cached_property
     def units(self) -> Array:
         """What one of each coordinate is in logits, standard deviations or log scales."""
         return np.concatenate(

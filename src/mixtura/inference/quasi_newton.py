@@ -2,6 +2,7 @@
 
 from collections import deque
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -94,8 +95,9 @@ class Path:
     gradient: Array
     pairs: tuple[tuple[Array, Array], ...] = ()
 
+    @cached_property
     def direction(self) -> Array:
-        """Return the ascent direction of the two-loop recursion [Nocedal1980]_."""
+        """The ascent direction of the two-loop recursion [Nocedal1980]_."""
         vector = self.gradient.copy()
         weights = []
         for step, change in reversed(self.pairs):
@@ -153,7 +155,7 @@ class QuasiNewton(Optimizer[Search]):
             return True
         if new.path is None:
             return CoordinateAscent().settled(old.state, new.state, tol)
-        move = new.path.direction()
+        move = new.path.direction
         expected = 0.5 * float(new.path.gradient @ move)
         return expected <= tol * scale and _distance(new, move) <= tol
 
@@ -178,7 +180,7 @@ def _ascended(
     """Return the search after a quasi-Newton step, shortened once if need be, or an EM step."""
     if not np.isfinite(path.gradient).all():
         return _em(model, rows, engine, search)
-    move = path.direction()
+    move = path.direction
     slope = float(path.gradient @ move)
     farthest = np.abs(move * path.coordinates.units).max()
     if not (slope > 0.0 and np.isfinite(farthest)):

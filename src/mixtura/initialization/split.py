@@ -22,7 +22,10 @@ MOST_MOVES = 10
 PIECES = 3
 """Clusters are split into so many times as many as are wanted, and then merged."""
 
-TINY = np.finfo(float).tiny
+CLOSE = 1e-6
+"""Standard deviations of a column: k-means that moves by no more has ended."""
+
+TINY, EPSILON = np.finfo(float).tiny, np.finfo(float).eps
 TIE = 1e-9
 """Relative: gains closer than this are equal but for rounding, which must not choose."""
 
@@ -67,7 +70,7 @@ def cluster(
     for _ in range(MOST_MOVES):
         found = engine.sweep(standardised, Potentials(blank, blank, means, factor), Hard())
         moved = found.mean()
-        if np.allclose(moved, means, rtol=0.0, atol=1e-6):
+        if np.abs(moved - means).max() <= CLOSE:
             break
         means = moved
     return engine.labels(standardised, Potentials(blank, blank, means, factor))
@@ -120,13 +123,14 @@ def merged_means(means: Array, mass: Array, n_clusters: int) -> Array:
     while len(means) > n_clusters:
         apart = np.square(means[:, None] - means).sum(axis=-1)
         cost = apart * mass[:, None] * mass / np.maximum(mass[:, None] + mass, TINY)
-        cost[np.tril_indices(len(means))] = np.inf
+        cost[np.tri(len(means), dtype=bool)] = np.inf
         first = int(np.argmax(cost <= (1.0 + TIE) * cost.min()))
         one, other = divmod(first, len(means))
         total = max(mass[one] + mass[other], TINY)
         means[one] = (mass[one] * means[one] + mass[other] * means[other]) / total
         mass[one] += mass[other]
-        means, mass = np.delete(means, other, axis=0), np.delete(mass, other)
+        kept = np.arange(len(means)) != other
+        means, mass = means[kept], mass[kept]
     return means
 
 
@@ -145,6 +149,8 @@ def _examined(
 
 
 def _direction(scatter: Array, rng: np.random.Generator | None) -> Array:
+    if rng is None and len(scatter) == 1:
+        return np.ones(1)
     values, vectors = np.linalg.eigh(scatter)
     # The first of the largest entries is positive. Of two features both are equally large
     # but for rounding, which must not choose: hence the tolerance.
@@ -163,17 +169,17 @@ def best_cut(values: Array, weights: Array) -> tuple[float, float]:
 
     No reduction where all values of positive weight are equal.
     """
-    order = np.argsort(values)
+    order = values.argsort()
     ordered, mass = values[order], weights[order]
-    below = np.cumsum(mass)
-    moment = np.cumsum(mass * ordered)
+    below, moment = mass.cumsum(), (mass * ordered).cumsum()
     total, whole = below[-1], moment[-1]
     above = total - below
-    resolution = 8.0 * np.finfo(float).eps * np.abs(ordered).max()
-    apart = np.append(np.diff(ordered) > resolution, False) & (below > 0) & (above > TIE * total)
-    if not apart.any():
+    resolution = 8.0 * EPSILON * max(abs(ordered[0]), abs(ordered[-1]))
+    parted = ordered[1:] - ordered[:-1] > resolution
+    apart = np.flatnonzero(parted & (below[:-1] > 0) & (above[:-1] > TIE * total))
+    if not apart.size:
         return 0.0, float(ordered[-1])
-    low = below[apart], moment[apart]
-    gains = np.square(low[1] * total - low[0] * whole) / (total * low[0] * above[apart])
-    first = int(np.argmax(gains >= (1.0 - TIE) * gains.max()))
-    return float(gains[first]), float(ordered[apart][first])
+    low, high, moment = below[apart], above[apart], moment[apart]
+    gains = np.square(moment * total - low * whole) / (total * low * high)
+    first = (gains >= (1.0 - TIE) * gains.max()).argmax()
+    return float(gains[first]), float(ordered[apart[first]])

@@ -12,7 +12,7 @@ from mixtura.potentials import Tail
 from mixtura.priors.partitions import Partitions
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ClusterSteps, ComponentSteps, MatrixSteps, WeightSteps
-from mixtura.typing import Array, IntegerArray, PerFeature, StructureShape
+from mixtura.typing import Array, IntegerArray, StructureShape
 
 
 class Prior(ABC):  # noqa: B024 - what its two kinds promise differs altogether
@@ -356,44 +356,3 @@ class ComponentPrior(Prior):
     @abstractmethod
     def rescaled(self, factor: Array) -> "ComponentPrior":
         """Return the prior of the components of ``x * factor``, factor of shape (D,)."""
-
-
-def hyperparameter(
-    value: Any, name: str, *, positive: bool = False, max_ndim: int = 1
-) -> float | Array:
-    """Return a validated hyperparameter: a float, or a float64 array where one was given."""
-    try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InvalidArgumentError(f"{name} must be a number or numbers; got {value!r}") from None
-    if array.ndim > max_ndim or array.size == 0:
-        raise InvalidArgumentError(
-            f"{name} must be a number or an array of at most {max_ndim} dimension(s); "
-            f"got shape {array.shape}"
-        )
-    low, high = array.min(), array.max()  # NaN where one is
-    if not (low > -np.inf and high < np.inf):
-        raise InvalidArgumentError(f"{name} must be finite; got {value!r}")
-    if positive and not low > 0:
-        raise InvalidArgumentError(f"{name} must be above zero; got {value!r}")
-    return float(array) if array.ndim == 0 else array
-
-
-def check_per_feature(value: PerFeature, name: str, n_features: int) -> None:
-    """Raise InvalidArgumentError unless a hyperparameter is one number or one per feature."""
-    if np.ndim(value) > 0 and np.shape(value) != (n_features,):
-        raise InvalidArgumentError(
-            f"{name} must be one number or one for each of the {n_features} features; "
-            f"got shape {np.shape(value)}"
-        )
-
-
-def unscaled(value: PerFeature, factor: Array, *, positive: bool = False) -> float | Array:
-    """Return ``value * factor``, a float again where both are the same for all features."""
-    limits = np.finfo(float)
-    with np.errstate(over="ignore"):  # the largest number, where the product is larger
-        product = np.asarray(value) * factor
-    product = np.clip(product, limits.tiny if positive else -limits.max, limits.max)
-    if np.ndim(value) == 0 and np.all(factor == factor[0]):
-        return float(product[0])
-    return product

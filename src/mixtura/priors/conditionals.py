@@ -9,7 +9,7 @@ import numpy as np
 
 from mixtura.priors.mean_field import FARTHEST, ScaleFactor
 from mixtura.priors.scales import Normal, PositivePrior
-from mixtura.statistics import SufficientStatistics
+from mixtura.statistics import SufficientStatistics, shared_sum
 from mixtura.typing import Array
 
 PROPOSALS = 8
@@ -39,10 +39,7 @@ def draw_variances(
     rng: np.random.Generator,
 ) -> Array:
     """Return variances, in the structure shape, drawn given the means (K, D)."""
-    structure = statistics.structure
-    count = np.broadcast_to(statistics.count[:, None], means.shape)
-    entries = count.sum(axis=1, keepdims=True) if structure[1] == 1 else count
-    entries = entries.sum(axis=0, keepdims=True) if structure[0] == 1 else entries
+    entries = shared_sum(statistics.count_by_feature, statistics.structure)
     density = ScaleFactor(spread, is_on_variance, entries, statistics.scatter(means))
     with np.errstate(over="ignore"):  # far in the tails the log density falls to minus infinity
         logs = density.top + _draw_about_top(density, rng)

@@ -1,13 +1,15 @@
 """The Dirichlet prior of the mixture weights."""
 
+import math
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.special import betaincinv, digamma, gammaln
+from scipy.special import betaincinv, digamma, gammaln, xlogy
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.priors.base import WeightPrior, hyperparameter
+from mixtura.priors.base import WeightPrior
+from mixtura.priors.hyperparameters import hyperparameter, unchecked
 from mixtura.priors.partitions import DirichletPartitions
 from mixtura.typing import Array
 
@@ -58,29 +60,39 @@ class Dirichlet(WeightPrior):
             )
 
     def posterior(self, count: Array) -> "Dirichlet":
-        return Dirichlet(self.concentration + count)
+        return unchecked(Dirichlet, concentration=self.concentration + count)
 
     def mode(self, n_components: int) -> Array:
         excess = np.maximum(self._full(n_components) - 1.0, 0.0)
-        total = excess.sum()
+        total = math.fsum(excess.tolist())
         if total == 0.0:
             # Uniform, or unbounded at the edge: the centre is the only symmetric answer.
             return np.full(n_components, 1.0 / n_components)
         weights = excess / total
-        if (weights < SMALLEST_WEIGHT).any() and (self._full(n_components) < 1.0).any():
+        if min(weights.tolist()) < SMALLEST_WEIGHT and (self._full(n_components) < 1.0).any():
             weights = np.maximum(weights, SMALLEST_WEIGHT)
             weights = weights / weights.sum()
         return weights
 
     def log_density(self, weights: Array) -> float:
         concentration = self._full(weights.size)
-        constant = gammaln(concentration.sum()) - gammaln(concentration).sum()
-        powers = concentration != 1.0  # 0 * log 0 counts as 0
-        with np.errstate(divide="ignore"):
-            logs = np.log(weights[powers])
-        return float(constant + ((concentration[powers] - 1.0) * logs).sum())
+        powers = xlogy(concentration - 1.0, weights)
+        return self._log_constant(weights.size) + float(powers.sum())
+
+    def _total(self, n_components: int) -> float:
+        if isinstance(self.concentration, np.ndarray):
+            return math.fsum(self.concentration.tolist())
+        return n_components * float(self.concentration)
+
+    def _log_constant(self, n_components: int) -> float:
+        """Return the log of the density's constant."""
+        logs = gammaln(self.concentration)
+        summed = math.fsum(logs.tolist()) if np.ndim(logs) > 0 else n_components * float(logs)
+        return float(gammaln(self._total(n_components))) - summed
 
     def is_unbounded_at(self, weights: Array) -> bool:
+        if min(weights.tolist()) > 2.0 * SMALLEST_WEIGHT:
+            return False
         edge = weights <= 2.0 * SMALLEST_WEIGHT
         return bool((edge & (self._full(weights.size) < 1.0)).any())
 
@@ -100,19 +112,18 @@ class Dirichlet(WeightPrior):
 
     def expected_log_weights(self, n_components: int) -> Array:
         concentration = self._full(n_components)
-        return digamma(concentration) - digamma(concentration.sum())
+        return digamma(concentration) - digamma(self._total(n_components))
 
     def expected_weights(self, n_components: int) -> Array:
         concentration = self._full(n_components)
-        return concentration / concentration.sum()
+        return concentration / self._total(n_components)
 
     def divergence(self, other: WeightPrior, n_components: int) -> float:
         if not isinstance(other, Dirichlet):
             raise TypeError(f"a Dirichlet has no divergence from a {type(other).__name__}")
-        here, there = self._full(n_components), other._full(n_components)
-        total = here.sum()
-        constants = gammaln(total) - gammaln(there.sum()) + (gammaln(there) - gammaln(here)).sum()
-        return float(constants + (here - there) @ (digamma(here) - digamma(total)))
+        constants = self._log_constant(n_components) - other._log_constant(n_components)
+        further = self._full(n_components) - other.concentration
+        return constants + float(further @ self.expected_log_weights(n_components))
 
     def weight_quantiles(
         self, probabilities: Array, n_components: int, n_first: int | None = None
@@ -125,6 +136,6 @@ class Dirichlet(WeightPrior):
         return betaincinv(concentration, others, np.reshape(probabilities, (-1, 1)))
 
     def weight_deviations(self, n_components: int) -> Array:
-        total = self._full(n_components).sum()
+        total = self._total(n_components)
         share = self.expected_weights(n_components)
         return np.sqrt(share * (1.0 - share) / (total + 1.0))

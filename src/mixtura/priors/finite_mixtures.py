@@ -8,7 +8,8 @@ import numpy as np
 from scipy.special import gammaln, log_softmax, logsumexp, softmax, xlogy
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.priors.base import WeightPrior, hyperparameter
+from mixtura.priors.base import WeightPrior
+from mixtura.priors.hyperparameters import hyperparameter
 from mixtura.priors.partitions import Partitions
 from mixtura.steps import PartitionSteps, WeightSteps
 from mixtura.typing import Array, IntegerArray

@@ -1,5 +1,6 @@
 """Flat priors: under them the mode is the maximum of the likelihood."""
 
+import math
 from dataclasses import dataclass
 from typing import final
 
@@ -11,12 +12,10 @@ from mixtura.priors.base import (
     ComponentPrior,
     ExpectedComponents,
     WeightPrior,
-    check_per_feature,
-    hyperparameter,
     not_averaged,
-    unscaled,
 )
-from mixtura.statistics import SufficientStatistics
+from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
+from mixtura.statistics import ZERO, SufficientStatistics
 from mixtura.typing import Array, StructureShape
 
 SMALLEST = float(np.finfo(np.float64).tiny)
@@ -42,14 +41,12 @@ class FlatWeights(WeightPrior):
         pass
 
     def posterior(self, count: Array) -> "FlatWeights":
-        return FlatWeights(self.count + count)
+        return unchecked(FlatWeights, count=self.count + count)
 
     def mode(self, n_components: int) -> Array:
-        count = np.maximum(self.count, 0.0)
-        total = count.sum()
-        if count.ndim == 0 or not total > 0:
-            return np.full(n_components, 1.0 / n_components)
-        return count / total
+        count = np.maximum(self.count, ZERO)
+        total = math.fsum(count.tolist()) if count.ndim > 0 else 0.0
+        return count / total if total > 0.0 else np.full(n_components, 1.0 / n_components)
 
     def log_density(self, weights: Array) -> float:
         return 0.0
@@ -142,10 +139,11 @@ class FlatPosterior(ComponentPosterior):
         scatter = statistics.scatter(means)
         n_features = means.shape[1]
         count = statistics.count if structure[0] > 1 else statistics.count.sum(keepdims=True)
-        if len(structure) == 2 and structure[1] == 1:
+        if len(structure) == 2 and structure[1] < n_features:
             count = count * n_features
-        count = count.reshape((-1,) + (1,) * (len(structure) - 1))
-        if count.min() > 0.0:
+        occupied = min(count.tolist()) > 0.0
+        count = count[:, None] if len(structure) == 2 else count[:, None, None]
+        if occupied:
             return means, self._floored(scatter / count, n_features)
         # A component without rows takes the pooled covariance: a lawful one, at no weight.
         pooled = scatter.sum(axis=0) / max(count.sum(), SMALLEST)
@@ -159,8 +157,8 @@ class FlatPosterior(ComponentPosterior):
     def _floored(self, covariances: Array, n_features: int) -> Array:
         floor = np.asarray(self.prior.minimum_variance)
         if covariances.ndim == 2:
-            width = covariances.shape[1]
-            return np.maximum(covariances, floor.max() if width < n_features else floor)
+            shared = covariances.shape[1] < n_features
+            return np.maximum(covariances, floor.max() if shared else floor)
         if n_features == 1:
             return np.maximum(covariances, floor)
         floor = np.broadcast_to(floor, (n_features,))

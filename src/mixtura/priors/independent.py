@@ -13,12 +13,12 @@ from mixtura.priors.base import (
     ExpectedComponents,
     Marginals,
     PredictiveComponents,
-    check_per_feature,
 )
 from mixtura.priors.conditionals import draw_means, draw_variances
+from mixtura.priors.hyperparameters import check_per_feature
 from mixtura.priors.mean_field import MeanField, best_factors
 from mixtura.priors.scales import InverseGamma, Normal, PositivePrior
-from mixtura.statistics import SufficientStatistics
+from mixtura.statistics import SufficientStatistics, shared_sum
 from mixtura.steps import ComponentSteps, steps_of
 from mixtura.typing import Array, StructureShape
 
@@ -26,6 +26,8 @@ MAX_ALTERNATIONS = 1000
 RESOLUTION = 4.0 * np.finfo(float).eps
 SMALLEST_DEVIATION, LARGEST_DEVIATION = 1e-150, 1e150
 """Their squares are still numbers that float64 holds in full."""
+IGNORING_OVERFLOW = np.errstate(over="ignore")
+"""Where means are found given variances: of rows of 1e150 under a prior of 1e-100."""
 GRID = 64
 """Variances that are tried between the smallest and the largest mode."""
 
@@ -178,8 +180,9 @@ class IndependentPosterior(ComponentPosterior):
         separately for every free variance.
         """
         problem = _Alternation(self.prior, self.statistics)
-        location = np.broadcast_to(np.asarray(self.prior.mean.location), problem.rows_mean.shape)
-        means, variances = problem.ascend(np.stack([problem.rows_mean, location]))
+        starts = np.empty((2, *problem.rows_mean.shape))
+        starts[0], starts[1] = problem.rows_mean, problem.location
+        means, variances = problem.ascend(starts)
         near_rows, near_prior = (means[0], variances[0]), (means[1], variances[1])
         best = problem.better(near_prior, near_rows)
         if (near_prior[1] > near_rows[1] * (1.0 + 1e-6)).any():
@@ -230,25 +233,24 @@ class _Alternation:
 
     def __init__(self, prior: Independent, statistics: SufficientStatistics) -> None:
         self.prior = prior
+        self.location, self.scale = np.asarray(prior.mean.location), np.asarray(prior.mean.scale)
         self.structure = statistics.structure
-        self.count = statistics.count[:, None]
+        self.count = statistics.count_by_feature
         self.rows_mean = statistics.mean()
         self.rows_scatter = statistics.scatter(self.rows_mean)
-        self.entries = self._reduced(np.broadcast_to(self.count, self.rows_mean.shape))
+        self.entries = shared_sum(self.count, self.structure)
         # A prior may let the spread of tied rows shrink to nothing, below the rounding of the
         # rows themselves and at last below the smallest number: not further than that.
         size = np.abs(self.rows_mean)
-        size = size.max(axis=1, keepdims=True) if self.structure[1] == 1 else size
-        size = size.max(axis=0, keepdims=True) if self.structure[0] == 1 else size
+        if self.structure[1] < size.shape[1]:
+            size = size.max(axis=1, keepdims=True)
+        if self.structure[0] < size.shape[0]:
+            size = size.max(axis=0, keepdims=True)
         self.smallest = np.maximum(2.0 * RESOLUTION * size, SMALLEST_DEVIATION) ** 2
 
-    def _reduced(self, values: Array) -> Array:
-        if self.structure[1] == 1:
-            values = values.sum(axis=-1, keepdims=True)
-        return values.sum(axis=-2, keepdims=True) if self.structure[0] == 1 else values
-
     def scatter(self, means: Array) -> Array:
-        return self.rows_scatter + self._reduced(self.count * (means - self.rows_mean) ** 2)
+        squares = self.count * (means - self.rows_mean) ** 2
+        return self.rows_scatter + shared_sum(squares, self.structure)
 
     def variances_given(self, means: Array) -> Array:
         scatter = self.scatter(means)
@@ -257,27 +259,26 @@ class _Alternation:
         else:
             deviations = self.prior.spread.deviation_mode(self.entries, scatter)
             variances = np.minimum(deviations, LARGEST_DEVIATION) ** 2
-        return np.clip(variances, self.smallest, LARGEST_DEVIATION**2)
+        return np.minimum(np.maximum(variances, self.smallest), LARGEST_DEVIATION**2)
 
     def means_given(self, variances: Array) -> Array:
-        scale = np.asarray(self.prior.mean.scale)
-        with np.errstate(over="ignore"):  # of rows of 1e150 under a prior of 1e-100
-            ratio = variances / scale / scale
+        ratio = variances / self.scale / self.scale
         share = self.count / (self.count + ratio)
-        location = np.asarray(self.prior.mean.location)
-        return location + share * (self.rows_mean - location)
+        return self.location + share * (self.rows_mean - self.location)
 
+    @IGNORING_OVERFLOW
     def ascend(self, means: Array) -> tuple[Array, Array]:
         variances = self.variances_given(means)
         for _ in range(MAX_ALTERNATIONS):
             means = self.means_given(variances)
             updated = self.variances_given(means)
-            settled = np.abs(updated - variances) <= RESOLUTION * variances
+            moving = np.abs(updated - variances) > RESOLUTION * variances
             variances = updated
-            if settled.all():
+            if not np.count_nonzero(moving):
                 break
         return self.means_given(variances), variances
 
+    @IGNORING_OVERFLOW
     def between(self, low: tuple[Array, Array], high: tuple[Array, Array]) -> Array:
         """Return the means of the best variances of a grid from the low to the high ones."""
         best = low
@@ -295,5 +296,5 @@ class _Alternation:
         """Return the log density up to a constant, one value for each free variance."""
         values = variances if self.prior.is_on_variance else np.sqrt(variances)
         of_rows = -0.5 * (self.entries * np.log(variances) + self.scatter(means) / variances)
-        of_means = self._reduced(self.prior.mean.log_density(means))
+        of_means = shared_sum(self.prior.mean.log_density(means), self.structure)
         return of_rows + self.prior.spread.log_density(values) + of_means

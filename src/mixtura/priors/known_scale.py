@@ -13,10 +13,8 @@ from mixtura.priors.base import (
     ExpectedComponents,
     Marginals,
     PredictiveComponents,
-    check_per_feature,
-    hyperparameter,
-    unscaled,
 )
+from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
 from mixtura.priors.scales import LOG_TWO_PI, Normal
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ClusterSteps, cluster_steps_of
@@ -140,7 +138,7 @@ class KnownScalePosterior(ComponentPosterior):
     @property
     def means(self) -> Normal:
         """The posterior of each mean, shape (K, D)."""
-        count = np.broadcast_to(self.statistics.count[:, None], self.statistics.first.shape)
+        count = self.statistics.count_by_feature
         location, scale = np.asarray(self.prior.mean.location), np.asarray(self.prior.mean.scale)
         with np.errstate(over="ignore"):
             ratio = np.square(np.asarray(self.prior.scale) / scale)
@@ -199,10 +197,7 @@ class KnownScalePosterior(ComponentPosterior):
 
 def _normal(location: Array, scale: Array) -> Normal:
     """Return a Normal of shape (K, D); the class itself checks one for each feature."""
-    normal = object.__new__(Normal)
-    object.__setattr__(normal, "location", location)
-    object.__setattr__(normal, "scale", scale)
-    return normal
+    return unchecked(Normal, location=location, scale=scale)
 
 
 def _certain(values: Array, n_probabilities: int) -> Marginals:

@@ -16,7 +16,7 @@ from scipy.special import ndtri
 from mixtura.potentials import ScaleMixtureTail
 from mixtura.priors.base import ExpectedComponents, Marginals, PredictiveComponents
 from mixtura.priors.scales import LOG_TWO_PI, Normal, PositivePrior
-from mixtura.statistics import SufficientStatistics
+from mixtura.statistics import SufficientStatistics, shared_sum
 from mixtura.typing import Array
 
 NEGLIGIBLE = 45.0
@@ -308,15 +308,10 @@ class _Alternation:
     ) -> None:
         self.prior, self.spread, self.is_on_variance = prior, spread, is_on_variance
         self.structure = statistics.structure
-        self.count = np.broadcast_to(statistics.count[:, None], statistics.first.shape)
+        self.count = statistics.count_by_feature
         self.rows_mean = statistics.mean()
         self.rows_scatter = statistics.scatter(self.rows_mean)
-        self.entries = self._reduced(self.count)
-
-    def _reduced(self, values: Array) -> Array:
-        if self.structure[1] == 1:
-            values = values.sum(axis=-1, keepdims=True)
-        return values.sum(axis=-2, keepdims=True) if self.structure[0] == 1 else values
+        self.entries = shared_sum(self.count, self.structure)
 
     def factors(self, mean: Array, deviation: Array) -> MeanField:
         return MeanField(self.prior, mean, deviation, self._scale(self._scatter(mean, deviation)))
@@ -326,7 +321,7 @@ class _Alternation:
 
     def _scatter(self, mean: Array, deviation: Array) -> Array:
         squares = self.count * ((mean - self.rows_mean) ** 2 + deviation**2)
-        return self.rows_scatter + self._reduced(squares)
+        return self.rows_scatter + shared_sum(squares, self.structure)
 
     def ascend(self, mean: Array) -> tuple[Array, Array]:
         """Return means and their deviations where the alternation from means (..., K, D) ends."""
@@ -353,4 +348,4 @@ class _Alternation:
     def bounds(self, mean: Array, deviation: Array) -> Array:
         """Return what factors add to the bound, one value for each free scale."""
         factors = self.factors(mean, deviation)
-        return factors.scale.log_normalizer - self._reduced(factors.mean_divergence)
+        return factors.scale.log_normalizer - shared_sum(factors.mean_divergence, self.structure)

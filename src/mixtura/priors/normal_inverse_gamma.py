@@ -14,10 +14,8 @@ from mixtura.priors.base import (
     ExpectedComponents,
     Marginals,
     PredictiveComponents,
-    check_per_feature,
-    hyperparameter,
-    unscaled,
 )
+from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
 from mixtura.priors.marginals import (
     deviation_marginals,
     mean_marginals,
@@ -25,7 +23,7 @@ from mixtura.priors.marginals import (
     variance_divergence,
     variance_marginals,
 )
-from mixtura.statistics import SufficientStatistics
+from mixtura.statistics import SufficientStatistics, feature_sum, shared_sum
 from mixtura.steps import ClusterSteps, ComponentSteps, cluster_steps_of, steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
@@ -93,16 +91,17 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
 
     def posterior(self, statistics: SufficientStatistics) -> "NormalInverseGamma":
         structure = statistics.structure
-        count = np.broadcast_to(statistics.count[:, None], statistics.first.shape)
+        count = statistics.count_by_feature
         shrinkage = self.shrinkage + count
         about_prior = statistics.first + count * (statistics.pivot - self.mean)
         mean = self.mean + about_prior / shrinkage
-        pull = _summed(self.shrinkage * (mean - self.mean) ** 2, structure)
-        return NormalInverseGamma(
-            mean,
-            shrinkage,
-            self.shape + 0.5 * _summed(count, structure),
-            self.scale + 0.5 * (statistics.scatter(mean) + pull),
+        pull = shared_sum(self.shrinkage * (mean - self.mean) ** 2, structure)
+        return unchecked(
+            NormalInverseGamma,
+            mean=mean,
+            shrinkage=shrinkage,
+            shape=self.shape + 0.5 * shared_sum(count, structure),
+            scale=self.scale + 0.5 * (statistics.scatter(mean) + pull),
         )
 
     def draw_given(
@@ -129,22 +128,15 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
         return means, self.scale / (shape + 1.0 + 0.5 * sharing)
 
     def log_density(self, means: Array, covariances: Array) -> float:
-        shape = np.broadcast_to(self.shape, covariances.shape)
-        scale = np.broadcast_to(self.scale, covariances.shape)
-        of_variances = (
-            shape * np.log(scale)
-            - gammaln(shape)
-            - (shape + 1.0) * np.log(covariances)
-            - scale / covariances
-        )
+        shape, scale = np.asarray(self.shape), np.asarray(self.scale)
+        logs = np.log(covariances)
+        constant = shape * np.log(scale) - gammaln(shape)
+        of_variances = constant - (shape + 1.0) * logs - scale / covariances
         deviations = (means - self.mean) / np.sqrt(covariances)
         of_means = 0.5 * (
-            np.log(self.shrinkage)
-            - LOG_TWO_PI
-            - np.log(covariances)
-            - self.shrinkage * deviations * deviations
+            np.log(self.shrinkage) - LOG_TWO_PI - logs - self.shrinkage * deviations * deviations
         )
-        return float(of_variances.sum() + np.broadcast_to(of_means, means.shape).sum())
+        return float(of_variances.sum() + of_means.sum())
 
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
         precisions = 1.0 / covariances
@@ -153,7 +145,7 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
         # Each mean that shares a variance adds -1/2 to the power of the variance.
         of_offsets = -0.5 * precisions * (1.0 + of_means * offsets)
         of_variances = precisions * (self.scale * precisions - np.asarray(self.shape) - 1.0)
-        return of_means, of_variances + _summed(
+        return of_means, of_variances + shared_sum(
             np.broadcast_to(of_offsets, means.shape), covariances.shape
         )
 
@@ -175,8 +167,10 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
     def expected(self) -> ExpectedComponents:
         means, shape, scale = np.asarray(self.mean), np.asarray(self.shape), self.scale
         log_precision = digamma(shape) - np.log(scale)
-        offset = 0.5 * (log_precision - LOG_TWO_PI - 1.0 / np.asarray(self.shrinkage)).sum(axis=1)
-        return ExpectedComponents(means, 1.0 / np.sqrt(scale / shape), offset)
+        by_feature = log_precision - LOG_TWO_PI - np.reciprocal(self.shrinkage)
+        return ExpectedComponents(
+            means, np.reciprocal(np.sqrt(scale / shape)), 0.5 * feature_sum(by_feature)
+        )
 
     def estimate(self) -> tuple[Array, Array]:
         excess = np.asarray(self.shape) - 1.0
@@ -238,10 +232,3 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
             self.shape,
             unscaled(self.scale, factor * factor, positive=True),
         )
-
-
-def _summed(values: Array, structure: StructureShape) -> Array:
-    """Return (K, D) values summed over what the structure shares."""
-    if structure[1] == 1:
-        values = values.sum(axis=1, keepdims=True)
-    return values.sum(axis=0, keepdims=True) if structure[0] == 1 else values

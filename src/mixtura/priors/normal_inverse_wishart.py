@@ -20,17 +20,15 @@ from mixtura.priors.base import (
     ExpectedComponents,
     Marginals,
     PredictiveComponents,
-    check_per_feature,
-    hyperparameter,
-    unscaled,
 )
+from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
 from mixtura.priors.marginals import (
     deviation_marginals,
     matrix_marginals,
     mean_marginals,
     student_constant,
 )
-from mixtura.statistics import SufficientStatistics, outer_moments
+from mixtura.statistics import SufficientStatistics, feature_sum, outer_moments
 from mixtura.steps import (
     ClusterSteps,
     ComponentSteps,
@@ -163,11 +161,12 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         offset = mean - self.mean
         pull = outer_moments(np.asarray(self.shrinkage)[..., None] * offset, offset, structure)
         count = statistics.count if structure[0] > 1 else statistics.count.sum(keepdims=True)
-        return NormalInverseWishart(
-            mean,
-            shrinkage,
-            self._freedom(n_features) + count,
-            self._matrix(n_features) + statistics.scatter(mean) + pull,
+        return unchecked(
+            NormalInverseWishart,
+            mean=mean,
+            shrinkage=shrinkage,
+            degrees_of_freedom=self._freedom(n_features) + count,
+            scale=self._matrix(n_features) + statistics.scatter(mean) + pull,
         )
 
     def draw_given(
@@ -211,11 +210,11 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
 
     def log_density(self, means: Array, covariances: Array) -> float:
         n_features = means.shape[1]
-        freedom = np.broadcast_to(self._freedom(n_features), covariances.shape[:1])
+        freedom = np.asarray(self._freedom(n_features))
         factor = precision_factor(covariances)
-        log_det = -2.0 * np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
+        log_det = -2.0 * _log_diagonal(factor)
         scale_factor = self._factor(n_features)
-        scale_log_det = 2.0 * np.log(np.einsum("...dd->...d", scale_factor)).sum(axis=-1)
+        scale_log_det = 2.0 * _log_diagonal(scale_factor)
         whitened = np.swapaxes(scale_factor, -1, -2) @ factor
         trace = (whitened * whitened).sum(axis=(1, 2))
         of_covariances = (
@@ -224,17 +223,13 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
             - 0.5 * (freedom + n_features + 1.0) * log_det
             - 0.5 * trace
         )
-        residual = np.einsum(
-            "kd,kde->ke",
-            means - self.mean,
-            np.broadcast_to(factor, (means.shape[0], n_features, n_features)),
-        )
+        residual = ((means - self.mean)[:, None, :] @ factor)[:, 0, :]
         of_means = 0.5 * (
             n_features * (np.log(self.shrinkage) - LOG_TWO_PI)
             - log_det
-            - self.shrinkage * (residual * residual).sum(axis=1)
+            - self.shrinkage * feature_sum(residual * residual)
         )
-        return float(of_covariances.sum() + np.broadcast_to(of_means, means.shape[:1]).sum())
+        return float(of_covariances.sum() + of_means.sum())
 
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
         n_components, n_features = means.shape
@@ -291,7 +286,7 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
     def _digamma_and_gammaln(self) -> tuple[Array, Array]:
         """The digamma and log gamma functions of a posterior's halves, summed."""
         halves = self._halves(np.shape(self.scale)[-1])
-        return digamma(halves).sum(axis=1), gammaln(halves).sum(axis=1)
+        return feature_sum(digamma(halves)), feature_sum(gammaln(halves))
 
     def estimate(self) -> tuple[Array, Array]:
         means = np.asarray(self.mean)
@@ -370,4 +365,5 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
 
 def _log_diagonal(factor: Array) -> Array:
     """Return half the log determinants of triangular factors times their transposes."""
-    return np.log(np.diagonal(factor, axis1=-2, axis2=-1)).sum(axis=-1)
+    logs = np.log(factor.diagonal(axis1=-2, axis2=-1))
+    return logs[..., 0] if logs.shape[-1] == 1 else logs.sum(axis=-1)

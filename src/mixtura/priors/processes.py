@@ -9,8 +9,9 @@ import numpy as np
 from scipy.special import digamma, poch
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.priors.base import WeightPrior, hyperparameter
+from mixtura.priors.base import WeightPrior
 from mixtura.priors.concentration import concentration_grid
+from mixtura.priors.hyperparameters import hyperparameter
 from mixtura.priors.process_partitions import ProcessPartitions
 from mixtura.priors.scales import Gamma
 from mixtura.priors.stick_breaking import StickBreaking

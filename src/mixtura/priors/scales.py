@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
 from scipy.special import gammaln, wrightomega
 
-from mixtura.priors.base import Prior, hyperparameter, unscaled
+from mixtura.priors.base import Prior
+from mixtura.priors.hyperparameters import hyperparameter, unscaled
 from mixtura.typing import Array, PerFeature
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
@@ -44,7 +46,11 @@ class Normal(Prior):
         """Return the log density of each value."""
         with np.errstate(over="ignore"):  # too far away to count: a density of zero
             deviations = (values - self.location) / self.scale
-            return -0.5 * (deviations * deviations + LOG_TWO_PI) - np.log(self.scale)
+            return -0.5 * (deviations * deviations + LOG_TWO_PI) - self._log_scale
+
+    @cached_property
+    def _log_scale(self) -> Array:
+        return np.log(self.scale)
 
     def draw(self, rng: np.random.Generator, size: tuple[int, ...]) -> Array:
         """Return draws of the given size."""
@@ -157,11 +163,18 @@ class InverseGamma(PositivePrior):
             object.__setattr__(self, name, value)
 
     def log_density(self, values: Array) -> Array:
-        constant = self.shape * np.log(self.scale) - gammaln(self.shape)
-        return constant - (np.asarray(self.shape) + 1.0) * np.log(values) - self.scale / values
+        return self._constant - self._power * np.log(values) - self.scale / values
+
+    @cached_property
+    def _constant(self) -> Array:
+        return self.shape * np.log(self.scale) - gammaln(self.shape)
+
+    @cached_property
+    def _power(self) -> Array:
+        return np.asarray(self.shape) + 1.0
 
     def gradient(self, values: Array) -> Array:
-        return (self.scale / values - (np.asarray(self.shape) + 1.0)) / values
+        return (self.scale / values - self._power) / values
 
     def draw(self, rng: np.random.Generator, size: tuple[int, ...]) -> Array:
         return self.scale / rng.gamma(np.broadcast_to(self.shape, size))
@@ -171,12 +184,12 @@ class InverseGamma(PositivePrior):
 
     def deviation_mode(self, count: Array, scatter: Array) -> Array:
         # The positive root of c s^2 - scale s - scatter = 0; hypot keeps tiny and huge scales.
-        power = count + self.shape + 1.0
+        power = count + self._power
         root = np.hypot(self.scale, 2.0 * np.sqrt(power) * np.sqrt(scatter))
         return (self.scale + root) / (2.0 * power)
 
     def variance_mode(self, count: Array, scatter: Array) -> Array:
-        return (self.scale + 0.5 * scatter) / (np.asarray(self.shape) + 1.0 + 0.5 * count)
+        return (self.scale + 0.5 * scatter) / (self._power + 0.5 * count)
 
 
 @final

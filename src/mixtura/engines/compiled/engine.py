@@ -1,5 +1,6 @@
 """The compiled engine: fused sweeps in machine code, in threads."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, final
 
@@ -37,6 +38,11 @@ LARGEST_CHAIN = 1 << 18
 
 NOTHING = np.empty(0)
 NO_LABELS = np.empty(0, dtype=np.int64)
+NO_KEY = np.uint64(0)
+UNWEIGHTED = (NOTHING, False)
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+SCORED = (Soft, Sampled)
+"""Assignments whose data term is the log of summed scores."""
 
 
 @final
@@ -62,13 +68,14 @@ class CompiledEngine(Engine):
     ) -> SufficientStatistics:
         if potentials.tail is not None:
             return ReferenceEngine().sweep(rows, potentials, assignment)
-        pairs = isinstance(assignment, Soft | Sampled) and potentials.mean.shape == (2, 1)
         # Two components in one dimension have an exact kernel of their own, faster than any other.
+        pairs = potentials.mean.shape == (2, 1) and isinstance(assignment, SCORED)
         prepared = Exact(potentials) if pairs else self._prepared(rows, potentials)
-        parts = [self._sweep_piece(piece, prepared, assignment) for piece in rows.pieces()]
-        total = parts[0]
-        for part in parts[1:]:
-            total = total + part
+        total = None
+        for piece in rows.pieces():
+            part = self._sweep_piece(piece, prepared, assignment)
+            total = part if total is None else total + part
+        assert total is not None
         return total
 
     def _sweep_piece(
@@ -76,7 +83,7 @@ class CompiledEngine(Engine):
     ) -> SufficientStatistics:
         values, single = _flat(piece.values)
         assigned = _assigned(assignment, piece)
-        weighting = (NOTHING, False) if piece.weights is None else (piece.weights, True)
+        weighting = UNWEIGHTED if piece.weights is None else (piece.weights, True)
         kernel = prepared.sweep_kernel(single)
         n_rows = len(piece.values)
         step = _segment(prepared, n_rows)
@@ -90,8 +97,11 @@ class CompiledEngine(Engine):
             )
             return data_term, *statistics
 
-        parts = run_segments(job, range(0, n_rows, step), self._threads(n_rows > step))
-        summed = [_added(part) for part in zip(*parts, strict=True)]
+        if n_rows <= step:
+            summed = job(0)
+        else:
+            parts = run_segments(job, range(0, n_rows, step), self._threads())
+            summed = tuple(_added(part) for part in zip(*parts, strict=True))
         if isinstance(prepared, Expansion) and np.isnan(summed[0]):
             return self._sweep_piece(piece, Exact(prepared.potentials), assignment)
         return prepared.statistics(*summed)
@@ -185,7 +195,7 @@ class CompiledEngine(Engine):
             work = working_memory(prepared.work_size)
             return kernel(values, prepared.arguments, number, key, span, work, outputs)
 
-        told = run_segments(job, range(0, n_rows, step), self._threads(n_rows > step))
+        told = run_segments(job, range(0, n_rows, step), self._threads() if n_rows > step else 1)
         if isinstance(prepared, Expansion) and np.isnan(told).any():
             self._tell(
                 piece,
@@ -208,9 +218,7 @@ class CompiledEngine(Engine):
         constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST_CONSTANT)
         return expansion_of(potentials, constant) or Exact(potentials)
 
-    def _threads(self, worthwhile: bool) -> int:
-        if not worthwhile:
-            return 1
+    def _threads(self) -> int:
         available = available_threads()
         return available if self.n_threads is None else min(available, self.n_threads)
 
@@ -221,31 +229,30 @@ def _segment(prepared: Prepared | Tailed, n_rows: int) -> int:
 
 def _flat(values: Array) -> tuple[Array, bool]:
     """Return rows as a flat array of float32 or float64, and whether they are float32."""
-    single = values.dtype == np.float32
-    wanted = np.float32 if single else np.float64
-    return np.ascontiguousarray(values, dtype=wanted).reshape(-1), single
+    single = values.dtype == SINGLE
+    return np.ascontiguousarray(values, dtype=SINGLE if single else DOUBLE).ravel(), single
 
 
 def _assigned(assignment: Assignment, piece: Block) -> tuple[int, Any, Array, Any]:
     """Return the assignment's number, key, responsibilities and labels for the kernel."""
-    rows = slice(piece.start, piece.start + len(piece.values))
     if isinstance(assignment, Soft):
-        return responsibilities.SOFT, np.uint64(0), NOTHING, NO_LABELS
+        return responsibilities.SOFT, NO_KEY, NOTHING, NO_LABELS
     if isinstance(assignment, Hard):
-        return responsibilities.HARD, np.uint64(0), NOTHING, NO_LABELS
+        return responsibilities.HARD, NO_KEY, NOTHING, NO_LABELS
     if isinstance(assignment, Sampled):
         key = row_key(assignment.seed, assignment.sweep)
         return responsibilities.SAMPLED, np.uint64(key), NOTHING, NO_LABELS
+    rows = slice(piece.start, piece.start + len(piece.values))
     if isinstance(assignment, Labelled):
         labels = np.ascontiguousarray(assignment.labels[rows], dtype=np.int64)
-        return responsibilities.LABELLED, np.uint64(0), NOTHING, labels
+        return responsibilities.LABELLED, NO_KEY, NOTHING, labels
     if isinstance(assignment, Given):
         given = np.ascontiguousarray(assignment.responsibilities[rows], dtype=np.float64)
-        return responsibilities.GIVEN, np.uint64(0), given.reshape(-1), NO_LABELS
+        return responsibilities.GIVEN, NO_KEY, given.reshape(-1), NO_LABELS
     raise TypeError(f"the compiled engine does not know {assignment!r}")
 
 
-def _added(parts: tuple[Any, ...]) -> Any:
+def _added(parts: Sequence[Any]) -> Any:
     total = parts[0]
     for part in parts[1:]:
         total = total + part

@@ -1,6 +1,7 @@
 """Potentials in triangular form: exact however far rows and means lie apart."""
 
 from collections.abc import Callable
+from functools import cache
 from typing import final
 
 import numpy as np
@@ -17,6 +18,8 @@ NO_MATRICES = np.empty((0, 0, 0))
 LOWEST_CONSTANT = -1e300
 """In place of minus infinity, from which nothing may be subtracted."""
 
+LOWEST = np.array(LOWEST_CONSTANT)
+
 
 @final
 class Exact:
@@ -24,30 +27,26 @@ class Exact:
 
     def __init__(self, potentials: Potentials) -> None:
         self.potentials = potentials
-        self.sizes = n_components, n_features = potentials.mean.shape
-        self.structure: StructureShape = potentials.structure
-        self.is_matrix = len(self.structure) == 3 and n_features > 1
-        constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST_CONSTANT)
-        mean = np.ascontiguousarray(potentials.mean).reshape(-1)
+        mean, spread = potentials.mean, potentials.precision_cholesky
+        self.sizes = n_components, n_features = mean.shape
+        self.structure: StructureShape = spread.shape
+        self.is_matrix = spread.ndim == 3 and n_features > 1
+        constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST)
         scale, factor, packed = NOTHING, NO_MATRICES, NOTHING
         if self.is_matrix:
             shape = (n_components, n_features, n_features)
-            factor = np.ascontiguousarray(np.broadcast_to(potentials.precision_cholesky, shape))
-            kind = kernels.PLANE if n_features == 2 else kernels.MATRIX
-            packed = _packed(factor) if kind == kernels.MATRIX else NOTHING
+            factor = np.ascontiguousarray(np.broadcast_to(spread, shape))
+            self.kind = kernels.PLANE if n_features == 2 else kernels.MATRIX
+            packed = _packed(factor) if self.kind == kernels.MATRIX else NOTHING
         else:
-            kind = kernels.VECTOR
-            spread = potentials.precision_cholesky.reshape(self.structure[:2])
-            if spread.shape != self.sizes:
-                spread = np.broadcast_to(spread, self.sizes)
-            scale = np.ascontiguousarray(spread).reshape(-1)
-        self.kind = kind
-        self.arguments = (constant, mean, scale, factor, packed)
-        self.block = block_size(n_components + (3 if self.is_matrix else 1) * n_features)
-        self.work_size = (n_components + 2 * n_features + 8) * (self.block + 8)
-        moments = n_features * n_features if self.is_matrix else n_features
-        self.work_per_row = n_components * (moments + 8)
-        self.bytes_per_segment = 8 * n_components * (moments + n_features)
+            self.kind = kernels.VECTOR
+            if spread.size != mean.size:
+                shared, spread = spread.reshape(self.structure[:2]), np.empty(self.sizes)
+                spread[...] = shared
+            scale = spread.ravel()
+        self.arguments = (constant, mean.ravel(), scale, factor, packed)
+        room = _room(n_components, n_features, self.is_matrix)
+        self.block, self.work_size, self.work_per_row, self.bytes_per_segment = room
 
     def sweep_kernel(self, single: bool) -> Callable[..., float]:
         """Return the compiled sweep over float32 (``single``) or float64 rows."""
@@ -60,13 +59,10 @@ class Exact:
     def zeros(self) -> tuple[Array, Array, Array, Array]:
         """Return zeroed count, first and second moments and matrices of one segment."""
         n_components, n_features = self.sizes
-        matrices = (n_components, n_features, n_features) if self.is_matrix else (0, 0, 0)
-        return (
-            np.zeros(n_components),
-            np.zeros(n_components * n_features),
-            np.zeros(0 if self.is_matrix else n_components * n_features),
-            np.zeros(matrices),
-        )
+        count, first = np.zeros(n_components), np.zeros(n_components * n_features)
+        if self.is_matrix:
+            return count, first, NOTHING, np.zeros((n_components, n_features, n_features))
+        return count, first, np.zeros(n_components * n_features), NO_MATRICES
 
     def statistics(
         self,
@@ -77,17 +73,27 @@ class Exact:
         square: Array,
     ) -> SufficientStatistics:
         """Return what the kernels found, in the potentials' structure."""
+        n_components, n_features = self.sizes
         if self.is_matrix:
             moments = square + np.tril(square, -1).transpose(0, 2, 1)
         else:
             moments = second.reshape(self.sizes)
-            if self.structure[1] == 1:
+            if self.structure[1] < n_features:
                 moments = moments.sum(axis=1, keepdims=True)
-        if self.structure[0] == 1:
+        if self.structure[0] < n_components:
             moments = moments.sum(axis=0, keepdims=True)
         moments = moments.reshape(self.structure)
         first = first.reshape(self.sizes)
         return SufficientStatistics(count, first, moments, self.potentials.mean, float(data_term))
+
+
+@cache
+def _room(n_components: int, n_features: int, is_matrix: bool) -> tuple[int, int, int, int]:
+    """Return rows of a block, numbers to work on it, and by how much passes are segmented."""
+    block = block_size(n_components + (3 if is_matrix else 1) * n_features)
+    moments = n_features * n_features if is_matrix else n_features
+    work_size = (n_components + 2 * n_features + 8) * (block + 8)
+    return block, work_size, n_components * (moments + 8), 8 * n_components * (moments + n_features)
 
 
 def _packed(factor: Array) -> Array:
