@@ -96,10 +96,6 @@ class MixtureModel:
         components = self.component_prior.steps(self.n_features)
         if weights is None or components is None:
             return None
-        # Of one feature a matrix is a variance.
-        structure = self.structure[: 1 + len(components.cell)]
-        if structure != (self.n_components, *components.cell):
-            return None
         return ChainSteps(weights, components)
 
     @property

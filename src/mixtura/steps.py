@@ -1,7 +1,7 @@
 """The steps of a Gibbs sampler as numbers: what compiled chains know of a model."""
 
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 
@@ -34,7 +34,9 @@ class WeightSteps:
 @final
 @dataclass(frozen=True, eq=False)
 class ComponentSteps:
-    """Priors of means and of inverse gamma scales, one of each for each component and feature.
+    """Priors of the means of each feature and of inverse gamma scales.
+
+    Which components and features share a scale is said by the shape of the variances, not here.
 
     Parameters
     ----------
@@ -44,12 +46,15 @@ class ComponentSteps:
         Precisions of the means; in units of the components' own precisions where they are
         ``relative``.
     shape, scale : array of shape (D,)
-        Of the inverse gamma distributions.
+        Of the inverse gamma distributions; the same D times where one scale serves all features.
     relative : bool
         Whether the means' precisions are relative to the components': the conjugate prior.
     power : int
         1 where the scales are standard deviations, 2 where they are variances.
     """
+
+    dimensions: ClassVar[int] = 2
+    """Of variances: (K or 1, D or 1)."""
 
     location: Array
     precision: Array
@@ -58,16 +63,11 @@ class ComponentSteps:
     relative: bool
     power: int
 
-    @property
-    def cell(self) -> tuple[int, ...]:
-        """Shape of a component's variances."""
-        return self.location.shape
-
 
 @final
 @dataclass(frozen=True, eq=False)
 class MatrixSteps:
-    """The conjugate prior of a mean and a covariance matrix, the same for each component.
+    """The conjugate prior of means and of a covariance matrix for each component or for all.
 
     Parameters
     ----------
@@ -81,15 +81,13 @@ class MatrixSteps:
         Its scale.
     """
 
+    dimensions: ClassVar[int] = 3
+    """Of covariances: (K or 1, D, D)."""
+
     location: Array
     shrinkage: float
     freedom: float
     scale: Array
-
-    @property
-    def cell(self) -> tuple[int, ...]:
-        """Shape of a component's covariances."""
-        return self.scale.shape
 
 
 def steps_of(
@@ -223,7 +221,7 @@ class PartitionSteps:
 @final
 @dataclass(frozen=True, eq=False)
 class ChainSteps:
-    """All steps of a chain whose components have variances or covariances of their own.
+    """All steps of a chain.
 
     Parameters
     ----------
@@ -244,13 +242,13 @@ class ChainDraws:
 
     Parameters
     ----------
-    weights, means, variances : array of shape (S, K), (S, K, D), (S, K, *cell)
-        Draws that were kept; the cell is (D,) for variances, (D, D) for covariances.
+    weights, means, variances : array of shape (S, K), (S, K, D), (S, *structure)
+        Draws that were kept: variances (K or 1, D or 1), or covariances (K or 1, D, D).
     log_likelihood : array of shape (T,)
         Log likelihood of the rows at the draw of each of the T sweeps, in nats.
     log_prior : array of shape (T,)
         Log prior density of each, up to one constant, in nats.
-    last : tuple of arrays of shape (K,), (K, D), (K, *cell)
+    last : tuple of arrays of shape (K,), (K, D), structure
         Weights, means and variances at which the next sweep begins.
     """
 

@@ -94,7 +94,7 @@ def undisturbed(run, folder: Path, draws: str) -> Any:
     return found(done.out, folder / "model")
 
 
-BY_SWEEPS = "--covariance tied_diag"
+BY_SWEEPS = "--covariance diag --mean-prior normal:0,10 --scale-prior log-normal:0,1"
 COMPILED = "--covariance diag"
 
 

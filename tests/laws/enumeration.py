@@ -154,6 +154,93 @@ def normal_inverse_wishart(
     return Cluster(log_marginal, _conjugate_mean(np.asarray(location), shrinkage))
 
 
+def normal_inverse_gamma_balls(
+    location: np.ndarray, shrinkage: float, shape: float, scale: float
+) -> Cluster:
+    """Return clusters with one variance for all features: all entries are multivariate t."""
+    D = len(location)
+
+    def log_marginal(rows: np.ndarray) -> float:
+        n = len(rows)
+        correlations = np.kron(np.eye(D), np.eye(n) + 1.0 / shrinkage)
+        centre = np.repeat(location, n)
+        return float(
+            stats.multivariate_t.logpdf(
+                rows.T.ravel(), centre, correlations * (scale / shape), df=2.0 * shape
+            )
+        )
+
+    return Cluster(log_marginal, _conjugate_mean(np.asarray(location), shrinkage))
+
+
+# ---------------------------------------------------- rows of components that share their scales
+
+
+@dataclass(frozen=True)
+class Together:
+    """Log density of rows (N, D) of which each component has those told (N, K), and its mean.
+
+    The mean of a component, given its rows (n, D), does not depend on the scales.
+    """
+
+    log_marginal: Callable[[np.ndarray, np.ndarray], float]
+    mean: Callable[[np.ndarray], np.ndarray]
+
+
+def _among_rows(members: np.ndarray, shrinkage: float) -> np.ndarray:
+    """Return the covariance of rows of variance one, component means integrated out, (N, N)."""
+    return np.eye(len(members)) + members @ members.T / shrinkage
+
+
+def tied_normal_inverse_gamma(
+    location: np.ndarray, shrinkage: float, shape: float, scale: float, *, balls: bool
+) -> Together:
+    """Return components that share one variance for each feature, or one (``balls``) for all.
+
+    Entries that share a variance are multivariate t.
+    """
+    D = len(location)
+
+    def log_marginal(rows: np.ndarray, members: np.ndarray) -> float:
+        N, among = len(rows), _among_rows(members, shrinkage) * (scale / shape)
+        if balls:
+            centre, every = np.repeat(location, N), np.kron(np.eye(D), among)
+            return float(stats.multivariate_t.logpdf(rows.T.ravel(), centre, every, 2.0 * shape))
+        columns = zip(rows.T, location, strict=True)
+        parts = [
+            stats.multivariate_t.logpdf(column, np.full(N, m), among, 2.0 * shape)
+            for column, m in columns
+        ]
+        return float(sum(parts))
+
+    return Together(log_marginal, _conjugate_mean(np.asarray(location), shrinkage))
+
+
+def tied_normal_inverse_wishart(
+    location: np.ndarray, shrinkage: float, freedom: float, scale: np.ndarray
+) -> Together:
+    """Return components that share a covariance matrix: rows are matrix-variate t.
+
+    By the integral of a normal over an inverse Wishart, Dawid (1981).
+    """
+    D = len(location)
+
+    def log_marginal(rows: np.ndarray, members: np.ndarray) -> float:
+        N, among = len(rows), _among_rows(members, shrinkage)
+        apart = rows - location
+        after = scale + apart.T @ np.linalg.solve(among, apart)
+        return float(
+            -0.5 * N * D * np.log(np.pi)
+            + multigammaln(0.5 * (freedom + N), D)
+            - multigammaln(0.5 * freedom, D)
+            - 0.5 * D * np.linalg.slogdet(among)[1]
+            + 0.5 * freedom * np.linalg.slogdet(scale)[1]
+            - 0.5 * (freedom + N) * np.linalg.slogdet(after)[1]
+        )
+
+    return Together(log_marginal, _conjugate_mean(np.asarray(location), shrinkage))
+
+
 # ------------------------------------------------------------------------------ the exact posterior
 
 
@@ -290,7 +377,7 @@ class ExactMixture:
 
 
 def exact_mixture(
-    rows: np.ndarray, n_components: int, prior: AllocationPrior, cluster: Cluster
+    rows: np.ndarray, n_components: int, prior: AllocationPrior, cluster: Cluster | Together
 ) -> ExactMixture:
     """Return the posterior of rows (N, D) and K components, N and K of few."""
     N, K = len(rows), n_components
@@ -298,11 +385,15 @@ def exact_mixture(
     inside = every[:, None, :] == np.arange(K)[:, None]
     subsets = inside @ (1 << np.arange(N))
     members = (np.arange(2**N)[:, None] >> np.arange(N)) & 1 == 1
-    log_marginal = np.array([cluster.log_marginal(rows[m]) if m.any() else 0.0 for m in members])
+    if isinstance(cluster, Together):
+        of_rows = np.array([cluster.log_marginal(rows, each.T.astype(float)) for each in inside])
+    else:
+        parts = [cluster.log_marginal(rows[m]) if m.any() else 0.0 for m in members]
+        of_rows = np.array(parts)[subsets].sum(axis=1)
     mean = np.array([cluster.mean(rows[m]) for m in members])
     counts = inside.sum(axis=2)
     log_prior, weights = prior(counts)
-    log_joint = log_prior + log_marginal[subsets].sum(axis=1)
+    log_joint = log_prior + of_rows
     probabilities = np.exp(log_joint - logsumexp(log_joint))
     together = every[:, :, None] == every[:, None, :]
     return ExactMixture(

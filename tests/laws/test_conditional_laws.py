@@ -8,8 +8,8 @@ import pytest
 from scipy import stats
 
 from laws.independent import as_matrices, direct_statistics, log_prior
-from mixtura.engines.compiled.draws import draw_cell, draw_reciprocal
-from mixtura.engines.compiled.matrix_draws import draw_matrix
+from mixtura.engines.compiled.draws import draw_components, draw_reciprocal
+from mixtura.engines.compiled.matrix_draws import draw_matrices
 from mixtura.errors import InvalidArgumentError
 from mixtura.model import MixtureModel
 from mixtura.priors import (
@@ -50,43 +50,22 @@ def statistics_of(case: Any, rows: np.ndarray, pivot: np.ndarray) -> SufficientS
 
 
 def compiled_draw(
-    case: Any, statistics: SufficientStatistics, covariances: np.ndarray, rng: np.random.Generator
+    case: Any, rows: np.ndarray, pivot: np.ndarray, covariances: np.ndarray, rng: Any
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return means and variances or covariances drawn by the steps of compiled chains."""
-    steps, means, variances = (
-        case.prior.steps(case.n_features),
-        *np.zeros((2, *statistics.first.shape)),
-    )
+    steps, K, D = case.prior.steps(case.n_features), case.n_components, case.n_features
+    means, drawn = pivot.copy(), covariances.reshape(case.structure[: steps.dimensions]).copy()
+    own = direct_statistics(rows, np.eye(K)[labels_for(K)], pivot, (K, D, D)[: steps.dimensions])
     if isinstance(steps, MatrixSteps):
-        return compiled_matrix_draw(steps, statistics, covariances, rng)
-    for k, d in np.ndindex(means.shape):
-        prior = (steps.location[d], steps.precision[d], steps.shape[d], steps.scale[d])
-        moments = (
-            statistics.count[k],
-            statistics.first[k, d],
-            statistics.second.reshape(means.shape)[k, d],
-        )
-        current = statistics.pivot[k, d], covariances.reshape(means.shape)[k, d]
-        means[k, d], variances[k, d] = draw_cell(
-            *moments, *current, prior, steps.relative, steps.power, rng
-        )
-    return means, variances.reshape(covariances.shape)
-
-
-def compiled_matrix_draw(
-    steps: MatrixSteps,
-    statistics: SufficientStatistics,
-    covariances: np.ndarray,
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
-    means, drawn = statistics.pivot.copy(), covariances.copy()
-    D = means.shape[1]
-    prior = (steps.location, steps.shrinkage, steps.freedom, steps.scale)
-    room = (np.empty(D), np.empty((D, D)), np.empty((D, D)))
-    for k, count in enumerate(statistics.count):
-        moments = (count, statistics.first[k], np.tril(statistics.second[k]))  # as sweeps have them
-        draw_matrix(moments, means[k], drawn[k], prior, rng, room)
-    return means, drawn
+        prior = (steps.location, steps.shrinkage, steps.freedom, steps.scale)
+        room = (np.empty((K, D)), np.empty((D, D)), np.empty((D, D)))
+        moments = (own.count, own.first, np.tril(own.second))  # as sweeps have them
+        draw_matrices(moments, means, drawn, prior, rng, room)
+    else:
+        prior = (steps.location, steps.precision, steps.shape, steps.scale)
+        prior = (*prior, steps.relative, steps.power)
+        draw_components((own.count, own.first, own.second), means, drawn, prior, rng)
+    return means, drawn.reshape(case.structure)
 
 
 def has_compiled_steps(case: Any) -> bool:
@@ -120,7 +99,7 @@ def test_the_joint_distribution_stays(component_case: Any, compiled: bool) -> No
         means, covariances, rows = simulated(case, rng)
         statistics = statistics_of(case, rows, means)
         new = (
-            compiled_draw(case, statistics, covariances, rng)
+            compiled_draw(case, rows, means, covariances, rng)
             if compiled
             else case.prior.draw_given(statistics, means, covariances, rng)
         )

@@ -79,10 +79,11 @@ def test_cuts_do_not_show(family: CovarianceFamily, engine: Engine) -> None:
     assert_cuts_do_not_show(elicited(family, rows, 2), rows, engine)
 
 
+@pytest.mark.parametrize("name", ["diag", "spherical", "tied_diag", "tied_spherical"])
 @pytest.mark.parametrize("prior", INDEPENDENT.values(), ids=INDEPENDENT)
-def test_cuts_do_not_show_under_independent_priors(prior: Independent) -> None:
+def test_cuts_do_not_show_under_independent_priors(prior: Independent, name: str) -> None:
     rows = blobs(np.random.default_rng(52), 50, 2, 2)
-    model = MixtureModel(2, 2, Dirichlet(1.0), prior, FAMILIES["diag"])
+    model = MixtureModel(2, 2, Dirichlet(1.0), prior, FAMILIES[name])
     assert_cuts_do_not_show(model, rows, COMPILED)
 
 

@@ -51,15 +51,27 @@ COMPILED_KERNELS: dict[str, Kernel] = {
     "compiled-numbers": _kernel(
         COMPILED, MixtureOfFiniteMixtures(0.7, 1.5), _VARIANCES, "diag", 4, 1
     ),
+    "compiled-full": _kernel(COMPILED, Dirichlet([1.0, 2.0]), _MATRICES, "full", 2, 2),
+    "compiled-tied": _kernel(COMPILED, Dirichlet(1.5), _MATRICES, "tied", 2, 2),
+    "compiled-tied-numbers": _kernel(
+        COMPILED, MixtureOfFiniteMixtures(0.7, 1.5), _MATRICES, "tied", 3, 3
+    ),
+    "compiled-spherical": _kernel(COMPILED, Dirichlet(1.0), _VARIANCES, "spherical", 2, 2),
+    "compiled-spherical-scales": _kernel(COMPILED, Dirichlet(1.0), _ON_SCALES, "spherical", 2, 2),
+    "compiled-tied-diag": _kernel(COMPILED, Dirichlet(1.0), _VARIANCES, "tied_diag", 2, 2),
+    "compiled-tied-diag-scales": _kernel(COMPILED, Dirichlet(1.0), _ON_SCALES, "tied_diag", 2, 2),
+    "compiled-tied-spherical": _kernel(
+        COMPILED, Dirichlet(1.0), _ON_VARIANCES, "tied_spherical", 3, 2
+    ),
 }
 """Chains that run whole in compiled code."""
 
 SWEPT_KERNELS: dict[str, Kernel] = {
-    "sweeps-full": _kernel(COMPILED, Dirichlet([1.0, 2.0]), _MATRICES, "full", 2, 2),
-    "sweeps-tied": _kernel(COMPILED, Dirichlet(1.5), _MATRICES, "tied", 2, 2),
-    "sweeps-spherical": _kernel(COMPILED, Dirichlet(1.0), _VARIANCES, "spherical", 2, 2),
-    "sweeps-tied-diag": _kernel(COMPILED, Dirichlet(1.0), _ON_SCALES, "tied_diag", 2, 2),
-    "sweeps-tied-spherical": _kernel(COMPILED, Dirichlet(1.0), _VARIANCES, "tied_spherical", 2, 2),
+    "reference-full": _kernel(SWEEPS, Dirichlet([1.0, 2.0]), _MATRICES, "full", 2, 2),
+    "reference-tied": _kernel(SWEEPS, Dirichlet(1.5), _MATRICES, "tied", 2, 2),
+    "reference-spherical": _kernel(SWEEPS, Dirichlet(1.0), _VARIANCES, "spherical", 2, 2),
+    "reference-tied-diag": _kernel(SWEEPS, Dirichlet(1.0), _ON_SCALES, "tied_diag", 2, 2),
+    "reference-tied-spherical": _kernel(SWEEPS, Dirichlet(1.0), _VARIANCES, "tied_spherical", 2, 2),
     "sweeps-log-normal": _kernel(COMPILED, Dirichlet([1.0, 2.0]), _LOG_NORMAL, "diag", 2, 1),
     "sweeps-process": _kernel(COMPILED, DirichletProcess(1.2), _KNOWN, "diag", 4, 1),
     "sweeps-pitman-yor": _kernel(COMPILED, PitmanYor(0.9, 0.3), _VARIANCES, "diag", 3, 1),

@@ -14,6 +14,7 @@ from scipy.special import logsumexp
 from laws.enumeration import (
     AllocationPrior,
     Cluster,
+    Together,
     dirichlet_allocations,
     exact_mixture,
     exact_posterior,
@@ -21,10 +22,13 @@ from laws.enumeration import (
     finite_mixtures,
     known_scale,
     normal_inverse_gamma,
+    normal_inverse_gamma_balls,
     normal_inverse_wishart,
     pitman_yor,
     stick_allocations,
     symmetric_dirichlet,
+    tied_normal_inverse_gamma,
+    tied_normal_inverse_wishart,
 )
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.families import FAMILIES
@@ -79,6 +83,35 @@ COMPONENTS: dict[str, tuple[Any, str, Cluster, np.ndarray]] = {
 }
 """Component priors with their family, what a cluster is worth, and rows."""
 
+_GAMMA, _CENTRE = NormalInverseGamma(0.2, 0.3, 2.5, 0.5), np.full(2, 0.2)
+SHARED: dict[str, tuple[Any, str, Cluster | Together, np.ndarray]] = {
+    "spherical": (
+        _GAMMA,
+        "spherical",
+        normal_inverse_gamma_balls(_CENTRE, 0.3, 2.5, 0.5),
+        ROWS,
+    ),
+    "tied": (
+        NormalInverseWishart(0.2, 0.3, 4.5, 0.8),
+        "tied",
+        tied_normal_inverse_wishart(_CENTRE, 0.3, 4.5, 0.8 * np.eye(2)),
+        ROWS,
+    ),
+    "tied_diag": (
+        _GAMMA,
+        "tied_diag",
+        tied_normal_inverse_gamma(_CENTRE, 0.3, 2.5, 0.5, balls=False),
+        ROWS,
+    ),
+    "tied_spherical": (
+        _GAMMA,
+        "tied_spherical",
+        tied_normal_inverse_gamma(_CENTRE, 0.3, 2.5, 0.5, balls=True),
+        ROWS,
+    ),
+}
+"""The same where features or components share their scales."""
+
 UNEQUAL = np.array([0.6, 1.0, 1.8])
 WEIGHTS: dict[str, tuple[WeightPrior, int, AllocationPrior]] = {
     "two": (Dirichlet([0.7, 1.5]), 2, dirichlet_allocations(np.array([0.7, 1.5]))),
@@ -94,13 +127,15 @@ WEIGHTS: dict[str, tuple[WeightPrior, int, AllocationPrior]] = {
 """Weight priors with the number of components and what an allocation is worth."""
 
 
-def worst_of_mixture(weights: str, components: str, plan: Plan, n_chains: int) -> dict[str, float]:
+def worst_of_mixture(
+    weights: str, components: str, plan: Plan, n_chains: int, engine: Engine = COMPILED
+) -> dict[str, float]:
     """Return the largest error of each kind of average, in standard errors."""
-    component_prior, family, cluster, rows = COMPONENTS[components]
+    component_prior, family, cluster, rows = (COMPONENTS | SHARED)[components]
     weight_prior, K, allocation_prior = WEIGHTS[weights]
     model = MixtureModel(K, rows.shape[1], weight_prior, component_prior, FAMILIES[family])
     exact = exact_mixture(rows, K, allocation_prior, cluster)
-    drawn = run_chains(model, rows, plan, n_chains)
+    drawn = run_chains(model, rows, plan, n_chains, engine)
     shares = drawn.shares(rows)
     number = n_occupied(shares, np.random.default_rng(1))
     together = np.einsum("csnk,csmk->csnm", shares, shares)
@@ -129,6 +164,24 @@ def test_few_draws_agree_with_every_allocation(weights: str, components: str) ->
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_many_draws_agree_with_every_allocation(weights: str, components: str) -> None:
     worst = worst_of_mixture(weights, components, Plan(8000, 200, 1), 4)
+    assert max(worst.values()) < LIMIT, worst
+
+
+@pytest.mark.parametrize("components", SHARED)
+def test_few_draws_of_shared_scales_agree_with_every_allocation(components: str) -> None:
+    worst = worst_of_mixture("two", components, Plan(1000, 50, 1), 2)
+    del worst["numbered means"]
+    assert max(worst.values()) < LIMIT, worst
+
+
+@pytest.mark.calibrate
+@pytest.mark.parametrize("engine", [COMPILED, ReferenceEngine()], ids=["compiled", "in Python"])
+@pytest.mark.parametrize("components", SHARED)
+@pytest.mark.parametrize("weights", ["two", "finite mixtures"])
+def test_many_draws_of_shared_scales_agree_with_every_allocation(
+    weights: str, components: str, engine: Engine
+) -> None:
+    worst = worst_of_mixture(weights, components, Plan(8000, 200, 1), 4, engine)
     assert max(worst.values()) < LIMIT, worst
 
 

@@ -203,11 +203,11 @@ def test_bugs_of_priors_are_caught(
         return right(bug(model), *arguments)
 
     monkeypatch.setattr(chains, "drawn", wrong)
-    assert least_p_value(SWEPT_KERNELS["sweeps-spherical"], 800, 10, n_rows=2) < CAUGHT
+    assert least_p_value(SWEPT_KERNELS["reference-spherical"], 800, 10, n_rows=2) < CAUGHT
 
 
 @pytest.mark.parametrize(("bug", "n_rows"), WRONG_STEPS)
 def test_bugs_of_sweeps_are_caught(bug: Bug, n_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(chains, "drawn", bug)
-    kernel = SWEPT_KERNELS["sweeps-spherical"]
+    kernel = SWEPT_KERNELS["reference-spherical"]
     assert least_p_value(kernel, 250, 10, n_rows=n_rows) < CAUGHT

@@ -70,7 +70,8 @@ class Allocator(ABC):
         apart = self.values - mean[labels]
         if isinstance(self.clusters, MatrixSteps):
             products = apart[:, :, None] * apart[:, None, :]
-            second = summed(products.reshape(len(apart), -1)).reshape(-1, *self.clusters.cell)
+            sums = summed(products.reshape(len(apart), -1))
+            second = sums.reshape(-1, *products.shape[1:])
         elif self.clusters.is_shared:
             second = summed((apart * apart).sum(axis=1, keepdims=True))
         else:

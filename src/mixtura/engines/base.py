@@ -68,8 +68,9 @@ class Engine(ABC):
             The rows.
         steps : ChainSteps
             How parameters are drawn.
-        current : tuple of arrays of shape (K,), (K, D), (K, D) or (K, D, D)
-            Weights, means and variances or covariances at the first of the sweeps.
+        current : tuple of arrays of shape (K,), (K, D), (K or 1, D or 1) or (K or 1, D, D)
+            Weights, means and variances or covariances at the first of the sweeps; lengths of 1
+            say what is shared.
         span : tuple of int
             Number of the first sweep within its chain, and of the one after the last; sweeps
             before the first draw that is kept, sweeps from one to the next.

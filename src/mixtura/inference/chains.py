@@ -202,13 +202,14 @@ class Sampler(Runner[ChainState]):
         steps, current, plan = self.model.steps, state.current, self.plan
         if steps is None:
             return None
-        covariances = current.covariances.reshape(len(current.weights), *steps.components.cell)
+        structure = self.model.structure
+        # Of one feature a matrix is a variance.
+        covariances = current.covariances.reshape(structure[: steps.components.dimensions])
         start = (current.weights, current.means, covariances)
         span = (begin, end, plan.warmup, plan.thin)
         found = self.engine.chain(self.rows, steps, start, span, state.row_seed, rng)
         if found is None:
             return None
-        structure = self.model.structure
         covariances = found.variances.reshape(len(found.variances), *structure)
         weights, means, variances = found.last
         return (

@@ -301,7 +301,7 @@ class ComponentPrior(Prior):
     def steps(self, n_features: int) -> ComponentSteps | MatrixSteps | None:
         """Return the prior as numbers that compiled chains can draw from; None where it has none.
 
-        For one variance for each component and feature, or one matrix for each component.
+        They are the same whatever components and features share.
         """
         return None
 

@@ -106,44 +106,75 @@ def draw_reciprocal(power, square, linear, rng):
 
 
 @njit(**OPTIONS)
-def draw_cell(count, first, second, mean, variance, prior, relative, power, rng):
-    """Return a mean and a variance drawn given moments of rows about the current mean.
+def draw_components(moments, means, variances, prior, rng):
+    """Replace means (K, D) and variances (K or 1, D or 1) by a draw.
 
-    ``prior`` holds location and precision of the mean, shape and scale of the scale.
+    ``moments`` are counts (K,), and first and second moments (K, D) of rows about the current
+    means; ``prior`` holds locations and precisions (D,) of the means, shapes and scales (D,) of
+    the scales, whether the precisions are relative, and the power.
     """
-    location, precision, shape, scale = prior
-    offset = location - mean
-    if relative:
-        total = precision + count
-        shift = (first + precision * offset) / total
-        spread = second - 2.0 * shift * first + count * shift * shift
-        pull = precision * (shift - offset) * (shift - offset)
-        rate = scale + 0.5 * (max(spread, 0.0) + pull)
-        drawn = rate / rng.standard_gamma(shape + 0.5 * count)
-        drawn = min(max(drawn, SMALLEST), LARGEST)
-        return mean + shift + np.sqrt(drawn / total) * rng.standard_normal(), drawn
-    total = precision + count / variance
-    shift = (first / variance + precision * offset) / total
-    shift += rng.standard_normal() / np.sqrt(total)
-    spread = max(second - 2.0 * shift * first + count * shift * shift, 0.0)
-    if power == 2:
-        drawn = (scale + 0.5 * spread) / rng.standard_gamma(shape + 0.5 * count)
-    else:
-        reciprocal = draw_reciprocal(shape + count, spread, scale, rng)
-        drawn = 1.0 / (reciprocal * reciprocal)
-    return mean + shift, min(max(drawn, SMALLEST), LARGEST)
+    count, first, second = moments
+    location, precision, shape, scale, relative, power = prior
+    (n_components, n_features), (rows, columns) = means.shape, variances.shape
+    sharing, alike = n_components // rows, n_features // columns
+    for c in range(rows):
+        for e in range(columns):
+            entries, scatter = 0.0, 0.0
+            for k in range(c * sharing, (c + 1) * sharing):
+                for d in range(e * alike, (e + 1) * alike):
+                    offset = location[d] - means[k, d]
+                    if relative:
+                        shift = (first[k, d] + precision[d] * offset) / (precision[d] + count[k])
+                    else:
+                        total = precision[d] + count[k] / variances[c, e]
+                        shift = (first[k, d] / variances[c, e] + precision[d] * offset) / total
+                        shift += rng.standard_normal() / np.sqrt(total)
+                    spread = second[k, d] - 2.0 * shift * first[k, d] + count[k] * shift * shift
+                    scatter += max(spread, 0.0)
+                    if relative:
+                        scatter += precision[d] * (shift - offset) * (shift - offset)
+                    entries += count[k]
+                    means[k, d] += shift
+            drawn = draw_variance(entries, scatter, shape[e], scale[e], power, rng)
+            variances[c, e] = drawn
+            if relative:
+                for k in range(c * sharing, (c + 1) * sharing):
+                    for d in range(e * alike, (e + 1) * alike):
+                        deviation = np.sqrt(drawn / (precision[d] + count[k]))
+                        means[k, d] += deviation * rng.standard_normal()
 
 
 @njit(**OPTIONS)
-def log_prior_cell(mean, variance, prior, relative, power):
-    """Return the log prior density of a mean and a scale, but for constants."""
-    location, precision, shape, scale = prior
-    value = variance if power == 2 else np.sqrt(variance)
-    result = -(shape + 1.0) * np.log(value) - scale / value
-    offset = mean - location
-    if relative:
-        return result - 0.5 * np.log(variance) - 0.5 * precision * offset * offset / variance
-    return result - 0.5 * precision * offset * offset
+def draw_variance(entries, scatter, shape, scale, power, rng):
+    """Return a variance drawn given so many entries of a scatter and the prior of its scale."""
+    if power == 2:
+        drawn = (scale + 0.5 * scatter) / rng.standard_gamma(shape + 0.5 * entries)
+    else:
+        reciprocal = draw_reciprocal(shape + entries, scatter, scale, rng)
+        drawn = 1.0 / (reciprocal * reciprocal)
+    return min(max(drawn, SMALLEST), LARGEST)
+
+
+@njit(**OPTIONS)
+def log_prior_components(means, variances, prior):
+    """Return the log prior density of means and scales, but for constants."""
+    location, precision, shape, scale, relative, power = prior
+    (n_components, n_features), (rows, columns) = means.shape, variances.shape
+    result = 0.0
+    for c in range(rows):
+        for e in range(columns):
+            value = variances[c, e] if power == 2 else np.sqrt(variances[c, e])
+            result -= (shape[e] + 1.0) * np.log(value) + scale[e] / value
+            if relative:
+                result -= 0.5 * (n_components // rows * (n_features // columns)) * np.log(value)
+    for k in range(n_components):
+        for d in range(n_features):
+            offset = means[k, d] - location[d]
+            square = 0.5 * precision[d] * offset * offset
+            if relative:
+                square /= variances[min(k, rows - 1), min(d, columns - 1)]
+            result -= square
+    return result
 
 
 @njit(**OPTIONS)

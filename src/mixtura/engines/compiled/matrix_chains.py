@@ -7,7 +7,7 @@ import numpy as np
 from numba import njit, types
 
 from mixtura.assignments import row_key
-from mixtura.engines.compiled.chains import HALF_LOG_TWO_PI, WEIGHTS, key_of_sweep
+from mixtura.engines.compiled.chains import CUBE, HALF_LOG_TWO_PI, TABLE, WEIGHTS, key_of_sweep
 from mixtura.engines.compiled.draws import draw_weights, log_prior_weights
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT
 from mixtura.engines.compiled.kernels import (
@@ -19,8 +19,9 @@ from mixtura.engines.compiled.kernels import (
 )
 from mixtura.engines.compiled.matrices import pack_factor
 from mixtura.engines.compiled.matrix_draws import (
-    draw_matrix,
+    draw_matrices,
     log_prior_matrix,
+    log_prior_mean,
     write_factor,
     write_precision_factor,
 )
@@ -29,8 +30,6 @@ from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made, read_
 from mixtura.engines.compiled.workspace import block_size, working_memory
 from mixtura.steps import ChainDraws, MatrixSteps, WeightSteps, kept_before
 from mixtura.typing import Array
-
-TABLE, CUBE = types.Array(types.float64, 2, "C"), types.Array(types.float64, 3, "C")
 
 PRIOR = types.Tuple((READ, types.float64, types.float64, read_only(types.float64, 2)))
 """Location (D,), shrinkage, degrees of freedom, scale (D, D)."""
@@ -47,15 +46,19 @@ def prepare(prior, current, constant, factor, packed, lower):
     """Write constants and factors by which rows are scored; return the components' log prior."""
     weights, means, covariances = current
     n_components, n_features = means.shape
-    result = 0.0
+    result, log_determinant = 0.0, 0.0
     for k in range(n_components):
-        write_factor(covariances[k], lower)
-        log_determinant = write_precision_factor(lower, factor[k])
+        if k < len(covariances):
+            write_factor(covariances[k], lower)
+            log_determinant = write_precision_factor(lower, factor[k])
+            result += log_prior_matrix(factor[k], log_determinant, prior)
+        else:
+            factor[k] = factor[0]
         total = np.log(weights[k]) - n_features * HALF_LOG_TWO_PI + log_determinant
         constant[k] = max(total, LOWEST_CONSTANT)
         if packed.size > 0:
             pack_factor(factor[k], n_features, packed, k * (packed.size // n_components))
-        result += log_prior_matrix(means[k], factor[k], log_determinant, prior)
+        result += log_prior_mean(means[k], factor[k], log_determinant, prior)
     return result
 
 
@@ -65,11 +68,8 @@ def draw_all(of_weights, prior, statistics, current, rng, room):
     count, first, _, second = statistics
     weights, means, covariances = current
     draw_weights(of_weights, count, rng, weights)
-    n_features = means.shape[1]
-    for k in range(weights.size):
-        own = first[k * n_features : (k + 1) * n_features]
-        moments = (count[k], own, second[k])
-        draw_matrix(moments, means[k], covariances[k], prior, rng, room)
+    moments = (count, first.reshape(means.shape), second)
+    draw_matrices(moments, means, covariances, prior, rng, room)
 
 
 def _chain_of(kind: int) -> Callable[..., None]:
@@ -84,9 +84,9 @@ def _chain_of(kind: int) -> Callable[..., None]:
         flat_means, n_rows = means.reshape(-1), rows.size // n_features
         nothing, no_labels = np.empty(0), np.empty(0, dtype=np.int64)
         unweighted = (nothing, False)
-        constant, factor = np.empty(n_components), np.empty(covariances.shape)
         square = (n_features, n_features)
-        room = (np.empty(n_features), np.empty(square), np.empty(square))
+        constant, factor = np.empty(n_components), np.empty((n_components, *square))
+        room = (np.empty(means.shape), np.empty(square), np.empty(square))
         statistics = (np.empty(n_components), np.empty(means.size), nothing, factor.copy())
         at = 0
         for number in range(begin, end):
@@ -132,7 +132,10 @@ def compiled_matrix_chain(
     row_seed: int,
     rng: np.random.Generator,
 ) -> ChainDraws:
-    """Return some sweeps over rows (N, D) from weights (K,), means and covariances (K, D, D) on."""
+    """Return some sweeps over rows (N, D) from weights (K,), means (K, D) and covariances on.
+
+    The covariances have the shape (K or 1, D, D).
+    """
     n_components, n_features = current[1].shape
     begin, end, before, every = span
     draws = kept_before(end, before, every) - kept_before(begin, before, every)

@@ -56,37 +56,31 @@ def write_wishart_factor(freedom, rng, triangle):
 
 
 @njit(**OPTIONS)
-def write_posterior(moments, mean, prior, shift, matrix):
-    """Write the posterior's mean less the current one, and the lower triangle of its scale."""
+def add_component(k, moments, means, prior, shifts, matrix):
+    """Write the posterior's mean less the current one; add to the lower triangle of its scale."""
     count, first, second = moments
-    location, shrinkage, _, scale = prior
-    size = len(mean)
+    location, shrinkage, _, _ = prior
+    size = len(matrix)
     for i in range(size):
-        pulled = first[i] + shrinkage * (location[i] - mean[i])
-        shift[i] = pulled / (shrinkage + count)
+        pulled = first[k, i] + shrinkage * (location[i] - means[k, i])
+        shifts[k, i] = pulled / (shrinkage + count[k])
     for i in range(size):
         for j in range(i + 1):
-            scatter = second[i, j] - shift[i] * first[j] - shift[j] * first[i]
-            scatter += count * shift[i] * shift[j]
+            scatter = second[k, i, j] - shifts[k, i] * first[k, j] - shifts[k, j] * first[k, i]
+            scatter += count[k] * shifts[k, i] * shifts[k, j]
             if i == j:
                 scatter = max(scatter, 0.0)
-            pull = (mean[i] + shift[i] - location[i]) * (mean[j] + shift[j] - location[j])
-            matrix[i, j] = scale[i, j] + scatter + shrinkage * pull
+            pull = means[k, i] + shifts[k, i] - location[i]
+            pull *= means[k, j] + shifts[k, j] - location[j]
+            matrix[i, j] = matrix[i, j] + scatter + shrinkage * pull
 
 
 @njit(**OPTIONS)
-def draw_matrix(moments, mean, covariance, prior, rng, room):
-    """Replace a mean and a covariance by a draw given moments of rows about the current mean.
-
-    ``moments`` are count, first (D,) and the lower triangle of second ones (D, D); ``prior`` holds
-    location, shrinkage, degrees of freedom and scale; ``room`` a row and two matrices of size D.
-    """
-    _, shrinkage, freedom, _ = prior
-    shift, root, triangle = room
-    size, count = len(mean), moments[0]
-    write_posterior(moments, mean, prior, shift, covariance)
+def draw_covariance(freedom, rng, covariance, root, triangle):
+    """Replace the scale of an inverse Wishart distribution by a draw, and write a root of it."""
+    size = len(covariance)
     write_factor(covariance, root)
-    write_wishart_factor(freedom + count, rng, triangle)
+    write_wishart_factor(freedom, rng, triangle)
     # L becomes L A^-T, row by row: lower triangular again, and a root of the drawn covariance.
     for j in range(size):
         for i in range(j, -1, -1):
@@ -101,30 +95,63 @@ def draw_matrix(moments, mean, covariance, prior, rng, room):
                 product += root[i, k] * root[j, k]
             covariance[i, j] = product
             covariance[j, i] = product
-    for i in range(size):
-        mean[i] += shift[i]
-        noise = rng.standard_normal() / np.sqrt(shrinkage + count)
-        for j in range(i, size):
-            mean[j] += root[j, i] * noise
 
 
 @njit(**OPTIONS)
-def log_prior_matrix(mean, factor, log_determinant, prior):
-    """Return the log prior density of a mean and a covariance, but for constants.
+def draw_matrices(moments, means, covariances, prior, rng, room):
+    """Replace means (K, D) and covariances (K or 1, D, D) by a draw.
 
-    ``factor`` is the covariance's precision factor, ``log_determinant`` that of the factor.
+    ``moments`` are counts (K,), first moments (K, D) of rows about the current means and the lower
+    triangles of second ones (K, D, D); ``prior`` holds location, shrinkage, degrees of freedom and
+    scale; ``room`` K rows and two matrices of size D.
     """
-    location, shrinkage, freedom, scale = prior
-    size = len(mean)
-    trace, square = 0.0, 0.0
+    _, shrinkage, freedom, scale = prior
+    shifts, root, triangle = room
+    count, size = moments[0], len(scale)
+    sharing = len(means) // len(covariances)
+    for c in range(len(covariances)):
+        covariance, total = covariances[c], freedom
+        for i in range(size):
+            for j in range(i + 1):
+                covariance[i, j] = scale[i, j]
+        for k in range(c * sharing, (c + 1) * sharing):
+            add_component(k, moments, means, prior, shifts, covariance)
+            total += count[k]
+        draw_covariance(total, rng, covariance, root, triangle)
+        for k in range(c * sharing, (c + 1) * sharing):
+            for i in range(size):
+                means[k, i] += shifts[k, i]
+                noise = rng.standard_normal() / np.sqrt(shrinkage + count[k])
+                for j in range(i, size):
+                    means[k, j] += root[j, i] * noise
+
+
+@njit(**OPTIONS)
+def log_prior_matrix(factor, log_determinant, prior):
+    """Return the log prior density of a covariance, but for constants.
+
+    ``factor`` is its precision factor, ``log_determinant`` that of the factor.
+    """
+    _, _, freedom, scale = prior
+    size = len(factor)
+    trace = 0.0
     for j in range(size):
-        along = 0.0
         for i in range(j + 1):
             product = 0.0
             for k in range(j + 1):
                 product += scale[i, k] * factor[k, j]
             trace += factor[i, j] * product
+    return (freedom + size + 1.0) * log_determinant - 0.5 * trace
+
+
+@njit(**OPTIONS)
+def log_prior_mean(mean, factor, log_determinant, prior):
+    """Return the log prior density of a mean given the covariance, but for constants."""
+    location, shrinkage, _, _ = prior
+    square = 0.0
+    for j in range(len(mean)):
+        along = 0.0
+        for i in range(j + 1):
             along += (mean[i] - location[i]) * factor[i, j]
         square += along * along
-    power = freedom + size + 2.0
-    return power * log_determinant - 0.5 * (trace + shrinkage * square)
+    return log_determinant - 0.5 * shrinkage * square
