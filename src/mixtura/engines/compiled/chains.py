@@ -15,8 +15,9 @@ from mixtura.engines.compiled.draws import (
 )
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT
 from mixtura.engines.compiled.kernels import VECTOR, sweep_kernel, sweep_vectors
+from mixtura.engines.compiled.options import INNER
 from mixtura.engines.compiled.responsibilities import SAMPLED
-from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made
+from mixtura.engines.compiled.signatures import FLAT, READ, made
 from mixtura.engines.compiled.workspace import block_size, working_memory
 from mixtura.steps import ChainDraws, ComponentSteps, WeightSteps, kept_before
 from mixtura.typing import Array
@@ -40,7 +41,7 @@ OUTPUTS = types.Tuple((TABLE, CUBE, CUBE, FLAT, FLAT))
 """Weights, means, variances of kept draws; log likelihoods and log priors of all."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def key_of_sweep(key, number):
     """Return the key of one sweep's rows."""
     bits = key + np.uint64(number + 1) * STRIDE
@@ -48,7 +49,7 @@ def key_of_sweep(key, number):
     return bits ^ (bits >> np.uint64(29))
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def prepare(weights, means, variances, constant, scale):
     """Write the constants and reciprocal standard deviations by which rows are scored."""
     n_components, n_features = means.shape
@@ -62,7 +63,7 @@ def prepare(weights, means, variances, constant, scale):
         constant[k] = max(total, LOWEST_CONSTANT)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def draw_all(of_weights, prior, statistics, current, rng):
     """Draw weights, means and variances anew."""
     count, first, second, _ = statistics

@@ -5,13 +5,13 @@ import math
 import numpy as np
 from numba import njit
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
+from mixtura.engines.compiled.options import INNER, OPTIONS
 
 SMALLEST, LARGEST = 1e-300, 1e300
 """Of variances, and of what their prior makes of components without rows; of weights in use."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def draw_number(concentration, log_numbers, n_occupied, n_rows, rng):
     """Return how many weights are above zero, given how many components have rows."""
     n_components = log_numbers.size
@@ -29,7 +29,7 @@ def draw_number(concentration, log_numbers, n_occupied, n_rows, rng):
     return number
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def draw_some_weights(concentration, log_numbers, count, rng, weights):
     """Write weights of which a random number are above zero, and all those of components with rows.
 
@@ -55,7 +55,7 @@ def draw_some_weights(concentration, log_numbers, count, rng, weights):
         weights[k] = max(np.exp(weights[k] - highest) / total, SMALLEST) if used else 0.0
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def draw_weights(prior, count, rng, weights):
     """Write weights drawn given counts; their prior is concentrations, and numbers where random."""
     concentration, log_numbers = prior
@@ -144,7 +144,7 @@ def draw_components(moments, means, variances, prior, rng):
                         means[k, d] += deviation * rng.standard_normal()
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def draw_variance(entries, scatter, shape, scale, power, rng):
     """Return a variance drawn given so many entries of a scatter and the prior of its scale."""
     if power == 2:
@@ -155,7 +155,7 @@ def draw_variance(entries, scatter, shape, scale, power, rng):
     return min(max(drawn, SMALLEST), LARGEST)
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def log_prior_components(means, variances, prior):
     """Return the log prior density of means and scales, but for constants."""
     location, precision, shape, scale, relative, power = prior
@@ -177,7 +177,7 @@ def log_prior_components(means, variances, prior):
     return result
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def log_prior_some_weights(concentration, log_numbers, weights):
     """Return the log density of weights of which a random number are above zero."""
     number, result = 0, 0.0
@@ -191,7 +191,7 @@ def log_prior_some_weights(concentration, log_numbers, weights):
     return result + log_numbers[number - 1] - choices
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def log_prior_weights(prior, weights):
     """Return the log Dirichlet density, but for constants; 0 log 0 counts as 0."""
     concentration, log_numbers = prior

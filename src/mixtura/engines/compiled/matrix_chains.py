@@ -25,8 +25,9 @@ from mixtura.engines.compiled.matrix_draws import (
     write_factor,
     write_precision_factor,
 )
+from mixtura.engines.compiled.options import INNER
 from mixtura.engines.compiled.responsibilities import SAMPLED
-from mixtura.engines.compiled.signatures import FLAT, OPTIONS, READ, made, read_only
+from mixtura.engines.compiled.signatures import FLAT, READ, made, read_only
 from mixtura.engines.compiled.workspace import block_size, working_memory
 from mixtura.steps import ChainDraws, MatrixSteps, WeightSteps, kept_before
 from mixtura.typing import Array
@@ -41,7 +42,7 @@ OUTPUTS = types.Tuple((TABLE, CUBE, types.Array(types.float64, 4, "C"), FLAT, FL
 """Weights, means, covariances of kept draws; log likelihoods and log priors of all."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def prepare(prior, current, constant, factor, packed, lower):
     """Write constants and factors by which rows are scored; return the components' log prior."""
     weights, means, covariances = current
@@ -62,7 +63,7 @@ def prepare(prior, current, constant, factor, packed, lower):
     return result
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def draw_all(of_weights, prior, statistics, current, rng, room):
     """Draw weights, means and covariances anew."""
     count, first, _, second = statistics

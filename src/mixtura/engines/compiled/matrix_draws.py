@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-OPTIONS = {"nogil": True, "error_model": "numpy"}
+from mixtura.engines.compiled.options import INNER, OPTIONS
 
 LEAST_PIVOT = 1e-15
 """Of a factorisation, relative to the variance: about what float64 resolves."""
@@ -12,7 +12,7 @@ LEAST_SQUARE = 1e-200
 """Of the diagonal of a Wishart factor, whose reciprocals must be numbers."""
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def write_factor(matrix, lower):
     """Write the lower-triangular L with L L^T the matrix, of which the lower triangle is read."""
     for j in range(len(matrix)):
@@ -27,7 +27,7 @@ def write_factor(matrix, lower):
             lower[i, j] = rest / lower[j, j]
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def write_precision_factor(lower, factor):
     """Write the upper-triangular transpose of the inverse of L; return its log determinant."""
     result = 0.0
@@ -44,7 +44,7 @@ def write_precision_factor(lower, factor):
     return result
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def write_wishart_factor(freedom, rng, triangle):
     """Write an upper-triangular A with A A^T Wishart of the identity [Bartlett1933]_."""
     size = len(triangle)
@@ -55,7 +55,7 @@ def write_wishart_factor(freedom, rng, triangle):
             triangle[i, j] = rng.standard_normal()
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def add_component(k, moments, means, prior, shifts, matrix):
     """Write the posterior's mean less the current one; add to the lower triangle of its scale."""
     count, first, second = moments
@@ -75,7 +75,7 @@ def add_component(k, moments, means, prior, shifts, matrix):
             matrix[i, j] = matrix[i, j] + scatter + shrinkage * pull
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def draw_covariance(freedom, rng, covariance, root, triangle):
     """Replace the scale of an inverse Wishart distribution by a draw, and write a root of it."""
     size = len(covariance)
@@ -126,7 +126,7 @@ def draw_matrices(moments, means, covariances, prior, rng, room):
                     means[k, j] += root[j, i] * noise
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def log_prior_matrix(factor, log_determinant, prior):
     """Return the log prior density of a covariance, but for constants.
 
@@ -144,7 +144,7 @@ def log_prior_matrix(factor, log_determinant, prior):
     return (freedom + size + 1.0) * log_determinant - 0.5 * trace
 
 
-@njit(**OPTIONS)
+@njit(**INNER)
 def log_prior_mean(mean, factor, log_determinant, prior):
     """Return the log prior density of a mean given the covariance, but for constants."""
     location, shrinkage, _, _ = prior
