@@ -13,7 +13,7 @@ from mixtura.engines.compiled import responsibilities
 from mixtura.engines.compiled.allocation import CompiledAllocator
 from mixtura.engines.compiled.chains import compiled_chain
 from mixtura.engines.compiled.exact import LOWEST_CONSTANT, Exact
-from mixtura.engines.compiled.expansion import Expansion, expansion_of
+from mixtura.engines.compiled.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.compiled.hashing import compiled_rows_below
 from mixtura.engines.compiled.matrix_chains import compiled_matrix_chain
 from mixtura.engines.compiled.tailed import Tailed, tailed
@@ -56,8 +56,8 @@ class CompiledEngine(Engine):
         Largest number of threads; by default what the process may use.
     expanded_from : int, optional
         Size N K D of a problem from which on scores and moments are had in expanded form, as
-        matrix products, where that keeps their digits; never where None. Smaller problems, and
-        what would lose digits, are in triangular form.
+        matrix products, where that keeps their digits and takes less time; where 0 even if it
+        takes more, never where None. All else is in triangular form.
     """
 
     n_threads: int | None = None
@@ -214,6 +214,8 @@ class CompiledEngine(Engine):
         """Return the potentials in the fastest form that keeps their digits."""
         size = rows.n_rows * potentials.mean.size
         if self.expanded_from is None or size < self.expanded_from:
+            return Exact(potentials)
+        if self.expanded_from > 0 and not is_faster(potentials):
             return Exact(potentials)
         constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST_CONSTANT)
         return expansion_of(potentials, constant) or Exact(potentials)

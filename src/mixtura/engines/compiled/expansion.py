@@ -19,6 +19,7 @@ from mixtura.engines.compiled.features import (
     PRODUCTS,
     SQUARES,
 )
+from mixtura.engines.compiled.tiles import IS_WIDE
 from mixtura.engines.compiled.workspace import block_size
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
@@ -30,6 +31,9 @@ TYPICAL = 3.0
 
 MOST_PRODUCTS = 2000
 """Features beyond which a block of them no longer stays in cache."""
+
+FEW_COMPONENTS, FEW_FEATURES = 16, 2
+"""Where, with sixteen vector registers, the kernels of the triangular form are the faster ones."""
 
 LARGEST_TERM = 1e290
 NO_MATRIX = np.empty((0, 0))
@@ -136,6 +140,14 @@ def expansion_of(potentials: Potentials, constant: Array) -> Expansion | None:
     if not cancelled.max() < MOST_CANCELLATION:
         return None
     return Expansion(potentials, centre, constant)
+
+
+def is_faster(potentials: Potentials) -> bool:
+    """Return whether many rows take less time in expanded form, as measured on both layouts."""
+    n_components, n_features = potentials.mean.shape
+    if IS_WIDE or n_components > FEW_COMPONENTS:
+        return True
+    return n_features > FEW_FEATURES and _kind(potentials.structure, n_features) != SQUARES
 
 
 def _kind(structure: tuple[int, ...], n_features: int) -> int:

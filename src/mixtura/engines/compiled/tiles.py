@@ -7,7 +7,8 @@ from mixtura.engines.compiled import narrow, wide
 from mixtura.engines.compiled.lanes import add, fma, load, splat, total
 from mixtura.engines.compiled.options import INNER
 
-TILES = wide if llvm.get_host_cpu_features().get("avx512f", False) else narrow
+IS_WIDE = llvm.get_host_cpu_features().get("avx512f", False)
+TILES = wide if IS_WIDE else narrow
 
 score_matrix = TILES.score_matrix
 score_four = TILES.score_four
