@@ -201,7 +201,7 @@ def test_splits_and_merges_alone_leave_the_posterior(weights: str, components: s
 @pytest.mark.parametrize("weights", WEIGHTS)
 @pytest.mark.parametrize("how", [(1, 0), (0, 4), (1, 3)], ids=["scans", "moves", "both"])
 def test_many_partitions_agree_with_all(weights: str, components: str, how: Any) -> None:
-    assert_agreement(weights, components, 20_000, 4, scans=how[0], moves=how[1])
+    assert_agreement(weights, components, 8_000, 4, scans=how[0], moves=how[1])
 
 
 @pytest.mark.parametrize("weights", ["three", "Pitman-Yor"])
