@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from importlib.util import find_spec
 from itertools import count
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 import numpy as np
@@ -36,6 +38,10 @@ def sampler(
     import numpyro
     from numpyro.infer import MCMC, NUTS, init_to_value
 
+    # A run compiles once more, for 7 seconds, unless machine code is kept in a folder.
+    folder = Path(gettempdir()) / "mixtura-benchmarks-jax"
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     numpyro.enable_x64()
     kernel = NUTS(_program, init_strategy=init_to_value(values=start))
     chains = MCMC(
