@@ -35,8 +35,8 @@ def shared_sum(values: Array, structure: StructureShape) -> Array:
 
 
 def feature_sum(values: Array) -> Array:
-    """Return values (K, D) summed over the features, shape (K,)."""
-    return values[:, 0] if values.shape[1] == 1 else values.sum(axis=1)
+    """Return values (..., D) summed over the features, shape (...)."""
+    return values[..., 0] if values.shape[-1] == 1 else values.sum(axis=-1)
 
 
 @final

@@ -12,11 +12,11 @@ from threadpoolctl import threadpool_limits
 from mixtura.assignments import Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
-from mixtura.engines.compiled import CompiledEngine, elementary
+from mixtura.engines.compiled import CompiledEngine, elementary, expansion
 from mixtura.engines.compiled.blocks import take_block
-from mixtura.engines.compiled.expansion import expansion_of
+from mixtura.engines.compiled.expansion import expansion_of, is_faster
 from mixtura.engines.compiled.lanes import load, store
-from mixtura.engines.compiled.workspace import available_threads
+from mixtura.engines.compiled.workspace import ALIGNED_FROM, available_threads, working_memory
 from mixtura.potentials import Potentials
 
 ASSIGNMENTS = {
@@ -282,3 +282,36 @@ def test_blocks_hold_the_rows_features_first(n_features, kind):
         found = block.reshape(n_features, stride)[:, :padded]
         expected = rows[3:][np.minimum(np.arange(padded), n - 1)].T
         np.testing.assert_array_equal(found, expected.astype(np.float64))
+
+
+@pytest.mark.parametrize("size", [1, 100, ALIGNED_FROM - 1, ALIGNED_FROM, 20_001])
+def test_large_working_memory_begins_at_a_line_of_cache(size):
+    for room in [working_memory(size + i) for i in range(5)]:
+        assert room.flags.c_contiguous
+        if room.size >= ALIGNED_FROM:
+            assert room.ctypes.data % 64 == 0
+    assert working_memory(size).size == size
+
+
+@pytest.mark.parametrize(
+    ("structure", "n_features", "expands"),
+    [
+        ((10, 2, 2), 2, False),
+        ((10, 3, 3), 3, True),
+        ((17, 2, 2), 2, True),
+        ((10, 10), 10, False),
+        ((17, 10), 10, True),
+        ((10, 1), 10, True),
+    ],
+)
+def test_few_components_stay_in_triangular_form_where_registers_are_few(
+    monkeypatch, structure, n_features, expands
+):
+    """The rule of ADR 14."""
+    blank = np.zeros(structure[0])
+    means = np.zeros((structure[0], n_features))
+    potentials = Potentials(blank, blank, means, np.ones(structure))
+    monkeypatch.setattr(expansion, "IS_WIDE", False)
+    assert is_faster(potentials) == expands
+    monkeypatch.setattr(expansion, "IS_WIDE", True)
+    assert is_faster(potentials)

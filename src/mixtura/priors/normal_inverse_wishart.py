@@ -365,5 +365,4 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
 
 def _log_diagonal(factor: Array) -> Array:
     """Return half the log determinants of triangular factors times their transposes."""
-    logs = np.log(factor.diagonal(axis1=-2, axis2=-1))
-    return logs[..., 0] if logs.shape[-1] == 1 else logs.sum(axis=-1)
+    return feature_sum(np.log(factor.diagonal(axis1=-2, axis2=-1)))

@@ -57,7 +57,7 @@ def _pick(lane_numbers: list[int]) -> ir.Constant:
 
 
 def _spread(builder: Any, scalar: Any) -> Any:
-    empty = ir.Constant(_DOUBLES, ir.Undefined)
+    empty = ir.Constant(ir.VectorType(scalar.type, LANES), ir.Undefined)
     first = builder.insert_element(empty, scalar, ir.Constant(_INDEX, 0))
     return builder.shuffle_vector(first, empty, _pick([0] * LANES))
 
@@ -87,11 +87,8 @@ def load(typing_context, array, start):
 
 def _inside(builder: Any, count: Any) -> Any:
     """Return which lanes are before a number of them."""
-    empty = ir.Constant(_INTEGERS, ir.Undefined)
-    first = builder.insert_element(empty, count, ir.Constant(_INDEX, 0))
-    counts = builder.shuffle_vector(first, empty, _pick([0] * LANES))
     numbers = ir.Constant(_INTEGERS, list(range(LANES)))
-    return builder.icmp_signed("<", numbers, counts)
+    return builder.icmp_signed("<", numbers, _spread(builder, count))
 
 
 @intrinsic
@@ -296,57 +293,36 @@ def total(typing_context, value):
     return types.float64(lanes), generate
 
 
-def _four_totals(builder: Any, parts: Any) -> Any:
-    """Return the totals of four lanes as one vector: their trees of additions share shuffles."""
-
-    def joined(left, right, step):
-        # Lanes of left and right by turns, each the sum of two that were step apart.
-        kept = [i if not i & step else i - step + LANES for i in range(LANES)]
-        moved = [i + step if not i & step else i + LANES for i in range(LANES)]
-        return builder.fadd(
-            builder.shuffle_vector(left, right, _pick(kept)),
-            builder.shuffle_vector(left, right, _pick(moved)),
-        )
-
-    first, second, third, fourth = parts
-    sums = joined(joined(first, second, 1), joined(third, fourth, 1), 2)
-    halves = [builder.shuffle_vector(sums, sums, _pick(list(range(i, i + 4)))) for i in (0, 4)]
-    return builder.fadd(*halves)
-
-
-def _add_at(builder: Any, address: Any, values: Any) -> None:
-    """Add a vector to as many numbers in memory."""
-    pointer = builder.bitcast(address, values.type.as_pointer())
-    before = builder.load(pointer)
-    before.align = 8
-    builder.store(builder.fadd(before, values), pointer).align = 8
-
-
 @intrinsic
 def add_totals(typing_context, array, start, first, second, third, fourth):
-    """Add the totals of four lanes to four neighbours of a float64 array."""
+    """Add the totals of four lanes to four neighbours of a float64 array.
+
+    The four trees of additions share their shuffles: cheaper than four separate totals.
+    """
 
     def generate(context, builder, signature, arguments):
+        def joined(left, right, step):
+            # Lanes of left and right by turns, each the sum of two that were step apart.
+            kept = [i if not i & step else i - step + LANES for i in range(LANES)]
+            moved = [i + step if not i & step else i + LANES for i in range(LANES)]
+            return builder.fadd(
+                builder.shuffle_vector(left, right, _pick(kept)),
+                builder.shuffle_vector(left, right, _pick(moved)),
+            )
+
+        low = joined(arguments[2], arguments[3], 1)
+        high = joined(arguments[4], arguments[5], 1)
+        sums = joined(low, high, 2)
+        halves = [builder.shuffle_vector(sums, sums, _pick(list(range(i, i + 4)))) for i in (0, 4)]
         address = _address(context, builder, signature, arguments)
-        _add_at(builder, address, _four_totals(builder, arguments[2:]))
+        pointer = builder.bitcast(address, ir.VectorType(_DOUBLE, 4).as_pointer())
+        before = builder.load(pointer)
+        before.align = 8
+        after = builder.fadd(before, builder.fadd(*halves))
+        builder.store(after, pointer).align = 8
         return context.get_dummy_value()
 
     return types.void(array, types.intp, lanes, lanes, lanes, lanes), generate
-
-
-@intrinsic
-def add_totals_by_two(typing_context, array, start, width, first, second, third, fourth):
-    """Add the totals of two lanes to two neighbours, and of two more to those ``width`` on."""
-
-    def generate(context, builder, signature, arguments):
-        array, at, width, *parts = arguments
-        sums = _four_totals(builder, parts)
-        for position, pair in ((at, (0, 1)), (builder.add(at, width), (2, 3))):
-            address = _address(context, builder, signature, [array, position])
-            _add_at(builder, address, builder.shuffle_vector(sums, sums, _pick(list(pair))))
-        return context.get_dummy_value()
-
-    return types.void(array, types.intp, types.intp, lanes, lanes, lanes, lanes), generate
 
 
 @intrinsic

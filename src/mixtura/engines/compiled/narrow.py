@@ -7,7 +7,7 @@ and come back at every step. These take the places of the functions of the same 
 
 from numba import njit
 
-from mixtura.engines.compiled.lanes import add, add_totals_by_two, fma, load, mul, splat, sub, total
+from mixtura.engines.compiled.lanes import add, fma, load, mul, splat, sub, total
 from mixtura.engines.compiled.options import INLINED, INNER
 from mixtura.engines.compiled.scores import keep, store_score
 
@@ -95,7 +95,10 @@ def tile_2x2(left, row, stride, n, right, at, sums, to, width):
         w = load(left, row + stride + b)
         a10 = fma(w, u, a10)
         a11 = fma(w, v, a11)
-    add_totals_by_two(sums, to, width, a00, a01, a10, a11)
+    sums[to] += total(a00)
+    sums[to + 1] += total(a01)
+    sums[to + width] += total(a10)
+    sums[to + width + 1] += total(a11)
 
 
 @njit(**INNER)
