@@ -10,6 +10,7 @@ from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.posteriors.alignment import (
     Alignment,
+    _average_components,
     align_parameters,
     best_permutations,
 )
@@ -141,3 +142,25 @@ def test_shapes_that_do_not_fit_are_named() -> None:
         align_parameters(draws.weights, draws.means, draws.covariances, draws.log_joint[0], N)
     with pytest.raises(InvalidArgumentError, match=r"weights must have shape \(2, 150, 2\)"):
         align_parameters(draws.weights[..., :1], draws.means, draws.covariances, draws.log_joint, N)
+
+
+@pytest.mark.parametrize("is_matrix", [False, True])
+def test_average_components_have_the_moments_of_their_draws(
+    is_matrix: bool, rng: np.random.Generator
+) -> None:
+    """The law of total covariance, by NumPy's own averages and covariances."""
+    S, K, D = 7, 2, 3
+    weights, means = rng.dirichlet(np.ones(K), S), rng.standard_normal((S, K, D))
+    roots = rng.standard_normal((S, K, D, D))
+    spreads = roots @ np.swapaxes(roots, -1, -2) if is_matrix else np.square(roots[..., 0])
+    numbers = rng.permuted(np.tile(np.arange(K), (S, 1)), axis=1)
+    found = _average_components(weights, means, spreads, numbers)
+    at = np.arange(S)
+    for number, chosen in enumerate(numbers.T):
+        share, own = weights[at, chosen], means[at, chosen]
+        between = np.cov(own, rowvar=False, aweights=share, ddof=0)
+        within = np.average(spreads[at, chosen], axis=0, weights=share)
+        expected = within + (between if is_matrix else np.diagonal(between))
+        assert found[0][number] == pytest.approx(share.mean(), rel=1e-12)
+        np.testing.assert_allclose(found[1][number], np.average(own, axis=0, weights=share))
+        np.testing.assert_allclose(found[2][number], expected, rtol=1e-12, atol=1e-13)
