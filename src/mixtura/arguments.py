@@ -1,8 +1,8 @@
 """Where strings and plain values become objects: the estimator's and the command's arguments."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields, is_dataclass
-from typing import Any
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Any, final
 
 import numpy as np
 
@@ -14,15 +14,10 @@ from mixtura.errors import InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
 from mixtura.inference import MAP, ML, VB, CollapsedGibbs, Gibbs
-from mixtura.initialization import INITIALIZERS, Initializer, given_start
+from mixtura.initialization import INITIALIZERS, Elicitation, Elicited, Initializer, given_start
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
-from mixtura.priors.elicitation import (
-    OverallMoments,
-    default_component_prior,
-    likelihood_floor,
-)
-from mixtura.typing import StructureShape
+from mixtura.priors.elicitation import likelihood_floor
 
 
 def _svi() -> Inference:
@@ -158,21 +153,44 @@ def tolerance(value: Any) -> float | None:
     return float(value)
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class Priors:
+    """Both priors of a model, and how they came about.
+
+    Parameters
+    ----------
+    weights : WeightPrior
+        Prior of the weights.
+    components : ComponentPrior
+        Prior of the components.
+    assumptions : tuple of str
+        What was assumed where a prior was not given.
+    found : Elicited, optional
+        What was found in the data on the way to a default.
+    """
+
+    weights: WeightPrior
+    components: ComponentPrior
+    assumptions: tuple[str, ...]
+    found: Elicited | None = None
+
+
 def priors(
     weight_prior: Any,
     component_prior: Any,
     method: Inference,
-    moments: OverallMoments | None,
-    structure: StructureShape,
+    data: Elicitation | None,
+    family: CovarianceFamily,
     n_components: int,
-) -> tuple[WeightPrior, ComponentPrior, tuple[str, ...]]:
+) -> Priors:
     """Return both priors and what was assumed where they were not given.
 
-    ``moments`` may be None where no data are at hand; then a component prior must be given.
+    ``data`` may be None where no data are at hand; then a component prior must be given.
     """
     if method.uses_flat_priors:
-        return _flat_priors(weight_prior, component_prior, method, moments)
-    assumptions = []
+        return _flat_priors(weight_prior, component_prior, method, data)
+    assumptions: list[str] = []
     if weight_prior is None:
         weight_prior = Dirichlet(1.0)
         assumptions.append("Weights: uniform prior, Dirichlet(1).")
@@ -181,42 +199,44 @@ def priors(
             "weight_prior must be None, Dirichlet, DirichletProcess, PitmanYor or "
             f"MixtureOfFiniteMixtures; got {weight_prior!r}"
         )
+    found = None
     if component_prior is None:
-        if moments is None:
+        if data is None:
             raise InvalidArgumentError(
                 "component_prior is None, which means a prior taken from the data: "
                 "fit first, or give a component_prior"
             )
-        n_sharing = weight_prior.n_sharing(n_components, max(moments.total_weight, 1.0))
-        component_prior = default_component_prior(moments, structure, n_sharing)
+        total = max(data.moments.total_weight, 1.0)
+        found = data.groups(family, weight_prior.n_sharing(n_components, total))
+        component_prior = found.prior()
         assumptions.append(
-            "Components: weakly informative prior from the data's overall mean and covariance "
-            "(Fraley and Raftery 2007)."
+            "Components: weakly informative prior, about as wide as the groups that a search "
+            "for starts finds."
         )
     if not isinstance(component_prior, ComponentPrior):
         raise InvalidArgumentError(
             "component_prior must be None, NormalInverseWishart, NormalInverseGamma, "
             f"Independent or KnownScale; got {component_prior!r}"
         )
-    return weight_prior, component_prior, tuple(assumptions)
+    return Priors(weight_prior, component_prior, tuple(assumptions), found)
 
 
 def _flat_priors(
-    weight_prior: Any, component_prior: Any, method: Inference, moments: OverallMoments | None
-) -> tuple[WeightPrior, ComponentPrior, tuple[str, ...]]:
+    weight_prior: Any, component_prior: Any, method: Inference, data: Elicitation | None
+) -> Priors:
     for name, value in (("weight_prior", weight_prior), ("component_prior", component_prior)):
         if value is not None:
             raise InvalidArgumentError(
                 f"inference={method.name!r} has flat priors: leave {name} out, or use "
                 "inference='map'"
             )
-    if moments is None:
+    if data is None:
         raise InvalidArgumentError(
             f"inference={method.name!r} has flat priors, from which nothing can be drawn: "
             "use inference='map'"
         )
     floor = "Variances are held above 1e-12 of each column's variance."
-    return FlatWeights(), likelihood_floor(moments), (floor,)
+    return Priors(FlatWeights(), likelihood_floor(data.moments), (floor,))
 
 
 def initializer(value: Any, n_components: int, rows: Rows) -> Initializer:
@@ -239,10 +259,13 @@ def starts_of(
     streams = seed.spawn(number)
 
     def make(model: MixtureModel, rows: Rows) -> list[Start]:
-        return [
-            Start(start.name, start.statistics(model, rows, engine, i, stream))
-            for i, stream in enumerate(streams)
+        found = [
+            start.statistics(model, rows, engine, i, stream) for i, stream in enumerate(streams)
         ]
+        if not start.numbers_components:
+            prior = model.weight_prior
+            found = [one.permuted(prior.matching_order(one.count)) for one in found]
+        return [Start(start.name, one) for one in found]
 
     return make
 

@@ -47,7 +47,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         "map" (exact posterior mode), "vb" (variational Bayes), "gibbs" or "collapsed" (Gibbs
         sampling), "ml" (maximum likelihood), "svi" or "nuts" (by Pyro; they need the extra
         ``pyro``), or an inference object with its options, such as ``Gibbs(draws=4000)``.
-    init : str, array or fitted model, default="split"
+    init : str, array or fitted model, default="search"
         "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D), labels (N,),
         responsibilities (N, K), or an earlier fit. With a given start component k stays
         component k; otherwise components are numbered by their means, first feature first.
@@ -113,7 +113,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         weight_prior: Any = None,
         component_prior: Any = None,
         inference: Any = "map",
-        init: Any = "split",
+        init: Any = "search",
         n_init: int | None = None,
         max_iter: int | None = None,
         tol: float | None = None,

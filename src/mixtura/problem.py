@@ -13,6 +13,7 @@ from mixtura.engines import Engine
 from mixtura.errors import DataError, DataWarning, InvalidArgumentError
 from mixtura.families import univariate
 from mixtura.fit import Fit, Inference, Problem
+from mixtura.initialization import Elicitation, Elicited, Search, after
 from mixtura.lawful import whole_number, whole_number_or_none
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
@@ -45,8 +46,12 @@ def build_problem(
     family = arguments.covariance_family(given["covariance_type"])
     _check_magnitude(rows.magnitude(), names)
     moments = overall_moments(rows, engine, family.structure(1, rows.n_features))
-    model, assumptions = build_model(given, rows.n_features, moments)
+    data = Elicitation(in_units_of(rows, moments), engine, moments)
+    model, assumptions, found = build_model(given, rows.n_features, data)
     start = arguments.initializer(given["init"], n_components, rows)
+    if method.uses_flat_priors and isinstance(start, Search):
+        found = data.groups(family, n_components)
+    start = after(start, found)
     of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
     n_init = whole_number_or_none(given["n_init"], "n_init", 1)
     max_iter = whole_number_or_none(given["max_iter"], "max_iter", 1)
@@ -102,21 +107,21 @@ def build_update(
 
 
 def build_model(
-    given: Mapping[str, Any], n_features: int, moments: OverallMoments | None
-) -> tuple[MixtureModel, tuple[str, ...]]:
-    """Return the model that an estimator's parameters describe, and what was assumed."""
+    given: Mapping[str, Any], n_features: int, data: Elicitation | None
+) -> tuple[MixtureModel, tuple[str, ...], Elicited | None]:
+    """Return the model that an estimator's parameters describe, what was assumed, and found."""
     n_components = whole_number(given["n_components"], "n_components", 1)
     family = arguments.covariance_family(given["covariance_type"])
-    weight_prior, component_prior, assumptions = arguments.priors(
+    priors = arguments.priors(
         given["weight_prior"],
         given["component_prior"],
         arguments.inference_method(given["inference"]),
-        moments,
-        family.structure(n_components, n_features),
+        data,
+        family,
         n_components,
     )
-    model = MixtureModel(n_components, n_features, weight_prior, component_prior, family)
-    return model, assumptions
+    model = MixtureModel(n_components, n_features, priors.weights, priors.components, family)
+    return model, priors.assumptions, priors.found
 
 
 def overall_moments(rows: Rows, engine: Engine, structure: StructureShape) -> OverallMoments:
@@ -124,6 +129,11 @@ def overall_moments(rows: Rows, engine: Engine, structure: StructureShape) -> Ov
     factor = safe_factor(rows.magnitude(), common=structure == (1, 1))
     scaled = rows if factor is None else rows.rescaled(factor)
     return OverallMoments(engine.overall(scaled, matrix=True), factor)
+
+
+def in_units_of(rows: Rows, moments: OverallMoments) -> Rows:
+    """Return the rows in the units of their moments."""
+    return rows if moments.factor is None else rows.rescaled(moments.factor)
 
 
 def _check_magnitude(magnitude: Array, names: tuple[str, ...]) -> None:

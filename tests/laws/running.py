@@ -6,18 +6,19 @@ import numpy as np
 
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine, ReferenceEngine
+from mixtura.engines.compiled import CompiledEngine
 from mixtura.families import CovarianceFamily
 from mixtura.fit import Fit, Inference, Problem, Start
 from mixtura.inference import MAP, ML, VB
 from mixtura.inference.chains import Chain, ChainState, Plan, Sampler
 from mixtura.inference.point import OPTIMIZERS
-from mixtura.initialization import INITIALIZERS, Initializer
+from mixtura.initialization import INITIALIZERS, Elicitation, Initializer
 from mixtura.initialization.given import GivenResponsibilities
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.priors import Dirichlet, FlatWeights
-from mixtura.priors.elicitation import default_component_prior, likelihood_floor
-from mixtura.problem import overall_moments
+from mixtura.priors.elicitation import likelihood_floor
+from mixtura.problem import in_units_of, overall_moments
 
 METHODS: dict[str, Inference] = {
     f"{method.name} {optimizer}": method(optimizer=optimizer)
@@ -93,14 +94,13 @@ def elicited(
     """Return the model with the default priors of a method: what users get without priors."""
     method = MAP() if method is None else method
     n_features = rows.shape[1]
-    structure = family.structure(n_components, n_features)
-    moments = overall_moments(
-        ArrayRows(rows, weights), engine or ReferenceEngine(), family.structure(1, n_features)
-    )
+    data = ArrayRows(rows, weights)
+    moments = overall_moments(data, engine or ReferenceEngine(), family.structure(1, n_features))
     if method.uses_flat_priors:
         priors = FlatWeights(), likelihood_floor(moments)
     else:
-        priors = Dirichlet(1.0), default_component_prior(moments, structure, n_components)
+        found = Elicitation(in_units_of(data, moments), engine or CompiledEngine(), moments)
+        priors = Dirichlet(1.0), found.groups(family, n_components).prior()
     return MixtureModel(n_components, n_features, *priors, family)
 
 

@@ -10,7 +10,7 @@ from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 
 # Written out, because the registries bring NumPy and SciPy; a test compares them.
 COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
-STARTS = ("split", "quantile", "kmeans", "random")
+STARTS = ("search", "split", "quantile", "kmeans", "random")
 METHODS = ("map", "vb", "gibbs", "collapsed", "ml", "svi", "nuts")
 CRITERIA = ("bic", "icl", "aic", "elbo")
 

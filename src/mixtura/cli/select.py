@@ -36,7 +36,7 @@ def select(
     scale_prior: options.ScalePrior = None,
     variance_prior: options.VariancePrior = None,
     weight_prior: options.WeightPrior = None,
-    init: options.Start = "split",
+    init: options.Start = "search",
     n_init: options.Runs = None,
     max_iter: options.Iterations = None,
     tol: options.Tolerance = None,

@@ -12,7 +12,7 @@ from mixtura.engines import Engine
 from mixtura.model import MixtureModel
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, IntegerArray, StructureShape
 
 
 class Initializer(ABC):
@@ -39,14 +39,7 @@ def share_statistics(
     model: MixtureModel, rows: Rows, engine: Engine, assignment: Assignment
 ) -> SufficientStatistics:
     """Return the statistics under a known assignment, about the components' means."""
-    pivot = np.broadcast_to(
-        engine.overall(rows, matrix=False).mean(), (model.n_components, rows.n_features)
-    )
-    blank = np.zeros(model.n_components)
-    factor = np.zeros(model.structure)
-    statistics = engine.sweep(rows, Potentials(blank, blank, pivot, factor), assignment)
-    # About their own means separated components lose no digits.
-    return engine.sweep(rows, Potentials(blank, blank, statistics.mean(), factor), assignment)
+    return _assigned(rows, engine, model.structure, model.n_components, assignment)
 
 
 def label_statistics(
@@ -54,6 +47,34 @@ def label_statistics(
 ) -> SufficientStatistics:
     """Return the statistics of rows whose components (N,) are known."""
     return share_statistics(model, rows, engine, Labelled(labels))
+
+
+def label_statistics_of(
+    rows: Rows,
+    engine: Engine,
+    structure: StructureShape,
+    n_components: int,
+    labels: IntegerArray,
+) -> SufficientStatistics:
+    """Return the statistics of rows whose components (N,) are known, in a structure's shape."""
+    return _assigned(rows, engine, structure, n_components, Labelled(labels))
+
+
+def _assigned(
+    rows: Rows,
+    engine: Engine,
+    structure: StructureShape,
+    n_components: int,
+    assignment: Assignment,
+) -> SufficientStatistics:
+    pivot = np.broadcast_to(
+        engine.overall(rows, matrix=False).mean(), (n_components, rows.n_features)
+    )
+    blank = np.zeros(n_components)
+    factor = np.zeros(structure)
+    statistics = engine.sweep(rows, Potentials(blank, blank, pivot, factor), assignment)
+    # About their own means separated components lose no digits.
+    return engine.sweep(rows, Potentials(blank, blank, statistics.mean(), factor), assignment)
 
 
 def near_statistics(

@@ -98,7 +98,7 @@ def given_start(value: Any, n_components: int, rows: Rows) -> Initializer:
     if isinstance(value, Fit):
         return _from_fit(value, n_components, rows)
     wanted = (
-        "'split', 'quantile', 'kmeans', 'random', means of shape "
+        "'search', 'split', 'quantile', 'kmeans', 'random', means of shape "
         f"({n_components}, {rows.n_features}), labels 0 to {n_components - 1} of shape "
         f"({rows.n_rows},), responsibilities of shape ({rows.n_rows}, {n_components}), "
         "or a fitted model"

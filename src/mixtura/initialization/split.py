@@ -25,6 +25,10 @@ PIECES = 3
 CLOSE = 1e-6
 """Standard deviations of a column: k-means that moves by no more has ended."""
 
+MOST_FEATURES, POWERS = 64, 20
+"""Features up to which the scatter of a cluster is decomposed, and steps towards its principal
+direction beyond."""
+
 TINY, EPSILON = np.finfo(float).tiny, np.finfo(float).eps
 TIE = 1e-9
 """Relative: gains closer than this are equal but for rounding, which must not choose."""
@@ -60,20 +64,34 @@ def cluster(
 ) -> IntegerArray:
     """Return the cluster of each row, 0 to K - 1; fewer where no more can be told apart."""
     centre, inverse = standard_units(sample, engine)
-    values = (sample.values - centre) * inverse
-    weights = np.ones(len(values)) if sample.weights is None else sample.weights
-    pieces = split_clusters(values, weights, PIECES * n_clusters, rng)
+    rows = ArrayRows((sample.values - centre) * inverse, sample.weights)
+    return moved_labels(rows, split_means(rows, n_clusters, rng), engine)
+
+
+def split_means(rows: ArrayRows, n_clusters: int, rng: np.random.Generator | None) -> Array:
+    """Return the means (K, D) of clusters that splits and merges find; fewer of equal rows."""
+    weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+    pieces = split_clusters(rows.values, weights, PIECES * n_clusters, rng)
     mass = np.array([one.mass for one in pieces])
-    means = merged_means(np.stack([one.mean for one in pieces]), mass, n_clusters)
-    standardised = ArrayRows(values, sample.weights)
+    return merged_means(np.stack([one.mean for one in pieces]), mass, n_clusters)
+
+
+def moved_labels(rows: ArrayRows, means: Array, engine: Engine) -> IntegerArray:
+    """Return the clusters (N,) of rows after steps of k-means from means (K, D)."""
     blank, factor = np.zeros(len(means)), np.ones((1, 1))
     for _ in range(MOST_MOVES):
-        found = engine.sweep(standardised, Potentials(blank, blank, means, factor), Hard())
+        found = engine.sweep(rows, Potentials(blank, blank, means, factor), Hard())
         moved = found.mean()
         if np.abs(moved - means).max() <= CLOSE:
             break
         means = moved
-    return engine.labels(standardised, Potentials(blank, blank, means, factor))
+    return nearest_labels(rows, means, engine)
+
+
+def nearest_labels(rows: ArrayRows, means: Array, engine: Engine) -> IntegerArray:
+    """Return which of some means (K, D) each row is nearest to, shape (N,)."""
+    blank = np.zeros(len(means))
+    return engine.labels(rows, Potentials(blank, blank, means, np.ones((1, 1))))
 
 
 @final
@@ -141,17 +159,21 @@ def _examined(
     total = mass.sum()
     mean = (mass @ own) / total if total > 0 else own.mean(axis=0)
     centred = own - mean
-    direction = _direction((centred * mass[:, None]).T @ centred, rng)
+    direction = _direction(centred, mass, rng)
     # A sum along each row, not a matrix product: equal rows must give equal bits.
     projected = (centred * direction).sum(axis=1)
     gain, cut = best_cut(projected, mass)
     return Cluster(members, mean, float(total), gain, projected <= cut)
 
 
-def _direction(scatter: Array, rng: np.random.Generator | None) -> Array:
-    if rng is None and len(scatter) == 1:
+def _direction(centred: Array, mass: Array, rng: np.random.Generator | None) -> Array:
+    """Return the direction (D,) in which centred rows vary most, or one that is drawn."""
+    n_features = centred.shape[1]
+    if rng is None and n_features == 1:
         return np.ones(1)
-    values, vectors = np.linalg.eigh(scatter)
+    if n_features > MOST_FEATURES:
+        return _long_direction(centred, mass, rng)
+    values, vectors = np.linalg.eigh((centred * mass[:, None]).T @ centred)
     # The first of the largest entries is positive. Of two features both are equally large
     # but for rounding, which must not choose: hence the tolerance.
     size = np.abs(vectors)
@@ -162,6 +184,25 @@ def _direction(scatter: Array, rng: np.random.Generator | None) -> Array:
     drawn = rng.standard_normal(len(values)) * np.sqrt(np.maximum(values, 0.0))
     length = np.linalg.norm(drawn)
     return vectors @ (drawn / (length if length > 0 else 1.0))
+
+
+def _long_direction(centred: Array, mass: Array, rng: np.random.Generator | None) -> Array:
+    """Return the direction of many features: by powers of the scatter, which is never formed."""
+    lengths = np.square(centred).sum(axis=1)
+    if not lengths.max() > 0.0:
+        return np.eye(1, centred.shape[1])[0]
+    if rng is None:
+        direction = centred[np.argmax(lengths >= (1.0 - TIE) * lengths.max())]
+    else:
+        direction = centred.T @ (np.sqrt(mass) * rng.standard_normal(len(mass)))
+    direction = direction / np.linalg.norm(direction)
+    for _ in range(POWERS if rng is None else 0):
+        moved = centred.T @ (mass * (centred @ direction))
+        length = np.linalg.norm(moved)
+        if not length > 0.0:
+            break
+        direction = moved / length
+    return direction
 
 
 def best_cut(values: Array, weights: Array) -> tuple[float, float]:

@@ -91,6 +91,10 @@ class WeightPrior(Prior):
         """Return the numbering of components of given counts under which the prior fits best."""
         return np.arange(count.size)
 
+    def matching_order(self, count: Array) -> IntegerArray:
+        """Return which cluster of a start, of counts (K,), goes to each component."""
+        return np.arange(count.size)
+
     def concentrations(self, n_components: int) -> Array | None:
         """Return the concentrations (K,) of a prior that is Dirichlet, None of any other."""
         return None

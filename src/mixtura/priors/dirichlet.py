@@ -11,7 +11,7 @@ from mixtura.errors import InvalidArgumentError
 from mixtura.priors.base import WeightPrior
 from mixtura.priors.hyperparameters import hyperparameter, unchecked
 from mixtura.priors.partitions import DirichletPartitions
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 SMALLEST_WEIGHT = 1e-12
 """Weight of a component whose mode lies on the boundary of the simplex, where the density of a
@@ -101,6 +101,14 @@ class Dirichlet(WeightPrior):
 
     def draw(self, rng: np.random.Generator, n_components: int) -> Array:
         return rng.dirichlet(self._full(n_components))
+
+    def matching_order(self, count: Array) -> IntegerArray:
+        # sum_k (alpha_k - 1) log p_k is largest where weights and concentrations sort alike.
+        order = np.arange(count.size)
+        if not self.is_exchangeable:
+            places = np.argsort(-self._full(count.size), kind="stable")
+            order[places] = np.argsort(-count, kind="stable")
+        return order
 
     def concentrations(self, n_components: int) -> Array:
         return np.ascontiguousarray(self._full(n_components))

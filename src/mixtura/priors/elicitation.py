@@ -1,17 +1,16 @@
-"""Weakly informative priors taken from the data's overall mean and covariance."""
+"""The default component prior: as wide as the groups of the data, wherever these lie."""
 
-from typing import TypeVar, final
+from functools import cached_property
+from typing import final
 
 import numpy as np
 
-from mixtura.priors.base import ComponentPrior
+from mixtura.factorization import precision_factor
 from mixtura.priors.flat import FlatComponents
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, BooleanArray, StructureShape
-
-Elicited = TypeVar("Elicited", NormalInverseGamma, NormalInverseWishart, FlatComponents)
 
 SMALLEST_CORRELATION_EIGENVALUE = 1e-6
 COLLINEAR = 1e-10
@@ -22,6 +21,19 @@ FLOOR = 1e-12
 
 SMALLEST_VARIANCE = np.finfo(float).tiny / FLOOR
 """Of a column that is nothing beside the others with which it shares one unit."""
+
+SHRINKAGE = 0.01
+"""Rows that the prior of the means is worth, times the share of the overall variance that lies
+within groups: means are expected within ten standard deviations of all rows."""
+
+FREEDOM = 3.0
+"""Degrees of freedom of a variance, in rows; a matrix has D + 2, which is the same at D = 1."""
+
+NO_WIDTH = 1e-14
+"""Share of a column's variance below which groups have no width that could be told."""
+
+NARROWEST = 1e-6
+"""Share of the pooled variance within groups below which the scale of the prior never falls."""
 
 
 @final
@@ -64,12 +76,9 @@ class OverallMoments:
         np.fill_diagonal(correlations, 0.0)
         return np.asarray((correlations >= 1.0 - COLLINEAR).any(axis=0))
 
-    def in_own_units(self, prior: Elicited) -> Elicited:
-        """Return a prior found from these moments in the units of the rows."""
-        return prior if self.factor is None else prior.rescaled(1.0 / self.factor)
-
+    @cached_property
     def covariance(self) -> Array:
-        """Return the covariance matrix (D, D) with flat directions lifted."""
+        """The covariance matrix (D, D) with flat directions lifted."""
         deviations = np.sqrt(self.variances)
         correlations = self._moments / deviations[:, None] / deviations
         correlations[self.constant, :] = 0.0
@@ -82,36 +91,148 @@ class OverallMoments:
         return correlations * deviations[:, None] * deviations
 
 
-def default_component_prior(
-    moments: OverallMoments, structure: StructureShape, n_sharing: float
-) -> ComponentPrior:
-    """Return the weakly informative prior of Fraley and Raftery [FraleyRaftery2007]_.
+@final
+class WithinGroups:
+    """How wide the groups of the rows are, from which the default prior takes its scale.
 
-    Mean: the column means, worth 0.01 rows. Degrees of freedom D + 2. Scale: the overall
-    covariance over S^(2/D), S the number of components that are expected to share the rows'
-    extent; its diagonal for diagonal, its mean diagonal for spherical structures.
+    Parameters
+    ----------
+    moments : OverallMoments
+        Of all rows.
+    structure : tuple of int
+        Structure shape of the groups' covariances.
+    n_sharing : float
+        How many groups are expected to share the rows.
+    resolution : array of shape (D,), optional
+        Spacing of each column's values, zero where they are continuous, in the units of the
+        moments: no group is taken to be narrower than the error of rounding to it, whose variance
+        is resolution^2 / 12.
     """
-    n_features = moments.mean.size
-    shrink = n_sharing ** (2.0 / n_features)
-    if len(structure) == 3:
-        matrices = NormalInverseWishart(
+
+    def __init__(
+        self,
+        moments: OverallMoments,
+        structure: StructureShape,
+        n_sharing: float,
+        resolution: Array | None = None,
+    ) -> None:
+        n_features = moments.mean.size
+        self.moments, self.structure = moments, structure
+        self.is_matrix = len(structure) == 3
+        self.n_cells = 1 if self.is_matrix else n_features // structure[1]
+        self.freedom = n_features + 2.0 if self.is_matrix else FREEDOM
+        rounding = np.zeros(n_features) if resolution is None else resolution**2 / 12.0
+        overall = moments.variances
+        if self.n_cells > 1:
+            rounding, overall = rounding.mean(keepdims=True), overall.mean(keepdims=True)
+        self._rounding, self._overall = rounding, overall
+        self._shared = n_sharing ** (2.0 / n_features)
+        n_matrices = 1.0 if structure[0] == 1 else n_sharing
+        lean = n_features * n_matrices / moments.total_weight
+        self._lean = min(1.0, max(lean, SMALLEST_CORRELATION_EIGENVALUE))
+
+    def pooled(self, statistics: SufficientStatistics) -> Array:
+        """Return the scale of equally wide groups: their pooled (co)variance.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+            Moments of the rows by group.
+
+        Returns
+        -------
+        array of shape (D, D), (D,) or (1,)
+        """
+        scatter = statistics.scatter(statistics.mean()).sum(axis=0)
+        scale = scatter / (max(statistics.total, np.finfo(float).tiny) * self.n_cells)
+        return self._shaped(scale, self._pooled_widths(self._widths(scale)))
+
+    def updated(self, scale: Array, statistics: SufficientStatistics) -> Array:
+        """Return the scale whose inverse is the average of the groups' precisions.
+
+        That is a weighted harmonic mean of the groups' covariances, each shrunk to the current
+        scale: a step of EM for the scale of Wishart distributed precisions, in which groups count
+        by their rows.
+
+        Parameters
+        ----------
+        scale : array of shape (D, D), (D,) or (1,)
+            The current scale.
+        statistics : SufficientStatistics
+            Moments of the rows by group.
+        """
+        if self.structure[0] == 1:
+            return self.pooled(statistics)
+        count = np.maximum(statistics.count, 0.0)
+        shares = count / max(count.sum(), np.finfo(float).tiny)
+        scatter = statistics.scatter(statistics.mean())
+        if self.is_matrix:
+            cells = (self.freedom + count)[:, None, None]
+            factors = precision_factor((self.freedom * scale + scatter) / cells)
+            factors = factors * np.sqrt(shares)[:, None, None]
+            factor = precision_factor(np.einsum("kde,kfe->df", factors, factors)[None])[0]
+            found = factor @ factor.T
+        else:
+            cells = self.freedom + self.n_cells * count[:, None]
+            found = 1.0 / (shares @ (cells / (self.freedom * scale + scatter)))
+        widths = self._widths(found)
+        pooled = self._widths(scatter.sum(axis=0)) / (max(count.sum(), 1e-300) * self.n_cells)
+        lowest = np.maximum(self._rounding, NARROWEST * self._pooled_widths(pooled))
+        return self._shaped(found, np.maximum(widths, lowest))
+
+    def _widths(self, scale: Array) -> Array:
+        return np.diag(scale) if self.is_matrix else scale
+
+    def _pooled_widths(self, widths: Array) -> Array:
+        """Return pooled variances, with those of all rows where groups have no width."""
+        unknown = np.maximum(widths, self._rounding) <= NO_WIDTH * self._overall
+        return np.where(unknown, self._overall / self._shared, np.maximum(widths, self._rounding))
+
+    def _shaped(self, scale: Array, widths: Array) -> Array:
+        """Return a scale of given widths that leans on its diagonal where rows are few."""
+        if not self.is_matrix:
+            return widths
+        own = np.diag(scale)
+        inverse = np.where(own > 0.0, 1.0 / np.sqrt(np.where(own > 0.0, own, 1.0)), 0.0)
+        correlations = (1.0 - self._lean) * scale * inverse[:, None] * inverse
+        np.fill_diagonal(correlations, 1.0)
+        deviations = np.sqrt(widths)
+        return correlations * deviations[:, None] * deviations
+
+    def prior(self, scale: Array) -> NormalInverseGamma | NormalInverseWishart:
+        """Return the prior whose expected precision is the inverse of the scale.
+
+        Means are expected about the mean of all rows, ten times as far out as these lie.
+
+        Parameters
+        ----------
+        scale : array of shape (D, D), (D,) or (1,)
+            How wide the groups are.
+        """
+        moments = self.moments
+        within = np.broadcast_to(self._widths(scale), moments.mean.shape)
+        share = np.minimum(within / moments.variances, 1.0)
+        if self.is_matrix:
+            # The direction in which the groups lie farthest apart, in their own widths.
+            factor = precision_factor(scale[None])[0]
+            whitened = factor.T @ moments.covariance @ factor
+            farthest = max(float(np.linalg.eigvalsh(whitened)[-1]), 1.0)
+            return NormalInverseWishart(
+                mean=moments.mean,
+                shrinkage=SHRINKAGE / farthest,
+                degrees_of_freedom=self.freedom,
+                scale=self.freedom * scale,
+            )
+        half = 0.5 * self.freedom
+        return NormalInverseGamma(
             mean=moments.mean,
-            shrinkage=0.01,
-            degrees_of_freedom=n_features + 2.0,
-            scale=moments.covariance() / shrink,
+            shrinkage=SHRINKAGE * share,
+            shape=half,
+            scale=half * (float(scale[0]) if self.n_cells > 1 else scale),
         )
-        return moments.in_own_units(matrices)
-    variances = moments.variances / shrink
-    spherical = structure[1] == 1 and n_features > 1
-    prior = NormalInverseGamma(
-        mean=moments.mean,
-        shrinkage=0.01,
-        shape=0.5 * (n_features + 2.0),
-        scale=0.5 * (float(variances.mean()) if spherical else variances),
-    )
-    return moments.in_own_units(prior)
 
 
 def likelihood_floor(moments: OverallMoments) -> FlatComponents:
     """Return the flat prior whose floor is 1e-12 of each column's variance."""
-    return moments.in_own_units(FlatComponents(FLOOR * moments.variances))
+    prior = FlatComponents(FLOOR * moments.variances)
+    return prior if moments.factor is None else prior.rescaled(1.0 / moments.factor)

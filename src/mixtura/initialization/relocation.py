@@ -1,0 +1,232 @@
+"""Components moved to where they are needed: two are merged and a third one is split."""
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import final
+
+import numpy as np
+from scipy.special import xlogy
+
+from mixtura.assignments import Soft
+from mixtura.data import ArrayRows
+from mixtura.engines import Engine
+from mixtura.families import CovarianceFamily
+from mixtura.initialization.guides import Guide, mode_under
+from mixtura.parameters import MixtureParameters
+from mixtura.priors import ComponentPrior
+from mixtura.statistics import SufficientStatistics, outer_moments
+from mixtura.typing import Array, StructureShape
+
+LOCAL_STEPS = 6
+"""EM steps of two halves on the rows of the component that they come from."""
+
+HALF_NORMAL = float(np.sqrt(2.0 / np.pi))
+"""Distance in standard deviations from the mean of a normal distribution to those of its halves."""
+
+CORE, HALO = 0.25, 1.75
+"""Variances of the halves with one centre, relative to the whole."""
+
+FEWEST_ROWS = 4
+"""Rows of a component that may be split."""
+
+OCCUPIED = 0.5
+"""Rows above which a component counts as occupied."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Halves:
+    """Two components in place of one.
+
+    Parameters
+    ----------
+    gain : float
+        By how much they describe its rows better, in nats.
+    statistics : SufficientStatistics
+        Of both.
+    """
+
+    gain: float
+    statistics: SufficientStatistics
+
+
+def relocations(
+    sample: ArrayRows,
+    guide: Guide,
+    engine: Engine,
+    statistics: SufficientStatistics,
+    parameters: MixtureParameters,
+) -> list[tuple[float, SufficientStatistics]]:
+    """Return what a merge and a split promise to gain, in nats, and lead to; the best first.
+
+    Each component is cut in two, across its longest direction or into a core and a halo, and the
+    halves climb a few steps on its own rows. A merge of two others makes room for them; what it
+    loses is judged from moments alone. Every component is split, and every pair merged, in one
+    relocation at most.
+
+    Parameters
+    ----------
+    sample : ArrayRows
+        The rows.
+    guide : Guide
+        Has the component prior.
+    engine : Engine
+        What sweeps the rows.
+    statistics : SufficientStatistics
+        Moments of the rows by component.
+    parameters : MixtureParameters
+        Where the components are.
+    """
+    prior = guide.copy().prior_given(statistics)
+    labels = engine.labels(sample, guide.family.potentials(parameters))
+    halves = [
+        _halves(_part(sample, labels == k), guide.family, guide.structure, prior, engine)
+        for k in range(statistics.count.size)
+    ]
+    promised = []
+    for loss, one, other in merge_losses(guide.structure, statistics.count, parameters):
+        for k, half in enumerate(halves):
+            if half is not None and k not in (one, other):
+                promised.append((half.gain - loss, k, one, other))
+    promised.sort(key=lambda found: -found[0])
+    tried, found = set(), []
+    for gain, k, one, other in promised:
+        half = halves[k]
+        if (k in tried and (one, other) in tried) or half is None:
+            continue
+        tried |= {k, (one, other)}
+        found.append((gain, _relocated(statistics, one, other, k, half.statistics)))
+    return found
+
+
+def _part(sample: ArrayRows, members: np.ndarray) -> ArrayRows:
+    weights = None if sample.weights is None else sample.weights[members]
+    return ArrayRows(np.ascontiguousarray(sample.values[members]), weights)
+
+
+def _halves(
+    own: ArrayRows,
+    family: CovarianceFamily,
+    structure: StructureShape,
+    prior: ComponentPrior,
+    engine: Engine,
+) -> Halves | None:
+    """Return the better way to cut the rows of a component in two, if there is one."""
+    if own.n_rows < FEWEST_ROWS or not own.total_weight > 0.0:
+        return None
+    n_features = own.n_features
+    whole = engine.overall(own, matrix=len(structure) == 3)
+    if len(structure) == 2 and structure[1] < n_features:
+        whole = replace(whole, second=whole.second.sum(axis=1, keepdims=True))
+    alone = mode_under(prior, whole)
+    height = engine.sweep(own, family.potentials(alone), Soft()).log_normalizer
+    best = None
+    # Components that share a covariance have no core and halo.
+    for cut in (_across,) if structure[0] == 1 else (_across, _around):
+        found = cut(whole, alone, family.structure(2, n_features))
+        for _ in range(LOCAL_STEPS):
+            found = engine.sweep(own, family.potentials(mode_under(prior, found)), Soft())
+        gain = found.log_normalizer - height
+        if np.isfinite(gain) and (best is None or gain > best.gain):
+            best = Halves(gain, found)
+    return best
+
+
+def _across(
+    whole: SufficientStatistics, alone: MixtureParameters, structure: StructureShape
+) -> SufficientStatistics:
+    """Return two halves on either side of the longest direction."""
+    covariance = alone.covariances[0]
+    if covariance.ndim == 2:
+        values, vectors = np.linalg.eigh(covariance)
+        step = np.sqrt(max(float(values[-1]), 0.0)) * vectors[:, -1]
+    else:
+        spread = np.broadcast_to(covariance, alone.means.shape[1:])
+        longest = np.argmax(spread)
+        step = np.zeros_like(alone.means[0])
+        step[longest] = np.sqrt(spread[longest])
+    step = HALF_NORMAL * step
+    removed = np.sqrt(whole.total) * step[None]
+    second = whole.second - outer_moments(removed, removed, whole.structure)
+    return _pair(whole.total, alone.means + np.stack([step, -step]), second, (0.5, 0.5), structure)
+
+
+def _around(
+    whole: SufficientStatistics, alone: MixtureParameters, structure: StructureShape
+) -> SufficientStatistics:
+    """Return a core and a halo about one centre."""
+    means = np.repeat(alone.means, 2, axis=0)
+    return _pair(whole.total, means, whole.second, (0.5 * CORE, 0.5 * HALO), structure)
+
+
+def _pair(
+    total: float,
+    means: Array,
+    second: Array,
+    shares: tuple[float, float],
+    structure: StructureShape,
+) -> SufficientStatistics:
+    count = np.full(2, 0.5 * total)
+    if structure[0] == 2:
+        second = np.concatenate([shares[0] * second, shares[1] * second])
+    return SufficientStatistics(count, np.zeros_like(means), second, means)
+
+
+def merge_losses(
+    structure: StructureShape, count: Array, parameters: MixtureParameters
+) -> list[tuple[float, int, int]]:
+    """Return what merging two components loses, in nats, and which; the least loss first.
+
+    The Gaussian of the moments of both takes the place of two, which are taken to be apart.
+    """
+    pairs = np.array(list(combinations(np.flatnonzero(count > OCCUPIED), 2)), dtype=np.intp)
+    if not len(pairs):
+        return []
+    one, other = pairs.T
+    total = count[one] + count[other]
+    share = count[one] / total
+    shift = parameters.means[one] - parameters.means[other]
+    covariances = np.broadcast_to(
+        parameters.covariances, (count.size, *parameters.covariances.shape[1:])
+    )
+    apart = share * (1.0 - share)
+    if len(structure) == 3:
+        own = np.linalg.slogdet(covariances)[1]
+        between = apart[:, None, None] * shift[:, :, None] * shift[:, None, :]
+        part = share[:, None, None]
+        pooled = part * covariances[one] + (1.0 - part) * covariances[other] + between
+        together = np.linalg.slogdet(pooled)[1]
+    else:
+        n_cells = shift.shape[1] // structure[1]
+        own = n_cells * np.log(covariances).sum(axis=1)
+        between = apart[:, None] * np.square(shift)
+        if n_cells > 1:
+            between = between.mean(axis=1, keepdims=True)
+        part = share[:, None]
+        pooled = part * covariances[one] + (1.0 - part) * covariances[other] + between
+        together = n_cells * np.log(pooled).sum(axis=1)
+    wider = 0.5 * (total * together - count[one] * own[one] - count[other] * own[other])
+    entropy = -total * (xlogy(share, share) + xlogy(1.0 - share, 1.0 - share))
+    loss = wider - entropy
+    order = np.argsort(loss, kind="stable")
+    return [(float(loss[n]), int(one[n]), int(other[n])) for n in order]
+
+
+def _relocated(
+    statistics: SufficientStatistics, one: int, other: int, k: int, halves: SufficientStatistics
+) -> SufficientStatistics:
+    """Return statistics with two components merged and the halves of a third in its place."""
+    pivot = statistics.pivot.copy()
+    pivot[other] = pivot[one]
+    moved = statistics.about(pivot)
+    count, first, second = moved.count.copy(), moved.first.copy(), moved.second.copy()
+    count[one] += count[other]
+    first[one] += first[other]
+    halves = halves.about(halves.mean())
+    places = [k, other]
+    is_own = len(second) == len(count)
+    if is_own:
+        second[one] += second[other]
+        second[places] = halves.second
+    count[places], first[places], pivot[places] = halves.count, halves.first, halves.pivot
+    return SufficientStatistics(count, first, second, pivot)

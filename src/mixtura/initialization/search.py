@@ -1,0 +1,264 @@
+"""The deterministic default: several clusterings, short runs of each, and relocations."""
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+from numpy.random import SeedSequence
+
+from mixtura.assignments import Soft
+from mixtura.data import ArrayRows, Rows
+from mixtura.engines import Engine
+from mixtura.families import CovarianceFamily
+from mixtura.fit import canonical_order
+from mixtura.initialization.base import Initializer, label_statistics_of
+from mixtura.initialization.clusterings import clusterings
+from mixtura.initialization.guides import ElicitingGuide, Guide, ModelGuide
+from mixtura.initialization.relocation import relocations
+from mixtura.initialization.split import Split
+from mixtura.model import MixtureModel
+from mixtura.parameters import MixtureParameters
+from mixtura.priors import ComponentPrior
+from mixtura.priors.elicitation import OverallMoments, WithinGroups
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import Array
+
+SAMPLE = 1 << 12
+SAMPLE_OF_COMPONENT = 128
+"""Starts are sought in so many rows, or so many for each component, whichever is more."""
+
+FIRST_STEPS, SECOND_STEPS = 10, 25
+"""EM steps of every clustering, and further ones of the best."""
+
+MOST_ENDS = 3
+"""Ends that are kept."""
+
+TRIALS, ROUNDS = 4, 20
+"""Relocations that are tried before the search ends, and that are made at most."""
+
+LEAST_GAIN = 0.01
+"""Nats that a relocation must gain."""
+
+HOPELESS = 0.02
+"""Nats for each row that a relocation may promise to lose and still be tried."""
+
+TIE = 1e-7
+"""Relative: ends closer than this are one, so that rounding does not choose."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class End:
+    """Where a short run led.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+        Moments of the sample's rows, in total weight those of all rows.
+    parameters : MixtureParameters
+        Where the last step went to.
+    merit : float
+        Its log likelihood and what the guide adds, in nats.
+    guide : Guide
+        The guide there.
+    """
+
+    statistics: SufficientStatistics
+    parameters: MixtureParameters
+    merit: float
+    guide: Guide
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Searcher:
+    """Short runs of EM on a sample that stands for all rows.
+
+    Parameters
+    ----------
+    sample : ArrayRows
+        The rows.
+    engine : Engine
+        What sweeps them.
+    scale : float
+        Total weight of all rows over the sample's.
+    """
+
+    sample: ArrayRows
+    engine: Engine
+    scale: float
+
+    def ends(self, guide: Guide, n_components: int) -> list[End]:
+        """Return where the best clusterings lead, the best first, after relocations."""
+        found = clusterings(
+            self.sample, n_components, self.engine, correlated=len(guide.structure) == 3
+        )
+        ends = []
+        for labels in found:
+            start = label_statistics_of(
+                self.sample, self.engine, guide.structure, n_components, labels
+            )
+            ends.append(self.climbed(guide.copy(), start * self.scale, FIRST_STEPS))
+        ends = [
+            self.climbed(end.guide, end.statistics, SECOND_STEPS)
+            for end in ranked(ends)[:MOST_ENDS]
+        ]
+        best, *others = ranked(ends)
+        return ranked([self._improved(best), *others])
+
+    def climbed(self, guide: Guide, statistics: SufficientStatistics, n_steps: int) -> End:
+        """Return where EM steps lead from statistics."""
+        parameters = None
+        for _ in range(n_steps):
+            parameters = guide.parameters(statistics)
+            potentials = guide.family.potentials(parameters)
+            statistics = self.engine.sweep(self.sample, potentials, Soft()) * self.scale
+        assert parameters is not None
+        merit = statistics.log_normalizer + guide.merit(parameters)
+        return End(statistics, parameters, merit if np.isfinite(merit) else -np.inf, guide)
+
+    def _improved(self, end: End) -> End:
+        """Return the end of relocations, each kept if it gains."""
+        n_components = end.statistics.count.size
+        hopeless = -HOPELESS * self.sample.total_weight
+        for _ in range(ROUNDS if n_components > 2 else 0):
+            own = end.statistics * (1.0 / self.scale)
+            tried = relocations(self.sample, end.guide, self.engine, own, end.parameters)
+            for number, (promise, statistics) in enumerate(tried[:TRIALS]):
+                if promise < hopeless and number > 0:
+                    return end
+                trial = self.climbed(end.guide.copy(), statistics * self.scale, SECOND_STEPS)
+                if trial.merit > end.merit + max(LEAST_GAIN, TIE * abs(end.merit)):
+                    end = trial
+                    break
+            else:
+                return end
+        return end
+
+
+def ranked(ends: list[End]) -> list[End]:
+    """Return ends by falling merit; the earlier of equals first."""
+    left, order = list(ends), []
+    while left:
+        best = max(end.merit for end in left)
+        slack = TIE * abs(best) if np.isfinite(best) else 0.0
+        chosen = next(n for n, end in enumerate(left) if end.merit >= best - slack)
+        order.append(left.pop(chosen))
+    return order
+
+
+def searcher_of(rows: Rows, n_components: int, engine: Engine) -> Searcher:
+    """Return what seeks starts in a sample of the rows."""
+    most = max(SAMPLE, SAMPLE_OF_COMPONENT * n_components)
+    sample = engine.subsample(rows, most)
+    weight = sample.total_weight
+    return Searcher(sample, engine, rows.total_weight / weight if weight > 0.0 else 1.0)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Elicited:
+    """What a search without a given component prior finds.
+
+    Parameters
+    ----------
+    within : WithinGroups
+        What takes a prior's scale from groups.
+    scale : array of shape (D, D), (D,) or (1,)
+        How wide groups are, in the units of the moments.
+    ends : tuple of SufficientStatistics
+        The best ends of the search.
+    """
+
+    within: WithinGroups
+    scale: Array
+    ends: tuple[SufficientStatistics, ...]
+
+    def prior(self) -> ComponentPrior:
+        """Return the default prior, in the rows' own units."""
+        moments, prior = self.within.moments, self.within.prior(self.scale)
+        return prior if moments.factor is None else prior.rescaled(1.0 / moments.factor)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Elicitation:
+    """What default priors are taken from.
+
+    Parameters
+    ----------
+    rows : Rows
+        The rows, in the units of the moments.
+    engine : Engine
+        What sweeps them.
+    moments : OverallMoments
+        Of all rows.
+    resolution : array of shape (D,), optional
+        Spacing of each column's values in these units, zero where they are continuous.
+    """
+
+    rows: Rows
+    engine: Engine
+    moments: OverallMoments
+    resolution: Array | None = None
+
+    def groups(self, family: CovarianceFamily, n_sharing: float) -> Elicited:
+        """Return how wide groups of the rows are, as many as are expected to share them."""
+        n_groups = max(1, round(n_sharing))
+        structure = family.structure(n_groups, self.rows.n_features)
+        within = WithinGroups(self.moments, structure, n_sharing, self.resolution)
+        searcher = searcher_of(self.rows, n_groups, self.engine)
+        ends = searcher.ends(ElicitingGuide(family, structure, within), n_groups)
+        guide = ends[0].guide
+        guide.prior_given(ends[0].statistics)
+        assert isinstance(guide, ElicitingGuide)
+        assert guide.scale is not None
+        return Elicited(within, guide.scale, tuple(end.statistics for end in ends))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Search(Initializer):
+    """Clusters from several systems of coordinates, short runs of EM, and relocations.
+
+    The rows are clustered by splits, by Ward's hierarchy and by k-means in standardised columns,
+    in columns as they are and, for correlated components, in uncorrelated ones. EM climbs a few
+    steps from each; the best end is improved by merging two components and splitting a third as
+    long as that gains [UedaNakano2000]_. A function of the weighted distribution of the rows
+    alone: no randomness. Further starts are those of :class:`mixtura.initialization.split.Split`.
+
+    Of many rows a sample is searched, chosen by the rows' contents.
+
+    Parameters
+    ----------
+    ends : tuple of SufficientStatistics
+        Ends that have been found already, on the way to the default prior.
+    """
+
+    ends: tuple[SufficientStatistics, ...] = ()
+    name = "search"
+
+    def statistics(
+        self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
+    ) -> SufficientStatistics:
+        if number > 0 or model.weight_prior.finds_components:
+            return Split().statistics(model, rows, engine, number, seed)
+        searcher, guide = searcher_of(rows, model.n_components, engine), ModelGuide(model)
+        known = [one for one in self.ends if one.structure == model.structure]
+        if known:
+            ends = ranked([searcher.climbed(guide, one, FIRST_STEPS) for one in known])
+        else:
+            ends = searcher.ends(guide, model.n_components)
+        best = ends[0]
+        best_statistics = best.statistics.permuted(canonical_order(best.parameters))
+        if searcher.sample.n_rows == rows.n_rows:
+            return best_statistics
+        potentials = model.family.potentials(guide.parameters(best_statistics))
+        return engine.sweep(rows, potentials, Soft())
+
+
+def after(start: Initializer, found: Elicited | None) -> Initializer:
+    """Return a start that knows what has been found on the way to the default prior."""
+    if found is None or not isinstance(start, Search):
+        return start
+    return replace(start, ends=found.ends)
