@@ -68,6 +68,16 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--rows-at-most", type=int, metavar="N", help="hold other problems to N rows")
     made.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="WORDS",
+        help="checks of defaults, choice and starts that have all words of an entry: 'map D=2'",
+    )
+    made.add_argument(
+        "--against", type=Path, metavar="PATH", help="the other checkout of default_speed"
+    )
+    made.add_argument(
         "--label",
         default=datetime.now(UTC).strftime("local-%Y%m%d-%H%M%S"),
         help="name of the saved files (default local-DATE, which git ignores)",
@@ -105,4 +115,7 @@ def settings_of(given: argparse.Namespace) -> Settings:
         cases=tuple(cases),
         rows_at_most=rows_at_most,
         article_steps=300 if given.quick else 3000,
+        quick=given.quick,
+        only=tuple(given.only),
+        against=given.against,
     )

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from benchmarks.context import Context
 from benchmarks.measurements import (
     article,
+    choice,
+    defaults,
     gibbs,
     gibbs_sweep,
     memory,
@@ -28,6 +30,8 @@ MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
     "vb": vb.measure_vb,
     "gibbs": gibbs.measure_gibbs,
     "gibbs_sweep": gibbs_sweep.measure_gibbs_sweep,
+    "defaults": defaults.measure_defaults,
+    "choice": choice.measure_choice,
 }
 """Every measurement by name; a new one is one file and one entry here."""
 
