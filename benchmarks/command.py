@@ -15,6 +15,8 @@ from benchmarks.measurements import DEFAULT, MEASUREMENTS
 from benchmarks.threads import usable_cores
 from benchmarks.timing import Plan
 
+DATA = Path(__file__).resolve().parents[2] / "shared" / "references" / "data"
+
 STRUCTURES = ("full", "diag", "spherical", "tied")
 
 
@@ -78,6 +80,13 @@ def parser() -> argparse.ArgumentParser:
         "--against", type=Path, metavar="PATH", help="the other checkout of default_speed"
     )
     made.add_argument(
+        "--data",
+        type=Path,
+        default=DATA,
+        metavar="PATH",
+        help="folder with banknote.csv and the like, for starts",
+    )
+    made.add_argument(
         "--label",
         default=datetime.now(UTC).strftime("local-%Y%m%d-%H%M%S"),
         help="name of the saved files (default local-DATE, which git ignores)",
@@ -118,4 +127,5 @@ def settings_of(given: argparse.Namespace) -> Settings:
         quick=given.quick,
         only=tuple(given.only),
         against=given.against,
+        data=given.data,
     )

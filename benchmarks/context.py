@@ -37,6 +37,8 @@ class Settings:
         Words that choose among the checks of a measurement of answers; all of them where empty.
     against : Path or None
         Another checkout, which ``default_speed`` runs beside this one.
+    data : Path
+        Folder with the real data of ``starts``.
     """
 
     plan: Plan
@@ -48,6 +50,7 @@ class Settings:
     quick: bool = False
     only: tuple[str, ...] = ()
     against: Path | None = None
+    data: Path = Path("data")
 
     def wants(self, label: str) -> bool:
         """Return whether a check is asked for: one entry of ``only`` has all its words in it."""

@@ -6,6 +6,7 @@ from benchmarks.context import Context
 from benchmarks.measurements import (
     article,
     choice,
+    default_speed,
     defaults,
     gibbs,
     gibbs_sweep,
@@ -14,6 +15,7 @@ from benchmarks.measurements import (
     precision,
     process,
     scoring,
+    starts,
     sweep,
     vb,
 )
@@ -32,6 +34,8 @@ MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
     "gibbs_sweep": gibbs_sweep.measure_gibbs_sweep,
     "defaults": defaults.measure_defaults,
     "choice": choice.measure_choice,
+    "starts": starts.measure_starts,
+    "default_speed": default_speed.measure_default_speed,
 }
 """Every measurement by name; a new one is one file and one entry here."""
 
