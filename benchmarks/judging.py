@@ -8,6 +8,9 @@ from typing import Any, final
 from benchmarks.context import Context
 from benchmarks.table import Table
 
+MOST_TOLD = 10
+"""Wrong answers of a line that are kept with the table, the worst first."""
+
 COLUMNS = ["check", "method", "family", "rows", "asked", "right", "worst", "where"]
 
 
@@ -91,7 +94,9 @@ def judged(context: Context, table: Table, checks: Iterable[Check]) -> Table:
         check, verdict = max(found, key=lambda pair: pair[1].excess)
         n_right = sum(verdict.is_right for _, verdict in found)
         table.add([*line, f"{n_right} of {len(found)}", verdict.shown, check.case])
-        table.details += [_detail(*pair) for pair in found if not pair[1].is_right]
+        wrong = [pair for pair in found if not pair[1].is_right]
+        wrong.sort(key=lambda pair: -pair[1].excess)
+        table.details += [_detail(*pair) for pair in wrong[:MOST_TOLD]]
     return table
 
 

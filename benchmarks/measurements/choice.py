@@ -13,6 +13,9 @@ from benchmarks.groups import FLAT_DIRECTIONS, Groups, draw_groups, flat_groups,
 from benchmarks.table import Table
 from mixtura import select
 
+APART, OVERLAPPING = 6.0, 3.5
+"""Standard deviations between the closest two of random shapes."""
+
 METHODS = ("map", "vb", "ml")
 PEER = "sklearn"
 
@@ -20,9 +23,9 @@ NOTES = [
     "How many sets get their own number of components: mixtura's `select` with its defaults "
     "under map and ml (BIC) and vb (its bound); scikit-learn's GaussianMixture by BIC, n_init=5, "
     "other settings its defaults. '(L at the limit)' counts those that get the largest tried.",
-    "Random shapes: K = 1 to 5 groups, 2 or 3 features, 350 or 400 rows, covariance matrices "
-    "drawn at random, all pairs at least 6 (apart) or 3.5 (overlapping) standard deviations from "
-    "each other in the metric of their average covariance.",
+    "Random shapes: K = 1 to 5 groups, 2 or 3 features, 350 or 400 rows, axes of random directions "
+    "and of lengths from .08 to 1, all pairs at least 6 (apart, some much farther) or 3.5 "
+    "(overlapping) standard deviations from each other in the metric of their average covariance.",
     "Two groups: 100 rows each, 3 to 1,000 standard deviations apart. Flat: standard deviations 1 "
     "and .1, 10 apart, 200 rows each. Whole numbers: Poisson counts of means 3 and 20 (one and "
     "two columns), answers from 1 to 5 to two or four questions; two groups of 150 rows each.",
@@ -130,7 +133,7 @@ def random_shapes(number: int, stream: int = 21) -> Question:
         n_groups,
         n_features,
         350 if number % 2 else 400,
-        6.0 if apart else 3.5,
+        APART if apart else OVERLAPPING,
         np.random.default_rng([stream, number]),
     )
     kind = "shapes apart" if apart else "shapes overlapping"
@@ -143,16 +146,19 @@ def shapes_at_random(
     """Return groups of random covariance matrices, no pair closer than the separation.
 
     Means are drawn from a cube that grows until all pairs are far enough from each other in the
-    metric of their average covariance.
+    metric of their average covariance; those of groups that do not overlap are then moved apart by
+    a factor of up to 4.5.
     """
     noise = rng.standard_normal((n_groups, n_features, n_features))
-    covariances = noise @ noise.transpose(0, 2, 1) / n_features + 0.05 * np.eye(n_features)
-    covariances *= np.exp(0.5 * rng.standard_normal(n_groups))[:, None, None]
-    side = 1.0
+    axes = np.linalg.qr(noise)[0] * np.exp(rng.uniform(-2.5, 0.0, (n_groups, 1, n_features)))
+    covariances = axes @ axes.transpose(0, 2, 1)
+    side = 0.5
     centres = np.zeros((n_groups, n_features))
     while _closest(centres, covariances) < separation:
         side *= 1.02
         centres = side * rng.uniform(-1.0, 1.0, (n_groups, n_features))
+    if separation >= APART:
+        centres *= np.exp(rng.uniform(0.0, 1.5))
     shares = rng.dirichlet(np.full(n_groups, 10.0))
     sizes = np.bincount(rng.choice(n_groups, n_rows, p=shares), minlength=n_groups)
     return draw_groups(centres, covariances, sizes.tolist(), rng)

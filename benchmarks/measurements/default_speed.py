@@ -4,6 +4,7 @@ import os
 import statistics
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Self, final
 
@@ -49,16 +50,16 @@ class Server:
         return self
 
     def __exit__(self, *failure: object) -> None:
-        if self._process.stdin is not None:
-            self._process.stdin.close()
-        self._process.wait()
+        with suppress(BrokenPipeError):
+            self._process.communicate()
 
     def fit(self, name: str) -> tuple[float, float]:
         """Return seconds and objective of a fit."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(f"{name}\n")
-        self._process.stdin.flush()
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(f"{name}\n")
+            self._process.stdin.flush()
         answer = self._process.stdout.readline().split()
         if len(answer) != 2:
             raise RuntimeError(f"the fit {name!r} failed; its own message stands above")

@@ -157,9 +157,7 @@ def given_prior(rows: np.ndarray, labels: np.ndarray, family: str) -> Any:
     mean = _six_digits(rows.mean(axis=0))
     if family in MATRICES:
         return NormalInverseWishart(mean, 0.01, n_features + 2.0, 0.5 * (scale + scale.T))
-    variances = np.diag(scale)
-    if family in ROUND:
-        variances = np.full(n_features, variances.mean())
+    variances = np.mean(np.diag(scale)) if family in ROUND else np.diag(scale)
     return NormalInverseGamma(mean, 0.01, 2.0, 2.0 * variances)
 
 
