@@ -13,7 +13,7 @@ from benchmarks.groups import FLAT_DIRECTIONS, Groups, draw_groups, flat_groups,
 from benchmarks.table import Table
 from mixtura import select
 
-APART, OVERLAPPING = 6.0, 3.5
+APART, OVERLAPPING = 6.0, 2.8
 """Standard deviations between the closest two of random shapes."""
 
 METHODS = ("map", "vb", "ml")
@@ -24,7 +24,7 @@ NOTES = [
     "under map and ml (BIC) and vb (its bound); scikit-learn's GaussianMixture by BIC, n_init=5, "
     "other settings its defaults. '(L at the limit)' counts those that get the largest tried.",
     "Random shapes: K = 1 to 5 groups, 2 or 3 features, 350 or 400 rows, axes of random directions "
-    "and of lengths from .08 to 1, all pairs at least 6 (apart, some much farther) or 3.5 "
+    "and of lengths from .08 to 1, all pairs at least 6 (apart, some much farther) or 2.8 "
     "(overlapping) standard deviations from each other in the metric of their average covariance.",
     "Two groups: 100 rows each, 3 to 1,000 standard deviations apart. Flat: standard deviations 1 "
     "and .1, 10 apart, 200 rows each. Whole numbers: Poisson counts of means 3 and 20 (one and "
