@@ -22,7 +22,8 @@ MOST_ITERATIONS, TOLERANCE = 500, 1e-8
 """Of every start of a search, whose best end is then climbed with the defaults."""
 
 NUMBERS = {"kmeans": 20, "random": 200}
-SPLITS = 20
+SPLITS, FEW_SPLITS, MANY = 20, 5, 10
+"""Split starts are fewer where there are ten components or more: they take longest there."""
 
 HYPERPARAMETERS = ("mean", "shrinkage", "degrees_of_freedom", "shape", "scale")
 """Of the conjugate priors that targets have."""
@@ -161,11 +162,12 @@ def search(target: Target, known: Known, seconds: float, share: float = 1.0) -> 
         Part of the random and k-means starts that is run at most.
     """
     began = time.process_time()
+    splits = SPLITS if target.n_components < MANY else FEW_SPLITS
     best: GaussianMixtureModel | None = None
-    for kind, fit in _starts(target, known, share):
+    for kind, fit in _starts(target, known, share, splits):
         if time.process_time() - began > seconds:
             break
-        known.tried[kind] = known.tried.get(kind, 0) + (SPLITS if kind == "split" else 1)
+        known.tried[kind] = known.tried.get(kind, 0) + (splits if kind == "split" else 1)
         model = fit()
         if model is None or not target.is_sound(model):
             continue
@@ -180,7 +182,7 @@ def search(target: Target, known: Known, seconds: float, share: float = 1.0) -> 
 
 
 def _starts(
-    target: Target, known: Known, share: float
+    target: Target, known: Known, share: float, splits: int
 ) -> Iterator[tuple[str, Callable[[], GaussianMixtureModel | None]]]:
     """Yield kind and run of every start that was not run yet, the cheap and good ones first."""
     short = {"max_iter": MOST_ITERATIONS, "tol": TOLERANCE}
@@ -193,9 +195,9 @@ def _starts(
         yield "labels", lambda: target.fit(init=target.labels, **short)
     if "mclust" not in known.tried:
         yield "mclust", from_hierarchy
-    if "split" not in known.tried:
-        yield "split", lambda: target.fit(init="split", n_init=SPLITS, **short)
     for kind, number in NUMBERS.items():
+        if kind == "random" and "split" not in known.tried:
+            yield "split", lambda: target.fit(init="split", n_init=splits, **short)
         for seed in range(known.tried.get(kind, 0), int(share * number)):
             options = {"init": kind, "n_init": 1, "random_state": seed, **short}
             yield kind, lambda options=options: target.fit(**options)

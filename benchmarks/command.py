@@ -80,6 +80,12 @@ def parser() -> argparse.ArgumentParser:
         "--against", type=Path, metavar="PATH", help="the other checkout of default_speed"
     )
     made.add_argument(
+        "--search",
+        type=float,
+        metavar="SECONDS",
+        help="let starts search on for the best end of each set, for so long",
+    )
+    made.add_argument(
         "--data",
         type=Path,
         default=DATA,
@@ -127,5 +133,6 @@ def settings_of(given: argparse.Namespace) -> Settings:
         quick=given.quick,
         only=tuple(given.only),
         against=given.against,
+        search=given.search,
         data=given.data,
     )

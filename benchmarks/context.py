@@ -37,6 +37,9 @@ class Settings:
         Words that choose among the checks of a measurement of answers; all of them where empty.
     against : Path or None
         Another checkout, which ``default_speed`` runs beside this one.
+    search : float or None
+        Seconds for which ``starts`` searches for a better end of each set; where None, only of
+        those of which none is known.
     data : Path
         Folder with the real data of ``starts``.
     """
@@ -50,6 +53,7 @@ class Settings:
     quick: bool = False
     only: tuple[str, ...] = ()
     against: Path | None = None
+    search: float | None = None
     data: Path = Path("data")
 
     def wants(self, label: str) -> bool:

@@ -65,7 +65,7 @@ def family_covariances(
     about two.
     """
     n_groups = 1 if family in SHARED else scales.size
-    if family in MATRICES:
+    if family in MATRICES and n_features > 1:
         noise = rng.standard_normal((n_groups, n_features, n_features))
         factors = np.eye(n_features) + 0.5 * noise / np.sqrt(n_features)
         shapes = factors @ factors.transpose(0, 2, 1)
