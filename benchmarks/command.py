@@ -15,6 +15,8 @@ from benchmarks.measurements import DEFAULT, MEASUREMENTS
 from benchmarks.threads import usable_cores
 from benchmarks.timing import Plan
 
+DATA = Path(__file__).resolve().parents[2] / "shared" / "references" / "data"
+
 STRUCTURES = ("full", "diag", "spherical", "tied")
 
 
@@ -68,6 +70,29 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--rows-at-most", type=int, metavar="N", help="hold other problems to N rows")
     made.add_argument(
+        "--only",
+        nargs="+",
+        default=[],
+        metavar="WORDS",
+        help="checks of defaults, choice and starts that have all words of an entry: 'map D=2'",
+    )
+    made.add_argument(
+        "--against", type=Path, metavar="PATH", help="the other checkout of default_speed"
+    )
+    made.add_argument(
+        "--search",
+        type=float,
+        metavar="SECONDS",
+        help="let starts search on for the best end of each set, for so long",
+    )
+    made.add_argument(
+        "--data",
+        type=Path,
+        default=DATA,
+        metavar="PATH",
+        help="folder with banknote.csv and the like, for starts",
+    )
+    made.add_argument(
         "--label",
         default=datetime.now(UTC).strftime("local-%Y%m%d-%H%M%S"),
         help="name of the saved files (default local-DATE, which git ignores)",
@@ -105,4 +130,9 @@ def settings_of(given: argparse.Namespace) -> Settings:
         cases=tuple(cases),
         rows_at_most=rows_at_most,
         article_steps=300 if given.quick else 3000,
+        quick=given.quick,
+        only=tuple(given.only),
+        against=given.against,
+        search=given.search,
+        data=given.data,
     )

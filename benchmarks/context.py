@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import Path
 from typing import final
 
 from benchmarks.cases import CASES, Case
@@ -30,6 +31,17 @@ class Settings:
         Most rows of the problems of ``optimum`` and ``memory``.
     article_steps : int
         Steps of the article's script.
+    quick : bool
+        Whether a first look is enough.
+    only : tuple of str
+        Words that choose among the checks of a measurement of answers; all of them where empty.
+    against : Path or None
+        Another checkout, which ``default_speed`` runs beside this one.
+    search : float or None
+        Seconds for which ``starts`` searches for a better end of each set; where None, only of
+        those of which none is known.
+    data : Path
+        Folder with the real data of ``starts``.
     """
 
     plan: Plan
@@ -38,6 +50,16 @@ class Settings:
     cases: tuple[Case, ...] = CASES
     rows_at_most: int | None = None
     article_steps: int = 3000
+    quick: bool = False
+    only: tuple[str, ...] = ()
+    against: Path | None = None
+    search: float | None = None
+    data: Path = Path("data")
+
+    def wants(self, label: str) -> bool:
+        """Return whether a check is asked for: one entry of ``only`` has all its words in it."""
+        words = set(label.split())
+        return not self.only or any(words.issuperset(entry.split()) for entry in self.only)
 
 
 def _to_standard_error(line: str) -> None:

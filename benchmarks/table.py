@@ -26,6 +26,8 @@ class Table:
         Cells as they are shown.
     timings : list of dict
         Every single timing behind the cells, in seconds.
+    details : list of dict
+        What else is behind the cells.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Table:
     columns: list[str]
     rows: list[list[str]] = field(default_factory=list)
     timings: list[dict[str, Any]] = field(default_factory=list)
+    details: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, row: Sequence[str]) -> None:
         """Add a row of as many cells as there are columns."""

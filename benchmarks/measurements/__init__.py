@@ -5,6 +5,9 @@ from collections.abc import Callable
 from benchmarks.context import Context
 from benchmarks.measurements import (
     article,
+    choice,
+    default_speed,
+    defaults,
     gibbs,
     gibbs_sweep,
     memory,
@@ -12,6 +15,7 @@ from benchmarks.measurements import (
     precision,
     process,
     scoring,
+    starts,
     sweep,
     vb,
 )
@@ -28,6 +32,10 @@ MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
     "vb": vb.measure_vb,
     "gibbs": gibbs.measure_gibbs,
     "gibbs_sweep": gibbs_sweep.measure_gibbs_sweep,
+    "defaults": defaults.measure_defaults,
+    "choice": choice.measure_choice,
+    "starts": starts.measure_starts,
+    "default_speed": default_speed.measure_default_speed,
 }
 """Every measurement by name; a new one is one file and one entry here."""
 

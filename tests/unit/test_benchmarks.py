@@ -13,6 +13,7 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from benchmarks import command, ours
+from benchmarks.best_known import BestKnown
 from benchmarks.cases import Case, parse_case
 from benchmarks.context import Context, Settings
 from benchmarks.floor import iteration_work, scoring_work
@@ -22,15 +23,19 @@ from benchmarks.generators import (
     random_mixture,
     two_overlapping,
 )
+from benchmarks.groups import FAMILIES, groups_apart
+from benchmarks.judging import ratio_verdict
 from benchmarks.measurements import DEFAULT, MEASUREMENTS
 from benchmarks.measurements.article import OPTIMUM, log_joint
 from benchmarks.measurements.optimum import Problem, measure_problems
+from benchmarks.measurements.starts import measure_starts, simulated_targets
 from benchmarks.peers import scikit_learn
 from benchmarks.rates import Rates
 from benchmarks.results import show
 from benchmarks.starts import moved_means, near_truth
 from benchmarks.table import Table, ratio_cell, time_cell
 from benchmarks.timing import Contender, NotRunError, Plan, Times, measure
+from benchmarks.varied import HELD_BACK, TUNING, varied_sets
 
 from mixtura.engines import ENGINES
 
@@ -238,3 +243,63 @@ def test_cells_round_to_three_digits() -> None:
     assert time_cell(Times(name, (2e-5, 3e-5, 4e-5))) == "30.0 µs (20.0–40.0)"
     with pytest.raises(ValueError, match="cells"):
         Table("a", "b", [], ["one"]).add(["1", "2"])
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_groups_are_as_wide_as_their_family_pools_them(family: str) -> None:
+    groups = groups_apart(family, 3, [0.0, 50.0], [1.0, 1.0], [30, 60], [1])
+    deviations = groups.deviations(family)
+    known = ours.quiet_fit(
+        groups.rows, 2, covariance_type=family, inference="ml", init=groups.labels
+    )
+    np.testing.assert_allclose(deviations, known.scales_.reshape(2, 3), rtol=1e-6)
+
+
+def test_checks_are_chosen_by_their_words() -> None:
+    settings = Settings(Plan(1, 1.0), 1, only=("map D=2", "vb"))
+    assert settings.wants("groups map full n=100 D=2 K=2")
+    assert settings.wants("groups vb full n=100 D=1 K=2")
+    assert not settings.wants("groups map full n=100 D=1 K=2")
+    assert Settings(Plan(1, 1.0), 1).wants("anything")
+
+
+def test_verdicts_tell_right_from_wrong() -> None:
+    assert ratio_verdict([1.04, 0.99], [0.05, 0.02]).is_right
+    assert not ratio_verdict([1.04, 0.97], [0.05, 0.02]).is_right
+    assert ratio_verdict([1.04, 0.97], [0.05, 0.02]).shown == "0.97"
+    assert not ratio_verdict([1.0, float("nan")], [0.05, 0.05]).is_right
+
+
+@pytest.mark.parametrize(
+    ("name", "only"),
+    [
+        ("defaults", ("groups map tied_spherical n=100 D=1 K=2 equal 8-sd",)),
+        ("choice", ("flat along s=0 ml", "flat along s=0 sklearn")),
+    ],
+)
+def test_measurements_of_answers_fill_their_tables(name: str, only: tuple[str, ...]) -> None:
+    table = MEASUREMENTS[name](tiny_context(quick=name == "choice", only=only))
+    assert len(table.rows) == 1
+    assert not [cell for cell in table.rows[0] if "failed" in cell]
+
+
+def test_starts_are_compared_with_the_best_known(tmp_path: Path) -> None:
+    only = ("tuning separated D=1 K=4 ml",)
+    store = BestKnown(tmp_path / "best.json")
+    first = measure_starts(tiny_context(only=only, search=0.3), store)
+    assert len(first.rows) == 2
+    assert abs(float(first.rows[0][2])) < 1e-6
+    again = measure_starts(tiny_context(only=only), BestKnown(tmp_path / "best.json"))
+    assert again.rows[0][3:] == first.rows[0][3:]
+
+
+def test_held_back_sets_are_run_only_when_asked_for() -> None:
+    def parts(*only: str) -> set[str]:
+        context = tiny_context(only=only)
+        return {target.name.split()[0] for target in simulated_targets(context)}
+
+    assert parts("separated D=2") == {TUNING}
+    assert parts("held-back separated D=2") == {HELD_BACK}
+    n_sets = [len(list(varied_sets(part))) for part in (TUNING, HELD_BACK)]
+    assert sum(n_sets) >= 60
+    assert 3 * n_sets[1] >= sum(n_sets)
