@@ -41,19 +41,20 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
     weight_prior : Dirichlet, DirichletProcess, PitmanYor or MixtureOfFiniteMixtures, optional
         Prior of the weights; uniform by default. Must be left out with ``inference="ml"``.
     component_prior : NormalInverseWishart, NormalInverseGamma, Independent or KnownScale, optional
-        Prior of means and covariances; by default the weakly informative conjugate prior of
-        Fraley and Raftery [FraleyRaftery2007]_, taken from the data.
+        Prior of means and covariances; by default a weakly informative conjugate prior, about as
+        wide as the groups that a search for starts finds in the rows.
     inference : str or Inference, default="map"
         "map" (exact posterior mode), "vb" (variational Bayes), "gibbs" or "collapsed" (Gibbs
         sampling), "ml" (maximum likelihood), "svi" or "nuts" (by Pyro; they need the extra
         ``pyro``), or an inference object with its options, such as ``Gibbs(draws=4000)``.
     init : str, array or fitted model, default="search"
-        "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D), labels (N,),
-        responsibilities (N, K), or an earlier fit. With a given start component k stays
-        component k; otherwise components are numbered by their means, first feature first.
+        "search" (the best of several clusterings), "split" and "quantile", all of them
+        deterministic; "kmeans", "random"; or means (K, D), labels (N,), responsibilities (N, K),
+        or an earlier fit. With a given start component k stays component k; otherwise components
+        are numbered by their means, first feature first.
     n_init : int, optional
-        Number of starts, of which the best is kept; by default 1 for "split", "quantile" and given
-        starts, 4 for "kmeans", 10 for "random".
+        Number of starts, of which the best is kept; by default 1 for "search", "split",
+        "quantile" and given starts, 4 for "kmeans", 10 for "random".
     max_iter : int, optional
         Largest number of iterations; the method's own default where None.
     tol : float, optional

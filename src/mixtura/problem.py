@@ -52,6 +52,8 @@ def build_problem(
     if method.uses_flat_priors and isinstance(start, Search):
         found = data.groups(family, n_components)
     start = after(start, found)
+    if found is not None and found.rival is not None:
+        assumptions = (*assumptions, found.rival.told)
     of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
     n_init = whole_number_or_none(given["n_init"], "n_init", 1)
     max_iter = whole_number_or_none(given["max_iter"], "max_iter", 1)

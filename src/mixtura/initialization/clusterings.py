@@ -11,7 +11,7 @@ from mixtura.initialization.hierarchy import ward_labels
 from mixtura.initialization.split import moved_labels, nearest_labels, split_means
 from mixtura.typing import Array, IntegerArray
 
-HIERARCHY = 400
+HIERARCHY = 300
 HIERARCHY_OF_COMPONENT = 20
 """Rows in which a hierarchy is sought, and rows for each component, whichever is more."""
 

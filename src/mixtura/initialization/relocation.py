@@ -10,14 +10,13 @@ from scipy.special import xlogy
 from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
-from mixtura.families import CovarianceFamily
 from mixtura.initialization.guides import Guide, mode_under
 from mixtura.parameters import MixtureParameters
 from mixtura.priors import ComponentPrior
 from mixtura.statistics import SufficientStatistics, outer_moments
 from mixtura.typing import Array, StructureShape
 
-LOCAL_STEPS = 6
+LOCAL_STEPS = 4
 """EM steps of two halves on the rows of the component that they come from."""
 
 HALF_NORMAL = float(np.sqrt(2.0 / np.pi))
@@ -25,6 +24,15 @@ HALF_NORMAL = float(np.sqrt(2.0 / np.pi))
 
 CORE, HALO = 0.25, 1.75
 """Variances of the halves with one centre, relative to the whole."""
+
+PAIRS, RECUT = 8, 4
+"""Merges that a component's halves are tried with at most, and those that are cut anew."""
+
+ASIDE = 0.1
+"""Share of the rows that a component about the farthest row begins with."""
+
+TIE = 1e-9
+"""Relative: densities closer than this are equal but for rounding, which must not choose."""
 
 FEWEST_ROWS = 4
 """Rows of a component that may be split."""
@@ -57,12 +65,12 @@ def relocations(
     statistics: SufficientStatistics,
     parameters: MixtureParameters,
 ) -> list[tuple[float, SufficientStatistics]]:
-    """Return what a merge and a split promise to gain, in nats, and lead to; the best first.
+    """Return what relocations promise to gain, in nats, and lead to; the best first.
 
-    Each component is cut in two, across its longest direction or into a core and a halo, and the
-    halves climb a few steps on its own rows. A merge of two others makes room for them; what it
-    loses is judged from moments alone. Every component is split, and every pair merged, in one
-    relocation at most.
+    Each component is cut in two, across its longest direction, into a core and a halo, and into
+    what lies about its farthest row and the rest; the halves climb a few steps on its own rows. A
+    merge of two others makes room for them; what it loses is judged from moments alone. The pairs
+    that lose least are also merged and cut anew.
 
     Parameters
     ----------
@@ -77,25 +85,26 @@ def relocations(
     parameters : MixtureParameters
         Where the components are.
     """
-    prior = guide.copy().prior_given(statistics)
+    cutter = Cutter(guide, guide.copy().prior_given(statistics), engine)
     labels = engine.labels(sample, guide.family.potentials(parameters))
-    halves = [
-        _halves(_part(sample, labels == k), guide.family, guide.structure, prior, engine)
-        for k in range(statistics.count.size)
-    ]
+    losses = merge_losses(guide.structure, statistics.count, parameters)
     promised = []
-    for loss, one, other in merge_losses(guide.structure, statistics.count, parameters):
-        for k, half in enumerate(halves):
-            if half is not None and k not in (one, other):
-                promised.append((half.gain - loss, k, one, other))
+    for k in range(statistics.count.size):
+        for number, half in enumerate(cutter.halves(_part(sample, labels == k))):
+            others = [pair for pair in losses if k not in pair[1:]][:PAIRS]
+            for loss, one, other in others:
+                promised.append((half.gain - loss, (k, number), (k, one, other), half))
+    for loss, one, other in losses[:RECUT]:
+        own = _part(sample, (labels == one) | (labels == other))
+        for number, half in enumerate(cutter.halves(own)):
+            promised.append((half.gain - loss, (one, other, number), (one, one, other), half))
     promised.sort(key=lambda found: -found[0])
     tried, found = set(), []
-    for gain, k, one, other in promised:
-        half = halves[k]
-        if (k in tried and (one, other) in tried) or half is None:
-            continue
-        tried |= {k, (one, other)}
-        found.append((gain, _relocated(statistics, one, other, k, half.statistics)))
+    for gain, cut, (k, one, other), half in promised:
+        # Every cut once, and once more every pair that is merged.
+        if cut not in tried or (one, other) not in tried:
+            tried |= {cut, (one, other)}
+            found.append((gain, _relocated(statistics, one, other, k, half.statistics)))
     return found
 
 
@@ -104,32 +113,61 @@ def _part(sample: ArrayRows, members: np.ndarray) -> ArrayRows:
     return ArrayRows(np.ascontiguousarray(sample.values[members]), weights)
 
 
-def _halves(
-    own: ArrayRows,
-    family: CovarianceFamily,
-    structure: StructureShape,
-    prior: ComponentPrior,
-    engine: Engine,
-) -> Halves | None:
-    """Return the better way to cut the rows of a component in two, if there is one."""
-    if own.n_rows < FEWEST_ROWS or not own.total_weight > 0.0:
-        return None
-    n_features = own.n_features
-    whole = engine.overall(own, matrix=len(structure) == 3)
-    if len(structure) == 2 and structure[1] < n_features:
-        whole = replace(whole, second=whole.second.sum(axis=1, keepdims=True))
-    alone = mode_under(prior, whole)
-    height = engine.sweep(own, family.potentials(alone), Soft()).log_normalizer
-    best = None
-    # Components that share a covariance have no core and halo.
-    for cut in (_across,) if structure[0] == 1 else (_across, _around):
-        found = cut(whole, alone, family.structure(2, n_features))
-        for _ in range(LOCAL_STEPS):
-            found = engine.sweep(own, family.potentials(mode_under(prior, found)), Soft())
-        gain = found.log_normalizer - height
-        if np.isfinite(gain) and (best is None or gain > best.gain):
-            best = Halves(gain, found)
-    return best
+@final
+@dataclass(frozen=True, eq=False)
+class Cutter:
+    """Cuts rows of one component in two.
+
+    Parameters
+    ----------
+    guide : Guide
+        Says what has collapsed.
+    prior : ComponentPrior
+        Prior of the halves.
+    engine : Engine
+        What sweeps the rows.
+    """
+
+    guide: Guide
+    prior: ComponentPrior
+    engine: Engine
+
+    def halves(self, own: ArrayRows) -> list[Halves]:
+        """Return the ways to cut some rows in two, after a few steps of EM."""
+        if own.n_rows < FEWEST_ROWS or not own.total_weight > 0.0:
+            return []
+        family, structure, n_features = self.guide.family, self.guide.structure, own.n_features
+        whole = self.engine.overall(own, matrix=len(structure) == 3)
+        if len(structure) == 2 and structure[1] < n_features:
+            whole = replace(whole, second=whole.second.sum(axis=1, keepdims=True))
+        alone = mode_under(self.prior, whole)
+        height = self.engine.sweep(own, family.potentials(alone), Soft()).log_normalizer
+        shape = family.structure(2, n_features)
+        cuts = [
+            _across(whole, alone, shape),
+            _aside(whole, alone, shape, self._farthest(own, alone)),
+        ]
+        if structure[0] > 1:  # components that share a covariance have no core and halo
+            cuts.append(_around(whole, alone, shape))
+        found = []
+        for first in cuts:
+            statistics, parameters = first, mode_under(self.prior, first)
+            for _ in range(LOCAL_STEPS):
+                parameters = mode_under(self.prior, statistics)
+                statistics = self.engine.sweep(own, family.potentials(parameters), Soft())
+            gain = statistics.log_normalizer - height
+            if np.isfinite(gain + self.guide.merit(parameters)):
+                found.append(Halves(gain, statistics))
+        return found
+
+    def _farthest(self, own: ArrayRows, alone: MixtureParameters) -> Array:
+        """Return the row (D,) that one component describes worst."""
+        densities = self.engine.log_density(own, self.guide.family.potentials(alone))
+        if own.weights is not None:
+            densities = np.where(own.weights > 0.0, densities, np.inf)
+        lowest = densities.min()
+        ties = own.values[densities <= lowest + TIE * (1.0 + abs(lowest))]
+        return np.unique(ties, axis=0)[0].astype(np.float64)
 
 
 def _across(
@@ -149,6 +187,18 @@ def _across(
     removed = np.sqrt(whole.total) * step[None]
     second = whole.second - outer_moments(removed, removed, whole.structure)
     return _pair(whole.total, alone.means + np.stack([step, -step]), second, (0.5, 0.5), structure)
+
+
+def _aside(
+    whole: SufficientStatistics,
+    alone: MixtureParameters,
+    structure: StructureShape,
+    farthest: Array,
+) -> SufficientStatistics:
+    """Return the whole and a narrow component about its farthest row."""
+    means = np.stack([alone.means[0], farthest])
+    found = _pair(whole.total, means, whole.second, (1.0 - ASIDE, ASIDE * CORE), structure)
+    return replace(found, count=whole.total * np.array([1.0 - ASIDE, ASIDE]))
 
 
 def _around(
@@ -224,8 +274,7 @@ def _relocated(
     first[one] += first[other]
     halves = halves.about(halves.mean())
     places = [k, other]
-    is_own = len(second) == len(count)
-    if is_own:
+    if len(second) == len(count):
         second[one] += second[other]
         second[places] = halves.second
     count[places], first[places], pivot[places] = halves.count, halves.first, halves.pivot

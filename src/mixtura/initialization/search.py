@@ -5,6 +5,7 @@ from typing import final
 
 import numpy as np
 from numpy.random import SeedSequence
+from scipy.optimize import linear_sum_assignment
 
 from mixtura.assignments import Soft
 from mixtura.data import ArrayRows, Rows
@@ -21,26 +22,34 @@ from mixtura.parameters import MixtureParameters
 from mixtura.priors import ComponentPrior
 from mixtura.priors.elicitation import OverallMoments, WithinGroups
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 SAMPLE = 1 << 12
 SAMPLE_OF_COMPONENT = 128
 """Starts are sought in so many rows, or so many for each component, whichever is more."""
 
-FIRST_STEPS, SECOND_STEPS = 10, 25
-"""EM steps of every clustering, and further ones of the best."""
+FIRST_STEPS, SECOND_STEPS, TRIAL_STEPS = 10, 25, 6
+"""EM steps of every clustering, further ones of the best and of relocations, and those after which
+a relocation is judged for the first time."""
 
-MOST_ENDS = 3
-"""Ends that are kept."""
+MOST_ENDS, MOST_IMPROVED = 3, 2
+"""Ends that are kept, and those of them from which relocations are tried."""
 
-TRIALS, ROUNDS = 4, 20
-"""Relocations that are tried before the search ends, and that are made at most."""
+TRIALS, TRIALS_OF_FEW, ROUNDS = 12, 24, 20
+"""Relocations that are tried before the search ends, of few rows too, and that are made at most."""
+
+FEW = 1 << 15
+"""Size N K D of a problem of few rows."""
 
 LEAST_GAIN = 0.01
 """Nats that a relocation must gain."""
 
-HOPELESS = 0.02
+HOPELESS = 0.5
 """Nats for each row that a relocation may promise to lose and still be tried."""
+
+ALMOST, ALIKE = 2.0, 0.05
+"""Nats within which an end is almost as good as the best, and share of the rows that may be grouped
+otherwise by what is the same answer."""
 
 TIE = 1e-7
 """Relative: ends closer than this are one, so that rounding does not choose."""
@@ -67,6 +76,31 @@ class End:
     parameters: MixtureParameters
     merit: float
     guide: Guide
+
+
+@final
+@dataclass(frozen=True)
+class Rival:
+    """An end that is almost as good as the best, and another answer.
+
+    Parameters
+    ----------
+    behind : float
+        By how much its log likelihood is lower, in nats.
+    share : float
+        Share of the rows that it groups otherwise.
+    """
+
+    behind: float
+    share: float
+
+    @property
+    def told(self) -> str:
+        """One plain line."""
+        return (
+            f"Start: another grouping, which differs in {100.0 * self.share:.0f} % of the rows, "
+            f"was only {max(self.behind, 0.0):.1f} nats less likely when the search ended."
+        )
 
 
 @final
@@ -104,7 +138,8 @@ class Searcher:
             for end in ranked(ends)[:MOST_ENDS]
         ]
         best, *others = ranked(ends)
-        return ranked([self._improved(best), *others])
+        improved = [self.improved(end) for end in (best, *others[: MOST_IMPROVED - 1])]
+        return ranked([*improved, *others[MOST_IMPROVED - 1 :]])
 
     def climbed(self, guide: Guide, statistics: SufficientStatistics, n_steps: int) -> End:
         """Return where EM steps lead from statistics."""
@@ -117,23 +152,62 @@ class Searcher:
         merit = statistics.log_normalizer + guide.merit(parameters)
         return End(statistics, parameters, merit if np.isfinite(merit) else -np.inf, guide)
 
-    def _improved(self, end: End) -> End:
+    def rival(self, ends: list[End]) -> Rival | None:
+        """Return the first end that is almost as good as the best and groups rows otherwise."""
+        best, *others = ends
+        own = self._labels(best)
+        for end in others:
+            behind = best.merit - end.merit
+            share = share_apart(own, self._labels(end)) if behind <= ALMOST else 0.0
+            if share > ALIKE:
+                return Rival(float(behind), share)
+        return None
+
+    def _labels(self, end: End) -> IntegerArray:
+        return self.engine.labels(self.sample, end.guide.family.potentials(end.parameters))
+
+    def improved(self, end: End) -> End:
         """Return the end of relocations, each kept if it gains."""
         n_components = end.statistics.count.size
         hopeless = -HOPELESS * self.sample.total_weight
-        for _ in range(ROUNDS if n_components > 2 else 0):
+        size = self.sample.values.size * n_components
+        most = TRIALS_OF_FEW if size <= FEW else TRIALS
+        for _ in range(ROUNDS if n_components > 1 else 0):
             own = end.statistics * (1.0 / self.scale)
             tried = relocations(self.sample, end.guide, self.engine, own, end.parameters)
-            for number, (promise, statistics) in enumerate(tried[:TRIALS]):
-                if promise < hopeless and number > 0:
-                    return end
-                trial = self.climbed(end.guide.copy(), statistics * self.scale, SECOND_STEPS)
-                if trial.merit > end.merit + max(LEAST_GAIN, TIE * abs(end.merit)):
+            for promise, statistics in tried[:most]:
+                trial = self._tried(end, statistics * self.scale) if promise > hopeless else None
+                if trial is not None:
                     end = trial
                     break
             else:
                 return end
         return end
+
+    def _tried(self, end: End, statistics: SufficientStatistics) -> End | None:
+        """Return where a relocation leads, or None where that is no better.
+
+        It is given up where the limit of its first gains, as a geometric series, is no better.
+        """
+        wanted = end.merit + max(LEAST_GAIN, TIE * abs(end.merit))
+        trial = self.climbed(end.guide.copy(), statistics, TRIAL_STEPS - 2)
+        merits = [trial.merit]
+        for _ in range(2):
+            trial = self.climbed(trial.guide, trial.statistics, 1)
+            merits.append(trial.merit)
+        first, second = np.diff(merits)
+        rate = second / first if first > 0.0 else 0.0
+        if rate < 1.0 and trial.merit + max(second, 0.0) * rate / (1.0 - rate) <= wanted:
+            return None
+        trial = self.climbed(trial.guide, trial.statistics, SECOND_STEPS - TRIAL_STEPS)
+        return trial if trial.merit > wanted else None
+
+
+def share_apart(labels: IntegerArray, others: IntegerArray) -> float:
+    """Return the share of rows that two partitions (N,) group otherwise, numbers matched."""
+    counts = np.zeros((int(labels.max()) + 1, int(others.max()) + 1))
+    np.add.at(counts, (labels, others), 1.0)
+    return float(1.0 - counts[linear_sum_assignment(-counts)].sum() / labels.size)
 
 
 def ranked(ends: list[End]) -> list[End]:
@@ -168,11 +242,14 @@ class Elicited:
         How wide groups are, in the units of the moments.
     ends : tuple of SufficientStatistics
         The best ends of the search.
+    rival : Rival, optional
+        Another end that is almost as good as the best.
     """
 
     within: WithinGroups
     scale: Array
     ends: tuple[SufficientStatistics, ...]
+    rival: "Rival | None" = None
 
     def prior(self) -> ComponentPrior:
         """Return the default prior, in the rows' own units."""
@@ -213,7 +290,8 @@ class Elicitation:
         guide.prior_given(ends[0].statistics)
         assert isinstance(guide, ElicitingGuide)
         assert guide.scale is not None
-        return Elicited(within, guide.scale, tuple(end.statistics for end in ends))
+        statistics = tuple(end.statistics for end in ends)
+        return Elicited(within, guide.scale, statistics, searcher.rival(ends))
 
 
 @final
@@ -247,6 +325,7 @@ class Search(Initializer):
         known = [one for one in self.ends if one.structure == model.structure]
         if known:
             ends = ranked([searcher.climbed(guide, one, FIRST_STEPS) for one in known])
+            ends = [searcher.improved(ends[0])]
         else:
             ends = searcher.ends(guide, model.n_components)
         best = ends[0]
