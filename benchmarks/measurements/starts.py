@@ -174,7 +174,7 @@ def given_prior(rows: np.ndarray, labels: np.ndarray, family: str) -> Any:
         freedom = n_features + 2.0
         matrix = 0.5 * (freedom + n_features + 2.0) * (scale + scale.T)
         return NormalInverseWishart(mean, 0.01, freedom, matrix)
-    variances = np.mean(np.diag(scale)) if family in ROUND else np.diag(scale)
+    variances = float(np.mean(np.diag(scale))) if family in ROUND else np.diag(scale)
     return NormalInverseGamma(mean, 0.01, 2.0, 3.5 * variances)
 
 
