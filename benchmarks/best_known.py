@@ -81,16 +81,19 @@ class Target:
         return f"{self.inference} {self.family} {self.n_components} {digest.hexdigest()[:16]}"
 
     def is_sound(self, model: GaussianMixtureModel) -> bool:
-        """Return whether an end counts: under "ml" none of its components may be degenerate.
+        """Return whether an end counts: no component may be degenerate.
 
-        Neither collapsed, nor of fewer than 2 D + 1 rows where it has a covariance of its own:
-        the likelihood of such is as high as chance lets a few rows lie close together.
+        With a covariance of its own it must have more than D rows under "map", for otherwise its
+        covariance is the prior's, whose density there is worth hundreds of nats where there are
+        many features; and more than 2 D under "ml", where the likelihood of few rows is as high as
+        chance lets them lie close together. Under "ml" none may have collapsed.
         """
-        if self.inference != "ml":
-            return True
-        if any(issubclass(d.category, DegenerateComponentWarning) for d in model.fit_.doubts):
-            return False
-        fewest = 0 if self.family.startswith("tied") else 2 * self.rows.shape[1] + 1
+        n_features = self.rows.shape[1]
+        fewest = 1 if self.family.startswith("tied") else n_features + 1
+        if self.inference == "ml":
+            if any(issubclass(d.category, DegenerateComponentWarning) for d in model.fit_.doubts):
+                return False
+            fewest = 0 if self.family.startswith("tied") else 2 * n_features + 1
         return bool(model.weights_.min() * len(self.rows) > fewest - 0.5)
 
 
