@@ -39,6 +39,11 @@ class Guide(ABC):
     def merit(self, parameters: MixtureParameters) -> float:
         """Return what is added to the log likelihood to compare ends, in nats."""
 
+    @property
+    def may_collapse(self) -> bool:
+        """Whether components can close in on single rows."""
+        return False
+
     @abstractmethod
     def copy(self) -> "Guide":
         """Return a guide that stands where this one does and goes its own way."""
@@ -74,6 +79,10 @@ class ModelGuide(Guide):
             multiples = prior.in_floor_units(parameters.covariances)
             return -np.inf if (multiples < DEGENERATE).any() else 0.0
         return prior.log_density(parameters.means, parameters.covariances)
+
+    @property
+    def may_collapse(self) -> bool:
+        return isinstance(self.model.component_prior, FlatComponents)
 
     def copy(self) -> "ModelGuide":
         return self

@@ -32,6 +32,9 @@ FIRST_STEPS, SECOND_STEPS, TRIAL_STEPS = 10, 25, 6
 """EM steps of every clustering, further ones of the best and of relocations, and those after which
 a relocation is judged for the first time."""
 
+LASTING_STEPS = 60
+"""Further steps of maximum likelihood in which no component of a relocation may collapse."""
+
 MOST_ENDS, MOST_IMPROVED = 3, 2
 """Ends that are kept, and those of them from which relocations are tried."""
 
@@ -200,7 +203,13 @@ class Searcher:
         if rate < 1.0 and trial.merit + max(second, 0.0) * rate / (1.0 - rate) <= wanted:
             return None
         trial = self.climbed(trial.guide, trial.statistics, SECOND_STEPS - TRIAL_STEPS)
-        return trial if trial.merit > wanted else None
+        return trial if trial.merit > wanted and self.lasts(trial) else None
+
+    def lasts(self, end: End) -> bool:
+        """Whether no component collapses in the steps after an end."""
+        if not end.guide.may_collapse:
+            return True
+        return bool(np.isfinite(self.climbed(end.guide, end.statistics, LASTING_STEPS).merit))
 
 
 def share_apart(labels: IntegerArray, others: IntegerArray) -> float:
@@ -325,7 +334,8 @@ class Search(Initializer):
         known = [one for one in self.ends if one.structure == model.structure]
         if known:
             ends = ranked([searcher.climbed(guide, one, FIRST_STEPS) for one in known])
-            ends = [searcher.improved(ends[0])]
+            lasting = (end for end in ends if searcher.lasts(end))
+            ends = [searcher.improved(next(lasting, ends[0]))]
         else:
             ends = searcher.ends(guide, model.n_components)
         best = ends[0]
