@@ -31,7 +31,7 @@ REAL = (
 SECONDS = 3.0
 """Processor time of a search where nothing is known, and none is asked for."""
 
-REAL_SECONDS = 10.0
+REAL_SECONDS = 6.0
 """The least of real data, which are searched anew: their prior may be another each time."""
 
 QUICK_COMPONENTS = 8
