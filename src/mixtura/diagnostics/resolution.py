@@ -1,9 +1,12 @@
 """The resolution of columns: how far apart the numbers are that a column can hold."""
 
+from dataclasses import dataclass, replace
+from typing import final
+
 import numpy as np
 
 from mixtura.engines.columns import SortedColumns
-from mixtura.typing import Array
+from mixtura.typing import Array, BooleanArray
 
 OFF_GRID = 0.01
 """Share of the spacing by which values of a grid may miss it."""
@@ -14,7 +17,61 @@ FEWEST_ROWS = 20.0
 TIED = 2.0
 """Rows that a value holds on average from which on a column is rounded whatever its values."""
 
+OBLIQUE = 1.0 / 24.0
+"""Variance, in units of rounded columns, of a direction in which a component sits on values."""
+
+TAKES_PART = 0.1
+"""Share of a direction from which on a column is named."""
+
 ROUNDING = np.finfo(np.float64).eps
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Resolvable:
+    """What the columns of the rows can tell apart at all.
+
+    Parameters
+    ----------
+    spacing : array of shape (D,)
+        Resolution h of each column in its units; 0 where it is continuous.
+    dependent : tuple of int
+        Columns that are tied together by linear equations.
+    names : tuple of str
+        Names of the D columns.
+    """
+
+    spacing: Array
+    dependent: tuple[int, ...]
+    names: tuple[str, ...]
+
+    def rescaled(self, factor: Array | None) -> "Resolvable":
+        """Return what the columns times ``factor`` (D,) can tell apart; None leaves them."""
+        return self if factor is None else replace(self, spacing=self.spacing * factor)
+
+    def narrow(self, variances: Array, covariances: Array) -> BooleanArray:
+        """Return where components are narrower than rounding leaves anything, shape (K, D).
+
+        A variance is below h^2 / 12, or takes part in a direction v among the rounded columns
+        whose variance is below half of sum_d v_d^2 h_d^2 / 12.
+
+        Parameters
+        ----------
+        variances : array of shape (K, D)
+            Variances of the components.
+        covariances : array of any structure
+            Their covariances; matrices alone have directions.
+        """
+        narrow = variances < self.spacing**2 / 12.0
+        # What dependent columns leave of a direction is said of the columns, not of components.
+        rounded = np.setdiff1d(np.flatnonzero(self.spacing), self.dependent)
+        if covariances.ndim == 3 and rounded.size > 1:
+            spacing = self.spacing[rounded]
+            block = covariances[:, rounded[:, None], rounded] / spacing[:, None] / spacing
+            values, vectors = np.linalg.eigh(block)
+            flat = values[:, 0] < OBLIQUE
+            narrow[..., rounded] |= flat[:, None] & (np.abs(vectors[:, :, 0]) > TAKES_PART)
+        return narrow
 
 
 def resolution(columns: SortedColumns) -> Array:
