@@ -86,16 +86,17 @@ def component_doubts(
         narrow = _narrow(model, parameters, held, resolvable)
         said = [_in_dependent_columns(model, resolvable), _on_values(model, narrow, resolvable)]
     if not (said and said[0]):
-        said.append(_on_floor(model, parameters, narrow.any(axis=1)))
+        said.append(_on_floor(model, parameters, narrow))
     doubts += [Doubt(DegenerateComponentWarning, message) for message in said if message]
     if not model.weight_prior.finds_components:
         doubts += _too_few_rows(model, count, row_weight)
     return tuple(doubts)
 
 
-def _on_floor(model: MixtureModel, parameters: MixtureParameters, known: BooleanArray) -> str:
-    """Return what is said of components that are points beside the others, but for known ones."""
+def _on_floor(model: MixtureModel, parameters: MixtureParameters, narrow: BooleanArray) -> str:
+    """Return what is said of components that are points beside the others, but for narrow ones."""
     collapsed = _collapsed(model, parameters)
+    known = narrow.max(axis=1)
     collapsed = collapsed[~np.broadcast_to(known, model.n_components)[collapsed]]
     if not collapsed.size:
         return ""

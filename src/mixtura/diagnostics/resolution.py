@@ -68,6 +68,8 @@ class Resolvable:
         if covariances.ndim == 3 and rounded.size > 1:
             spacing = self.spacing[rounded]
             block = covariances[:, rounded[:, None], rounded] / spacing[:, None] / spacing
+            # A component that no draw used may have none.
+            block = np.where(np.isfinite(block), block, np.eye(rounded.size))
             values, vectors = np.linalg.eigh(block)
             flat = values[:, 0] < OBLIQUE
             narrow[..., rounded] |= flat[:, None] & (np.abs(vectors[:, :, 0]) > TAKES_PART)
@@ -102,7 +104,7 @@ def resolution(columns: SortedColumns) -> Array:
     return np.where(varied & rounded, found, 0.0)
 
 
-def _on_grid(columns: SortedColumns, spacing: Array) -> Array:
+def _on_grid(columns: SortedColumns, spacing: Array) -> BooleanArray:
     """Return which columns hold nothing but multiples of a spacing, from their first value on."""
     first = columns.values[0]
     extent = columns.values[-1] - first
