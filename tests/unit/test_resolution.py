@@ -89,3 +89,21 @@ def test_of_many_rows_a_sample_tells_it(engine):
     assert found(rng.poisson(40.0, LARGE), engine=engine) == pytest.approx([1.0])
     columns = ENGINES[engine]().sorted_columns(ArrayRows(wide))
     assert len(columns.values) < 12_000
+
+
+@pytest.mark.parametrize("name", [*ROUNDED, *CONTINUOUS])
+def test_distinct_values_and_their_mass_are_numpys(name):
+    values = ROUNDED[name][0] if name in ROUNDED else CONTINUOUS[name]
+    # Five digits, so that no two values are one but for rounding.
+    values = np.asarray(values, dtype=float).round(5)
+    weights = np.random.default_rng(2).integers(0, 3, len(values)).astype(float)
+    for given in (None, weights):
+        columns = ENGINES["reference"]().sorted_columns(ArrayRows(values[:, None], given))
+        repeated = values if given is None else np.repeat(values, given.astype(int))
+        expected, mass = np.unique(repeated, return_counts=True)
+        found, weight = columns.distinct(0)
+        np.testing.assert_allclose(found, expected, rtol=1e-12)
+        np.testing.assert_array_equal(weight, mass)
+        assert columns.n_distinct == columns.n_distinct_rows == expected.size
+        assert columns.mass == repeated.size
+        assert columns.n_rows == (len(values) if given is None else (given > 0).sum())
