@@ -53,6 +53,29 @@ def test_every_method_knows_components_on_single_values(name) -> None:
     assert "take fewer components" in message
 
 
+@pytest.mark.parametrize("name", ["map", "vb", "gibbs", "collapsed", "ml", "svi"])
+@pytest.mark.parametrize("power", [-400, 400])
+def test_units_do_not_matter(name, power) -> None:
+    labels = np.select([ANSWERS[:, 0] == 1, ANSWERS[:, 0] == 5], [0, 2], 1)
+    method = SHORT.get(name, name)
+    plain, scaled = (
+        collapsed(fitted(ANSWERS * unit, 3, inference=method, init=labels))
+        for unit in (1.0, 2.0**power)
+    )
+    assert scaled == plain != []
+
+
+@pytest.mark.parametrize("name", ["map", "vb", "ml"])
+def test_further_rows_are_judged_by_their_own_resolution(name) -> None:
+    labels = np.select([ANSWERS[:, 0] == 1, ANSWERS[:, 0] == 5], [0, 2], 1)
+    gmm = GaussianMixtureModel(3, inference=name, init=labels)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for _ in range(2):
+            gmm.partial_fit(ANSWERS)
+    assert "onto single values of column 'x0'" in collapsed(gmm.fit_)[0]
+
+
 @pytest.mark.parametrize("name", INFERENCES)
 def test_no_method_doubts_components_as_wide_as_their_columns_resolve(name) -> None:
     labels = (ANSWERS[:, 0] > 3).astype(int)

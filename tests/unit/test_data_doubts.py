@@ -10,9 +10,11 @@ from sklearn import datasets
 from mixtura import GaussianMixtureModel
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_faithful, load_iris
-from mixtura.diagnostics.data_doubts import data_doubts
+from mixtura.diagnostics.data_doubts import data_doubts, facts_of
 from mixtura.diagnostics.dependence import Dependence, dependences
+from mixtura.diagnostics.resolution import resolution
 from mixtura.engines import ENGINES
+from mixtura.engines.columns import sorted_columns
 from mixtura.problem import known_of, overall_moments
 
 RNG = np.random.default_rng(11)
@@ -145,6 +147,23 @@ def test_fits_warn_and_name_the_column() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         GaussianMixtureModel(2, covariance_type="diag").fit(PLAIN)
+
+
+@pytest.mark.parametrize("n_rows", [60_000, 50_000_000])
+def test_row_numbers_are_known_by_a_sample(n_rows) -> None:
+    rng = np.random.default_rng(4)
+    sample = np.column_stack(
+        [
+            rng.choice(n_rows, 8000, replace=False),
+            np.round(rng.normal(0.0, n_rows, 8000)),
+            rng.normal(size=8000),
+        ]
+    )
+    columns = sorted_columns(ArrayRows(sample.astype(float)), n_rows, float(n_rows))
+    moments = overall_moments(ArrayRows(sample), ENGINES["reference"](), (1, 3))
+    found = facts_of(columns, moments, resolution(columns), 2, ("nr", "cents", "z"))
+    (doubt,) = data_doubts(found)
+    assert doubt.message.startswith("column 'nr': whole numbers")
 
 
 # ------------------------------------------------------------------ dependences, from a matrix

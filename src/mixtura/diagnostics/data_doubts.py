@@ -28,6 +28,9 @@ TIES_OF_MEASUREMENTS = 10.0
 """Ties that are expected where as many whole numbers are spread at random over their range: none
 at all, where so many are expected, has a probability below 1e-4."""
 
+SAME_RANGE = 2e-3
+"""How far the range of a sample of consecutive numbers may be from that of all."""
+
 NAMES_OF_IDENTIFIERS = {
     *("id", "ids", "identifier", "uuid", "guid", "index", "idx", "key", "unnamed", "rowid"),
     *("rownumber", "serial"),
@@ -171,6 +174,10 @@ def _numbers_rows(facts: DataFacts, column: int) -> bool:
     n_steps = (values[-1] - values[0]) / (step or 1.0)
     n_values = values.size
     if n_values * (n_values - 1) / (2.0 * n_steps) >= TIES_OF_MEASUREMENTS:
+        return True
+    # A sample of very many consecutive numbers has their range, and no ties.
+    n_steps_of_all = facts.columns.total_weight / mass[0] - 1.0
+    if are_whole and abs(n_steps / n_steps_of_all - 1.0) <= SAME_RANGE:
         return True
     words = re.split(r"[\W_]+|(?<=[a-z])(?=[A-Z])", facts.names[column])
     return are_whole and bool(NAMES_OF_IDENTIFIERS & {word.lower() for word in words})
