@@ -89,6 +89,7 @@ def fit_of(
         posterior.parameters.weights * total,
         row_weight=total / problem.rows.n_rows,
         may_be_empty=True,
+        resolvable=problem.resolvable,
     )
     return Fit(
         model=problem.model,

@@ -34,7 +34,7 @@ class EmptyComponentWarning(MixturaWarning):
 
 
 class DegenerateComponentWarning(MixturaWarning):
-    """A component has collapsed onto tied rows or a constant direction."""
+    """A component has collapsed onto tied rows, single values of a column or a flat direction."""
 
 
 class StartsDisagreeWarning(MixturaWarning):
@@ -54,4 +54,4 @@ class InterruptedWarning(MixturaWarning):
 
 
 class DataWarning(MixturaWarning):
-    """The data are lawful but doubtful: a constant column, fewer rows than components."""
+    """The data are lawful but doubtful: columns that are no measurements, odd weights, few rows."""

@@ -11,6 +11,7 @@ import numpy as np
 from mixtura.data import Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.components import Doubt
+from mixtura.diagnostics.resolution import Resolvable
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, LabelsWarning
 from mixtura.model import MixtureModel
@@ -227,6 +228,9 @@ class Problem:
         Called with one line of progress text.
     n_jobs : int
         Largest number of threads.
+    resolvable : Resolvable, optional
+        What the columns can tell apart, in the data's units, by which collapsed components are
+        known.
     """
 
     model: MixtureModel
@@ -242,6 +246,7 @@ class Problem:
     doubts: tuple[Doubt, ...] = ()
     report: Callable[[str], None] = field(default=lambda line: None)
     n_jobs: int = 1
+    resolvable: Resolvable | None = None
 
     def stream(self, *key: int) -> np.random.SeedSequence:
         """Return the random stream of a purpose, the same however often it is asked for."""

@@ -8,7 +8,9 @@ import numpy as np
 from mixtura import arguments
 from mixtura.data import Rows
 from mixtura.data.scaling import safe_factor
-from mixtura.diagnostics.components import Doubt
+from mixtura.diagnostics.components import Doubt, named_columns
+from mixtura.diagnostics.data_doubts import DataFacts, data_doubts, facts_of, fewer_rows
+from mixtura.diagnostics.resolution import Resolvable, resolution
 from mixtura.engines import Engine
 from mixtura.errors import DataError, DataWarning, InvalidArgumentError
 from mixtura.families import univariate
@@ -17,7 +19,7 @@ from mixtura.initialization import Elicitation, Elicited, Search, after
 from mixtura.lawful import whole_number, whole_number_or_none
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
-from mixtura.typing import Array, BooleanArray, StructureShape
+from mixtura.typing import Array, StructureShape
 
 LARGEST = 1e152
 """Largest size of a value: its square is still a number that float64 holds in full."""
@@ -46,7 +48,10 @@ def build_problem(
     family = arguments.covariance_family(given["covariance_type"])
     _check_magnitude(rows.magnitude(), names)
     moments = overall_moments(rows, engine, family.structure(1, rows.n_features))
-    data = Elicitation(in_units_of(rows, moments), engine, moments)
+    facts = known_of(rows, engine, moments, n_components, names)
+    units = 1.0 if moments.factor is None else moments.factor
+    spacing = facts.spacing * units
+    data = Elicitation(in_units_of(rows, moments), engine, moments, spacing)
     model, assumptions, found = build_model(given, rows.n_features, data)
     start = arguments.initializer(given["init"], n_components, rows)
     if method.uses_flat_priors and isinstance(start, Search):
@@ -70,7 +75,8 @@ def build_problem(
         seed=of_method,
         feature_names=names,
         assumptions=assumptions,
-        doubts=_data_doubts(rows, moments, n_components, names),
+        doubts=data_doubts(facts),
+        resolvable=Resolvable(facts.spacing, facts.dependent, names),
         report=print if given["verbose"] else lambda line: None,
     )
     return method, problem
@@ -104,6 +110,7 @@ def build_update(
         feature_names=fit.feature_names,
         assumptions=fit.assumptions,
         doubts=_batch_doubts(fit, rows, engine),
+        resolvable=_resolvable_batch(fit, rows, engine),
     )
     return method, problem
 
@@ -149,24 +156,12 @@ def _check_magnitude(magnitude: Array, names: tuple[str, ...]) -> None:
         )
 
 
-def _data_doubts(
-    rows: Rows, moments: OverallMoments, n_components: int, names: tuple[str, ...]
-) -> tuple[Doubt, ...]:
-    doubts = []
-    if rows.n_rows < n_components:
-        doubts.append(_fewer(rows.n_rows, n_components))
-    if rows.n_rows > 1 and moments.constant.any():
-        which = _columns(moments.constant, names)
-        said = f"constant {which}: nothing to tell clusters apart by; leave out"
-        doubts.append(Doubt(DataWarning, said))
-    if rows.n_rows > 2 and (repeated := moments.repeated).any():  # two rows are always on a line
-        which = _columns(repeated, names)
-        said = (
-            f"{which}: each has a correlation of 1 or -1 with another of them: keep one of those "
-            "alike, or look for an outlier"
-        )
-        doubts.append(Doubt(DataWarning, said))
-    return tuple(doubts)
+def known_of(
+    rows: Rows, engine: Engine, moments: OverallMoments, n_components: int, names: tuple[str, ...]
+) -> DataFacts:
+    """Return what is known of the rows before a fit, by which it is doubted."""
+    columns = engine.sorted_columns(rows)
+    return facts_of(columns, moments, resolution(columns), n_components, names)
 
 
 def _check_unchanged(given: Mapping[str, Any], method: Inference, fit: Fit) -> None:
@@ -205,7 +200,7 @@ def _batch_doubts(fit: Fit, rows: Rows, engine: Engine) -> tuple[Doubt, ...]:
     doubts = []
     n_rows = rows.n_rows + (0 if fit.seen is None else fit.seen.n_rows)
     if n_rows < fit.model.n_components:
-        doubts.append(_fewer(n_rows, fit.model.n_components))
+        doubts.append(Doubt(DataWarning, fewer_rows(n_rows, fit.model.n_components)))
     moments = overall_moments(rows, engine, fit.model.family.structure(1, rows.n_features))
     units = 1.0 if moments.factor is None else moments.factor
     found, width = moments.mean / units, np.sqrt(moments.variances) / units
@@ -217,12 +212,18 @@ def _batch_doubts(fit: Fit, rows: Rows, engine: Engine) -> tuple[Doubt, ...]:
     strange = ~moments.constant & (width > STRANGE * known)
     strange |= np.abs(found - mean) > STRANGE * known
     if strange.any():
+        which = named_columns([fit.feature_names[column] for column in np.flatnonzero(strange)])
         said = (
-            f"{_columns(strange, fit.feature_names)}: the batch is more than 1,000 standard "
+            f"{which}: the batch is more than 1,000 standard "
             "deviations of all rows so far wide or away: other units?"
         )
         doubts.append(Doubt(DataWarning, said))
     return tuple(doubts)
+
+
+def _resolvable_batch(fit: Fit, rows: Rows, engine: Engine) -> Resolvable:
+    """Return what the columns of a batch can tell apart; its dependences may be its own."""
+    return Resolvable(resolution(engine.sorted_columns(rows)), (), fit.feature_names)
 
 
 def _deviations(fit: Fit) -> Array:
@@ -230,12 +231,3 @@ def _deviations(fit: Fit) -> Array:
     model = fit.model
     sizes = (model.n_components, model.n_features)
     return np.sqrt(model.family.variances(fit.parameters.covariances, *sizes))
-
-
-def _fewer(n_rows: int, n_components: int) -> Doubt:
-    return Doubt(DataWarning, f"there are fewer rows ({n_rows}) than components ({n_components})")
-
-
-def _columns(which: BooleanArray, names: tuple[str, ...]) -> str:
-    listed = [repr(name) for name, chosen in zip(names, which, strict=True) if chosen]
-    return ("column " if len(listed) == 1 else "columns ") + ", ".join(listed)

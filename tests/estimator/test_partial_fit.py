@@ -149,7 +149,7 @@ def test_a_first_batch_below_the_number_of_components_is_doubtful_and_works(halv
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         gmm.partial_fit(halves[0][2:])
-    assert not any("fewer rows" in str(one.message) for one in caught)
+    assert not any("than components" in str(one.message) for one in caught)
     assert gmm.fit_.n_rows == 136
     assert np.isfinite(gmm.score(halves[1]))
 

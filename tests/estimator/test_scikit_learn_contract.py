@@ -75,6 +75,7 @@ def test_pipeline_and_grid_search(iris):
     assert search.best_params_["n_components"] in (2, 3)
 
 
+@pytest.mark.filterwarnings("ignore:.*fewer rows than a covariance matrix")  # of K = 3
 @pytest.mark.parametrize("inference", ["map", "vb"])
 def test_grid_search_by_held_out_score_finds_two_round_clusters(rng, inference):
     rows = rng.standard_normal((150, 2)) + 10.0 * rng.integers(2, size=(150, 1))

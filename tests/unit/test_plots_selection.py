@@ -35,7 +35,9 @@ def test_every_family_is_a_line_in_order_of_k_and_the_best_has_a_ring() -> None:
     assert full.get_marker() != tied.get_marker()
     assert ring.get_fillstyle() == "none"
     assert legend(ax) == ["full", "tied", "best: full, K = 3"]
-    assert ax.get_title(loc="left") == "1 without a value"
+    more = "the best K is the largest that was tried: try more"
+    assert ax.get_title(loc="left") == f"{more}; 1 without a value"
+    assert plots.selection(ROWS, BIC, 3).get_title(loc="left") == "1 without a value"
     assert all(tick == int(tick) for tick in ax.get_xticks())
 
 

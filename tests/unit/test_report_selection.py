@@ -1,6 +1,7 @@
 """A choice among fits as text, HTML and JSON."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from test_plots_examples import HOSTILE_NAMES, example
@@ -33,9 +34,39 @@ def test_the_choice_and_its_lead_are_told() -> None:
         "0.75 ahead of K = 7, diag, which decides nothing."
     )
     assert SelectionSummary(ROWS[:1], BIC, 0).sentence.endswith("K = 2, full.")
-    assert SelectionSummary(ROWS[-2:], BIC, 0).sentence.endswith("K = 5, full.")
+    assert "K = 5, full, which has a collapsed component" in (
+        SelectionSummary(ROWS[-2:], BIC, 0).sentence
+    )
     beside = SelectionSummary((ROWS[0], ROWS[3]), BIC, 0).sentence
     assert beside.endswith("every other candidate has a collapsed component.")
+    alone = SelectionSummary((ROWS[3], replace(ROWS[3], n_components=7)), BIC, 0).sentence
+    assert alone.endswith("as every candidate has: it decides nothing.")
+
+
+def test_the_largest_number_that_was_tried_is_told() -> None:
+    more = "K = 4 is the largest number that was tried: try more."
+    edge = SelectionSummary(ROWS[:3], BIC, 2)
+    assert edge.sentence.endswith(f". {more}")
+    assert more in str(edge)
+    assert more in edge._repr_html_()
+    # One that failed was not tried; where all have one number there is no larger one.
+    assert SelectionSummary((*ROWS[:3], ROWS[4]), BIC, 2).sentence.endswith(more)
+    families = (ROWS[2], replace(ROWS[2], covariance_type="diag", bic=2500.0))
+    assert "largest" not in SelectionSummary(families, BIC, 0).sentence
+    assert "largest" not in SelectionSummary(ROWS, BIC, 1).sentence
+
+
+def test_what_is_said_of_all_candidates_is_said_once() -> None:
+    rows = [replace(ROWS[k], doubts=("a column is odd", *ROWS[k].doubts)) for k in (0, 1, 3)]
+    rows += [replace(ROWS[3], n_components=9, doubts=("a column is odd", "sunk")), ROWS[4]]
+    summary = SelectionSummary(tuple(rows), BIC, 1)
+    assert summary.remarks() == (
+        "all: a column is odd",
+        "K = 5, full; K = 9, full: sunk",
+        "K = 6, full: weights are for 2 components",
+    )
+    flags = [row[-1] for row in summary.table().rows]
+    assert flags == ["", "best", "collapsed", "collapsed", "failed"]
 
 
 def test_every_row_is_shown_with_what_is_odd_about_it() -> None:
@@ -74,10 +105,13 @@ def test_narrow_tables_lose_columns_and_no_digits(width, judge) -> None:
 
 
 def test_many_remarks_are_counted() -> None:
-    rows = [Candidate(k, "full", error="no") for k in range(1, 31)]
+    rows = [Candidate(k, "full", error=f"no {k}") for k in range(1, 31)]
     remarks = SelectionSummary((ROWS[0], *rows), BIC, 0).remarks()
     assert len(remarks) == 13
     assert remarks[-1] == "and 18 more remarks"
+    rows = [replace(row, error="no") for row in rows]
+    (remark,) = SelectionSummary((ROWS[0], *rows), BIC, 0).remarks()
+    assert remark.endswith("K = 6, full and 24 more: no")
 
 
 @pytest.mark.parametrize("name", HOSTILE_NAMES)
@@ -93,6 +127,7 @@ def test_json_is_strict_and_complete() -> None:
     text = selection_as_json(SelectionSummary(ROWS, BIC, 1), report, source="a", notes=["b"])
     told = json.loads(text, parse_constant=pytest.fail)
     assert told["best"] == 1
+    assert told["at_limit"] is False
     assert (told["criterion"], told["larger_is_better"]) == ("bic", False)
     assert told["candidates"][1]["bic"] == 2475.5
     assert told["candidates"][4]["bic"] is None

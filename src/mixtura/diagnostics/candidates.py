@@ -134,6 +134,15 @@ def ordered(candidates: Sequence[Candidate], criterion: Criterion) -> list[int]:
     return sorted(range(len(candidates)), key=lambda i: rank(candidates[i], criterion))
 
 
+def is_at_limit(candidates: Sequence[Candidate], best: int) -> bool:
+    """Return whether the best candidate has the largest number of components that was fitted.
+
+    Where only one number was fitted, none is the largest.
+    """
+    fitted = {candidate.n_components for candidate in candidates if not candidate.error}
+    return len(fitted) > 1 and candidates[best].n_components == max(fitted)
+
+
 def with_shortfalls(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """Return the candidates, with a doubt where fewer components of the family are more likely.
 

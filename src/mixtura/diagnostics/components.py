@@ -1,20 +1,23 @@
 """Doubts about single components, from sufficient statistics and parameters alone."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import final
 
 import numpy as np
 
+from mixtura.diagnostics.resolution import Resolvable
 from mixtura.errors import (
     ComponentLimitWarning,
+    DataWarning,
     DegenerateComponentWarning,
     EmptyComponentWarning,
     MixturaWarning,
 )
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.priors import FlatComponents
-from mixtura.typing import Array, IntegerArray
+from mixtura.priors import FlatComponents, KnownScale
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 MOST_NAMED = 10
 """Components that a message lists."""
@@ -47,8 +50,9 @@ def component_doubts(
     row_weight: float,
     *,
     may_be_empty: bool = False,
+    resolvable: Resolvable | None = None,
 ) -> tuple[Doubt, ...]:
-    """Return doubts about empty and collapsed components.
+    """Return doubts about components that are empty, collapsed or of too few rows.
 
     Parameters
     ----------
@@ -62,9 +66,12 @@ def component_doubts(
         Average weight of a row.
     may_be_empty : bool, default=False
         Whether a component without rows is an answer rather than a doubt.
+    resolvable : Resolvable, optional
+        What the columns can tell apart, in the units of the parameters.
     """
     doubts = []
-    empty = np.flatnonzero(count < 0.5 * row_weight)
+    held = count >= 0.5 * row_weight
+    empty = np.flatnonzero(~held)
     if empty.size and not may_be_empty:
         doubts.append(
             Doubt(
@@ -73,17 +80,92 @@ def component_doubts(
                 "another start or a larger weight concentration may describe the data better",
             )
         )
-    collapsed = _collapsed(model, parameters)
-    if collapsed.size:
-        which = "the shared covariance" if model.structure[0] == 1 else _components(collapsed)
-        remedy = (
-            "use inference='map', whose prior prevents it"
-            if isinstance(model.component_prior, FlatComponents)
-            else "a prior that keeps away from zero prevents it"
-        )
-        message = f"{which} collapsed onto tied rows or a constant direction: {remedy}"
-        doubts.append(Doubt(DegenerateComponentWarning, message))
+    said = []
+    narrow = np.zeros((model.structure[0], model.n_features), dtype=bool)
+    if resolvable is not None:
+        narrow = _narrow(model, parameters, held, resolvable)
+        said = [_in_dependent_columns(model, resolvable), _on_values(model, narrow, resolvable)]
+    if not (said and said[0]):
+        said.append(_on_floor(model, parameters, narrow))
+    doubts += [Doubt(DegenerateComponentWarning, message) for message in said if message]
+    if not model.weight_prior.finds_components:
+        doubts += _too_few_rows(model, count, row_weight)
     return tuple(doubts)
+
+
+def _on_floor(model: MixtureModel, parameters: MixtureParameters, narrow: BooleanArray) -> str:
+    """Return what is said of components that are points beside the others, but for narrow ones."""
+    collapsed = _collapsed(model, parameters)
+    known = narrow.max(axis=1)
+    collapsed = collapsed[~np.broadcast_to(known, model.n_components)[collapsed]]
+    if not collapsed.size:
+        return ""
+    remedy = (
+        "use inference='map', whose prior prevents it"
+        if isinstance(model.component_prior, FlatComponents)
+        else "a prior that keeps away from zero prevents it"
+    )
+    which = _which(model, collapsed)
+    return f"{which} collapsed onto tied rows or a constant direction: {remedy}"
+
+
+def _in_dependent_columns(model: MixtureModel, resolvable: Resolvable) -> str:
+    """Return what is said of covariance matrices where columns depend on one another."""
+    if len(model.structure) == 2 or not resolvable.dependent:
+        return ""
+    which = named_columns([resolvable.names[column] for column in resolvable.dependent])
+    return (
+        f"the covariance matrices collapsed onto a constant direction, since {which} are linearly "
+        "dependent, and the likelihood measures the prior's floor alone: leave out one of them, "
+        "or use covariance_type='diag'"
+    )
+
+
+def _narrow(
+    model: MixtureModel, parameters: MixtureParameters, held: BooleanArray, resolvable: Resolvable
+) -> BooleanArray:
+    """Return where components with rows sit on single values, shape (K or 1, D)."""
+    n_covariances = model.structure[0]
+    if isinstance(model.component_prior, KnownScale) or not resolvable.spacing.any():
+        return np.zeros((n_covariances, model.n_features), dtype=bool)
+    variances = model.family.variances(
+        parameters.covariances, model.n_components, model.n_features
+    )[:n_covariances]
+    narrow = resolvable.narrow(variances, parameters.covariances)
+    return narrow & held[:, None] if n_covariances > 1 else narrow
+
+
+def _on_values(model: MixtureModel, narrow: BooleanArray, resolvable: Resolvable) -> str:
+    """Return what is said of components that sit on single values of rounded columns."""
+    if not narrow.any():
+        return ""
+    which = _which(model, np.flatnonzero(narrow.any(axis=1)))
+    names = [resolvable.names[column] for column in np.flatnonzero(narrow.any(axis=0))]
+    return (
+        f"{which} collapsed onto single values of {named_columns(names)}, narrower than their "
+        "spacing, and the likelihood says nothing about groups: take fewer components, a tied "
+        "covariance_type, or leave such columns out"
+    )
+
+
+def _too_few_rows(model: MixtureModel, count: Array, row_weight: float) -> list[Doubt]:
+    """Return the doubt that components have fewer rows than a covariance matrix needs."""
+    n_features = model.n_features
+    if len(model.structure) == 2 or n_features == 1:
+        return []
+    rows = count / row_weight
+    if model.structure[0] == 1:
+        few = rows.sum(keepdims=True) < n_features + model.n_components
+    else:
+        few = (rows < n_features + 0.5) & (rows >= 0.5)
+    if not few.any():
+        return []
+    message = (
+        f"{_which(model, np.flatnonzero(few))} with fewer rows than a covariance matrix of "
+        f"{n_features} features needs, so that the prior decides its shape: take "
+        "covariance_type='diag' or 'tied', fewer features or fewer components"
+    )
+    return [Doubt(DataWarning, message)]
 
 
 def truncation_doubts(model: MixtureModel, count: Array, row_weight: float) -> tuple[Doubt, ...]:
@@ -117,6 +199,17 @@ def _collapsed(model: MixtureModel, parameters: MixtureParameters) -> IntegerArr
     spread = parameters.means - (weights * parameters.means).sum(axis=0)
     whole = (weights * (variances + spread * spread)).sum(axis=0)
     return np.flatnonzero((variances < COLLAPSED * whole).any(axis=1))
+
+
+def _which(model: MixtureModel, numbers: IntegerArray) -> str:
+    return "the shared covariance" if model.structure[0] == 1 else _components(numbers)
+
+
+def named_columns(names: Sequence[str]) -> str:
+    """Return columns of such names in words: all of few, ten of many."""
+    listed = ", ".join(repr(name) for name in names[:MOST_NAMED])
+    more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"column {listed}" if len(names) == 1 else f"columns {listed}{more}"
 
 
 def _components(numbers: IntegerArray) -> str:

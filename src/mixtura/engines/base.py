@@ -7,12 +7,16 @@ import numpy as np
 from mixtura.assignments import Assignment, Soft
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
+from mixtura.engines.columns import SortedColumns, sorted_columns
 from mixtura.engines.content import content_sample
 from mixtura.engines.reference_allocation import ReferenceAllocator
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ChainDraws, ChainSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray
+
+LOOKED_AT = 1 << 13
+"""Rows whose columns are sorted; of more, about so many."""
 
 
 class Engine(ABC):
@@ -95,6 +99,13 @@ class Engine(ABC):
     def subsample(self, rows: Rows, most: int) -> ArrayRows:
         """Return about ``most`` rows, chosen by their contents; all where there are no more."""
         return content_sample(rows, most)
+
+    def sorted_columns(self, rows: Rows) -> SortedColumns:
+        """Return the sorted columns of all rows, or of a sample of many, chosen by contents."""
+        weights = [block.weights for block in rows.blocks()]
+        n_rows = rows.n_rows - sum(int((w == 0).sum()) for w in weights if w is not None)
+        sample = self.subsample(rows, LOOKED_AT)
+        return sorted_columns(sample, n_rows, rows.total_weight)
 
     def overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
         """Return the statistics of all rows as one component, about their own mean."""

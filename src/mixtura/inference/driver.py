@@ -101,6 +101,7 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
         state.statistics.count,
         row_weight,
         may_be_empty=summary.may_leave_components_empty,
+        resolvable=problem.resolvable and problem.resolvable.rescaled(factor),
     )
     if summary.may_leave_components_empty:
         doubts += truncation_doubts(model, state.statistics.count, row_weight)

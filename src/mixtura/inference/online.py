@@ -193,7 +193,8 @@ class Online:
         units = _common_units(problem, earlier)
         if units is not None:
             model, rows = problem.model.rescaled(units), problem.rows.rescaled(units)
-            swept = replace(problem, model=model, rows=rows)
+            resolvable = problem.resolvable and problem.resolvable.rescaled(units)
+            swept = replace(problem, model=model, rows=rows, resolvable=resolvable)
             statistics = statistics.rescaled(units)
         path = self._settled(swept, statistics, factors)
         found: Sum = path.search
@@ -240,6 +241,7 @@ class Online:
             path.search.statistics.count,
             row_weight=row_weight,
             may_be_empty=self.summary.may_leave_components_empty,
+            resolvable=problem.resolvable,
         )
         if path.converged:
             return doubts

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from mixtura.diagnostics.candidates import Candidate, Criterion
+from mixtura.diagnostics.candidates import Candidate, Criterion, is_at_limit
 from mixtura.plots.canvas import single_axes
 from mixtura.plots.style import COLOURS, MARKERS, ink, note, open_frame, paper, place_legend
 
@@ -27,7 +27,8 @@ def selection(
     """Draw a criterion against the number of components, one line for each family.
 
     Candidates with a collapsed component have hollow markers and no part in the lines. The scale is
-    that of the others, where there are any.
+    that of the others, where there are any. Where the best K is the largest that was tried, a note
+    says so.
 
     Parameters
     ----------
@@ -69,7 +70,8 @@ def selection(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_ylabel(f"{criterion.label} ({criterion.direction})")
     _limit(ax, [criterion.value(c) for c in drawn if not c.collapsed], collapsed)
-    note(ax, *_remarks(len(candidates) - len(drawn), len(collapsed)))
+    edge = best is not None and is_at_limit(candidates, best)
+    note(ax, *_remarks(len(candidates) - len(drawn), len(collapsed), at_limit=edge))
     place_legend(ax, handles, labels, markerscale=0.7)
     open_frame(ax)
     return ax
@@ -117,7 +119,12 @@ def _limit(ax: "Axes", values: Sequence[float], collapsed: Sequence[Candidate]) 
     ax.set_ylim(low - margin, high + margin)
 
 
-def _remarks(n_failed: int, n_collapsed: int) -> tuple[str, str]:
+def _remarks(n_failed: int, n_collapsed: int, *, at_limit: bool) -> tuple[str, str, str]:
     failed = f"{n_failed} without a value"
     collapsed = f"{n_collapsed} with a collapsed component (hollow, or off the scale)"
-    return failed if n_failed else "", collapsed if n_collapsed else ""
+    edge = "the best K is the largest that was tried: try more"
+    return (
+        edge if at_limit else "",
+        failed if n_failed else "",
+        collapsed if n_collapsed else "",
+    )

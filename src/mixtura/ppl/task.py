@@ -181,5 +181,11 @@ class Task:
             )
             doubts.append(Doubt(StartsDisagreeWarning, message))
         row_weight = self.problem.rows.total_weight / self.problem.rows.n_rows
-        count = kept.statistics.count
-        return (*doubts, *component_doubts(self.model, kept.parameters, count, row_weight))
+        of_components = component_doubts(
+            self.model,
+            kept.parameters,
+            kept.statistics.count,
+            row_weight,
+            resolvable=self.problem.resolvable and self.problem.resolvable.rescaled(self.factor),
+        )
+        return (*doubts, *of_components)

@@ -13,8 +13,6 @@ from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, BooleanArray, StructureShape
 
 SMALLEST_CORRELATION_EIGENVALUE = 1e-6
-COLLINEAR = 1e-10
-"""Distance from one of the correlation of two columns of which one repeats the other."""
 
 FLOOR = 1e-12
 """Smallest variance of maximum likelihood, relative to the variance of the whole column."""
@@ -67,23 +65,20 @@ class OverallMoments:
         self._moments = moments if moments.ndim == 2 else np.diag(moments)
 
     @property
-    def repeated(self) -> BooleanArray:
-        """Which columns are another one in other units: correlations of 1 or -1, shape (D,)."""
-        deviations = np.sqrt(self.variances)
-        correlations = np.abs(self._moments / deviations[:, None] / deviations)
-        correlations[self.constant, :] = 0.0
-        correlations[:, self.constant] = 0.0
-        np.fill_diagonal(correlations, 0.0)
-        return np.asarray((correlations >= 1.0 - COLLINEAR).any(axis=0))
-
-    @cached_property
-    def covariance(self) -> Array:
-        """The covariance matrix (D, D) with flat directions lifted."""
+    def correlations(self) -> Array:
+        """Correlation matrix of the columns (D, D); constant ones have no correlation."""
         deviations = np.sqrt(self.variances)
         correlations = self._moments / deviations[:, None] / deviations
         correlations[self.constant, :] = 0.0
         correlations[:, self.constant] = 0.0
         np.fill_diagonal(correlations, 1.0)
+        return correlations
+
+    @cached_property
+    def covariance(self) -> Array:
+        """The covariance matrix (D, D) with flat directions lifted."""
+        deviations = np.sqrt(self.variances)
+        correlations = self.correlations
         values, vectors = np.linalg.eigh(correlations)
         if values[0] < SMALLEST_CORRELATION_EIGENVALUE:
             values = np.maximum(values, SMALLEST_CORRELATION_EIGENVALUE)

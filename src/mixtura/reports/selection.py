@@ -6,7 +6,13 @@ from dataclasses import asdict, dataclass
 from math import isfinite
 from typing import TYPE_CHECKING, Any, final
 
-from mixtura.diagnostics.candidates import CRITERIA, Candidate, Criterion, ordered
+from mixtura.diagnostics.candidates import (
+    CRITERIA,
+    Candidate,
+    Criterion,
+    is_at_limit,
+    ordered,
+)
 from mixtura.reports.content import Report
 from mixtura.reports.json import content, strict
 from mixtura.reports.markup import fragment
@@ -29,6 +35,9 @@ VERSION = 1
 
 MAX_REMARKS = 12
 """Errors and doubts that are listed; of more, their number."""
+
+MAX_NAMED = 6
+"""Candidates that are named beside what is said of them; of more, their number."""
 
 DISPENSABLE = (
     *("seconds", "iterations", "AIC (min)", "parameters", "ICL (min)"),
@@ -63,18 +72,27 @@ class SelectionSummary:
 
     @property
     def sentence(self) -> str:
-        """The choice in words, and by how much."""
+        """The choice in words, by how much, and whether it is at the limit of what was tried."""
         winner, judge = self.candidates[self.best], self.criterion
-        said = f"Best by {judge.label} ({judge.direction}): {_named(winner)}"
+        said = f"Best by {judge.label} ({judge.direction}): {_named(winner)}{self._lead()}."
+        if is_at_limit(self.candidates, self.best):
+            said += f" K = {winner.n_components} is the largest number that was tried: try more."
+        return said
+
+    def _lead(self) -> str:
+        """Return by how much the winner is ahead of the next."""
+        winner, judge = self.candidates[self.best], self.criterion
         others = [i for i in ordered(self.candidates, judge) if i != self.best]
+        if winner.collapsed:
+            return ", which has a collapsed component, as every candidate has: it decides nothing"
         if not others or not isfinite(judge.loss(self.candidates[others[0]])):
-            return f"{said}."
+            return ""
         second = self.candidates[others[0]]
-        if second.collapsed and not winner.collapsed:
-            return f"{said}; every other candidate has a collapsed component."
+        if second.collapsed:
+            return "; every other candidate has a collapsed component"
         lead = judge.loss(second) - judge.loss(winner)
         close = ", which decides nothing" if lead < judge.decisive else ""
-        return f"{said}, {lead:.2f} ahead of {_named(second)}{close}."
+        return f", {lead:.2f} ahead of {_named(second)}{close}"
 
     def table(self, width: int | None = None) -> Table:
         """Return the candidates as a table of text.
@@ -105,19 +123,26 @@ class SelectionSummary:
             **{_head(judge): _nats(judge.value(candidate)) for judge in judges},
             "iterations": count(candidate.n_iter),
             "seconds": significant(candidate.seconds, 2),
-            "": ", ".join(_flags(candidate, is_best=number == self.best)),
+            "": ", ".join(_flags(candidate, self._shared(), is_best=number == self.best)),
         }
 
     def remarks(self) -> tuple[str, ...]:
-        """Return every error and doubt as a line."""
-        found = [
-            f"{_named(candidate)}: {said}"
-            for candidate in self.candidates
-            for said in ([candidate.error] if candidate.error else candidate.doubts)
-        ]
+        """Return every error and doubt as a line, and before it the candidates that have it."""
+        having: dict[str, list[str]] = {}
+        for candidate in self.candidates:
+            for said in [candidate.error] if candidate.error else candidate.doubts:
+                having.setdefault(said, []).append(_named(candidate))
+        shared = self._shared()
+        found = [f"all: {said}" for said in having if said in shared]
+        found += [f"{_several(who)}: {said}" for said, who in having.items() if said not in shared]
         if len(found) > MAX_REMARKS:
             found = [*found[:MAX_REMARKS], f"and {len(found) - MAX_REMARKS} more remarks"]
         return tuple(found)
+
+    def _shared(self) -> frozenset[str]:
+        """Return what is said of every fit, which is about the data and not about candidates."""
+        fitted = [set(c.doubts) for c in self.candidates if not c.error]
+        return frozenset(set.intersection(*fitted)) if len(fitted) > 1 else frozenset()
 
     def to_text(self, width: int | None = None) -> str:
         """Return the summary as plain text, as wide as the terminal unless told otherwise."""
@@ -167,6 +192,7 @@ def selection_as_json(
         "larger_is_better": judge.larger_is_better,
         "candidates": summary.rows,
         "best": summary.best,
+        "at_limit": is_at_limit(summary.candidates, summary.best),
         "report": content(report),
     }
     return json.dumps(strict(told), indent=1, allow_nan=False) + "\n"
@@ -188,13 +214,20 @@ def _named(candidate: Candidate) -> str:
     return f"K = {candidate.n_components}, {name(candidate.covariance_type)}"
 
 
-def _flags(candidate: Candidate, *, is_best: bool) -> list[str]:
+def _several(names: Sequence[str]) -> str:
+    """Return candidates in words: all of few, the first of many."""
+    more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+    return "; ".join(names[:MAX_NAMED]) + more
+
+
+def _flags(candidate: Candidate, shared: frozenset[str], *, is_best: bool) -> list[str]:
     if candidate.error:
         return ["failed"]
+    own = set(candidate.doubts) - shared
     flags = {
         "best": is_best,
         "not converged": not candidate.converged,
         "collapsed": candidate.collapsed,
-        "doubtful": bool(candidate.doubts) and candidate.converged and not candidate.collapsed,
+        "doubtful": bool(own) and candidate.converged and not candidate.collapsed,
     }
     return [flag for flag, holds in flags.items() if holds]

@@ -1,0 +1,100 @@
+"""Columns of rows, each sorted: what tells measurements from other numbers."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from mixtura.data import ArrayRows
+from mixtura.engines.content import row_hashes
+from mixtura.typing import Array, BooleanArray, IntegerArray
+
+NOISE = 8.0
+"""Roundings of a column's largest value: numbers that are closer are one number."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SortedColumns:
+    """The numbers of each column in ascending order, of all rows or of a sample.
+
+    Parameters
+    ----------
+    values : array of shape (n, D)
+        Each column sorted on its own.
+    weights : array of shape (n, D), optional
+        Weights of the rows that the numbers are from, all above zero; None for one each.
+    is_first : boolean array of shape (n, D)
+        Whether a number differs from the one before it by more than rounding.
+    n_distinct_rows : int
+        How many of the n rows differ.
+    n_rows : int
+        Number of all rows N that have weight; n where there is no sample.
+    total_weight : float
+        Sum of the weights of all N rows.
+    """
+
+    values: Array
+    weights: Array | None
+    is_first: BooleanArray
+    n_distinct_rows: int
+    n_rows: int
+    total_weight: float
+
+    @property
+    def n_distinct(self) -> IntegerArray:
+        """Number of distinct values in each column, shape (D,)."""
+        return self.is_first.sum(axis=0)
+
+    @property
+    def mass(self) -> float:
+        """Sum of the weights of the n rows."""
+        return float(len(self.values) if self.weights is None else self.weights[:, 0].sum())
+
+    def smallest_gaps(self) -> Array:
+        """Return the smallest difference of distinct values of each column, shape (D,).
+
+        It is infinite where a column is constant.
+        """
+        gaps = np.where(self.is_first[1:], np.diff(self.values, axis=0), np.inf)
+        return gaps.min(axis=0, initial=np.inf)
+
+    def distinct(self, column: int) -> tuple[Array, Array]:
+        """Return the distinct values of a column in ascending order, and the weight of each."""
+        starts = np.flatnonzero(self.is_first[:, column])
+        ends = np.append(starts[1:], len(self.values))
+        if self.weights is None:
+            mass = (ends - starts).astype(np.float64)
+        else:
+            mass = np.add.reduceat(self.weights[:, column], starts)
+        return self.values[starts, column], mass
+
+
+def sorted_columns(sample: ArrayRows, n_rows: int, total_weight: float) -> SortedColumns:
+    """Return the sorted columns of a sample of rows, or of all of them.
+
+    Parameters
+    ----------
+    sample : ArrayRows
+        The rows that are looked at; those of weight zero are left out.
+    n_rows : int
+        Number of all rows that have weight.
+    total_weight : float
+        Sum of their weights.
+    """
+    values, weights = np.asarray(sample.values), sample.weights
+    rounding = np.finfo(values.dtype).eps
+    values = values.astype(np.float64, copy=False)
+    if weights is not None and (seen := weights > 0).any() and not seen.all():
+        values, weights = values[seen], weights[seen]
+    n_distinct_rows = int(np.unique(row_hashes(values)).size)
+    if weights is None:
+        # Sorting is much faster along numbers that lie together.
+        ordered = np.sort(np.ascontiguousarray(values.T), axis=1).T
+    else:
+        order = np.argsort(values, axis=0, kind="stable")
+        ordered, weights = np.take_along_axis(values, order, axis=0), weights[order]
+    noise = NOISE * rounding * np.maximum(np.abs(ordered[0]), np.abs(ordered[-1]))
+    is_first = np.ones(ordered.shape, dtype=bool)
+    is_first[1:] = np.diff(ordered, axis=0) > noise
+    return SortedColumns(ordered, weights, is_first, n_distinct_rows, n_rows, total_weight)
