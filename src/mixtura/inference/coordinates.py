@@ -37,20 +37,23 @@ class NaturalCoordinates:
         self.reference = reference
         structure = reference.covariances.shape
         self.is_matrix = len(structure) == 3
-        sizes = reference.means.shape
-        information = np.maximum(count, 0.0) + 1.0
-        self.unit_weights = 1.0 / np.sqrt(information)
-        self.unit_means = np.broadcast_to(self.unit_weights[:, None], sizes)
-        shared = information if structure[0] == sizes[0] else information.sum(keepdims=True)
+        n_components, n_features = reference.means.shape
+        occupied = np.maximum(count, 0.0)
+        of_means, of_spread = model.component_prior.pseudo_counts(n_features)
+        self.unit_weights = 1.0 / np.sqrt(occupied + 1.0)
+        self.unit_means = np.broadcast_to(
+            1.0 / np.sqrt(occupied + of_means)[:, None], reference.means.shape
+        )
+        shared = occupied if structure[0] == n_components else occupied.sum(keepdims=True)
         if self.is_matrix:
             self.factor = covariance_factor(reference.covariances)
-            diagonal = np.sqrt(0.5) * np.eye(sizes[1])
-            pattern = diagonal + np.tril(np.ones((sizes[1], sizes[1])), -1)
-            self.unit_spread = pattern / np.sqrt(shared)[:, None, None]
+            self.rows, self.columns = np.tril_indices(n_features)
+            pattern = np.where(self.rows == self.columns, np.sqrt(0.5), 1.0)
+            self.unit_spread = pattern / np.sqrt(shared + of_spread)[:, None]
         else:
             self.factor = np.sqrt(reference.covariances)
-            width = sizes[1] / structure[1]
-            spread = 1.0 / np.sqrt(2.0 * width * shared)[:, None]
+            width = n_features / structure[1]
+            spread = 1.0 / np.sqrt(2.0 * (width * shared + of_spread))[:, None]
             self.unit_spread = np.broadcast_to(spread, structure)
 
     def _split(self, point: Array) -> tuple[Array, Array, Array]:
@@ -63,7 +66,7 @@ class NaturalCoordinates:
 
     @property
     def size(self) -> int:
-        """Number of coordinates (matrices hold zeros above their diagonals)."""
+        """Number of coordinates."""
         return self.reference.weights.size + self.reference.means.size + self.unit_spread.size
 
     @cached_property
@@ -73,14 +76,40 @@ class NaturalCoordinates:
             [self.unit_weights, self.unit_means.ravel(), self.unit_spread.ravel()]
         )
 
+    def held(self, move: Array, longest: float) -> Array:
+        """Return a move held so short that no part of any component goes farther than ``longest``.
+
+        In logits, standard deviations and log scales. Each component, and what all of them share,
+        is held by itself: one that runs away does not hold back the others.
+        """
+        n_components = self.reference.weights.size
+        means_end = n_components * (1 + self.reference.means.shape[1])
+        distance = np.abs(move * self.units)
+        farthest = np.maximum(
+            distance[:n_components],
+            distance[n_components:means_end].reshape(n_components, -1).max(axis=1),
+        )
+        spread = distance[means_end:].reshape(len(self.unit_spread), -1).max(axis=1)
+        shares = self.unit_spread.shape[0] < n_components
+        if not shares:
+            farthest = spread = np.maximum(farthest, spread)
+        if max(farthest.max(), spread.max()) <= longest:
+            return move
+        factor = longest / np.maximum(farthest, longest)
+        of_spread = longest / np.maximum(spread, longest)
+        width = means_end // n_components - 1
+        n_entries = self.unit_spread[0].size
+        return move * np.concatenate(
+            [factor, np.repeat(factor, width), np.repeat(of_spread, n_entries)]
+        )
+
     def parameters(self, point: Array) -> MixtureParameters:
         """Return the parameters at a point of shape (size,)."""
         logits, means, spread = self._split(point)
         weights = self.reference.weights * np.exp(logits - logits.max())
         if self.is_matrix:
-            factors = np.broadcast_to(self.factor, (*means.shape, means.shape[1]))
-            moved = self.reference.means + np.einsum("kde,ke->kd", factors, means)
-            root = self.factor @ _triangle(spread)
+            moved = self.reference.means + (self.factor @ means[:, :, None])[:, :, 0]
+            root = self.factor @ self._triangle(spread)
             covariances = root @ np.swapaxes(root, -1, -2)
         else:
             moved = self.reference.means + self.factor * means
@@ -102,15 +131,13 @@ class NaturalCoordinates:
         excess = statistics.count + self.model.weight_prior.log_weight_gradient(parameters.weights)
         of_logits = excess - parameters.weights * excess.sum()
         if self.is_matrix:
-            factors = np.broadcast_to(self.factor, (*of_means.shape, of_means.shape[1]))
-            of_moved = np.einsum("kde,kd->ke", factors, of_means)
-            triangle = _triangle(spread)
-            of_triangle = np.swapaxes(self.factor, -1, -2) @ (
-                2.0 * of_covariances @ (self.factor @ triangle)
-            )
-            diagonal = np.einsum("kdd->kd", triangle)
-            of_spread = np.tril(of_triangle)
-            np.einsum("kdd->kd", of_spread)[...] *= diagonal
+            turned = np.swapaxes(self.factor, -1, -2)
+            of_moved = (turned @ of_means[:, :, None])[:, :, 0]
+            triangle = self._triangle(spread)
+            of_triangle = turned @ (2.0 * of_covariances @ (self.factor @ triangle))
+            on_diagonal = np.exp(spread[:, self.rows == self.columns])
+            of_spread = of_triangle[:, self.rows, self.columns]
+            of_spread[:, self.rows == self.columns] *= on_diagonal
         else:
             of_moved = of_means * self.factor
             of_spread = 2.0 * parameters.covariances * of_covariances
@@ -121,6 +148,15 @@ class NaturalCoordinates:
                 (of_spread * self.unit_spread).ravel(),
             ]
         )
+
+    def _triangle(self, spread: Array) -> Array:
+        """Return lower-triangular factors whose diagonals are the exponentials of ``spread``'s."""
+        size = self.reference.means.shape[1]
+        triangle = np.zeros((len(spread), size, size))
+        triangle[:, self.rows, self.columns] = spread
+        diagonal = np.einsum("kdd->kd", triangle)
+        np.exp(diagonal, out=diagonal)
+        return triangle
 
 
 def log_joint_gradient(
@@ -136,8 +172,7 @@ def log_joint_gradient(
     if len(structure) == 3:
         factor = precision_factor(covariances)
         precisions = factor @ np.swapaxes(factor, -1, -2)
-        stacked = np.broadcast_to(precisions, (*means.shape, means.shape[1]))
-        of_means = np.einsum("kde,ke->kd", stacked, centred.first)
+        of_means = (precisions @ centred.first[:, :, None])[:, :, 0]
         of_covariances = 0.5 * (
             precisions @ scatter @ precisions - count[:, None, None] * precisions
         )
@@ -148,10 +183,3 @@ def log_joint_gradient(
     if model.component_prior.fixes_covariances:
         of_covariances = np.zeros_like(covariances)
     return of_means + prior_means, of_covariances + prior_covariances
-
-
-def _triangle(spread: Array) -> Array:
-    """Return lower-triangular factors whose diagonals are the exponentials of ``spread``'s."""
-    triangle = np.tril(spread, -1)
-    np.einsum("kdd->kd", triangle)[...] = np.exp(np.einsum("kdd->kd", spread))
-    return triangle

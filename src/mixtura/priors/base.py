@@ -332,6 +332,13 @@ class ComponentPrior(Prior):
         """Whether the covariances are known, so that the means alone are free."""
         return False
 
+    def pseudo_counts(self, n_features: int) -> tuple[float, float]:
+        """Return about how many rows the prior is worth to a mean and to a covariance.
+
+        The units of a search, in which no answer is stated.
+        """
+        return 1.0, 1.0
+
     def allows(self, covariances: Array) -> bool:
         """Whether the density is positive at positive (definite) covariances."""
         return True
