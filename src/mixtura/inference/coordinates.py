@@ -9,7 +9,11 @@ from mixtura.factorization import covariance_factor, precision_factor
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array
+from mixtura.typing import Array, BooleanArray
+
+AT_FLOOR = 1.0 + 1e-2
+"""Multiple of the smallest variance below which one is at the floor: matrices that are flat in
+some direction are known no better."""
 
 
 @final
@@ -19,7 +23,8 @@ class NaturalCoordinates:
     Weights by their logits, means in units of the reference's triangular factor, covariances by a
     triangular factor (log diagonal) relative to the reference's, or by log standard deviations;
     each times the square root of its complete-data information, so that a unit step is one
-    standard error whatever the data's units. For the search only: the objective stays the density
+    standard error whatever the data's units. What is at the floor of maximum likelihood is held
+    there. For the search only: the objective stays the density
     in the parameters as the user reads them.
 
     Parameters
@@ -45,16 +50,47 @@ class NaturalCoordinates:
             1.0 / np.sqrt(occupied + of_means)[:, None], reference.means.shape
         )
         shared = occupied if structure[0] == n_components else occupied.sum(keepdims=True)
+        self.is_held = self._held()
         if self.is_matrix:
-            self.factor = covariance_factor(reference.covariances)
+            self.factor = self._factor()
             self.rows, self.columns = np.tril_indices(n_features)
             pattern = np.where(self.rows == self.columns, np.sqrt(0.5), 1.0)
-            self.unit_spread = pattern / np.sqrt(shared + of_spread)[:, None]
+            unit_spread = pattern / np.sqrt(shared + of_spread)[:, None]
+            self.unit_spread = np.where(self.is_held[:, self.columns], 0.0, unit_spread)
         else:
             self.factor = np.sqrt(reference.covariances)
             width = n_features / structure[1]
             spread = 1.0 / np.sqrt(2.0 * (width * shared + of_spread))[:, None]
-            self.unit_spread = np.broadcast_to(spread, structure)
+            self.unit_spread = np.where(self.is_held, 0.0, np.broadcast_to(spread, structure))
+
+    def _held(self) -> BooleanArray:
+        """Return which variances, or which of the rising eigenvalues, are at the floor."""
+        covariances = self.reference.covariances
+        multiples = self.model.component_prior.in_floor_units(covariances)
+        if multiples is None:
+            return np.zeros(covariances.shape[:2], dtype=bool)
+        return multiples <= AT_FLOOR
+
+    def _factor(self) -> Array:
+        """Return square roots of the reference's matrices.
+
+        Triangular ones; of a matrix at the floor its principal axes, those at the floor first, so
+        that they stay where they are when the first rows and columns of what follows are unity.
+        """
+        covariances = self.reference.covariances
+        at_floor = self.is_held.any(axis=1)
+        smallest = self.model.component_prior.smallest_variances(covariances.shape[-1])
+        if smallest is None or not at_floor.any():
+            return covariance_factor(covariances)
+        unit = np.sqrt(smallest)
+        values, vectors = np.linalg.eigh(covariances / unit[:, None] / unit)
+        axes = unit[:, None] * vectors * np.sqrt(np.maximum(values, 1.0))[:, None, :]
+        return np.where(at_floor[:, None, None], axes, covariance_factor(covariances))
+
+    def allows(self, covariances: Array) -> bool:
+        """Whether the prior allows covariances that were found in these coordinates."""
+        multiples = self.model.component_prior.in_floor_units(covariances)
+        return multiples is None or bool(((multiples >= 1.0) | self.is_held).all())
 
     def _split(self, point: Array) -> tuple[Array, Array, Array]:
         n_components, n_features = self.reference.means.shape

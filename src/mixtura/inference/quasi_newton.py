@@ -13,7 +13,8 @@ from mixtura.inference.coordinates import NaturalCoordinates
 from mixtura.inference.expectation_maximization import (
     CoordinateAscent,
     Optimizer,
-    parameter_change,
+    has_come_to_rest,
+    rounding,
 )
 from mixtura.inference.states import Mode, State, evaluate
 from mixtura.model import MixtureModel
@@ -46,9 +47,6 @@ to ten digits."""
 
 JUDGED = 10
 """Quasi-Newton steps that together must gain at least what EM would have gained."""
-
-NOISE = 16.0 * np.finfo(float).eps
-"""Relative rounding of an objective."""
 
 PATIENCE = 20
 """Steps in a row that gain no more than rounding, after which nothing is left to gain: along a
@@ -107,11 +105,6 @@ class Search:
         rate = float(ratios.mean())
         to_go = np.log(RESOLVED * self.state.statistics.total / gains[-1])
         return rate < 0.0 and to_go / rate < WORTHWHILE
-
-
-def rounding(state: State) -> float:
-    """Return what rounding leaves open of a state's objective, in nats."""
-    return NOISE * abs(state.objective)
 
 
 @final
@@ -214,7 +207,10 @@ class QuasiNewton(Optimizer[Search]):
             return CoordinateAscent().settled(old.state, new.state, tol)
         move = new.path.direction
         expected = 0.5 * float(new.path.gradient @ move)
-        return expected <= tol * scale and _distance(new, move) <= tol
+        if expected > max(tol * scale, rounding(new.state)):
+            return False
+        there = new.path.coordinates.parameters(new.path.point + move)
+        return has_come_to_rest(new.state.parameters, there, tol)
 
 
 def _em(model: MixtureModel, rows: Rows, engine: Engine, search: Search) -> Search:
@@ -259,18 +255,9 @@ def _evaluated(
 ) -> State | None:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         parameters = coordinates.parameters(point)
-    if not parameters.is_finite() or not model.component_prior.allows(parameters.covariances):
+    if not parameters.is_finite() or not coordinates.allows(parameters.covariances):
         return None
     if model.weight_prior.is_unbounded_at(parameters.weights):
         return None
     state = evaluate(model, rows, engine, parameters)
     return state if np.isfinite(state.objective) else None
-
-
-def _distance(search: Search, move: Array) -> float:
-    """Return how far a move goes in weights, standard deviations and log scales."""
-    if search.path is None:
-        return np.inf
-    coordinates = search.path.coordinates
-    there = coordinates.parameters(search.path.point + move)
-    return parameter_change(search.state.parameters, there)

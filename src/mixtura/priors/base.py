@@ -339,9 +339,16 @@ class ComponentPrior(Prior):
         """
         return 1.0, 1.0
 
-    def allows(self, covariances: Array) -> bool:
-        """Whether the density is positive at positive (definite) covariances."""
-        return True
+    def in_floor_units(self, covariances: Array) -> Array | None:
+        """Return variances, or eigenvalues in rising order, as multiples of the smallest allowed.
+
+        None where every positive (definite) covariance is allowed.
+        """
+        return None
+
+    def smallest_variances(self, n_features: int) -> Array | None:
+        """Return the smallest variances (D,) that are allowed; None where all are."""
+        return None
 
     @abstractmethod
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
