@@ -77,7 +77,7 @@ def component_doubts(
     if collapsed.size:
         which = "the shared covariance" if model.structure[0] == 1 else _components(collapsed)
         remedy = (
-            "use inference='map', whose prior prevents it"
+            _likelihood_remedy(model)
             if isinstance(model.component_prior, FlatComponents)
             else "a prior that keeps away from zero prevents it"
         )
@@ -117,6 +117,13 @@ def _collapsed(model: MixtureModel, parameters: MixtureParameters) -> IntegerArr
     spread = parameters.means - (weights * parameters.means).sum(axis=0)
     whole = (weights * (variances + spread * spread)).sum(axis=0)
     return np.flatnonzero((variances < COLLAPSED * whole).any(axis=1))
+
+
+def _likelihood_remedy(model: MixtureModel) -> str:
+    remedy = "use inference='map', whose prior prevents it"
+    if len(model.structure) < 3 or model.n_features == 1:
+        return remedy
+    return f"{remedy}, or covariance_type='diag', or drop a column that others determine"
 
 
 def _components(numbers: IntegerArray) -> str:

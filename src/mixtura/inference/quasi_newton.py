@@ -1,8 +1,10 @@
 """Limited-memory BFGS on the log joint, one sweep for each evaluation."""
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -96,14 +98,14 @@ class Search:
         size = max(1.0, abs(self.state.objective))
         if len(self.gains) < WATCHED:
             return self.em_steps < MOST_EM_STEPS
-        gains = np.array(self.gains)
-        if gains.min() <= rounding(self.state):
+        if min(self.gains) <= rounding(self.state):
             return False
-        ratios = np.diff(np.log(gains))
-        if gains[-1] > CALM * size or np.ptp(ratios) > STEADY:
+        logs = [math.log(gain) for gain in self.gains]
+        ratios = [after - before for before, after in pairwise(logs)]
+        if self.gains[-1] > CALM * size or max(ratios) - min(ratios) > STEADY:
             return self.em_steps < MOST_EM_STEPS
-        rate = float(ratios.mean())
-        to_go = np.log(RESOLVED * self.state.statistics.total / gains[-1])
+        rate = (logs[-1] - logs[0]) / len(ratios)
+        to_go = math.log(RESOLVED * self.state.statistics.total) - logs[-1]
         return rate < 0.0 and to_go / rate < WORTHWHILE
 
 
