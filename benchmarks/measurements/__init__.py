@@ -5,6 +5,7 @@ from collections.abc import Callable
 from benchmarks.context import Context
 from benchmarks.measurements import (
     article,
+    climb,
     gibbs,
     gibbs_sweep,
     memory,
@@ -26,6 +27,7 @@ MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
     "process": process.measure_process,
     "memory": memory.measure_memory,
     "vb": vb.measure_vb,
+    "climb": climb.measure_climb,
     "gibbs": gibbs.measure_gibbs,
     "gibbs_sweep": gibbs_sweep.measure_gibbs_sweep,
 }
