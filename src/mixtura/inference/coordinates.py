@@ -69,7 +69,7 @@ class NaturalCoordinates:
         multiples = self.model.component_prior.in_floor_units(covariances)
         if multiples is None:
             return np.zeros(covariances.shape[:2], dtype=bool)
-        return multiples <= AT_FLOOR
+        return np.asarray(multiples <= AT_FLOOR)
 
     def _factor(self) -> Array:
         """Return square roots of the reference's matrices.
