@@ -6,6 +6,7 @@ from benchmarks.context import Context
 from benchmarks.measurements import (
     article,
     choice,
+    climb,
     default_speed,
     defaults,
     gibbs,
@@ -30,6 +31,7 @@ MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
     "process": process.measure_process,
     "memory": memory.measure_memory,
     "vb": vb.measure_vb,
+    "climb": climb.measure_climb,
     "gibbs": gibbs.measure_gibbs,
     "gibbs_sweep": gibbs_sweep.measure_gibbs_sweep,
     "defaults": defaults.measure_defaults,

@@ -1,5 +1,8 @@
 """Triangular factors of stacked covariance matrices, safe at any scale of the columns."""
 
+import threading
+from typing import final
+
 import numpy as np
 
 from mixtura.typing import Array
@@ -25,9 +28,31 @@ def covariance_factor(covariances: Array) -> Array:
 
 
 def precision_factor(covariances: Array) -> Array:
-    """Return upper-triangular P with P P^T the inverse of each covariance, shape (..., D, D)."""
+    """Return upper-triangular P with P P^T the inverse of each covariance, shape (..., D, D).
+
+    The factor of the last covariances is kept, for each thread: potentials, priors and gradients
+    ask for that of the same matrices in turn.
+    """
     if covariances.shape[-1] == 1:
         return 1.0 / np.sqrt(covariances)
+    if _LAST.covariances is None or not np.array_equal(_LAST.covariances, covariances):
+        factor = _precision_factor(covariances)
+        _LAST.covariances, _LAST.factor = covariances.copy(), factor
+    return _LAST.factor.copy()
+
+
+@final
+class _Last(threading.local):
+    """What was factorised last."""
+
+    covariances: Array | None = None
+    factor: Array
+
+
+_LAST = _Last()
+
+
+def _precision_factor(covariances: Array) -> Array:
     deviations = np.sqrt(np.einsum("...dd->...d", covariances))
     lower = covariance_factor(covariances) / deviations[..., :, None]
     inverse = np.linalg.solve(lower, np.broadcast_to(np.eye(lower.shape[-1]), lower.shape))

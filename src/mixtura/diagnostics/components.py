@@ -101,7 +101,7 @@ def _on_floor(model: MixtureModel, parameters: MixtureParameters, narrow: Boolea
     if not collapsed.size:
         return ""
     remedy = (
-        "use inference='map', whose prior prevents it"
+        _likelihood_remedy(model)
         if isinstance(model.component_prior, FlatComponents)
         else "a prior that keeps away from zero prevents it"
     )
@@ -210,6 +210,13 @@ def named_columns(names: Sequence[str]) -> str:
     listed = ", ".join(repr(name) for name in names[:MOST_NAMED])
     more = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
     return f"column {listed}" if len(names) == 1 else f"columns {listed}{more}"
+
+
+def _likelihood_remedy(model: MixtureModel) -> str:
+    remedy = "use inference='map', whose prior prevents it"
+    if len(model.structure) < 3 or model.n_features == 1:
+        return remedy
+    return f"{remedy}, or covariance_type='diag', or drop a column that others determine"
 
 
 def _components(numbers: IntegerArray) -> str:

@@ -10,7 +10,11 @@ import numpy as np
 from mixtura.data import Rows
 from mixtura.diagnostics.components import Doubt, component_doubts, truncation_doubts
 from mixtura.engines import Engine
-from mixtura.errors import ConvergenceWarning, StartsDisagreeWarning
+from mixtura.errors import (
+    ConvergenceWarning,
+    DegenerateComponentWarning,
+    StartsDisagreeWarning,
+)
 from mixtura.fit import Fit, Inference, Problem, Run, Seen, Start, canonical_order
 from mixtura.inference.expectation_maximization import Optimizer
 from mixtura.inference.minibatch import summed_scores
@@ -20,6 +24,11 @@ from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
 
 DEFAULT_TOL = 1e-10
+
+COLLAPSED_REMEDY = (
+    "a component has collapsed, which more iterations do not mend; drop a column that others "
+    "determine, or use inference='map' or covariance_type='diag'"
+)
 
 SAME_OPTIMUM = 1e-6
 """Objectives closer than this, relative to the best, count as the same optimum."""
@@ -95,7 +104,7 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
         order = canonical_order(ends[best].state.parameters)
     found = state = ends[best].state.permuted(order)
     row_weight = problem.rows.total_weight / problem.rows.n_rows
-    doubts = _run_doubts(ends, best) + component_doubts(
+    of_components = component_doubts(
         model,
         state.parameters,
         state.statistics.count,
@@ -103,6 +112,7 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
         may_be_empty=summary.may_leave_components_empty,
         resolvable=problem.resolvable and problem.resolvable.rescaled(factor),
     )
+    doubts = _run_doubts(ends, best, of_components) + of_components
     if summary.may_leave_components_empty:
         doubts += truncation_doubts(model, state.statistics.count, row_weight)
     if factor is not None:
@@ -212,16 +222,15 @@ def _iterations(number: int) -> str:
     return "1 iteration" if number == 1 else f"{number} iterations"
 
 
-def _run_doubts(ends: list[_End], best: int) -> tuple[Doubt, ...]:
+def _run_doubts(ends: list[_End], best: int, of_components: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
     kept = ends[best]
     doubts = []
     if not kept.run.converged:
-        doubts.append(
-            Doubt(
-                ConvergenceWarning,
-                f"not converged after {_iterations(kept.run.n_iter)}: raise max_iter, or tol",
-            )
-        )
+        # No number of iterations helps a component that falls into a direction without variation.
+        collapsed = any(doubt.category is DegenerateComponentWarning for doubt in of_components)
+        remedy = COLLAPSED_REMEDY if collapsed else "raise max_iter, or tol"
+        message = f"not converged after {_iterations(kept.run.n_iter)}: {remedy}"
+        doubts.append(Doubt(ConvergenceWarning, message))
     same = SAME_OPTIMUM * max(1.0, abs(kept.run.objective))
     reached = sum(end.run.objective >= kept.run.objective - same for end in ends)
     if len(ends) > 1 and reached == 1:

@@ -1,8 +1,10 @@
 """Limited-memory BFGS on the log joint, one sweep for each evaluation."""
 
+import math
 from collections import deque
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import final
 
 import numpy as np
@@ -13,7 +15,8 @@ from mixtura.inference.coordinates import NaturalCoordinates
 from mixtura.inference.expectation_maximization import (
     CoordinateAscent,
     Optimizer,
-    parameter_change,
+    has_come_to_rest,
+    rounding,
 )
 from mixtura.inference.states import Mode, State, evaluate
 from mixtura.model import MixtureModel
@@ -27,14 +30,25 @@ exponential, in one step: the search stays in the basin that EM chose."""
 ENOUGH = 1e-4
 """Share of the predicted gain that a step must reach (Armijo)."""
 
-
-FEWEST_EM_STEPS = 3
-MOST_EM_STEPS = 20
+MOST_EM_STEPS = 300
 CALM = 1e-3
 """EM leads the way until one step gains less than this share of the objective."""
 
-NOISE = 16.0 * np.finfo(float).eps
-"""Relative rounding of an objective."""
+WATCHED = 5
+"""EM steps whose gains tell how fast EM is."""
+
+STEADY = 0.2
+"""Largest difference of the logarithms of successive ratios of gains by which EM has a rate."""
+
+WORTHWHILE = 50
+"""EM goes on by itself where it needs fewer steps than this to the end."""
+
+RESOLVED = 1e-20
+"""Gain for each unit of weight at which nothing moves any more: parameters are at their limits
+to ten digits."""
+
+JUDGED = 10
+"""Quasi-Newton steps that together must gain at least what EM would have gained."""
 
 PATIENCE = 20
 """Steps in a row that gain no more than rounding, after which nothing is left to gain: along a
@@ -52,8 +66,9 @@ class Search:
         Current estimate and its statistics.
     em_steps : int
         EM steps so far.
-    gain : float
-        What the last step gained.
+    gains : tuple of float
+        What the last EM steps in a row gained, at most ``WATCHED`` of them; none after a
+        quasi-Newton step.
     path : Path, optional
         Memory of the quasi-Newton steps; None after an EM step.
     idle : int
@@ -62,15 +77,36 @@ class Search:
 
     state: State
     em_steps: int = 0
-    gain: float = np.inf
+    gains: tuple[float, ...] = ()
     path: "Path | None" = None
     idle: int = 0
 
     def followed_by(self, state: State, em_steps: int, path: "Path | None") -> "Search":
         """Return the search after one more step."""
         gain = state.objective - self.state.objective
-        idle = self.idle + 1 if gain <= NOISE * abs(state.objective) else 0
-        return Search(state, em_steps, gain, path, idle)
+        idle = self.idle + 1 if gain <= rounding(state) else 0
+        gains = (*self.gains, gain)[-WATCHED:] if path is None else ()
+        return Search(state, em_steps, gains, path, idle)
+
+    @property
+    def em_leads(self) -> bool:
+        """Whether the next step is better left to EM.
+
+        Until it is calm, while the gains are too unsteady to tell anything, and where they
+        shrink so fast that it will soon be there.
+        """
+        size = max(1.0, abs(self.state.objective))
+        if len(self.gains) < WATCHED:
+            return self.em_steps < MOST_EM_STEPS
+        if min(self.gains) <= rounding(self.state):
+            return False
+        logs = [math.log(gain) for gain in self.gains]
+        ratios = [after - before for before, after in pairwise(logs)]
+        if self.gains[-1] > CALM * size or max(ratios) - min(ratios) > STEADY:
+            return self.em_steps < MOST_EM_STEPS
+        rate = (logs[-1] - logs[0]) / len(ratios)
+        to_go = math.log(RESOLVED * self.state.statistics.total) - logs[-1]
+        return rate < 0.0 and to_go / rate < WORTHWHILE
 
 
 @final
@@ -88,12 +124,19 @@ class Path:
         Gradient of the log joint there.
     pairs : tuple of (step, change of gradient)
         The most recent curvature pairs.
+    credit : tuple of float
+        What the last steps, at most ``JUDGED`` of them, gained above what EM would have gained.
+    stretch : float
+        Factor of the next step: doubled wherever the objective bends upwards, where the memory
+        has nothing to say.
     """
 
     coordinates: NaturalCoordinates
     point: Array
     gradient: Array
     pairs: tuple[tuple[Array, Array], ...] = ()
+    credit: tuple[float, ...] = ()
+    stretch: float = 1.0
 
     @cached_property
     def direction(self) -> Array:
@@ -111,13 +154,21 @@ class Path:
             vector += step * (weight - (change @ vector) / (step @ change))
         return vector
 
-    def advanced(self, point: Array, gradient: Array) -> "Path":
+    def advanced(self, point: Array, gradient: Array, gain: float) -> "Path":
         """Return the path after a step to a point where the gradient is known."""
         step, change = point - self.point, self.gradient - gradient
-        pairs = deque(self.pairs, maxlen=MEMORY)
+        pairs, stretch = deque(self.pairs, maxlen=MEMORY), 2.0 * self.stretch
         if step @ change > 1e-10 * (step @ step):
             pairs.append((step, change))
-        return Path(self.coordinates, point, gradient, tuple(pairs))
+            stretch = 1.0
+        # In these coordinates the gradient is nearly EM's step: it gains about half its square.
+        spared = gain - 0.5 * float(self.gradient @ self.gradient)
+        credit = (*self.credit, spared)[-JUDGED:]
+        return Path(self.coordinates, point, gradient, tuple(pairs), credit, stretch)
+
+    def is_in_debt(self, rounding: float) -> bool:
+        """Whether the last steps together gained less than EM would have gained."""
+        return len(self.credit) == JUDGED and sum(self.credit) < -JUDGED * rounding
 
 
 def path_from(model: MixtureModel, state: State) -> Path:
@@ -144,7 +195,8 @@ class QuasiNewton(Optimizer[Search]):
     def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: Search) -> Search:
         path = search.path
         if path is None:
-            if _em_leads(model, search):
+            at_edge = model.weight_prior.is_unbounded_at(search.state.parameters.weights)
+            if at_edge or search.em_leads:
                 return _em(model, rows, engine, search)
             path = path_from(model, search.state)
         return _ascended(model, rows, engine, search, path)
@@ -157,16 +209,10 @@ class QuasiNewton(Optimizer[Search]):
             return CoordinateAscent().settled(old.state, new.state, tol)
         move = new.path.direction
         expected = 0.5 * float(new.path.gradient @ move)
-        return expected <= tol * scale and _distance(new, move) <= tol
-
-
-def _em_leads(model: MixtureModel, search: Search) -> bool:
-    if model.weight_prior.is_unbounded_at(search.state.parameters.weights):
-        return True
-    if search.em_steps < FEWEST_EM_STEPS:
-        return True
-    calm = search.gain <= CALM * max(1.0, abs(search.state.objective))
-    return not calm and search.em_steps < MOST_EM_STEPS
+        if expected > max(tol * scale, rounding(new.state)):
+            return False
+        there = new.path.coordinates.parameters(new.path.point + move)
+        return has_come_to_rest(new.state.parameters, there, tol)
 
 
 def _em(model: MixtureModel, rows: Rows, engine: Engine, search: Search) -> Search:
@@ -178,14 +224,16 @@ def _ascended(
     model: MixtureModel, rows: Rows, engine: Engine, search: Search, path: Path
 ) -> Search:
     """Return the search after a quasi-Newton step, shortened once if need be, or an EM step."""
-    if not np.isfinite(path.gradient).all():
+    if not np.isfinite(path.gradient).all() or path.is_in_debt(rounding(search.state)):
         return _em(model, rows, engine, search)
-    move = path.direction
+    move = path.stretch * path.direction
+    if not np.isfinite(move).all():
+        return _em(model, rows, engine, search)
+    move = path.coordinates.held(move, LONGEST_STEP)
     slope = float(path.gradient @ move)
-    farthest = np.abs(move * path.coordinates.units).max()
-    if not (slope > 0.0 and np.isfinite(farthest)):
+    if not slope > 0.0:
         return _em(model, rows, engine, search)
-    length = min(1.0, LONGEST_STEP / max(farthest, np.finfo(float).tiny))
+    length = 1.0
     for _ in range(2):
         point = path.point + length * move
         state = _evaluated(model, rows, engine, path.coordinates, point)
@@ -193,11 +241,12 @@ def _ascended(
             length *= 0.1
             continue
         gain = state.objective - search.state.objective
-        if gain >= ENOUGH * length * slope - NOISE * abs(state.objective):
+        if gain >= ENOUGH * length * slope - rounding(state):
             gradient = path.coordinates.gradient(point, state.parameters, state.statistics)
             if not np.isfinite(gradient).all():
                 break
-            return search.followed_by(state, search.em_steps, path.advanced(point, gradient))
+            ahead = path.advanced(point, gradient, gain)
+            return search.followed_by(state, search.em_steps, ahead)
         curvature = 2.0 * (slope * length - gain) / length**2
         length = float(np.clip(slope / curvature, 0.1 * length, 0.5 * length))
     return _em(model, rows, engine, search)
@@ -208,18 +257,9 @@ def _evaluated(
 ) -> State | None:
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
         parameters = coordinates.parameters(point)
-    if not parameters.is_finite() or not model.component_prior.allows(parameters.covariances):
+    if not parameters.is_finite() or not coordinates.allows(parameters.covariances):
         return None
     if model.weight_prior.is_unbounded_at(parameters.weights):
         return None
     state = evaluate(model, rows, engine, parameters)
     return state if np.isfinite(state.objective) else None
-
-
-def _distance(search: Search, move: Array) -> float:
-    """Return how far a move goes in weights, standard deviations and log scales."""
-    if search.path is None:
-        return np.inf
-    coordinates = search.path.coordinates
-    there = coordinates.parameters(search.path.point + move)
-    return parameter_change(search.state.parameters, there)

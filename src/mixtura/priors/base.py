@@ -336,9 +336,23 @@ class ComponentPrior(Prior):
         """Whether the covariances are known, so that the means alone are free."""
         return False
 
-    def allows(self, covariances: Array) -> bool:
-        """Whether the density is positive at positive (definite) covariances."""
-        return True
+    def pseudo_counts(self, n_features: int) -> tuple[float, float]:
+        """Return about how many rows the prior is worth to a mean and to a covariance.
+
+        The units of a search, in which no answer is stated.
+        """
+        return 1.0, 1.0
+
+    def in_floor_units(self, covariances: Array) -> Array | None:
+        """Return variances, or eigenvalues in rising order, as multiples of the smallest allowed.
+
+        None where every positive (definite) covariance is allowed.
+        """
+        return None
+
+    def smallest_variances(self, n_features: int) -> Array | None:
+        """Return the smallest variances (D,) that are allowed; None where all are."""
+        return None
 
     @abstractmethod
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:

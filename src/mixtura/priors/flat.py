@@ -90,11 +90,10 @@ class FlatComponents(ComponentPrior):
     def log_density(self, means: Array, covariances: Array) -> float:
         return 0.0
 
-    def allows(self, covariances: Array) -> bool:
-        return bool((self.in_floor_units(covariances) >= 1.0).all())
+    def smallest_variances(self, n_features: int) -> Array:
+        return self._floor(n_features)
 
     def in_floor_units(self, covariances: Array) -> Array:
-        """Return the variances, or the matrices' eigenvalues, as multiples of the floor."""
         if covariances.ndim == 2:
             return covariances / self._floor(covariances.shape[1])
         unit = np.sqrt(self._floor(covariances.shape[1]))

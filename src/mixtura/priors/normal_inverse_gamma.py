@@ -149,6 +149,9 @@ class NormalInverseGamma(ComponentPrior, ComponentPosterior):
             np.broadcast_to(of_offsets, means.shape), covariances.shape
         )
 
+    def pseudo_counts(self, n_features: int) -> tuple[float, float]:
+        return float(np.max(self.shrinkage)), 2.0 * float(np.max(self.shape)) + 3.0
+
     def draw(
         self,
         rng: np.random.Generator,

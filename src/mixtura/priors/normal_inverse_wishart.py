@@ -235,8 +235,7 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         n_components, n_features = means.shape
         factor = precision_factor(covariances)
         precisions = factor @ np.swapaxes(factor, -1, -2)
-        stacked = np.broadcast_to(precisions, (n_components, n_features, n_features))
-        pulls = np.einsum("kde,ke->kd", stacked, means - self.mean)
+        pulls = (precisions @ (means - self.mean)[:, :, None])[:, :, 0]
         shrinkage = np.broadcast_to(self.shrinkage, (n_components,))[:, None]
         power = np.asarray(self._freedom(n_features)) + n_features + 1.0
         power = power + n_components / covariances.shape[0]
@@ -244,6 +243,10 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         of_scale = precisions @ self._matrix(n_features) @ precisions
         of_covariances = of_scale + squares - np.reshape(power, (-1, 1, 1)) * precisions
         return -shrinkage * pulls, 0.5 * of_covariances
+
+    def pseudo_counts(self, n_features: int) -> tuple[float, float]:
+        freedom = float(np.max(self._freedom(n_features)))
+        return float(np.max(self.shrinkage)), freedom + n_features + 2.0
 
     def draw(
         self,
