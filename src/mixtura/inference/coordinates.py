@@ -78,7 +78,7 @@ class NaturalCoordinates:
         that they stay where they are when the first rows and columns of what follows are unity.
         """
         covariances = self.reference.covariances
-        at_floor = self.is_held.any(axis=1)
+        at_floor = np.any(self.is_held, axis=1)
         smallest = self.model.component_prior.smallest_variances(covariances.shape[-1])
         if smallest is None or not at_floor.any():
             return covariance_factor(covariances)
@@ -90,7 +90,7 @@ class NaturalCoordinates:
     def allows(self, covariances: Array) -> bool:
         """Whether the prior allows covariances that were found in these coordinates."""
         multiples = self.model.component_prior.in_floor_units(covariances)
-        return multiples is None or bool(((multiples >= 1.0) | self.is_held).all())
+        return multiples is None or bool(np.all((multiples >= 1.0) | self.is_held))
 
     def _split(self, point: Array) -> tuple[Array, Array, Array]:
         n_components, n_features = self.reference.means.shape

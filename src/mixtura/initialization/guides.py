@@ -44,6 +44,11 @@ class Guide(ABC):
         """Whether components can close in on single rows."""
         return False
 
+    @property
+    def counts_density(self) -> bool:
+        """Whether the merit counts the prior density of components that have their own widths."""
+        return False
+
     @abstractmethod
     def copy(self) -> "Guide":
         """Return a guide that stands where this one does and goes its own way."""
@@ -83,6 +88,10 @@ class ModelGuide(Guide):
     @property
     def may_collapse(self) -> bool:
         return isinstance(self.model.component_prior, FlatComponents)
+
+    @property
+    def counts_density(self) -> bool:
+        return not self.may_collapse and self.structure[0] > 1
 
     def copy(self) -> "ModelGuide":
         return self

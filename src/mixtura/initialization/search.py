@@ -198,12 +198,28 @@ class Searcher:
         for _ in range(2):
             trial = self.climbed(trial.guide, trial.statistics, 1)
             merits.append(trial.merit)
+        if not np.isfinite(merits).all():
+            return None
         first, second = np.diff(merits)
         rate = second / first if first > 0.0 else 0.0
         if rate < 1.0 and trial.merit + max(second, 0.0) * rate / (1.0 - rate) <= wanted:
             return None
         trial = self.climbed(trial.guide, trial.statistics, SECOND_STEPS - TRIAL_STEPS)
-        return trial if trial.merit > wanted and self.lasts(trial) else None
+        is_better = trial.merit > wanted and self.is_sound(trial, end)
+        return trial if is_better and self.lasts(trial) else None
+
+    def is_sound(self, end: End, other: End) -> bool:
+        """Whether an end has no more components of too few rows than another.
+
+        Of the joint density of many features a component without rows has more than one with
+        rows, at the mode of its own prior: it must not be looked for.
+        """
+        n_groups, n_features = end.parameters.means.shape
+        if not end.guide.counts_density:
+            return True
+        fewest = min(n_features + 0.5, end.statistics.total / (4.0 * n_groups))
+        few, before = (int((one.statistics.count < fewest).sum()) for one in (end, other))
+        return few <= before
 
     def lasts(self, end: End) -> bool:
         """Whether no component collapses in the steps after an end."""
@@ -333,9 +349,10 @@ class Search(Initializer):
         searcher, guide = searcher_of(rows, model.n_components, engine), ModelGuide(model)
         known = [one for one in self.ends if one.structure == model.structure]
         if known:
-            ends = ranked([searcher.climbed(guide, one, FIRST_STEPS) for one in known])
-            lasting = (end for end in ends if searcher.lasts(end))
-            ends = [searcher.improved(next(lasting, ends[0]))]
+            ends = [searcher.climbed(guide, one, FIRST_STEPS) for one in known]
+            first, ends = ends[0], ranked(ends)
+            sound = (end for end in ends if searcher.is_sound(end, first) and searcher.lasts(end))
+            ends = [searcher.improved(next(sound, first))]
         else:
             ends = searcher.ends(guide, model.n_components)
         best = ends[0]
