@@ -38,6 +38,19 @@ def content_sample(
     return _together(rows, chosen)
 
 
+def fewer_rows(sample: ArrayRows, most: int) -> ArrayRows:
+    """Return the rows of a sample whose hashes are lowest: at most so many that differ."""
+    hashes = row_hashes(sample.values)
+    if sample.weights is not None:
+        hashes = np.where(sample.weights > 0.0, hashes, ~np.uint64(0))
+    different = np.unique(hashes)
+    if different.size <= most:
+        return sample
+    chosen = np.flatnonzero(hashes <= different[most - 1])
+    weights = None if sample.weights is None else sample.weights[chosen]
+    return ArrayRows(sample.values[chosen], weights, sample.factor)
+
+
 def _taken_from(block: Block, positions: IntegerArray) -> Block:
     if block.weights is None:
         return Block(block.start, block.values[positions], None)

@@ -34,14 +34,18 @@ MOST_EM_STEPS = 300
 CALM = 1e-3
 """EM leads the way until one step gains less than this share of the objective."""
 
-WATCHED = 5
-"""EM steps whose gains tell how fast EM is."""
+WATCHED, WATCHED_OF_MANY = 5, 3
+"""EM steps whose gains tell how fast EM is; of many rows fewer."""
 
 STEADY = 0.2
 """Largest difference of the logarithms of successive ratios of gains by which EM has a rate."""
 
-WORTHWHILE = 50
-"""EM goes on by itself where it needs fewer steps than this to the end."""
+WORTHWHILE, WORTHWHILE_OF_MANY = 50, 15
+"""EM goes on by itself where it needs fewer steps than this to the end; of many rows, whose sweeps
+cost more than what is K-sized, fewer."""
+
+MANY = 100.0
+"""Rows for each free parameter that are many."""
 
 RESOLVED = 1e-20
 """Gain for each unit of weight at which nothing moves any more: parameters are at their limits
@@ -96,7 +100,10 @@ class Search:
         shrink so fast that it will soon be there.
         """
         size = max(1.0, abs(self.state.objective))
-        if len(self.gains) < WATCHED:
+        statistics = self.state.statistics
+        sizes = statistics.count.size + statistics.first.size + statistics.second.size
+        is_many = statistics.total > MANY * sizes
+        if len(self.gains) < (WATCHED_OF_MANY if is_many else WATCHED):
             return self.em_steps < MOST_EM_STEPS
         if min(self.gains) <= rounding(self.state):
             return False
@@ -106,7 +113,7 @@ class Search:
             return self.em_steps < MOST_EM_STEPS
         rate = (logs[-1] - logs[0]) / len(ratios)
         to_go = math.log(RESOLVED * self.state.statistics.total) - logs[-1]
-        return rate < 0.0 and to_go / rate < WORTHWHILE
+        return rate < 0.0 and to_go / rate < (WORTHWHILE_OF_MANY if is_many else WORTHWHILE)
 
 
 @final

@@ -6,6 +6,7 @@ import numpy as np
 
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
+from mixtura.engines.content import fewer_rows
 from mixtura.initialization.base import standard_units
 from mixtura.initialization.hierarchy import ward_labels
 from mixtura.initialization.split import moved_labels, nearest_labels, split_means
@@ -41,7 +42,7 @@ def clusterings(
     """
     seen: set[bytes] = set()
     most = max(HIERARCHY, HIERARCHY_OF_COMPONENT * n_clusters)
-    few = engine.subsample(sample, most)
+    few = fewer_rows(sample, most)
     for centre, mapping in coordinates(sample, engine, correlated=correlated):
         rows = ArrayRows(_mapped(sample, centre, mapping), sample.weights)
         for labels in _in_coordinates(rows, _mapped(few, centre, mapping), few, n_clusters, engine):

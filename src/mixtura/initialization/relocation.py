@@ -90,8 +90,9 @@ def relocations(
     losses = merge_losses(guide.structure, statistics.count, parameters)
     promised = []
     for k in range(statistics.count.size):
-        for number, half in enumerate(cutter.halves(_part(sample, labels == k))):
-            others = [pair for pair in losses if k not in pair[1:]][:PAIRS]
+        others = [pair for pair in losses if k not in pair[1:]][:PAIRS]
+        own = _part(sample, labels == k)
+        for number, half in enumerate(cutter.halves(own) if others else []):
             for loss, one, other in others:
                 promised.append((half.gain - loss, (k, number), (k, one, other), half))
     for loss, one, other in losses[:RECUT]:

@@ -36,7 +36,7 @@ LASTING_STEPS = 60
 """Further steps of maximum likelihood in which no component of a relocation may collapse."""
 
 MOST_ENDS, MOST_IMPROVED = 3, 2
-"""Ends that are kept, and those of them from which relocations are tried."""
+"""Ends that are kept, and those of them, of few rows, from which relocations are tried."""
 
 TRIALS, TRIALS_OF_FEW, ROUNDS = 12, 24, 20
 """Relocations that are tried before the search ends, of few rows too, and that are made at most."""
@@ -53,6 +53,9 @@ HOPELESS = 0.5
 ALMOST, ALIKE = 2.0, 0.05
 """Nats within which an end is almost as good as the best, and share of the rows that may be grouped
 otherwise by what is the same answer."""
+
+SETTLED = 1e-9
+"""Relative: a step that changes the log likelihood by no more is the last one."""
 
 TIE = 1e-7
 """Relative: ends closer than this are one, so that rounding does not choose."""
@@ -140,17 +143,25 @@ class Searcher:
             self.climbed(end.guide, end.statistics, SECOND_STEPS)
             for end in ranked(ends)[:MOST_ENDS]
         ]
-        best, *others = ranked(ends)
-        improved = [self.improved(end) for end in (best, *others[: MOST_IMPROVED - 1])]
-        return ranked([*improved, *others[MOST_IMPROVED - 1 :]])
+        different = ranked(ends)[:1]
+        for end in ranked(ends)[1:]:
+            if different[-1].merit - end.merit > TIE * abs(end.merit):
+                different.append(end)
+        n_improved = MOST_IMPROVED if self._is_small(n_components) else 1
+        improved = [self.improved(end) for end in different[:n_improved]]
+        return ranked([*improved, *different[n_improved:]])
 
     def climbed(self, guide: Guide, statistics: SufficientStatistics, n_steps: int) -> End:
-        """Return where EM steps lead from statistics."""
-        parameters = None
+        """Return where EM steps lead from statistics; fewer steps where they gain nothing more."""
+        parameters, before = None, -np.inf
         for _ in range(n_steps):
             parameters = guide.parameters(statistics)
             potentials = guide.family.potentials(parameters)
             statistics = self.engine.sweep(self.sample, potentials, Soft()) * self.scale
+            height = statistics.log_normalizer
+            if abs(height - before) <= SETTLED * abs(height):
+                break
+            before = height
         assert parameters is not None
         merit = statistics.log_normalizer + guide.merit(parameters)
         return End(statistics, parameters, merit if np.isfinite(merit) else -np.inf, guide)
@@ -173,8 +184,7 @@ class Searcher:
         """Return the end of relocations, each kept if it gains."""
         n_components = end.statistics.count.size
         hopeless = -HOPELESS * self.sample.total_weight
-        size = self.sample.values.size * n_components
-        most = TRIALS_OF_FEW if size <= FEW else TRIALS
+        most = TRIALS_OF_FEW if self._is_small(n_components) else TRIALS
         for _ in range(ROUNDS if n_components > 1 else 0):
             own = end.statistics * (1.0 / self.scale)
             tried = relocations(self.sample, end.guide, self.engine, own, end.parameters)
@@ -186,6 +196,9 @@ class Searcher:
             else:
                 return end
         return end
+
+    def _is_small(self, n_components: int) -> bool:
+        return self.sample.values.size * n_components <= FEW
 
     def _tried(self, end: End, statistics: SufficientStatistics) -> End | None:
         """Return where a relocation leads, or None where that is no better.
