@@ -11,7 +11,7 @@ from mixtura.diagnostics.evidence import MOST_COMPONENTS, Evidence, bridge_evide
 from mixtura.diagnostics.partitions import PartitionLoss, occupied_components
 from mixtura.diagnostics.predictive import PredictiveAccuracy
 from mixtura.diagnostics.proposals import SymmetricProposal
-from mixtura.diagnostics.sampling import FEWEST_DRAWS
+from mixtura.diagnostics.sampling import FEWEST_DRAWS, mean_error
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
@@ -59,11 +59,13 @@ def draws_of(fit: Fit, what: str) -> DrawsPosterior:
 
 
 def allocations(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> IntegerArray:
-    """Return components drawn for each row under at most 1000 draws, shape (C, S, N).
+    """Return components of each row under at most 1000 draws, more of few rows, shape (C, S, N).
 
-    The same ones each time. A row counts once, whatever its weight.
+    The same ones each time: those of the draw's own partition where it was one of the rows, drawn
+    given its parameters otherwise. A row counts once, whatever its weight.
     """
-    return posterior.thinned(MOST_ALLOCATED).allocations(rows, engine)
+    most = max(MOST_ALLOCATED, MOST_COUNTED // max(1, rows.n_rows))
+    return posterior.allocations(rows, engine, most)
 
 
 def occupied(
@@ -71,14 +73,25 @@ def occupied(
 ) -> IntegerArray | None:
     """Return how many components hold rows under at most so many draws, shape (C, S).
 
-    The same ones each time, fewer of very many rows. A row counts once, whatever its weight. None
-    without draws, of no rows and of a single component.
+    The same ones each time, fewer of very many rows. A row counts once, whatever its weight. Where
+    the draws are partitions of these rows the numbers are theirs, under all draws. None without
+    draws, of no rows and of a single component.
     """
     is_one = posterior.parameters.weights.size == 1
     if not isinstance(posterior, DrawsPosterior) or is_one or not rows.n_rows:
         return None
+    own = posterior.occupied(_weighing(rows))
+    if own is not None:
+        return own
     most = min(most, max(FEWEST_COUNTED, MOST_COUNTED // rows.n_rows))
-    return occupied_components(posterior.thinned(most).allocations(rows, engine))
+    return occupied_components(posterior.allocations(rows, engine, most))
+
+
+def _weighing(rows: Rows) -> Rows:
+    """Return the rows without those of weight zero, which no fit has seen."""
+    if not isinstance(rows, ArrayRows) or rows.weights is None:
+        return rows
+    return ArrayRows(rows.values[rows.weights > 0.0])
 
 
 def together(allocated: AnyArray) -> AnyArray:
@@ -161,6 +174,25 @@ def accuracy(
         for name in ("by_row", "fitted_by_row", "diagnostic")
     )
     return PredictiveAccuracy(by_row, fitted, diagnostic, parts[0].largest_diagnostic)
+
+
+def score_errors(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> Array:
+    """Return the Monte Carlo standard error of each row's log predictive density, shape (N,).
+
+    In nats, of the draws over which it is averaged, block by block.
+    """
+    drawn = posterior.averaged(rows.n_rows)
+    if drawn.log_joint.shape[1] < FEWEST_DRAWS:
+        return np.full(rows.n_rows, np.nan)
+    step = max(1, BLOCK // drawn.n_draws)
+    found = np.empty(rows.n_rows)
+    for start in range(0, rows.n_rows, step):
+        logs = drawn.log_densities(ArrayRows(rows.values[start : start + step]), engine)
+        densities = np.exp(logs - logs.max(axis=(0, 1)))
+        # What does not vary from draw to draw has no error.
+        errors = np.nan_to_num(mean_error(densities), nan=0.0)
+        found[start : start + step] = errors / densities.mean(axis=(0, 1))
+    return found
 
 
 def replicates(posterior: DrawsPosterior, n_rows: int, most: int, seed: int = 0) -> Array:

@@ -7,17 +7,20 @@ from typing import ClassVar, final
 import numpy as np
 
 from mixtura.chains import Chains
+from mixtura.data import Rows
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Problem, Swept
 from mixtura.inference.partitions import (
     PartitionSampler,
     PartitionState,
+    PartitionStretch,
     joined,
     parameters_given,
 )
 from mixtura.inference.runs import Plan
 from mixtura.inference.sampling import ChainMethod, Given, each_on_its_own
 from mixtura.posteriors import DrawsPosterior
+from mixtura.posteriors.partitions import MOST_LABELS, KeptPartitions, fingerprints, narrowed
 
 PARAMETERS = ("weights", "means", "covariances")
 
@@ -95,7 +98,8 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
             )
         rows = each_on_its_own(swept.rows, self.name)
         given = (problem.engine, plan, partitions, clusters, self.moves)
-        return PartitionSampler(model, rows, *given)
+        most = MOST_LABELS // self.chains
+        return PartitionSampler(model, rows, *given, most_labels=most)
 
     def _found(
         self,
@@ -122,6 +126,7 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
             log_joint=np.stack([history[plan.kept] for history in histories]),
             log_likelihood=np.stack([one.log_likelihood for one in found]),
             numbers=np.broadcast_to(np.arange(size), (len(past), plan.draws, size)),
+            partitions=_kept(problem.rows, past, plan.draws),
         )
         exchangeable = model.weight_prior.is_exchangeable
         is_given = problem.keep_numbering and exchangeable
@@ -132,3 +137,18 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
             replace(swept, model=model),
             chains,
         )
+
+
+def _kept(rows: Rows, past: Sequence[PartitionStretch], n_draws: int) -> KeptPartitions:
+    """Return the partitions of the first draws of all chains, of rows in the data's units."""
+    blocks = [(fingerprints(block.values), block.row_weights) for block in rows.blocks()]
+    marks, weights = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    copies = weights.astype(np.intp)
+    # Copies of a row are alike: the first stands for it.
+    first = (np.cumsum(copies) - copies)[copies > 0]
+    some = past[0].steps < n_draws
+    labels = np.stack([one.labels[some][:, first] for one in past])
+    occupied = np.stack([one.occupied[:n_draws] for one in past])
+    return KeptPartitions(
+        marks[copies > 0], past[0].steps[some], narrowed(labels), narrowed(occupied)
+    )
