@@ -7,7 +7,7 @@ import numpy as np
 
 from mixtura.data import ArrayRows, Rows
 from mixtura.diagnostics.consensus import Grouping, consensus_partition, credible_ball
-from mixtura.diagnostics.evidence import MOST_COMPONENTS, Evidence, bridge_evidence
+from mixtura.diagnostics.evidence import MOST_COMPONENTS, Evidence, averaged, bridge_evidence
 from mixtura.diagnostics.partitions import PartitionLoss, occupied_components
 from mixtura.diagnostics.predictive import PredictiveAccuracy
 from mixtura.diagnostics.proposals import SymmetricProposal
@@ -18,7 +18,7 @@ from mixtura.fit import Fit
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior, Posterior
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 MOST_ALLOCATED = 1_000
 """Draws for which each row gets a component: at most so many, evenly spaced in each chain."""
@@ -83,8 +83,22 @@ def occupied(
     own = posterior.occupied(_weighing(rows))
     if own is not None:
         return own
-    most = min(most, max(FEWEST_COUNTED, MOST_COUNTED // rows.n_rows))
-    return occupied_components(posterior.allocations(rows, engine, most))
+    return occupied_components(posterior.allocations(rows, engine, _counted(most, rows.n_rows)))
+
+
+def rest_has_rows(posterior: DrawsPosterior, rows: Rows, engine: Engine, most: int) -> BooleanArray:
+    """Return whether the last component holds rows under at most so many draws, shape (C, S).
+
+    Of a process cut off that is all that was cut off, where numbers are those of the draws.
+    """
+    last = posterior.model.n_components - 1
+    allocated = posterior.allocations(rows, engine, _counted(most, rows.n_rows))
+    return np.asarray((allocated == last).any(axis=-1))
+
+
+def _counted(most: int, n_rows: int) -> int:
+    """Return how many draws rows are counted under."""
+    return min(most, max(FEWEST_COUNTED, MOST_COUNTED // n_rows))
 
 
 def _weighing(rows: Rows) -> Rows:
@@ -208,19 +222,30 @@ def replicates(posterior: DrawsPosterior, n_rows: int, most: int, seed: int = 0)
 def log_evidence(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> Evidence:
     """Return the log evidence by bridge sampling, in nats, over all numberings of the components.
 
-    The first half of each chain makes the proposal, the second half the bridge.
+    The first half of each chain makes the proposal and the second half the bridge, and the other
+    way round; the average of both.
 
     Raises
     ------
     InvalidArgumentError
         If the prior or the draws do not allow it.
     """
-    model, n_draws = posterior.model, posterior.log_joint.shape[1]
-    _check_bridge(model, n_draws)
+    n_draws = posterior.log_joint.shape[1]
+    _check_bridge(posterior.model, n_draws)
     half = n_draws // 2
+    ways = ((slice(0, half), half, n_draws), (slice(half, n_draws), 0, half))
+    return averaged([_bridge(posterior, rows, engine, *way) for way in ways])
+
+
+def _bridge(
+    posterior: DrawsPosterior, rows: ArrayRows, engine: Engine, own: slice, begin: int, end: int
+) -> Evidence:
+    """Return the log evidence by draws from one on to another, the proposal fitted to others."""
+    model = posterior.model
     parts = (posterior.weights, posterior.means, posterior.covariances)
-    proposal = SymmetricProposal.fitted(*(together(part[:, :half]) for part in parts))
-    kept = half + _spaced(n_draws - half, max(FEWEST_DRAWS, MOST_JUDGED // posterior.n_chains))
+    proposal = SymmetricProposal.fitted(*(together(part[:, own]) for part in parts))
+    most = max(FEWEST_DRAWS, MOST_JUDGED // posterior.n_chains)
+    kept = begin + _spaced(end - begin, most)
     held = [part[:, kept] for part in parts]
     shape = held[0].shape[:2]
     volumes = [model.component_prior.log_volume(one) for one in together(held[2])]

@@ -47,12 +47,19 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
     ----------
     chains : int, default=4
         Number of chains.
-    draws : int, default=1000
-        Draws that are kept of each chain.
+    draws : int or None, default=None
+        Draws that are kept of each chain. None for as many as suffice: chains run on until R-hat is
+        at most 1.01 and there are ``effective_draws``, looked at from 1000 draws on.
     warmup : int, default=500
         Sweeps of each chain before the first draw that is kept.
     thin : int, default=1
         Sweeps from one kept draw to the next.
+    max_draws : int, default=5000
+        Most draws of each chain where ``draws`` is None. If they do not suffice the fit says about
+        how many would.
+    effective_draws : int, default=400
+        Effective draws that suffice, of all chains together: of the log joint density and, where
+        they are random, of the number of components and of groups.
     checkpoint : str or Path, optional
         A file in which the chains are kept while they run. A fit of the same rows, model, options
         and random_state (a number) that finds it goes on where it stops, bit for bit.
@@ -73,6 +80,7 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         If an option is not a number, or too small.
     """
 
+    draws: int | None = None
     moves: int = 3
 
     name = "collapsed"

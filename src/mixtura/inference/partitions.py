@@ -224,6 +224,11 @@ class PartitionSampler(Runner[PartitionState]):
         concentration = np.array(concentrations)
         return PartitionStretch(occupied, concentration, *parts, log_joint, steps, labels)
 
+    def judged(self, states: Sequence[PartitionState], plan: Plan) -> list[Array]:
+        log_joint = [np.concatenate([one.log_joint for one in state.past]) for state in states]
+        occupied = [np.concatenate([one.occupied for one in state.past]) for state in states]
+        return [np.stack(log_joint)[:, plan.kept], np.stack(occupied)[:, : plan.draws]]
+
     def packed(self, states: Sequence[PartitionState]) -> Kept:
         arrays = {
             "labels": np.stack([state.labels for state in states]).astype(np.float64),
