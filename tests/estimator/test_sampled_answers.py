@@ -158,7 +158,7 @@ def test_groups_with_rows_are_as_many_as_in_every_partition(of_six: GaussianMixt
 
 def test_a_process_that_is_cut_off_too_early_is_doubtful(groups: np.ndarray) -> None:
     # Four groups that no draw puts together, under a process that hardly ever has more than two.
-    four = np.vstack([groups, groups + [300.0, 0.0]])
+    four = np.vstack([groups, groups + np.array([300.0, 0.0])])
     prior = DirichletProcess(1e-4)
     narrow = NormalInverseGamma(5.0, 0.01, 3.0, 2.0)
     fit = sampled(4, four, draws=20, weight_prior=prior, component_prior=narrow).fit_

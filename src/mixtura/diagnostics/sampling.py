@@ -84,13 +84,15 @@ def suffice(draws: Array, effective: float) -> bool:
 def draws_wanted(draws: Array, effective: float) -> float:
     """Return about how many draws of each chain would suffice, from those of one quantity (C, S).
 
-    Effective draws grow with draws, as R-hat of chains that agree falls: of so many effective ones
-    it is about the root of 1 + 2 C / effective. NaN where it cannot be told.
+    Effective draws grow with draws, and R-hat falls: that of chains which will agree is about the
+    root of 1 + 2 C / effective. NaN where it cannot be told.
     """
     n_chains, n_draws = draws.shape
     if n_draws < FEWEST_DRAWS or np.ptp(draws) == 0:
         return np.nan
-    enough = max(effective, OVER_CHANCE * 2.0 * n_chains / (AGREED**2 - 1.0))
+    enough = effective
+    if not r_hat(draws) <= AGREED:
+        enough = max(enough, OVER_CHANCE * 2.0 * n_chains / (AGREED**2 - 1.0))
     return float(n_draws * enough / ess_bulk(draws))
 
 

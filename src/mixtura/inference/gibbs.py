@@ -55,7 +55,7 @@ class Gibbs(ChainMethod[ChainState]):
         Sweeps of each chain before the first draw that is kept.
     thin : int, default=1
         Sweeps from one kept draw to the next.
-    max_draws : int, default=5000
+    max_draws : int, default=8000
         Most draws of each chain where ``draws`` is None. If they do not suffice the fit says about
         how many would.
     effective_draws : int, default=400

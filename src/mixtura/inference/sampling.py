@@ -71,7 +71,7 @@ class ChainMethod(Inference, Generic[State]):
     draws: int | None = 1000
     warmup: int = 500
     thin: int = 1
-    max_draws: int = 5000
+    max_draws: int = 8000
     effective_draws: int = 400
     checkpoint: str | Path | None = field(default=None, metadata=UNSTORED)
     checkpoint_seconds: float = field(default=30.0, metadata=UNSTORED)
