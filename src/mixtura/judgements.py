@@ -1,13 +1,21 @@
 """What the draws of a posterior say once rows are at hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
 from mixtura.data import ArrayRows, Rows
 from mixtura.diagnostics.consensus import Grouping, consensus_partition, credible_ball
-from mixtura.diagnostics.evidence import MOST_COMPONENTS, Evidence, averaged, bridge_evidence
+from mixtura.diagnostics.evidence import (
+    MISSED,
+    MOST_COMPONENTS,
+    Evidence,
+    averaged,
+    bridge_evidence,
+)
+from mixtura.diagnostics.exploration import unvisited
 from mixtura.diagnostics.partitions import PartitionLoss, occupied_components
 from mixtura.diagnostics.predictive import PredictiveAccuracy
 from mixtura.diagnostics.proposals import SymmetricProposal
@@ -234,7 +242,22 @@ def log_evidence(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> 
     _check_bridge(posterior.model, n_draws)
     half = n_draws // 2
     ways = ((slice(0, half), half, n_draws), (slice(half, n_draws), 0, half))
-    return averaged([_bridge(posterior, rows, engine, *way) for way in ways])
+    found = averaged([_bridge(posterior, rows, engine, *way) for way in ways])
+    return replace(found, missed=_missed(posterior, rows, engine))
+
+
+def _missed(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> float:
+    """Return by how many nats the log joint density is higher where the chains never were."""
+    weights = rows.weights
+    if weights is not None and (weights != np.rint(weights)).any():
+        return 0.0
+    copies = ArrayRows(counted_rows(rows.values, weights, "log_evidence"))
+    few = posterior.thinned(MOST_ALLOCATED)
+    priors = [few.model.log_prior(few.draw(s)) for s in range(few.n_draws)]
+    log_joint = few.log_likelihood.ravel() + np.array(priors)
+    best = few.draw(int(np.argmax(log_joint)))
+    more = unvisited(few.model, copies, engine, best, float(log_joint.mean()))
+    return more if more > 1.0 + MISSED * float(log_joint.std()) else 0.0
 
 
 def _bridge(

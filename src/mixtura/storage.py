@@ -263,12 +263,12 @@ def _drawn_posterior(model: MixtureModel, arrays: dict[str, Array]) -> DrawsPost
 
 
 def _partitions(
-    leading: tuple[int, ...], n_components: int, arrays: Mapping[str, Array]
+    leading: tuple[int, ...], n_components: int, arrays: Mapping[str, Any]
 ) -> KeptPartitions | None:
     """Return the partitions of the draws; None where the file has none."""
     if PARTITIONS["labels"] not in arrays:
         return None
-    rows, steps, labels, occupied = (np.asarray(arrays[key]) for key in PARTITIONS.values())
+    rows, steps, labels, occupied = (arrays[key] for key in PARTITIONS.values())
     shapes = (*rows.shape, leading[0], *steps.shape, *rows.shape, *leading)
     if shapes != (rows.size, *labels.shape, *occupied.shape):
         raise ModelFileError("the partitions' shapes do not match the draws")

@@ -22,7 +22,7 @@ METHODS: dict[str, type[ChainMethod[Any]]] = {"collapsed": CollapsedGibbs, "gibb
 
 
 def chains(correlation: float, n_draws: int, seed: int = 0, n_chains: int = 4) -> np.ndarray:
-    """Return chains of correlated normal draws, with (1 + r) / (1 - r) draws to an effective one."""
+    """Return chains of correlated normal draws, (1 + r) / (1 - r) of them to an effective one."""
     rng = np.random.default_rng(seed)
     values = np.empty((n_chains, n_draws))
     values[:, 0] = rng.standard_normal(n_chains)
@@ -136,14 +136,17 @@ def test_neither_threads_nor_cuts_show_in_a_fit_that_stops_by_itself(
     whole, path = fitted(until_enough(name)), tmp_path / "chains"
     assert_same_fit(fitted(until_enough(name), n_jobs=2), whole)
 
+    sweeps = [17, 45]
+
     def stop(done: int, total: int) -> None:
-        if done >= at:
+        if done >= sweeps[0]:
             raise KeyboardInterrupt
 
-    for at in (17, 45):
+    while sweeps:
         more = {"checkpoint": path, "checkpoint_sweeps": 4, "progress": stop}
         part = fitted(until_enough(name, **more))
         assert [d for d in part.doubts if d.category is InterruptedWarning]
+        sweeps.pop(0)
     assert_same_fit(fitted(until_enough(name, checkpoint=path, checkpoint_sweeps=7)), whole)
     assert not path.exists()
 

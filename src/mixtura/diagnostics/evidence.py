@@ -30,6 +30,15 @@ MOST_COMPONENTS = 16
 MOST_REDUCTION = 1.05
 """R-hat from which on chains differ by so much that their spread tells no error."""
 
+MISSED = 2.0
+"""Deviations of the draws' log joint density by which it must be higher elsewhere to be told."""
+
+MISSED_REMEDY = (
+    "the chains never came to a part of the posterior where the log joint density is some {:.0f} "
+    "nats higher: the evidence is too low by about as much; raise warmup, or start elsewhere, with "
+    "init='split' or another random_state"
+)
+
 REMEDY = (
     "the chains stay in different parts of the posterior (R-hat {:.2f}), whose shares they do not "
     "tell: the evidence may be off by more than its error; raise draws and warmup, or use "
@@ -53,17 +62,24 @@ class Evidence:
         R-hat of what the bridge averages over the draws; NaN where it does not vary.
     by_half : tuple of float
         The log evidence by each half of each chain alone, in nats.
+    missed : float
+        Nats by which the log joint density is higher, on average, in a part of the posterior that
+        the chains never came to; zero where none was found.
     """
 
     log_evidence: float
     error: float
     r_hat: float = np.nan
     by_half: tuple[float, ...] = ()
+    missed: float = 0.0
 
     @property
     def warning(self) -> str:
         """What its reader should know before relying on it, with a remedy; empty if nothing."""
-        return REMEDY.format(self.r_hat) if self.r_hat > MOST_REDUCTION else ""
+        said = [MISSED_REMEDY.format(self.missed)] if self.missed > 0.0 else []
+        if self.r_hat > MOST_REDUCTION:
+            said.append(REMEDY.format(self.r_hat))
+        return "; ".join(said)
 
     def __repr__(self) -> str:
         said = f"<Evidence: {self.log_evidence:.6g} nats, standard error {self.error:.2g}"

@@ -216,13 +216,15 @@ class PartitionSampler(Runner[PartitionState]):
         cell = self.model.structure[1:]
         none = (np.empty(0), np.empty(sizes), np.empty((0, *cell)))
         found = [(one.count, one.mean(), one.second.reshape(-1, *cell)) for one in kept]
-        parts = (np.concatenate(part) for part in zip(none, *found, strict=True))
+        clusters = (np.concatenate(part) for part in zip(none, *found, strict=True))
         occupied = np.array([one.count.size for one in kept], dtype=np.float64)
         steps = np.array(list(partitions), dtype=np.intp)
         empty = np.empty((0, self.rows.n_rows), dtype=np.uint8)
         labels = np.concatenate([empty, *(one[None] for one in partitions.values())])
-        concentration = np.array(concentrations)
-        return PartitionStretch(occupied, concentration, *parts, log_joint, steps, labels)
+        of_draws = (occupied, np.array(concentrations))
+        return PartitionStretch(
+            *of_draws, *clusters, log_joint=log_joint, steps=steps, labels=labels
+        )
 
     def judged(self, states: Sequence[PartitionState], plan: Plan) -> list[Array]:
         log_joint = [np.concatenate([one.log_joint for one in state.past]) for state in states]
@@ -283,22 +285,22 @@ class PartitionSampler(Runner[PartitionState]):
                 occupied[c],
                 concentration[c],
                 *(part[c] for part in cuts),
-                log_joint[c],
-                steps[c],
-                labels[c],
+                log_joint=log_joint[c],
+                steps=steps[c],
+                labels=labels[c],
             )
             for c in range(chains)
         ]
 
     def _partitions(
-        self, arrays: Mapping[str, Array], occupied: Array
+        self, arrays: Mapping[str, Any], occupied: Array
     ) -> tuple[IntegerArray, Unsigned]:
         """Return draws (C, P) and labels (C, P, N) of an archive; earlier ones have none."""
         chains, draws = occupied.shape
         n_rows = self.rows.n_rows
         if KEPT[1] not in arrays:
             return np.empty((chains, 0), dtype=np.intp), np.empty((chains, 0, n_rows), np.uint8)
-        steps, labels = (np.asarray(arrays[name]) for name in KEPT)
+        steps, labels = (arrays[name] for name in KEPT)
         if steps.ndim != 2 or labels.shape != (*steps.shape, n_rows):
             raise ValueError("not partitions of these rows")
         if steps.dtype != np.intp or labels.dtype.kind != "u" or (steps != steps[0]).any():

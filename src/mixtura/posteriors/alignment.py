@@ -118,20 +118,22 @@ def align_parameters(
         spreads = np.broadcast_to(spreads, (*spreads.shape[:2], n_features))
     # The first average is the best draw, numbered by its means so that nothing hangs on chance.
     first = np.lexsort(flat_means[pivot].T[::-1])[None]
-    parts = (flat_weights, flat_means, spreads)
-    some = tuple(part[_spread_out(len(flat_weights))] for part in parts)
 
-    def against(given: tuple[Array, ...], average: tuple[Array, Array, Array]) -> Array:
+    def at(which: slice | IntegerArray) -> tuple[Array, Array, Array]:
+        return flat_weights[which], flat_means[which], spreads[which]
+
+    def against(given: tuple[Array, Array, Array], average: tuple[Array, Array, Array]) -> Array:
         return n_rows * _cross_entropies(*given, *average)
+
+    some = at(_spread_out(len(flat_weights)))
 
     def costs(permutations: IntegerArray | None) -> Array:
         if permutations is None:
-            own = slice(pivot, pivot + 1)
-            return against(some, _average_components(*(part[own] for part in parts), first))
+            return against(some, _average_components(*at(slice(pivot, pivot + 1)), first))
         return against(some, _average_components(*some, permutations))
 
     settled, n_rounds = _settled(costs, some[0] >= least)
-    table = against(parts, _average_components(*some, settled))
+    table = against(at(slice(None)), _average_components(*some, settled))
     permutations = settled if len(settled) == len(table) else best_permutations(table)
     counts = np.take_along_axis(flat_weights >= least, permutations, axis=1)
     margin = _margins(table, permutations, counts)
