@@ -147,6 +147,21 @@ def test_other_rows_are_drawn_given_the_parameters() -> None:
     assert posterior.occupied(ArrayRows(new)) is None
 
 
+def test_assignments_are_drawn_from_the_partitions() -> None:
+    """Each draw of the components of fitted rows is one of the partitions, others are beside it."""
+    posterior = draws_of(fitted())
+    both = ArrayRows(np.vstack([ROWS, ROWS[:3] + 0.01]))
+    drawn = posterior.sample_assignments(both, COMPILED, 50, 4)
+    every = posterior.allocations(ArrayRows(ROWS), COMPILED).reshape(-1, 40)
+    same = (drawn[:, None, :40] == every).all(axis=2)
+    assert same.any(axis=1).all()
+    assert same.any(axis=0).sum() > 10
+    assert drawn.shape == (50, 43)
+    assert 0 <= drawn.min() <= drawn.max() < posterior.model.n_components
+    again = posterior.sample_assignments(both, COMPILED, 50, 4)
+    np.testing.assert_array_equal(again, drawn)
+
+
 def test_fingerprints_know_values_and_places() -> None:
     rows = np.random.default_rng(3).integers(0, 4, (3000, 3)).astype(float)
     _, expected = np.unique(rows, axis=0, return_inverse=True)

@@ -188,9 +188,10 @@ class ChainMethod(Inference, Generic[State]):
                 return reached, plan
             states = reached.states
             wanted = goal.next(runner.judged(states, plan))
-            if wanted == plan.draws or reached.interrupted:
-                return reached, plan
+            is_done = wanted == plan.draws
             plan = replace(plan, draws=wanted)
+            if is_done or reached.interrupted:
+                return reached, plan
 
     def _file(self, given: Given[State]) -> Checkpoint[State] | None:
         if self.checkpoint is None:

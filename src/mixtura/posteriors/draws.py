@@ -197,22 +197,50 @@ class DrawsPosterior(Posterior):
         Rows that were fitted have those of their own partitions, where these are kept: then of the
         draws whose partitions are. Of other rows they are drawn given the parameters of the draw.
         """
-        chosen = self if most is None else self.thinned(most)
-        own = self.partitions
-        place = None if own is None or not own.steps.size else own.places(_fingerprints(rows))
-        if own is None or place is None or (place < 0).all():
+        place = self._places(rows)
+        if self.partitions is None or place is None:
+            chosen = self if most is None else self.thinned(most)
             return chosen._given_parameters(rows, engine, seed)
-        number = len(own.steps) if most is None else max(1, most // self.n_chains)
-        chosen = self._at(own.steps[_evenly_spaced(len(own.steps), number)])
-        assert chosen.partitions is not None
-        known = place >= 0
-        if known.all():
-            found = np.empty((*chosen.log_joint.shape, rows.n_rows), dtype=np.intp)
-        else:
-            found = chosen._given_parameters(rows, engine, seed)
-        labels = chosen.partitions.labels[:, :, place[known]].astype(np.intp)
-        present = np.argsort(chosen.numbers, axis=-1)
-        found[:, :, known] = np.take_along_axis(present, labels, axis=-1)
+        n_kept = self.partitions.steps.size
+        number = n_kept if most is None else max(1, most // self.n_chains)
+        some = _evenly_spaced(n_kept, number)
+        chains = np.repeat(np.arange(self.n_chains), some.size)
+        rng = np.random.default_rng(seed)
+        found = self._own(rows, engine, place, chains, np.tile(some, self.n_chains), rng)
+        return found.reshape(self.n_chains, some.size, rows.n_rows)
+
+    def _places(self, rows: Rows) -> IntegerArray | None:
+        """Return where rows are among those whose partitions are kept; None if nowhere."""
+        if self.partitions is None or not self.partitions.steps.size:
+            return None
+        place = self.partitions.places(_fingerprints(rows))
+        return place if (place >= 0).any() else None
+
+    def _own(
+        self,
+        rows: Rows,
+        engine: Engine,
+        place: IntegerArray,
+        chains: IntegerArray,
+        positions: IntegerArray,
+        rng: np.random.Generator,
+    ) -> IntegerArray:
+        """Return components of rows by partitions that are kept, shape (n, N).
+
+        Those of other rows, whose place is below zero, are drawn given the parameters.
+        """
+        assert self.partitions is not None
+        known, kept = place >= 0, self.partitions
+        found = np.empty((chains.size, rows.n_rows), dtype=np.intp)
+        seeds = rng.integers(2**63, size=chains.size)
+        for i, (chain, position) in enumerate(zip(chains, positions, strict=True)):
+            step = int(kept.steps[position])
+            if not known.all():
+                drawn = self.draw(int(chain) * self.log_joint.shape[1] + step)
+                potentials = self.model.potentials(drawn)
+                found[i] = engine.sample_labels(rows, potentials, 1, int(seeds[i]))[0]
+            present = np.argsort(self.numbers[chain, step])
+            found[i, known] = present[kept.labels[chain, position, place[known]]]
         return found
 
     def _given_parameters(self, rows: Rows, engine: Engine, seed: int) -> IntegerArray:
@@ -277,7 +305,7 @@ class DrawsPosterior(Posterior):
             of_draws = shares.sum(axis=2, keepdims=True)
             for t in np.flatnonzero((of_draws < UNDERFLOWN).any(axis=(0, 2))):
                 # A draw under which some row is that much less likely is looked at alone.
-                alone = _component_slice(potentials, slice(t * size, (t + 1) * size))
+                alone = potentials.components(slice(t * size, (t + 1) * size))
                 shares[:, t] = engine.responsibilities(rows, alone)
                 of_draws[:, t] = 1.0
             total += (shares / of_draws).sum(axis=1)
@@ -289,7 +317,11 @@ class DrawsPosterior(Posterior):
     def sample_assignments(
         self, rows: Rows, engine: Engine, n_draws: int, seed: int
     ) -> IntegerArray:
-        rng = np.random.default_rng(seed)
+        rng, place = np.random.default_rng(seed), self._places(rows)
+        if self.partitions is not None and place is not None:
+            chains = rng.integers(self.n_chains, size=n_draws)
+            positions = rng.integers(self.partitions.steps.size, size=n_draws)
+            return self._own(rows, engine, place, chains, positions, rng)
         numbers, seeds = rng.integers(self.n_draws, size=n_draws), rng.integers(2**63, size=n_draws)
         drawn = [
             engine.sample_labels(rows, self.model.potentials(self.draw(int(number))), 1, int(own))
@@ -345,15 +377,6 @@ def _fingerprints(rows: Rows) -> Unsigned:
     """Return the fingerprints of the rows, in their order."""
     parts = [fingerprints(block.values) for block in rows.blocks()]
     return np.concatenate([np.empty(0, dtype=np.uint64), *parts])
-
-
-def _component_slice(potentials: Potentials, some: slice) -> Potentials:
-    """Return the potentials of some components alone."""
-    factor = potentials.precision_cholesky
-    own = factor if len(factor) == 1 else factor[some]
-    return Potentials(
-        potentials.log_weight[some], potentials.offset[some], potentials.mean[some], own
-    )
 
 
 def _evenly_spaced(n_draws: int, most: int) -> IntegerArray:
