@@ -160,6 +160,15 @@ def test_progress_tells_how_far_the_chains_are_to_run() -> None:
     assert seen[-1] == (10 + draws_of(fit).log_joint.shape[1],) * 2
 
 
+def test_draws_of_many_numbers_are_not_made_without_being_asked_for(monkeypatch: Any) -> None:
+    """Two chains of two components of five numbers each: 20 numbers for each draw of a chain."""
+    monkeypatch.setattr(sampling, "MOST_NUMBERS", 20 * 44)
+    how = until_enough("gibbs", effective_draws=5000)
+    assert draws_of(fitted(how)).log_joint.shape[1] == 44
+    monkeypatch.setattr(sampling, "MOST_NUMBERS", 20)
+    assert draws_of(fitted(how)).log_joint.shape[1] == 20
+
+
 def test_limits_do_not_show_where_the_draws_are_given(tmp_path: Path) -> None:
     """Neither in the draws nor in whose checkpoint it is, so that earlier ones are gone on with."""
 

@@ -55,8 +55,9 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
     thin : int, default=1
         Sweeps from one kept draw to the next.
     max_draws : int, default=8000
-        Most draws of each chain where ``draws`` is None. If they do not suffice the fit says about
-        how many would.
+        Most draws of each chain where ``draws`` is None; fewer, but 1000, where the numbers of all
+        draws would take more than half a gigabyte. If they do not suffice the fit says about how
+        many would.
     effective_draws : int, default=400
         Effective draws that suffice, of all chains together: of the log joint density and, where
         they are random, of the number of components and of groups.

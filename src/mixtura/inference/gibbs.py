@@ -56,8 +56,9 @@ class Gibbs(ChainMethod[ChainState]):
     thin : int, default=1
         Sweeps from one kept draw to the next.
     max_draws : int, default=8000
-        Most draws of each chain where ``draws`` is None. If they do not suffice the fit says about
-        how many would.
+        Most draws of each chain where ``draws`` is None; fewer, but 1000, where the numbers of all
+        draws would take more than half a gigabyte. If they do not suffice the fit says about how
+        many would.
     effective_draws : int, default=400
         Effective draws that suffice, of all chains together: of the log joint density and, where
         they are random, of the number of components and of groups.
@@ -86,8 +87,7 @@ class Gibbs(ChainMethod[ChainState]):
     def _with_room(self, problem: Problem) -> Problem:
         model = problem.model
         of_component = model.n_features + int(np.prod(model.structure[1:]))
-        draws = self.max_draws if self.draws is None else self.draws
-        room = MOST_NUMBERS // (self.chains * draws * of_component)
+        room = MOST_NUMBERS // (self.chains * self._most_draws(model) * of_component)
         most = max(model.n_components, min(MOST_COMPONENTS, room))
         needed = model.weight_prior.n_needed(problem.rows.total_weight, LEAST_LOSS, most)
         if needed <= model.n_components:

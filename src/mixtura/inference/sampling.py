@@ -19,10 +19,14 @@ from mixtura.inference.rounds import Keeper, Reached, run_rounds
 from mixtura.inference.runs import Plan, Runner, State
 from mixtura.inference.sufficiency import Sufficiency
 from mixtura.lawful import whole_number
+from mixtura.model import MixtureModel
 
 MOST_COPIES = 10_000_000
 """Rows after each row of weight w has been repeated w times."""
 
+
+MOST_NUMBERS = 1 << 26
+"""Numbers of all draws beyond which no more are made of chains that may stop by themselves."""
 
 FIRST_LOOK = 1000
 """Draws of each chain after which it is first judged whether there are enough."""
@@ -116,6 +120,14 @@ class ChainMethod(Inference, Generic[State]):
     def needs_number_as_seed(self) -> bool:
         return self.checkpoint is not None
 
+    def _most_draws(self, model: MixtureModel) -> int:
+        """Return the draws of each chain that are made at most."""
+        if self.draws is not None:
+            return self.draws
+        of_component = 1 + model.n_features + int(np.prod(model.structure[1:]))
+        room = MOST_NUMBERS // (self.chains * model.n_components * of_component)
+        return min(self.max_draws, max(FIRST_LOOK, room))
+
     def _with_room(self, problem: Problem) -> Problem:
         """Return the problem with as many components as chains of it need."""
         return problem
@@ -147,8 +159,8 @@ class ChainMethod(Inference, Generic[State]):
         began = time.perf_counter()
         problem = self._with_room(problem)
         swept = problem.swept()
-        longest = self.max_draws if self.draws is None else self.draws
-        runner = self._runner(problem, swept, Plan(longest, self.warmup, self.thin))
+        plan = Plan(self._most_draws(problem.model), self.warmup, self.thin)
+        runner = self._runner(problem, swept, plan)
         given = Given(problem, swept, problem.starts(swept.model, swept.rows), runner)
         file = self._file(given)
         states = (None if file is None else file.load(self.chains)) or self._begun(given)
