@@ -24,15 +24,16 @@ from mixtura.typing import Array, IntegerArray
 
 PROBABILITIES = (0.05, 0.5, 0.95)
 
-MOST_SCORED, MOST_SHARED = 1_000_000_000, 100_000_000
+MOST_SCORED, MOST_SHARED = 1_000_000_000, 30_000_000
 """Densities of components, rows x draws x K, that densities and probabilities of rows take: some
 seconds, and about one."""
 
 FEWEST_AVERAGED = 200
 """Draws over which answers about rows are averaged in any case."""
 
-STACKED, MOST_HELD = 256, 1 << 22
-"""Components of several draws that are scored as one mixture, and their shares held at once."""
+STACKED, MOST_HELD = 256, 1 << 12
+"""Components of several draws that are scored as one mixture; and, where each draw's shares are
+wanted, their numbers of all rows, beyond which one draw at a time is faster."""
 
 UNDERFLOWN = 1e-280
 """Share of all draws in a row from which on the shares within a draw have all their digits."""
@@ -47,7 +48,7 @@ class DrawsPosterior(Posterior):
     """Draws from the posterior, in C chains of S draws each, alike numbered.
 
     Marginals, and draws of rows and parameters, use all draws. So do densities and probabilities
-    of rows, as long as rows x draws x K is at most 1e9 and 1e8; of more rows at once they are
+    of rows, as long as rows x draws x K is at most 1e9 and 3e7; of more rows at once they are
     averaged over fewer draws, evenly spaced in each chain, but not over fewer than 200.
 
     Parameters
@@ -299,8 +300,11 @@ class DrawsPosterior(Posterior):
     def responsibilities(self, rows: Rows, engine: Engine) -> Array:
         averaged, size = self.averaged(rows.n_rows, MOST_SHARED), self.model.n_components
         total = np.zeros((rows.n_rows, size))
-        number = min(STACKED // size, MOST_HELD // max(1, total.size))
+        number = STACKED // size if total.size <= MOST_HELD else 1
         for potentials in averaged._stacked(max(1, number)):
+            if len(potentials.log_weight) == size:
+                total += engine.responsibilities(rows, potentials)
+                continue
             shares = engine.responsibilities(rows, potentials).reshape(rows.n_rows, -1, size)
             of_draws = shares.sum(axis=2, keepdims=True)
             for t in np.flatnonzero((of_draws < UNDERFLOWN).any(axis=(0, 2))):
