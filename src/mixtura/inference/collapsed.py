@@ -43,6 +43,10 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
     is the average log joint density of rows and partition over the draws; the history is that of
     one chain, warm-up included. A row of weight w stands for w rows.
 
+    The partitions are kept with the draws (``posterior_.partitions``), and what is said of groups
+    of the fitted rows is theirs: of every draw while rows x draws x chains is at most 67 million,
+    of every second, fourth, ... beyond that.
+
     Parameters
     ----------
     chains : int, default=4
@@ -54,13 +58,6 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         Sweeps of each chain before the first draw that is kept.
     thin : int, default=1
         Sweeps from one kept draw to the next.
-    max_draws : int, default=8000
-        Most draws of each chain where ``draws`` is None; fewer, but 1000, where the numbers of all
-        draws would take more than half a gigabyte. If they do not suffice the fit says about how
-        many would.
-    effective_draws : int, default=400
-        Effective draws that suffice, of all chains together: of the log joint density and, where
-        they are random, of the number of components and of groups.
     checkpoint : str or Path, optional
         A file in which the chains are kept while they run. A fit of the same rows, model, options
         and random_state (a number) that finds it goes on where it stops, bit for bit.
@@ -72,6 +69,13 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         Whether the file stays, with all draws, when the fit is done. Otherwise it is deleted.
     progress : callable, optional
         Called with the number of sweeps that each chain has done, and that of all, as it grows.
+    max_draws : int, default=8000
+        Most draws of each chain where ``draws`` is None; fewer, but 1000, where the numbers of all
+        draws would take more than half a gigabyte. If they do not suffice the fit says about how
+        many would.
+    effective_draws : int, default=400
+        Effective draws that suffice, of all chains together: of the log joint density and, where
+        they are random, of the number of components and of groups.
     moves : int, default=3
         Splits and merges that are tried in each sweep.
 

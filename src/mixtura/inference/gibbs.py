@@ -55,13 +55,6 @@ class Gibbs(ChainMethod[ChainState]):
         Sweeps of each chain before the first draw that is kept.
     thin : int, default=1
         Sweeps from one kept draw to the next.
-    max_draws : int, default=8000
-        Most draws of each chain where ``draws`` is None; fewer, but 1000, where the numbers of all
-        draws would take more than half a gigabyte. If they do not suffice the fit says about how
-        many would.
-    effective_draws : int, default=400
-        Effective draws that suffice, of all chains together: of the log joint density and, where
-        they are random, of the number of components and of groups.
     checkpoint : str or Path, optional
         A file in which the chains are kept while they run. A fit of the same rows, model, options
         and random_state (a number) that finds it goes on where it stops, bit for bit.
@@ -73,6 +66,13 @@ class Gibbs(ChainMethod[ChainState]):
         Whether the file stays, with all draws, when the fit is done. Otherwise it is deleted.
     progress : callable, optional
         Called with the number of sweeps that each chain has done, and that of all, as it grows.
+    max_draws : int, default=8000
+        Most draws of each chain where ``draws`` is None; fewer, but 1000, where the numbers of all
+        draws would take more than half a gigabyte. If they do not suffice the fit says about how
+        many would.
+    effective_draws : int, default=400
+        Effective draws that suffice, of all chains together: of the log joint density and, where
+        they are random, of the number of components and of groups.
 
     Raises
     ------

@@ -75,13 +75,13 @@ class ChainMethod(Inference, Generic[State]):
     draws: int | None = 1000
     warmup: int = 500
     thin: int = 1
-    max_draws: int = 8000
-    effective_draws: int = 400
     checkpoint: str | Path | None = field(default=None, metadata=UNSTORED)
     checkpoint_seconds: float = field(default=30.0, metadata=UNSTORED)
     checkpoint_sweeps: int | None = field(default=None, metadata=UNSTORED)
     keep_checkpoint: bool = field(default=False, metadata=UNSTORED)
     progress: Callable[[int, int], None] | None = field(default=None, metadata=UNSTORED)
+    max_draws: int = 8000
+    effective_draws: int = 400
 
     default_max_iter = 0
     stream: ClassVar[int]
