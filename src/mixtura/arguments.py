@@ -56,7 +56,7 @@ def inference_method(value: Any) -> Inference:
     )
 
 
-def options_of(value: Any) -> dict[str, bool | int | float | str]:
+def options_of(value: Any) -> dict[str, bool | int | float | str | None]:
     """Return the options of an inference object that differ from its defaults, for a file.
 
     Callables and the like are left out, for files hold no code, and what shows in no answer.
@@ -68,7 +68,8 @@ def options_of(value: Any) -> dict[str, bool | int | float | str]:
         given = getattr(value, option.name)
         given = given.item() if isinstance(given, np.generic) else given
         stored = option.metadata.get("stored", True)
-        if stored and isinstance(given, (bool, int, float, str)) and given != option.default:
+        plain = given is None or isinstance(given, (bool, int, float, str))
+        if stored and plain and given != option.default:
             chosen[option.name] = given
     return chosen
 

@@ -8,24 +8,25 @@ from typing import final
 import numpy as np
 
 from mixtura.assignments import Soft
-from mixtura.diagnostics.components import Doubt, component_doubts, limit_doubt
-from mixtura.diagnostics.sampling import FEWEST_DRAWS, r_hat
+from mixtura.diagnostics.components import Doubt, component_doubts, limit_doubt, rest_doubt
+from mixtura.diagnostics.sampling import AGREED, FEWEST_DRAWS, draws_wanted, ess_bulk, r_hat
 from mixtura.errors import ConvergenceWarning, LabelsWarning
 from mixtura.fit import Fit, Inference, Problem, Run, Swept, canonical_order
-from mixtura.judgements import occupied
+from mixtura.judgements import rest_has_rows
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior, PointPosterior
 from mixtura.posteriors.alignment import align_parameters, nearest_numbering
 from mixtura.typing import Array
 
-AGREED = 1.01
-"""R-hat up to which chains count as agreed [Vehtari2021]_."""
-
 TOO_OFTEN = 0.05
-"""Probability of as many components as are allowed from which on a fit says so."""
+"""Probability of as many components as are allowed, or of rows in the rest of a process, from
+which on a fit says so."""
 
 N_COUNTED = 100
-"""Draws under which a fit counts the components with rows."""
+"""Draws under which a fit looks whether the rest of a process has rows."""
+
+EFFECTIVE = 100
+"""Effective draws of each chain below which R-hat itself is unsteady [Vehtari2021]_."""
 
 MOST_ALIGNED = 1 << 25
 """Numbers C S K^2 of the costs of numbering draws; beyond, components are put in order of weight
@@ -53,6 +54,8 @@ class Chains:
     of_partitions : bool, default=False
         Whether the joint density is that of rows and partition, and the parameters were drawn
         given partitions, whose clusters no prior numbers.
+    effective : int, optional
+        Effective draws that were to be reached; None where the number of draws was given.
     """
 
     posterior: DrawsPosterior
@@ -60,6 +63,7 @@ class Chains:
     names: Sequence[str]
     first: MixtureParameters | None = None
     of_partitions: bool = False
+    effective: int | None = None
 
 
 def fit_of(
@@ -72,11 +76,11 @@ def fit_of(
 ) -> Fit:
     """Return the fit of chains in the data's units."""
     drawn, doubt = _numbered(chains, problem.rows.total_weight)
-    judged, reduction = _largest_reduction(drawn)
+    shortage = _shortage(drawn, chains)
     posterior = _in_data_units(problem, drawn, swept.factor, of_rows=chains.of_partitions)
     shift = float(posterior.log_joint.flat[0] - drawn.log_joint.flat[0])
     runs = tuple(
-        Run(name, tuple((history + shift).tolist()), bool(reduction <= AGREED))
+        Run(name, tuple((history + shift).tolist()), not shortage)
         for name, history in zip(chains.names, chains.histories, strict=True)
     )
     total = problem.rows.total_weight
@@ -108,7 +112,7 @@ def fit_of(
         doubts=(
             *problem.doubts,
             *doubts,
-            *_disagreement(judged, reduction, _remedy(drawn, of_partitions=chains.of_partitions)),
+            *shortage,
             *(_at_limit(swept, drawn, problem) if has_limit else ()),
             *_confusion(doubt),
             *of_components,
@@ -187,13 +191,14 @@ def _log_likelihood(problem: Problem, swept: Swept, parameters: MixtureParameter
     return problem.engine.sweep(swept.rows, potentials, Soft()).log_normalizer + shift
 
 
-def _largest_reduction(posterior: DrawsPosterior) -> tuple[str, float]:
-    """Return the larger R-hat of the log joint and of the number of components, where random."""
-    found = {"the log joint": _reduction(posterior.log_joint)}
+def _judged(posterior: DrawsPosterior) -> dict[str, Array]:
+    """Return the draws (C, S) of what does not depend on the components' numbers, by name."""
+    found = {"the log joint": posterior.log_joint}
     if posterior.model.weight_prior.has_random_number:
-        numbers = posterior.used_components.astype(np.float64)
-        found["the number of components"] = _reduction(numbers)
-    return max(found.items(), key=lambda one: np.nan_to_num(one[1], nan=-np.inf))
+        found["the number of components"] = posterior.used_components.astype(np.float64)
+    if posterior.partitions is not None:
+        found["the number of groups"] = posterior.partitions.occupied.astype(np.float64)
+    return found
 
 
 def _reduction(draws: Array) -> float:
@@ -211,14 +216,46 @@ def reduction_words(value: float) -> str:
     return f"{value:.{digits}f}"
 
 
-def _disagreement(judged: str, reduction: float, remedy: str) -> tuple[Doubt, ...]:
-    if reduction <= AGREED:
-        return ()
-    found = "too few draws to tell whether the chains agree"
-    if not np.isnan(reduction):
+def _shortage(posterior: DrawsPosterior, chains: Chains) -> tuple[Doubt, ...]:
+    """Return the doubt that there are too few draws, with about how many would do."""
+    judged = _judged(posterior)
+    reductions = {name: _reduction(draws) for name, draws in judged.items()}
+    name, reduction = max(reductions.items(), key=lambda one: np.nan_to_num(one[1], nan=-np.inf))
+    advice = "raise draws and warmup"
+    if np.isnan(reduction):
+        said = "too few draws to tell whether the chains agree"
+        return (Doubt(ConvergenceWarning, f"{said}; {advice}"),)
+    n_chains = posterior.n_chains
+    wanted = chains.effective or EFFECTIVE * n_chains
+    needed = _in_words([draws_wanted(draws, wanted) for draws in judged.values()])
+    if reduction > AGREED:
         told = reduction_words(reduction)
-        found = f"the chains do not agree: R-hat of {judged} is {told}, above {AGREED}"
-    return (Doubt(ConvergenceWarning, f"{found}; raise draws and warmup{remedy}"),)
+        found = f"the chains do not agree: R-hat of {name} is {told}, above {AGREED}"
+        remedy = _remedy(posterior, of_partitions=chains.of_partitions)
+        return (Doubt(ConvergenceWarning, f"{found}; {advice}{needed}{remedy}"),)
+    if chains.effective is None:
+        return ()
+    sizes = {name: _size(draws) for name, draws in judged.items()}
+    name, size = min(sizes.items(), key=lambda one: one[1])
+    if size >= wanted:
+        return ()
+    found = f"{size:,.0f} effective draws of {name} are fewer than the {wanted:,} that were wanted"
+    return (Doubt(ConvergenceWarning, f"{found}; {advice}{needed}"),)
+
+
+def _size(draws: Array) -> float:
+    """Return the effective draws of a quantity; as many as one may want where nothing varies."""
+    return np.inf if np.ptp(draws) == 0 else float(ess_bulk(draws))
+
+
+def _in_words(needed: list[float]) -> str:
+    """Return how many draws of each chain would do, with two digits; nothing where unknown."""
+    known = [number for number in needed if np.isfinite(number)]
+    if not known:
+        return ""
+    largest = max(known)
+    unit = 10.0 ** max(0, int(np.floor(np.log10(max(largest, 1.0)))) - 1)
+    return f" (about {np.ceil(largest / unit) * unit:,.0f} draws of each chain would do)"
 
 
 def _remedy(posterior: DrawsPosterior, *, of_partitions: bool) -> str:
@@ -239,14 +276,15 @@ def _at_limit(swept: Swept, drawn: DrawsPosterior, problem: Problem) -> tuple[Do
     """Return the doubt that more components than are allowed may be wanted."""
     model = drawn.model
     if model.weight_prior.has_random_number:
-        number, what = drawn.used_components, "the number of components"
+        share = float((drawn.used_components == model.n_components).mean())
+        doubt = limit_doubt(model.n_components, "the number of components", share)
+    elif model.n_components == 1:
+        return ()
     else:
-        counted = occupied(drawn, swept.rows, problem.engine, N_COUNTED)
-        if counted is None:
-            return ()
-        number, what = counted, "the number of components with rows"
-    share = float((number == model.n_components).mean())
-    return () if share <= TOO_OFTEN else (limit_doubt(model.n_components, what, share),)
+        rest = rest_has_rows(drawn, swept.rows, problem.engine, N_COUNTED)
+        share = float(rest.mean())
+        doubt = rest_doubt(model.n_components, share)
+    return () if share <= TOO_OFTEN else (doubt,)
 
 
 def _confusion(doubt: float) -> tuple[Doubt, ...]:

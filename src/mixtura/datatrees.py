@@ -73,9 +73,13 @@ def to_datatree(fit: Fit, values: Array, engine: Engine) -> Any:
     if fit.model.weight_prior.has_random_number:
         numbers["number_of_components"] = (by_draw, posterior.used_components)
     counted = {}
-    if fit.model.weight_prior.finds_components and posterior.n_draws * len(values) <= 5 * BLOCK:
-        found = occupied_components(posterior.allocations(ArrayRows(values), engine))
-        counted["n_occupied"] = (by_draw, found)
+    if fit.model.weight_prior.finds_components:
+        own = posterior.partitions
+        found = None if own is None else own.occupied.astype(np.intp)
+        if found is None and posterior.n_draws * len(values) <= 5 * BLOCK:
+            found = occupied_components(posterior.allocations(ArrayRows(values), engine))
+        if found is not None:
+            counted["n_occupied"] = (by_draw, found)
     densities = some.log_densities(ArrayRows(values), engine)
     replicated = some.replicates(len(values), np.random.default_rng(0))
     return DataTree.from_dict(

@@ -1,24 +1,32 @@
 """What the draws of a posterior say once rows are at hand."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeVar
 
 import numpy as np
 
 from mixtura.data import ArrayRows, Rows
 from mixtura.diagnostics.consensus import Grouping, consensus_partition, credible_ball
-from mixtura.diagnostics.evidence import MOST_COMPONENTS, Evidence, bridge_evidence
+from mixtura.diagnostics.evidence import (
+    MISSED,
+    MOST_COMPONENTS,
+    Evidence,
+    averaged,
+    bridge_evidence,
+)
+from mixtura.diagnostics.exploration import unvisited
 from mixtura.diagnostics.partitions import PartitionLoss, occupied_components
 from mixtura.diagnostics.predictive import PredictiveAccuracy
 from mixtura.diagnostics.proposals import SymmetricProposal
-from mixtura.diagnostics.sampling import FEWEST_DRAWS
+from mixtura.diagnostics.sampling import FEWEST_DRAWS, mean_error
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior, Posterior
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 MOST_ALLOCATED = 1_000
 """Draws for which each row gets a component: at most so many, evenly spaced in each chain."""
@@ -59,11 +67,13 @@ def draws_of(fit: Fit, what: str) -> DrawsPosterior:
 
 
 def allocations(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> IntegerArray:
-    """Return components drawn for each row under at most 1000 draws, shape (C, S, N).
+    """Return components of each row under at most 1000 draws, more of few rows, shape (C, S, N).
 
-    The same ones each time. A row counts once, whatever its weight.
+    The same ones each time: those of the draw's own partition where it was one of the rows, drawn
+    given its parameters otherwise. A row counts once, whatever its weight.
     """
-    return posterior.thinned(MOST_ALLOCATED).allocations(rows, engine)
+    most = max(MOST_ALLOCATED, MOST_COUNTED // max(1, rows.n_rows))
+    return posterior.allocations(rows, engine, most)
 
 
 def occupied(
@@ -71,14 +81,39 @@ def occupied(
 ) -> IntegerArray | None:
     """Return how many components hold rows under at most so many draws, shape (C, S).
 
-    The same ones each time, fewer of very many rows. A row counts once, whatever its weight. None
-    without draws, of no rows and of a single component.
+    The same ones each time, fewer of very many rows. A row counts once, whatever its weight. Where
+    the draws are partitions of these rows the numbers are theirs, under all draws. None without
+    draws, of no rows and of a single component.
     """
     is_one = posterior.parameters.weights.size == 1
     if not isinstance(posterior, DrawsPosterior) or is_one or not rows.n_rows:
         return None
-    most = min(most, max(FEWEST_COUNTED, MOST_COUNTED // rows.n_rows))
-    return occupied_components(posterior.thinned(most).allocations(rows, engine))
+    own = posterior.occupied(_weighing(rows))
+    if own is not None:
+        return own
+    return occupied_components(posterior.allocations(rows, engine, _counted(most, rows.n_rows)))
+
+
+def rest_has_rows(posterior: DrawsPosterior, rows: Rows, engine: Engine, most: int) -> BooleanArray:
+    """Return whether the last component holds rows under at most so many draws, shape (C, S).
+
+    Of a process cut off that is all that was cut off, where numbers are those of the draws.
+    """
+    last = posterior.model.n_components - 1
+    allocated = posterior.allocations(rows, engine, _counted(most, rows.n_rows))
+    return np.asarray((allocated == last).any(axis=-1))
+
+
+def _counted(most: int, n_rows: int) -> int:
+    """Return how many draws rows are counted under."""
+    return min(most, max(FEWEST_COUNTED, MOST_COUNTED // n_rows))
+
+
+def _weighing(rows: Rows) -> Rows:
+    """Return the rows without those of weight zero, which no fit has seen."""
+    if not isinstance(rows, ArrayRows) or rows.weights is None:
+        return rows
+    return ArrayRows(rows.values[rows.weights > 0.0])
 
 
 def together(allocated: AnyArray) -> AnyArray:
@@ -163,6 +198,25 @@ def accuracy(
     return PredictiveAccuracy(by_row, fitted, diagnostic, parts[0].largest_diagnostic)
 
 
+def score_errors(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> Array:
+    """Return the Monte Carlo standard error of each row's log predictive density, shape (N,).
+
+    In nats, of the draws over which it is averaged, block by block.
+    """
+    drawn = posterior.averaged(rows.n_rows)
+    if drawn.log_joint.shape[1] < FEWEST_DRAWS:
+        return np.full(rows.n_rows, np.nan)
+    step = max(1, BLOCK // drawn.n_draws)
+    found = np.empty(rows.n_rows)
+    for start in range(0, rows.n_rows, step):
+        logs = drawn.log_densities(ArrayRows(rows.values[start : start + step]), engine)
+        densities = np.exp(logs - logs.max(axis=(0, 1)))
+        # What does not vary from draw to draw has no error.
+        errors = np.nan_to_num(mean_error(densities), nan=0.0)
+        found[start : start + step] = errors / densities.mean(axis=(0, 1))
+    return found
+
+
 def replicates(posterior: DrawsPosterior, n_rows: int, most: int, seed: int = 0) -> Array:
     """Return data sets drawn from the posterior predictive, shape (R, n_rows, D).
 
@@ -176,19 +230,45 @@ def replicates(posterior: DrawsPosterior, n_rows: int, most: int, seed: int = 0)
 def log_evidence(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> Evidence:
     """Return the log evidence by bridge sampling, in nats, over all numberings of the components.
 
-    The first half of each chain makes the proposal, the second half the bridge.
+    The first half of each chain makes the proposal and the second half the bridge, and the other
+    way round; the average of both.
 
     Raises
     ------
     InvalidArgumentError
         If the prior or the draws do not allow it.
     """
-    model, n_draws = posterior.model, posterior.log_joint.shape[1]
-    _check_bridge(model, n_draws)
+    n_draws = posterior.log_joint.shape[1]
+    _check_bridge(posterior.model, n_draws)
     half = n_draws // 2
+    ways = ((slice(0, half), half, n_draws), (slice(half, n_draws), 0, half))
+    found = averaged([_bridge(posterior, rows, engine, *way) for way in ways])
+    return replace(found, missed=_missed(posterior, rows, engine))
+
+
+def _missed(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> float:
+    """Return by how many nats the log joint density is higher where the chains never were."""
+    weights = rows.weights
+    if weights is not None and (weights != np.rint(weights)).any():
+        return 0.0
+    copies = ArrayRows(counted_rows(rows.values, weights, "log_evidence"))
+    few = posterior.thinned(MOST_ALLOCATED)
+    priors = [few.model.log_prior(few.draw(s)) for s in range(few.n_draws)]
+    log_joint = few.log_likelihood.ravel() + np.array(priors)
+    best = few.draw(int(np.argmax(log_joint)))
+    more = unvisited(few.model, copies, engine, best, float(log_joint.mean()))
+    return more if more > 1.0 + MISSED * float(log_joint.std()) else 0.0
+
+
+def _bridge(
+    posterior: DrawsPosterior, rows: ArrayRows, engine: Engine, own: slice, begin: int, end: int
+) -> Evidence:
+    """Return the log evidence by draws from one on to another, the proposal fitted to others."""
+    model = posterior.model
     parts = (posterior.weights, posterior.means, posterior.covariances)
-    proposal = SymmetricProposal.fitted(*(together(part[:, :half]) for part in parts))
-    kept = half + _spaced(n_draws - half, max(FEWEST_DRAWS, MOST_JUDGED // posterior.n_chains))
+    proposal = SymmetricProposal.fitted(*(together(part[:, own]) for part in parts))
+    most = max(FEWEST_DRAWS, MOST_JUDGED // posterior.n_chains)
+    kept = begin + _spaced(end - begin, most)
     held = [part[:, kept] for part in parts]
     shape = held[0].shape[:2]
     volumes = [model.component_prior.log_volume(one) for one in together(held[2])]

@@ -123,3 +123,9 @@ class Potentials:
     def structure(self) -> StructureShape:
         """Shape of the structure, which is also the shape of the second moments."""
         return self.precision_cholesky.shape
+
+    def components(self, some: slice) -> "Potentials":
+        """Return the potentials of some Gaussian components alone."""
+        factor = self.precision_cholesky
+        own = factor if len(factor) == 1 else factor[some]
+        return Potentials(self.log_weight[some], self.offset[some], self.mean[some], own)

@@ -48,7 +48,7 @@ class SampledViews(ABC):
         posterior = self._draws("convergence")
         if not hasattr(self, "_training"):
             return convergence(self.fit_)
-        rows = ArrayRows(self._shown(None)[0])
+        rows = ArrayRows(*self._shown(None))
         return convergence(self.fit_, judgements.occupied(posterior, rows, self._engine()))
 
     def consensus(
@@ -104,6 +104,16 @@ class SampledViews(ABC):
         As :meth:`loo`, which is the more robust of the two.
         """
         return self._accuracy(predictive.waic, "waic", X)
+
+    def score_errors(self, X: Any = None) -> Array:
+        """Return the Monte Carlo standard error of ``score_samples`` of each row, shape (N,).
+
+        In nats: how far the average over the draws may be from that over the posterior. Takes some
+        times as long as ``score_samples``. X is the training rows where None.
+        """
+        posterior = self._draws("score_errors")
+        values, _ = self._shown(X)
+        return judgements.score_errors(posterior, ArrayRows(values), self._engine())
 
     def log_evidence(self, X: Any = None) -> Evidence:
         """Return the log evidence by bridge sampling, with its Monte Carlo error, in nats.

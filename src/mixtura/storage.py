@@ -22,6 +22,7 @@ from mixtura.fit import Fit, Run, Seen
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior, PointPosterior, Posterior, VariationalPosterior
+from mixtura.posteriors.partitions import KeptPartitions
 from mixtura.priors import PRIORS, ComponentPrior, Prior, WeightPrior
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
@@ -37,6 +38,9 @@ SEEN = tuple(f"seen_{name}" for name in STATISTICS)
 
 DRAWS = ("weights", "means", "covariances", "log_joint", "log_likelihood", "numbers")
 """Of a sampled posterior, stored under these names with ``drawn_`` before them."""
+
+PARTITIONS = {name: f"partition_{name}" for name in ("rows", "steps", "labels", "occupied")}
+"""Of a posterior of partitions, and their names in a file; earlier files have none of them."""
 
 SETTINGS: dict[str, tuple[type, ...]] = {
     "init": (str,),
@@ -102,6 +106,8 @@ def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
         arrays |= {key: getattr(kept, name) for key, name in zip(SEEN, STATISTICS, strict=True)}
     if isinstance(fit.posterior, DrawsPosterior):
         arrays |= {f"drawn_{name}": getattr(fit.posterior, name) for name in DRAWS}
+        if (kept_partitions := fit.posterior.partitions) is not None:
+            arrays |= {key: getattr(kept_partitions, name) for name, key in PARTITIONS.items()}
     write_archive(path, _header(stored), arrays, overwrite=overwrite)
 
 
@@ -252,7 +258,30 @@ def _drawn_posterior(model: MixtureModel, arrays: dict[str, Array]) -> DrawsPost
     diagonal = np.einsum("...dd->...d", covariances) if covariances.ndim == 5 else covariances
     if not (diagonal > 0).all():
         raise ModelFileError("a drawn variance is not above zero")
-    return DrawsPosterior(model, **parts, numbers=numbers)
+    partitions = _partitions(leading, sizes[0], arrays)
+    return DrawsPosterior(model, **parts, numbers=numbers, partitions=partitions)
+
+
+def _partitions(
+    leading: tuple[int, ...], n_components: int, arrays: Mapping[str, Any]
+) -> KeptPartitions | None:
+    """Return the partitions of the draws; None where the file has none."""
+    if PARTITIONS["labels"] not in arrays:
+        return None
+    rows, steps, labels, occupied = (arrays[key] for key in PARTITIONS.values())
+    shapes = (*rows.shape, leading[0], *steps.shape, *rows.shape, *leading)
+    if shapes != (rows.size, *labels.shape, *occupied.shape):
+        raise ModelFileError("the partitions' shapes do not match the draws")
+    unsigned = all(part.dtype.kind == "u" for part in (rows, labels, occupied))
+    if not unsigned or rows.dtype != np.uint64 or steps.dtype != np.intp:
+        raise ModelFileError("the partitions are not whole numbers from 0 on")
+    rising = np.diff(steps, prepend=-1) > 0
+    if not rising.all() or (steps >= leading[1]).any():
+        raise ModelFileError("the partitions are not those of draws")
+    most = max(int(labels.max(initial=0)) + 1, int(occupied.max(initial=1)))
+    if most > n_components or occupied.min(initial=1) < 1:
+        raise ModelFileError("the partitions have other components than the draws")
+    return KeptPartitions(rows, steps, labels, occupied)
 
 
 def _statistics(

@@ -156,13 +156,21 @@ def test_groups_with_rows_are_as_many_as_in_every_partition(of_six: GaussianMixt
     assert f"Groups with rows: 2 ({shares[1]:.2f})" in of_six.summary().sentences[0]
 
 
-def test_a_truncated_process_that_fills_its_components_is_doubtful(groups: np.ndarray) -> None:
-    # Two groups that no draw puts together: a process of two components has no empty one.
-    fit = sampled(2, groups, draws=20, weight_prior=DirichletProcess(1.0)).fit_
+def test_a_process_that_is_cut_off_too_early_is_doubtful(groups: np.ndarray) -> None:
+    # Four groups that no draw puts together, under a process that hardly ever has more than two.
+    four = np.vstack([groups, groups + np.array([300.0, 0.0])])
+    prior = DirichletProcess(1e-4)
+    narrow = NormalInverseGamma(5.0, 0.01, 3.0, 2.0)
+    fit = sampled(4, four, draws=20, weight_prior=prior, component_prior=narrow).fit_
+    assert fit.model.n_components == 4
     (doubt,) = (doubt for doubt in fit.doubts if doubt.category is ComponentLimitWarning)
-    assert "the number of components with rows has 100 % of its probability" in doubt.message
+    assert "the last of 4 components" in doubt.message
+    assert "has rows in 100 % of the draws" in doubt.message
     assert not fit.tells_components
-    assert not [d for d in sampled(2, groups, draws=20).fit_.doubts if "limit" in d.message]
+    assert not [d for d in sampled(2, groups, draws=20).fit_.doubts if "rest" in d.message]
+    enough = sampled(2, groups, draws=20, weight_prior=DirichletProcess(1.0)).fit_
+    assert enough.model.n_components > 2
+    assert not [d for d in enough.doubts if d.category is ComponentLimitWarning]
 
 
 def test_consensus_finds_groups_that_are_well_apart(

@@ -10,6 +10,7 @@ from scipy.integrate import quad
 from scipy.special import beta as beta_function
 from scipy.special import digamma, gammaln, logsumexp
 
+from laws.enumeration import stick_allocations
 from laws.independent import log_joint
 from laws.running import blobs, elicited, run
 from mixtura import GaussianMixtureModel, load
@@ -17,7 +18,16 @@ from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES
 from mixtura.inference import MAP, VB
 from mixtura.model import MixtureModel
-from mixtura.priors import DirichletProcess, Gamma, KnownScale, Normal, PitmanYor, WeightPrior
+from mixtura.priors import (
+    Dirichlet,
+    DirichletProcess,
+    Gamma,
+    KnownScale,
+    MixtureOfFiniteMixtures,
+    Normal,
+    PitmanYor,
+    WeightPrior,
+)
 from mixtura.priors.stick_breaking import StickBreaking
 
 COUNT = np.array([40.0, 12.5, 3.0, 0.0])
@@ -229,3 +239,43 @@ def test_the_mode_under_a_process_is_where_no_weight_is_at_the_edge() -> None:
             again = log_joint(prior, given, *parts)
             assert fit.objective == pytest.approx(again, rel=1e-9)
             assert (np.diff(fit.history) >= -1e-9 * abs(fit.objective)).all()
+
+
+# --------------------------------------------------------------------- how many weights are needed
+
+
+def groups_of_a_cut_process(concentration: float, discount: float, K: int, n_rows: int) -> float:
+    """Return the expected number of groups under K weights, by a sum over all K^N allocations."""
+    allocations = np.indices((K,) * n_rows).reshape(n_rows, -1).T
+    counts = (allocations[:, :, None] == np.arange(K)).sum(axis=1)
+    log_prior, _ = stick_allocations(concentration, discount, K)(counts)
+    return float(np.exp(log_prior) @ (counts > 0).sum(axis=1))
+
+
+@pytest.mark.parametrize(("concentration", "discount"), [(0.5, 0.0), (1.5, 0.0), (0.7, 0.2)])
+@pytest.mark.parametrize("loss", [0.3, 0.03])
+def test_so_many_weights_lose_no_more_groups(
+    concentration: float, discount: float, loss: float
+) -> None:
+    n_rows = 4
+    prior = PitmanYor(concentration, discount)
+    K = prior.n_needed(n_rows, loss, 12)
+    assert 2 <= K < 12
+    whole = prior.expected_n_clusters(n_rows)
+    assert whole - groups_of_a_cut_process(concentration, discount, K, n_rows) < loss
+    far_fewer = groups_of_a_cut_process(concentration, discount, max(1, K // 3), n_rows)
+    assert whole - far_fewer > loss
+    assert prior.n_needed(n_rows, loss, K - 1) == K - 1
+    assert prior.n_needed(1, loss, 12) == 2
+
+
+def test_an_unknown_concentration_needs_the_weights_of_the_large_ones() -> None:
+    """Between those of its mean and of a value that it exceeds with a probability of 5e-5."""
+    unknown = DirichletProcess(Gamma(1.0, 1.0)).n_needed(50, 1e-3, 400)
+    mean, far = (DirichletProcess(a).n_needed(50, 1e-3, 400) for a in (1.0, 9.9))
+    assert mean < unknown < far
+
+
+def test_other_priors_need_no_more_than_they_have() -> None:
+    for prior in (Dirichlet(1.0), MixtureOfFiniteMixtures(1.0)):
+        assert prior.n_needed(100, 1e-3, 50) == 1

@@ -257,7 +257,8 @@ Draws = Annotated[
         "--draws",
         min=1,
         metavar="N",
-        help="Draws that are kept of each chain; 1000 by default, 500 of nuts.",
+        help="Draws that are kept of each chain; 1000 by default, 500 of nuts, as many as suffice "
+        "of collapsed.",
         panel=SAMPLERS_ONLY,
     ),
 ]

@@ -127,7 +127,9 @@ class Findings:
             responsibilities=responsibilities,
             weights=self.table.weights,
             occupied=occupied(
-                self.gmm.posterior_, ArrayRows(self.table.values), ENGINES["compiled"](n_threads=1)
+                self.gmm.posterior_,
+                ArrayRows(self.table.values, self.table.weights),
+                ENGINES["compiled"](n_threads=1),
             ),
         )
         return replace(summary, doubts=())

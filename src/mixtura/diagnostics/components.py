@@ -187,6 +187,17 @@ def limit_doubt(n_components: int, what: str, share: float | None = None) -> Dou
     return Doubt(ComponentLimitWarning, f"{message}; raise n_components")
 
 
+def rest_doubt(n_components: int, share: float) -> Doubt:
+    """Return the doubt that a process was cut off too early: with some probability it shows."""
+    message = (
+        f"n_components may be too small: the last of {n_components} components, which stands for "
+        f"the rest of the process, has rows in {100.0 * share:.0f} % of the draws, so that groups "
+        "are counted too low; raise n_components, or use inference='collapsed', which cuts nothing "
+        "off"
+    )
+    return Doubt(ComponentLimitWarning, message)
+
+
 def _collapsed(model: MixtureModel, parameters: MixtureParameters) -> IntegerArray:
     """Return the components at maximum likelihood's floor, or 1e-6 as wide as the mixture."""
     prior = model.component_prior

@@ -19,6 +19,13 @@ from mixtura.typing import Array
 FEWEST_DRAWS = 4
 """Of a chain, so that each half has a variance."""
 
+AGREED = 1.01
+"""R-hat up to which chains count as agreed [Vehtari2021]_."""
+
+OVER_CHANCE = 1.3
+"""How far the ratio of variances of chains that agree should lie below the limit, so that chance
+seldom lifts it above."""
+
 TAILS = (0.05, 0.95)
 """Probabilities of the quantiles that stand for the tails."""
 
@@ -55,14 +62,38 @@ def r_hat(draws: Array) -> Array:
 
     The first notices chains of different location, the second chains of different spread.
     """
-    halves = _halves(draws)
-    folded = np.abs(halves - np.median(halves, axis=(0, 1)))
-    return np.maximum(*(_ratio_of_deviations(_normalised(part)) for part in (halves, folded)))
+    parts = halves(draws)
+    folded = np.abs(parts - np.median(parts, axis=(0, 1)))
+    return np.maximum(*(_ratio_of_deviations(_normalised(part)) for part in (parts, folded)))
 
 
 def ess_bulk(draws: Array) -> Array:
     """Return the effective sample size of rank-normalised draws."""
-    return _effective_size(_normalised(_halves(draws)))
+    return _effective_size(_normalised(halves(draws)))
+
+
+def suffice(draws: Array, effective: float) -> bool:
+    """Whether draws (C, S) of one quantity agree and have so many effective ones, if they vary."""
+    if draws.shape[1] < FEWEST_DRAWS:
+        return False
+    if np.ptp(draws) == 0:
+        return True
+    return bool(r_hat(draws) <= AGREED and ess_bulk(draws) >= effective)
+
+
+def draws_wanted(draws: Array, effective: float) -> float:
+    """Return about how many draws of each chain would suffice, from those of one quantity (C, S).
+
+    Effective draws grow with draws, and R-hat falls: that of chains which will agree is about the
+    root of 1 + 2 C / effective. NaN where it cannot be told.
+    """
+    n_chains, n_draws = draws.shape
+    if n_draws < FEWEST_DRAWS or np.ptp(draws) == 0:
+        return np.nan
+    enough = effective
+    if not r_hat(draws) <= AGREED:
+        enough = max(enough, OVER_CHANCE * 2.0 * n_chains / (AGREED**2 - 1.0))
+    return float(n_draws * enough / ess_bulk(draws))
 
 
 def ess_tail(draws: Array) -> Array:
@@ -75,15 +106,15 @@ def ess_tail(draws: Array) -> Array:
 
 def ess_mean(draws: Array) -> Array:
     """Return the effective sample size of the mean."""
-    return _effective_size(_halves(draws))
+    return _effective_size(halves(draws))
 
 
 def ess_quantile(draws: Array, probability: float) -> Array:
     """Return the effective sample size of the share of draws below a quantile."""
-    halves = _halves(draws)
+    parts = halves(draws)
     with np.errstate(invalid="ignore"):  # of infinite draws
-        below = halves <= np.quantile(draws, probability, axis=(0, 1))
-    return np.where(_is_usable(halves), _effective_size(below.astype(np.float64)), np.nan)
+        below = parts <= np.quantile(draws, probability, axis=(0, 1))
+    return np.where(_is_usable(parts), _effective_size(below.astype(np.float64)), np.nan)
 
 
 def mean_error(draws: Array) -> Array:
@@ -93,7 +124,7 @@ def mean_error(draws: Array) -> Array:
     return deviation / np.sqrt(size)
 
 
-def _halves(draws: Array) -> Array:
+def halves(draws: Array) -> Array:
     """Return the first and the second halves of the chains as 2 C chains."""
     if draws.ndim < 2 or draws.shape[1] < FEWEST_DRAWS:
         raise InvalidArgumentError(

@@ -143,6 +143,18 @@ class Sampler(Runner[ChainState]):
         stretch, current = found or self._by_sweeps(state, begin, begin + sweeps, rng)
         return ChainState(current, state.row_seed, rng.bit_generator.state, (*state.past, stretch))
 
+    def judged(self, states: Sequence[ChainState], plan: Plan) -> list[Array]:
+        def whole(name: str) -> Array:
+            parts = [np.concatenate([getattr(s, name) for s in state.past]) for state in states]
+            return np.stack(parts)
+
+        log_joint = whole("log_likelihood") + whole("log_prior")
+        judged = [log_joint[:, plan.kept]]
+        if self.model.weight_prior.has_random_number:
+            used = (whole("weights") > 0.0).sum(axis=-1)[:, : plan.draws]
+            judged.append(used.astype(np.float64))
+        return judged
+
     def packed(self, states: Sequence[ChainState]) -> Kept:
         arrays = {
             f"current_{name}": np.stack([getattr(state.current, name) for state in states])

@@ -7,17 +7,20 @@ from typing import ClassVar, final
 import numpy as np
 
 from mixtura.chains import Chains
+from mixtura.data import Rows
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Problem, Swept
 from mixtura.inference.partitions import (
     PartitionSampler,
     PartitionState,
+    PartitionStretch,
     joined,
     parameters_given,
 )
 from mixtura.inference.runs import Plan
 from mixtura.inference.sampling import ChainMethod, Given, each_on_its_own
 from mixtura.posteriors import DrawsPosterior
+from mixtura.posteriors.partitions import MOST_LABELS, KeptPartitions, fingerprints, narrowed
 
 PARAMETERS = ("weights", "means", "covariances")
 
@@ -40,12 +43,17 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
     is the average log joint density of rows and partition over the draws; the history is that of
     one chain, warm-up included. A row of weight w stands for w rows.
 
+    The partitions are kept with the draws (``posterior_.partitions``), and what is said of groups
+    of the fitted rows is theirs: of every draw while rows x draws x chains is at most 67 million,
+    of every second, fourth, ... beyond that.
+
     Parameters
     ----------
     chains : int, default=4
         Number of chains.
-    draws : int, default=1000
-        Draws that are kept of each chain.
+    draws : int or None, default=None
+        Draws that are kept of each chain. None for as many as suffice: chains run on until R-hat is
+        at most 1.01 and there are ``effective_draws``, looked at from 1000 draws on.
     warmup : int, default=500
         Sweeps of each chain before the first draw that is kept.
     thin : int, default=1
@@ -61,6 +69,13 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         Whether the file stays, with all draws, when the fit is done. Otherwise it is deleted.
     progress : callable, optional
         Called with the number of sweeps that each chain has done, and that of all, as it grows.
+    max_draws : int, default=8000
+        Most draws of each chain where ``draws`` is None; fewer, but 1000, where the numbers of all
+        draws would take more than half a gigabyte. If they do not suffice the fit says about how
+        many would.
+    effective_draws : int, default=400
+        Effective draws that suffice, of all chains together: of the log joint density and, where
+        they are random, of the number of components and of groups.
     moves : int, default=3
         Splits and merges that are tried in each sweep.
 
@@ -70,6 +85,7 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         If an option is not a number, or too small.
     """
 
+    draws: int | None = None
     moves: int = 3
 
     name = "collapsed"
@@ -95,7 +111,8 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
             )
         rows = each_on_its_own(swept.rows, self.name)
         given = (problem.engine, plan, partitions, clusters, self.moves)
-        return PartitionSampler(model, rows, *given)
+        most = MOST_LABELS // self.chains
+        return PartitionSampler(model, rows, *given, most_labels=most)
 
     def _found(
         self,
@@ -122,6 +139,7 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
             log_joint=np.stack([history[plan.kept] for history in histories]),
             log_likelihood=np.stack([one.log_likelihood for one in found]),
             numbers=np.broadcast_to(np.arange(size), (len(past), plan.draws, size)),
+            partitions=_kept(problem.rows, past, plan.draws),
         )
         exchangeable = model.weight_prior.is_exchangeable
         is_given = problem.keep_numbering and exchangeable
@@ -132,3 +150,18 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
             replace(swept, model=model),
             chains,
         )
+
+
+def _kept(rows: Rows, past: Sequence[PartitionStretch], n_draws: int) -> KeptPartitions:
+    """Return the partitions of the first draws of all chains, of rows in the data's units."""
+    blocks = [(fingerprints(block.values), block.row_weights) for block in rows.blocks()]
+    marks, weights = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    copies = weights.astype(np.intp)
+    # Copies of a row are alike: the first stands for it.
+    first = (np.cumsum(copies) - copies)[copies > 0]
+    some = past[0].steps < n_draws
+    labels = np.stack([one.labels[some][:, first] for one in past])
+    occupied = np.stack([one.occupied[:n_draws] for one in past])
+    return KeptPartitions(
+        marks[copies > 0], past[0].steps[some], narrowed(labels), narrowed(occupied)
+    )

@@ -1,17 +1,29 @@
 """Gibbs sampling: draw x sampled x full sweeps."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
 from mixtura.chains import Chains
-from mixtura.fit import Problem, Swept
+from mixtura.data import Rows
+from mixtura.fit import Problem, Start, Swept
 from mixtura.inference.chains import ChainState, Sampler
 from mixtura.inference.runs import Plan
 from mixtura.inference.sampling import ChainMethod, Given, each_on_its_own
+from mixtura.model import MixtureModel
 from mixtura.posteriors import DrawsPosterior
+from mixtura.statistics import SufficientStatistics
+
+LEAST_LOSS = 1e-3
+"""Groups that the rest of a process may cost, in expectation before the rows are seen."""
+
+MOST_COMPONENTS = 128
+"""Components that a process gets for that."""
+
+MOST_NUMBERS = 1 << 25
+"""Numbers of the means and covariances of all draws that it may take."""
 
 
 @final
@@ -25,6 +37,10 @@ class Gibbs(ChainMethod[ChainState]):
     The objective is the average of the log joint density (assignments summed out) over the draws;
     the history is that of one chain, warm-up included.
 
+    Under ``DirichletProcess`` and ``PitmanYor`` the target is the process cut off at so many
+    components that less than 0.001 groups are expected to be lost, ``n_components`` or more, up to
+    128; a fit whose last component has rows nevertheless says so.
+
     A row of weight w stands for w rows, each with a component of its own: weights must be whole
     numbers.
 
@@ -32,8 +48,9 @@ class Gibbs(ChainMethod[ChainState]):
     ----------
     chains : int, default=4
         Number of chains.
-    draws : int, default=1000
-        Draws that are kept of each chain.
+    draws : int or None, default=1000
+        Draws that are kept of each chain. None for as many as suffice: chains run on until R-hat is
+        at most 1.01 and there are ``effective_draws``, looked at from 1000 draws on.
     warmup : int, default=500
         Sweeps of each chain before the first draw that is kept.
     thin : int, default=1
@@ -49,6 +66,13 @@ class Gibbs(ChainMethod[ChainState]):
         Whether the file stays, with all draws, when the fit is done. Otherwise it is deleted.
     progress : callable, optional
         Called with the number of sweeps that each chain has done, and that of all, as it grows.
+    max_draws : int, default=8000
+        Most draws of each chain where ``draws`` is None; fewer, but 1000, where the numbers of all
+        draws would take more than half a gigabyte. If they do not suffice the fit says about how
+        many would.
+    effective_draws : int, default=400
+        Effective draws that suffice, of all chains together: of the log joint density and, where
+        they are random, of the number of components and of groups.
 
     Raises
     ------
@@ -59,6 +83,24 @@ class Gibbs(ChainMethod[ChainState]):
     name = "gibbs"
     objective_name = "mean log joint density"
     stream = 0x6962_6269
+
+    def _with_room(self, problem: Problem) -> Problem:
+        model = problem.model
+        of_component = model.n_features + int(np.prod(model.structure[1:]))
+        room = MOST_NUMBERS // (self.chains * self._most_draws(model) * of_component)
+        most = max(model.n_components, min(MOST_COMPONENTS, room))
+        needed = model.weight_prior.n_needed(problem.rows.total_weight, LEAST_LOSS, most)
+        if needed <= model.n_components:
+            return problem
+
+        def starts(large: MixtureModel, rows: Rows) -> list[Start]:
+            few = replace(large, n_components=model.n_components)
+            return [
+                replace(start, statistics=_padded(start.statistics, needed))
+                for start in problem.starts(few, rows)
+            ]
+
+        return replace(problem, model=replace(model, n_components=needed), starts=starts)
 
     def _runner(self, problem: Problem, swept: Swept, plan: Plan) -> Sampler:
         return Sampler(swept.model, each_on_its_own(swept.rows, self.name), problem.engine, plan)
@@ -86,3 +128,15 @@ class Gibbs(ChainMethod[ChainState]):
         first = swept.model.typical(given.starts[0].statistics) if problem.keep_numbering else None
         histories = [chain.log_joint for chain in chains]
         return problem, swept, Chains(posterior, histories, names, first)
+
+
+def _padded(statistics: SufficientStatistics, n_components: int) -> SufficientStatistics:
+    """Return statistics with components without rows behind those that there are."""
+    more = n_components - statistics.count.size
+    count = np.append(statistics.count, np.zeros(more))
+    pivot = np.concatenate([statistics.pivot, np.repeat(statistics.pivot[:1], more, axis=0)])
+    first = np.concatenate([statistics.first, np.zeros((more, pivot.shape[1]))])
+    second = statistics.second
+    if len(second) == statistics.count.size:
+        second = np.concatenate([second, np.zeros((more, *second.shape[1:]))])
+    return replace(statistics, count=count, first=first, second=second, pivot=pivot)

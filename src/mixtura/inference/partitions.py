@@ -1,7 +1,7 @@
 """One chain of a collapsed sampler: partitions of the rows, and parameters drawn given them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, final
 
@@ -15,6 +15,7 @@ from mixtura.inference.chains import drawn
 from mixtura.inference.runs import Kept, Plan, Runner, RunState, checked, generator_of
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
+from mixtura.posteriors.partitions import MOST_LABELS, Unsigned, narrowed, spacing
 from mixtura.priors.partitions import Partitions
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ClusterSteps, MatrixSteps
@@ -47,6 +48,10 @@ class PartitionStretch:
         Second moments about these.
     log_joint : array of shape (T,)
         Log density of rows and partition after each of the T sweeps, in nats.
+    steps : integer array of shape (P,)
+        The draws whose partitions are kept, numbered from the first draw of the chain on.
+    labels : unsigned integer array of shape (P, N)
+        These partitions, clusters numbered as above.
     """
 
     occupied: Array
@@ -55,9 +60,22 @@ class PartitionStretch:
     mean: Array
     second: Array
     log_joint: Array
+    steps: IntegerArray
+    labels: Unsigned
+
+    def thinned(self, every: int) -> "PartitionStretch":
+        """Return the stretch with the partitions of every so manieth draw of the chain alone."""
+        some = self.steps % every == 0
+        if some.all():
+            return self
+        return replace(self, steps=self.steps[some], labels=self.labels[some])
 
 
-PAST = (*OF_DRAWS, *OF_CLUSTERS, "log_joint")
+OF_ROWS = ("steps", "labels")
+KEPT = ("partition_steps", "partition_labels")
+"""Names of these in a file of chains, where "labels" are those that chains stand at."""
+
+PAST = (*OF_DRAWS, *OF_CLUSTERS, "log_joint", *OF_ROWS)
 
 
 def joined(stretches: Sequence[PartitionStretch]) -> PartitionStretch:
@@ -116,6 +134,8 @@ class PartitionSampler(Runner[PartitionState]):
         Splits and merges that are tried in each sweep.
     scans : int
         How often each sweep puts every row anew.
+    most_labels : int
+        Labels of rows that a chain keeps; of more draws the partitions are thinned evenly.
     """
 
     model: MixtureModel
@@ -126,6 +146,7 @@ class PartitionSampler(Runner[PartitionState]):
     clusters: ClusterSteps | MatrixSteps
     moves: int
     scans: int = 1
+    most_labels: int = MOST_LABELS
 
     @cached_property
     def _allocator(self) -> Allocator:
@@ -153,7 +174,10 @@ class PartitionSampler(Runner[PartitionState]):
         labels, concentration, n_rows = state.labels, state.concentration, len(state.labels)
         steps = self.partitions.steps(n_rows, concentration)
         constant = self.partitions.log_constant(n_rows, concentration)
-        log_joint, kept, values = np.empty(sweeps), [], []
+        log_joint, values = np.empty(sweeps), []
+        kept: list[SufficientStatistics] = []
+        partitions: dict[int, Unsigned] = {}
+        every = spacing(n_rows, plan.kept_before(begin + sweeps), self.most_labels)
         done = 0
         while done < sweeps:
             length = 1
@@ -170,23 +194,42 @@ class PartitionSampler(Runner[PartitionState]):
             labels, worth = self._allocator.run(labels, steps, span, rng)
             log_joint[done : done + length] = worth + constant
             done += length
-            if plan.kept_before(begin + done) > plan.kept_before(begin + done - 1):
+            number = plan.kept_before(begin + done - 1)
+            if plan.kept_before(begin + done) > number:
                 kept.append(self._allocator.statistics(labels))
                 values.append(concentration)
-        stretch = self._stretch(kept, values, log_joint)
+                if every and number % every == 0:
+                    partitions[number] = narrowed(labels)
+        stretch = self._stretch(kept, values, log_joint, partitions)
         random = rng.bit_generator.state
-        return PartitionState(labels, concentration, random, (*state.past, stretch))
+        before = tuple(one.thinned(every) for one in state.past) if every else state.past
+        return PartitionState(labels, concentration, random, (*before, stretch))
 
     def _stretch(
-        self, kept: list[SufficientStatistics], concentrations: list[float], log_joint: Array
+        self,
+        kept: list[SufficientStatistics],
+        concentrations: list[float],
+        log_joint: Array,
+        partitions: Mapping[int, Unsigned],
     ) -> PartitionStretch:
         sizes = (0, self.model.n_features)
         cell = self.model.structure[1:]
         none = (np.empty(0), np.empty(sizes), np.empty((0, *cell)))
         found = [(one.count, one.mean(), one.second.reshape(-1, *cell)) for one in kept]
-        parts = (np.concatenate(part) for part in zip(none, *found, strict=True))
+        clusters = (np.concatenate(part) for part in zip(none, *found, strict=True))
         occupied = np.array([one.count.size for one in kept], dtype=np.float64)
-        return PartitionStretch(occupied, np.array(concentrations), *parts, log_joint=log_joint)
+        steps = np.array(list(partitions), dtype=np.intp)
+        empty = np.empty((0, self.rows.n_rows), dtype=np.uint8)
+        labels = np.concatenate([empty, *(one[None] for one in partitions.values())])
+        of_draws = (occupied, np.array(concentrations))
+        return PartitionStretch(
+            *of_draws, *clusters, log_joint=log_joint, steps=steps, labels=labels
+        )
+
+    def judged(self, states: Sequence[PartitionState], plan: Plan) -> list[Array]:
+        log_joint = [np.concatenate([one.log_joint for one in state.past]) for state in states]
+        occupied = [np.concatenate([one.occupied for one in state.past]) for state in states]
+        return [np.stack(log_joint)[:, plan.kept], np.stack(occupied)[:, : plan.draws]]
 
     def packed(self, states: Sequence[PartitionState]) -> Kept:
         arrays = {
@@ -197,7 +240,10 @@ class PartitionSampler(Runner[PartitionState]):
             past = [joined(state.past) for state in states]
             # Clusters of all chains one after the other: there are not as many of each.
             arrays |= {n: np.concatenate([getattr(p, n) for p in past]) for n in OF_CLUSTERS}
-            arrays |= {n: np.stack([getattr(p, n) for p in past]) for n in (*OF_DRAWS, PAST[-1])}
+            alike = (*OF_DRAWS, "log_joint")
+            arrays |= {n: np.stack([getattr(p, n) for p in past]) for n in alike}
+            for name, key in zip(OF_ROWS, KEPT, strict=True):
+                arrays[key] = np.stack([getattr(p, name) for p in past])
         return {"random": [state.random for state in states]}, arrays
 
     def restored(
@@ -208,7 +254,7 @@ class PartitionSampler(Runner[PartitionState]):
         if (labels.min(axis=1) != 0).any() or not (current > 0).all():
             raise ValueError("not labels from 0 on")
         past: list[tuple[PartitionStretch, ...]] = [() for _ in range(chains)]
-        if PAST[-1] in arrays:
+        if "log_joint" in arrays:
             past = [(one,) for one in self._past(arrays, chains)]
         states = []
         for number in range(chains):
@@ -221,11 +267,11 @@ class PartitionSampler(Runner[PartitionState]):
 
     def _past(self, arrays: Mapping[str, Array], chains: int) -> list[PartitionStretch]:
         """Return the stretch of each chain that arrays hold, every size checked."""
-        sweeps = arrays[PAST[-1]].shape[-1]
+        sweeps = arrays["log_joint"].shape[-1]
         if sweeps > self.plan.sweeps:
             raise ValueError("more sweeps than the plan has")
         draws = self.plan.kept_before(sweeps)
-        log_joint = checked(arrays[PAST[-1]], (chains, sweeps))
+        log_joint = checked(arrays["log_joint"], (chains, sweeps))
         occupied, concentration = (checked(arrays[n], (chains, draws)) for n in OF_DRAWS)
         totals = occupied.sum(axis=1).astype(np.int64)
         if (occupied < 1).any() or (occupied != np.rint(occupied)).any():
@@ -233,12 +279,38 @@ class PartitionSampler(Runner[PartitionState]):
         cells = {"count": (), "mean": (self.model.n_features,), "second": self.model.structure[1:]}
         parts = [checked(arrays[n], (int(totals.sum()), *cells[n])) for n in OF_CLUSTERS]
         cuts = [np.split(part, np.cumsum(totals)[:-1]) for part in parts]
+        steps, labels = self._partitions(arrays, occupied)
         return [
             PartitionStretch(
-                occupied[c], concentration[c], *(part[c] for part in cuts), log_joint=log_joint[c]
+                occupied[c],
+                concentration[c],
+                *(part[c] for part in cuts),
+                log_joint=log_joint[c],
+                steps=steps[c],
+                labels=labels[c],
             )
             for c in range(chains)
         ]
+
+    def _partitions(
+        self, arrays: Mapping[str, Any], occupied: Array
+    ) -> tuple[IntegerArray, Unsigned]:
+        """Return draws (C, P) and labels (C, P, N) of an archive; earlier ones have none."""
+        chains, draws = occupied.shape
+        n_rows = self.rows.n_rows
+        if KEPT[1] not in arrays:
+            return np.empty((chains, 0), dtype=np.intp), np.empty((chains, 0, n_rows), np.uint8)
+        steps, labels = (arrays[name] for name in KEPT)
+        if steps.ndim != 2 or labels.shape != (*steps.shape, n_rows):
+            raise ValueError("not partitions of these rows")
+        if steps.dtype != np.intp or labels.dtype.kind != "u" or (steps != steps[0]).any():
+            raise ValueError("not partitions of all chains")
+        if steps.size and (steps.min() < 0 or steps.max() >= draws or (np.diff(steps) <= 0).any()):
+            raise ValueError("not partitions of draws")
+        largest = np.take_along_axis(occupied, steps, axis=1) - 1
+        if (labels.max(axis=2) != largest).any() or labels.min(initial=0) != 0:
+            raise ValueError("not the clusters of these draws")
+        return steps, labels
 
 
 def _until_kept(sweep: int, plan: Plan) -> int:

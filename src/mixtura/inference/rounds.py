@@ -81,8 +81,9 @@ def run_rounds(
     n_jobs: int,
     keeper: Keeper[State],
     progress: Callable[[int, int], None] | None = None,
+    until: int | None = None,
 ) -> Reached[State]:
-    """Advance chains together until the end of their plan, or Ctrl-C.
+    """Advance chains together until the end of their plan, or an earlier sweep, or Ctrl-C.
 
     Parameters
     ----------
@@ -96,8 +97,11 @@ def run_rounds(
         Keeps them in a file: at the beginning, now and then, and where they end.
     progress : callable, optional
         Called with the number of sweeps so far, and of all.
+    until : int, optional
+        The sweep at which to stop; the end of the plan where None.
     """
-    total, wanted, interrupted = runner.plan.sweeps, FIRST, False
+    total = runner.plan.sweeps if until is None else until
+    wanted, interrupted = FIRST, False
     try:
         keeper.keep(states, now=True)  # a file that cannot be written is found out at once
         with _advancing(runner, min(n_jobs, len(states))) as advance:

@@ -3,7 +3,7 @@
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import ClassVar, Generic, final
 
@@ -17,10 +17,19 @@ from mixtura.fit import UNSTORED, Fit, Inference, Problem, Start, Swept
 from mixtura.inference.checkpoints import Checkpoint, digest_of, recorded_results
 from mixtura.inference.rounds import Keeper, Reached, run_rounds
 from mixtura.inference.runs import Plan, Runner, State
+from mixtura.inference.sufficiency import Sufficiency
 from mixtura.lawful import whole_number
+from mixtura.model import MixtureModel
 
 MOST_COPIES = 10_000_000
 """Rows after each row of weight w has been repeated w times."""
+
+
+MOST_NUMBERS = 1 << 26
+"""Numbers of all draws beyond which no more are made of chains that may stop by themselves."""
+
+FIRST_LOOK = 1000
+"""Draws of each chain after which it is first judged whether there are enough."""
 
 
 @final
@@ -63,7 +72,7 @@ class ChainMethod(Inference, Generic[State]):
     """
 
     chains: int = 4
-    draws: int = 1000
+    draws: int | None = 1000
     warmup: int = 500
     thin: int = 1
     checkpoint: str | Path | None = field(default=None, metadata=UNSTORED)
@@ -71,6 +80,8 @@ class ChainMethod(Inference, Generic[State]):
     checkpoint_sweeps: int | None = field(default=None, metadata=UNSTORED)
     keep_checkpoint: bool = field(default=False, metadata=UNSTORED)
     progress: Callable[[int, int], None] | None = field(default=None, metadata=UNSTORED)
+    max_draws: int = 8000
+    effective_draws: int = 400
 
     default_max_iter = 0
     stream: ClassVar[int]
@@ -79,9 +90,14 @@ class ChainMethod(Inference, Generic[State]):
     smallest: ClassVar[dict[str, int]] = {"chains": 1, "draws": 1, "warmup": 0, "thin": 1}
     """Least values of the options on which draws depend."""
 
+    limits: ClassVar[dict[str, int]] = {"max_draws": 1, "effective_draws": 1}
+    """Least values of those on which they depend where ``draws`` is None."""
+
     def __post_init__(self) -> None:
         name = type(self).__name__
-        smallest = dict(self.smallest)
+        smallest = self.smallest | self.limits
+        if self.draws is None:
+            del smallest["draws"]
         if self.checkpoint_sweeps is not None:
             smallest["checkpoint_sweeps"] = 1
         for option, least in smallest.items():
@@ -103,6 +119,18 @@ class ChainMethod(Inference, Generic[State]):
     @property
     def needs_number_as_seed(self) -> bool:
         return self.checkpoint is not None
+
+    def _most_draws(self, model: MixtureModel) -> int:
+        """Return the draws of each chain that are made at most."""
+        if self.draws is not None:
+            return self.draws
+        of_component = 1 + model.n_features + int(np.prod(model.structure[1:]))
+        room = MOST_NUMBERS // (self.chains * model.n_components * of_component)
+        return min(self.max_draws, max(FIRST_LOOK, room))
+
+    def _with_room(self, problem: Problem) -> Problem:
+        """Return the problem with as many components as chains of it need."""
+        return problem
 
     @abstractmethod
     def _runner(self, problem: Problem, swept: Swept, plan: Plan) -> Runner[State]:
@@ -129,15 +157,16 @@ class ChainMethod(Inference, Generic[State]):
                 f"{type(self).__name__}(draws=, warmup=)"
             )
         began = time.perf_counter()
+        problem = self._with_room(problem)
         swept = problem.swept()
-        plan = Plan(self.draws, self.warmup, self.thin)
+        plan = Plan(self._most_draws(problem.model), self.warmup, self.thin)
         runner = self._runner(problem, swept, plan)
         given = Given(problem, swept, problem.starts(swept.model, swept.rows), runner)
         file = self._file(given)
         states = (None if file is None else file.load(self.chains)) or self._begun(given)
         keeper = Keeper(file, self.checkpoint_seconds, self.checkpoint_sweeps)
-        reached = run_rounds(runner, states, problem.n_jobs, keeper, self.progress)
-        plan = plan.until(reached.sweeps)
+        reached, whole = self._run(runner, states, problem.n_jobs, keeper)
+        plan = whole.until(min(reached.sweeps, whole.sweeps))
         if plan.draws == 0:
             raise KeyboardInterrupt
         names = [given.start(number).name for number in range(self.chains)]
@@ -145,15 +174,44 @@ class ChainMethod(Inference, Generic[State]):
         for number, (name, history) in enumerate(zip(names, found.histories, strict=True), start=1):
             average = history[plan.kept].mean()
             problem.report(f"chain {number} ({name}): mean log joint {average:.6f}")
-        fit = fit_of(self, problem, swept, found, began, self._shortness(reached, plan))
-        if file is not None and plan.draws == self.draws and not self.keep_checkpoint:
+        if self.draws is None:
+            found = replace(found, effective=self.effective_draws)
+        fit = fit_of(self, problem, swept, found, began, self._shortness(reached, plan, whole))
+        if file is not None and plan == whole and not self.keep_checkpoint:
             file.remove()
         return fit
+
+    def _run(
+        self, runner: Runner[State], states: list[State], n_jobs: int, keeper: Keeper[State]
+    ) -> tuple[Reached[State], Plan]:
+        """Return where the chains end, and the plan that they were to reach the end of.
+
+        Whether draws suffice is looked at after numbers of draws that depend on the draws alone:
+        it does not matter where chains are cut, nor how fast they are.
+        """
+        plan = runner.plan
+        if self.draws is not None:
+            return run_rounds(runner, states, n_jobs, keeper, self.progress), plan
+        goal = Sufficiency(self.effective_draws, min(FIRST_LOOK, plan.draws), plan.draws)
+        plan = replace(plan, draws=goal.first)
+        while True:
+            reached = run_rounds(runner, states, n_jobs, keeper, self.progress, plan.sweeps)
+            if reached.sweeps < plan.sweeps:
+                return reached, plan
+            states = reached.states
+            wanted = goal.next(runner.judged(states, plan))
+            is_done = wanted == plan.draws
+            plan = replace(plan, draws=wanted)
+            if is_done or reached.interrupted:
+                return reached, plan
 
     def _file(self, given: Given[State]) -> Checkpoint[State] | None:
         if self.checkpoint is None:
             return None
-        options = {name: int(getattr(self, name)) for name in self.smallest}
+        names = dict(self.smallest) if self.draws is not None else self.smallest | self.limits
+        # Earlier files know nothing of the limits, which show in no draw where draws are given.
+        given_numbers = {name: getattr(self, name) for name in names}
+        options = {n: int(value) for n, value in given_numbers.items() if value is not None}
         digest = digest_of(given.problem, given.starts, options)
         path = Path(self.checkpoint)
         return Checkpoint(path, digest, given.runner, recorded_results(path))
@@ -166,11 +224,11 @@ class ChainMethod(Inference, Generic[State]):
             states.append(given.runner.begin(given.start(number).statistics, seed))
         return states
 
-    def _shortness(self, reached: Reached[State], plan: Plan) -> tuple[Doubt, ...]:
+    def _shortness(self, reached: Reached[State], plan: Plan, whole: Plan) -> tuple[Doubt, ...]:
         """Return the doubt about chains that were stopped before their end."""
-        if not reached.interrupted or plan.draws == self.draws:
+        if not reached.interrupted or plan == whole:
             return ()
-        message = f"interrupted when each chain had {plan.draws:,} of its {self.draws:,} draws"
+        message = f"interrupted when each chain had {plan.draws:,} of its {whole.draws:,} draws"
         if self.checkpoint is not None:
             message += f"; the same fit, run again, goes on from {str(self.checkpoint)!r}"
         return (Doubt(InterruptedWarning, message),)

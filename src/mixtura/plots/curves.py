@@ -65,13 +65,12 @@ class Marginals:
         posterior = fit.posterior
         if not isinstance(posterior, DrawsPosterior):
             return cls.of(fit, feature)
-        averaged = posterior.averaged
-        at = np.divmod(averaged, posterior.log_joint.shape[1])
-        used = posterior.weights[at] > 0.0
+        averaged = posterior.averaged(1)
+        used = averaged.weights > 0.0
         return cls(
-            posterior.weights[at][used] / averaged.size,
-            posterior.means[at][used][:, feature],
-            posterior.scales[at][used][:, feature],
+            averaged.weights[used] / averaged.n_draws,
+            averaged.means[used][:, feature],
+            averaged.scales[used][:, feature],
         )
 
     @property

@@ -21,6 +21,10 @@ from mixtura.typing import Array, BooleanArray, IntegerArray
 MOST_ROUNDS = 100
 """Rounds of assignment and averaging; a handful settles it, ties might go on for ever."""
 
+MOST_SETTLED = 1000
+"""Draws among which the average is sought; of more, these are evenly spaced, and the others are
+numbered as agrees best with it."""
+
 Costs = Callable[[IntegerArray | None], Array]
 """Costs (S, K, K) of giving component j the number k, after renumbering as the argument says."""
 
@@ -115,13 +119,26 @@ def align_parameters(
     # The first average is the best draw, numbered by its means so that nothing hangs on chance.
     first = np.lexsort(flat_means[pivot].T[::-1])[None]
 
-    def costs(permutations: IntegerArray | None) -> Array:
-        at = slice(None) if permutations is not None else slice(pivot, pivot + 1)
-        numbers = first if permutations is None else permutations
-        average = _average_components(flat_weights[at], flat_means[at], spreads[at], numbers)
-        return n_rows * _cross_entropies(flat_weights, flat_means, spreads, *average)
+    def at(which: slice | IntegerArray) -> tuple[Array, Array, Array]:
+        return flat_weights[which], flat_means[which], spreads[which]
 
-    found = _aligned(costs, log_joint.shape, flat_weights >= least)
+    def against(given: tuple[Array, Array, Array], average: tuple[Array, Array, Array]) -> Array:
+        return n_rows * _cross_entropies(*given, *average)
+
+    some = at(_spread_out(len(flat_weights)))
+
+    def costs(permutations: IntegerArray | None) -> Array:
+        if permutations is None:
+            return against(some, _average_components(*at(slice(pivot, pivot + 1)), first))
+        return against(some, _average_components(*some, permutations))
+
+    settled, n_rounds = _settled(costs, some[0] >= least)
+    table = against(at(slice(None)), _average_components(*some, settled))
+    permutations = settled if len(settled) == len(table) else best_permutations(table)
+    counts = np.take_along_axis(flat_weights >= least, permutations, axis=1)
+    margin = _margins(table, permutations, counts)
+    shape = log_joint.shape
+    found = Alignment(permutations.reshape(*shape, -1), margin.reshape(shape), n_rounds)
     centres = found.apply(means).mean(axis=(0, 1))
     order = np.lexsort(centres.T[::-1])
     return replace(found, permutations=found.permutations[..., order])
@@ -148,23 +165,27 @@ def check_shape(values: Array, name: str, shape: tuple[int, ...]) -> None:
         raise InvalidArgumentError(f"{name} must have shape {shape}; got {values.shape}")
 
 
-def _aligned(costs: Costs, shape: tuple[int, ...], counts: BooleanArray) -> Alignment:
-    """Return the numbering at which assignment and averaging come to rest.
+def _settled(costs: Costs, counts: BooleanArray) -> tuple[IntegerArray, int]:
+    """Return the numbering at which assignment and averaging come to rest, and after how long.
 
-    ``counts`` (S, K) says of which components the margin is.
+    They are at rest when no component moves that ``counts`` (S, K): light ones are alike.
     """
-    table = costs(None)
-    permutations = best_permutations(table)
-    n_rounds = 1
-    while n_rounds < MOST_ROUNDS:
-        table = costs(permutations)
-        better = best_permutations(table)
+    permutations = best_permutations(costs(None))
+    n_rounds, moves = 1, True
+    while moves and n_rounds < MOST_ROUNDS:
+        better = best_permutations(costs(permutations))
         n_rounds += 1
-        if np.array_equal(better, permutations):
-            break
-        permutations = better
-    margin = _margins(table, permutations, np.take_along_axis(counts, permutations, axis=1))
-    return Alignment(permutations.reshape(*shape, -1), margin.reshape(shape), n_rounds)
+        heavy = (np.take_along_axis(counts, one, axis=1) for one in (better, permutations))
+        moves = bool(((better != permutations) & np.logical_or(*heavy)).any())
+        if moves:
+            permutations = better
+    return permutations, n_rounds
+
+
+def _spread_out(n_draws: int) -> IntegerArray:
+    """Return evenly spaced draws, at most as many as the average is sought among."""
+    number = min(n_draws, MOST_SETTLED)
+    return (np.arange(number) * n_draws + n_draws // 2) // number
 
 
 def best_permutations(costs: Array) -> IntegerArray:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from mixtura.posteriors.alignment import in_order
 from mixtura.posteriors.base import Posterior
 from mixtura.posteriors.intervals import PROBABILITIES as ENDS
 from mixtura.posteriors.intervals import Intervals
+from mixtura.posteriors.partitions import KeptPartitions, Unsigned, fingerprints
 from mixtura.posteriors.point import PointPosterior
 from mixtura.potentials import Potentials
 from mixtura.priors.base import Marginals
@@ -23,8 +24,19 @@ from mixtura.typing import Array, IntegerArray
 
 PROBABILITIES = (0.05, 0.5, 0.95)
 
-MOST_AVERAGED = 200
-"""Draws over which answers about rows are averaged: at most so many, evenly spaced."""
+MOST_SCORED, MOST_SHARED = 1_000_000_000, 30_000_000
+"""Densities of components, rows x draws x K, that densities and probabilities of rows take: some
+seconds, and about one."""
+
+FEWEST_AVERAGED = 200
+"""Draws over which answers about rows are averaged in any case."""
+
+STACKED, MOST_HELD = 256, 1 << 12
+"""Components of several draws that are scored as one mixture; and, where each draw's shares are
+wanted, their numbers of all rows, beyond which one draw at a time is faster."""
+
+UNDERFLOWN = 1e-280
+"""Share of all draws in a row from which on the shares within a draw have all their digits."""
 
 MOST_TOGETHER = 1 << 16
 """Numbers of the covariances of draws whose potentials are found together."""
@@ -35,8 +47,9 @@ MOST_TOGETHER = 1 << 16
 class DrawsPosterior(Posterior):
     """Draws from the posterior, in C chains of S draws each, alike numbered.
 
-    Marginals, and draws of rows and parameters, use all draws. Densities and probabilities of
-    rows are averaged over at most 200 of them, evenly spaced over all chains.
+    Marginals, and draws of rows and parameters, use all draws. So do densities and probabilities
+    of rows, as long as rows x draws x K is at most 1e9 and 3e7; of more rows at once they are
+    averaged over fewer draws, evenly spaced in each chain, but not over fewer than 200.
 
     Parameters
     ----------
@@ -54,6 +67,8 @@ class DrawsPosterior(Posterior):
         Log likelihood of the (weighted) rows, in nats.
     numbers : integer array of shape (C, S, K)
         The number that each component had when it was drawn.
+    partitions : KeptPartitions, optional
+        Where the parameters were drawn given partitions of the rows, these.
     """
 
     model: MixtureModel
@@ -63,6 +78,7 @@ class DrawsPosterior(Posterior):
     log_joint: Array
     log_likelihood: Array
     numbers: IntegerArray
+    partitions: KeptPartitions | None = None
 
     @property
     def n_chains(self) -> int:
@@ -135,10 +151,11 @@ class DrawsPosterior(Posterior):
         """Return the mixture at the posterior means, whose answers average over nothing."""
         return PointPosterior(self.parameters, self.model.family)
 
-    @property
-    def averaged(self) -> IntegerArray:
-        """Numbers of the draws over which answers about rows are averaged."""
-        return _evenly_spaced(self.n_draws, MOST_AVERAGED)
+    def averaged(self, n_rows: int, most: int = MOST_SCORED) -> "DrawsPosterior":
+        """Return the draws over which an answer about so many rows is averaged."""
+        affordable = most // max(1, n_rows * self.model.n_components)
+        number = max(FEWEST_AVERAGED, affordable)
+        return self if number >= self.n_draws else self.thinned(number)
 
     @property
     def scales(self) -> Array:
@@ -157,9 +174,14 @@ class DrawsPosterior(Posterior):
 
     def thinned(self, most: int) -> "DrawsPosterior":
         """Return the posterior of the draws that :meth:`kept` names."""
-        kept = self.kept(most)
+        return self._at(self.kept(most))
+
+    def _at(self, steps: IntegerArray) -> "DrawsPosterior":
+        """Return the posterior of some draws of each chain, in rising order."""
         parts = ("weights", "means", "covariances", "log_joint", "log_likelihood", "numbers")
-        return replace(self, **{name: getattr(self, name)[:, kept] for name in parts})
+        kept: dict[str, Any] = {name: getattr(self, name)[:, steps] for name in parts}
+        own = self.partitions
+        return replace(self, **kept, partitions=None if own is None else own.thinned(steps))
 
     def log_densities(self, rows: Rows, engine: Engine) -> Array:
         """Return the log density of each row under each draw, shape (C, S, N), in nats."""
@@ -168,8 +190,62 @@ class DrawsPosterior(Posterior):
             found[number] = engine.log_density(rows, self.model.potentials(self.draw(number)))
         return found.reshape(*self.log_joint.shape, rows.n_rows)
 
-    def allocations(self, rows: Rows, engine: Engine, seed: int = 0) -> IntegerArray:
-        """Return a component drawn for each row given each draw, shape (C, S, N)."""
+    def allocations(
+        self, rows: Rows, engine: Engine, most: int | None = None, seed: int = 0
+    ) -> IntegerArray:
+        """Return a component for each row under each draw, or at most so many, shape (C, S, N).
+
+        Rows that were fitted have those of their own partitions, where these are kept: then of the
+        draws whose partitions are. Of other rows they are drawn given the parameters of the draw.
+        """
+        place = self._places(rows)
+        if self.partitions is None or place is None:
+            chosen = self if most is None else self.thinned(most)
+            return chosen._given_parameters(rows, engine, seed)
+        n_kept = self.partitions.steps.size
+        number = n_kept if most is None else max(1, most // self.n_chains)
+        some = _evenly_spaced(n_kept, number)
+        chains = np.repeat(np.arange(self.n_chains), some.size)
+        rng = np.random.default_rng(seed)
+        found = self._own(rows, engine, place, chains, np.tile(some, self.n_chains), rng)
+        return found.reshape(self.n_chains, some.size, rows.n_rows)
+
+    def _places(self, rows: Rows) -> IntegerArray | None:
+        """Return where rows are among those whose partitions are kept; None if nowhere."""
+        if self.partitions is None or not self.partitions.steps.size:
+            return None
+        place = self.partitions.places(_fingerprints(rows))
+        return place if (place >= 0).any() else None
+
+    def _own(
+        self,
+        rows: Rows,
+        engine: Engine,
+        place: IntegerArray,
+        chains: IntegerArray,
+        positions: IntegerArray,
+        rng: np.random.Generator,
+    ) -> IntegerArray:
+        """Return components of rows by partitions that are kept, shape (n, N).
+
+        Those of other rows, whose place is below zero, are drawn given the parameters.
+        """
+        assert self.partitions is not None
+        known, kept = place >= 0, self.partitions
+        found = np.empty((chains.size, rows.n_rows), dtype=np.intp)
+        seeds = rng.integers(2**63, size=chains.size)
+        for i, (chain, position) in enumerate(zip(chains, positions, strict=True)):
+            step = int(kept.steps[position])
+            if not known.all():
+                drawn = self.draw(int(chain) * self.log_joint.shape[1] + step)
+                potentials = self.model.potentials(drawn)
+                found[i] = engine.sample_labels(rows, potentials, 1, int(seeds[i]))[0]
+            present = np.argsort(self.numbers[chain, step])
+            found[i, known] = present[kept.labels[chain, position, place[known]]]
+        return found
+
+    def _given_parameters(self, rows: Rows, engine: Engine, seed: int) -> IntegerArray:
+        """Return components drawn for the rows given the parameters of each draw, (C, S, N)."""
         found = np.empty((self.n_draws, rows.n_rows), dtype=np.intp)
         seeds = np.random.default_rng(seed).integers(2**63, size=self.n_draws)
         for number in range(self.n_draws):
@@ -177,43 +253,66 @@ class DrawsPosterior(Posterior):
             found[number] = engine.sample_labels(rows, potentials, 1, int(seeds[number]))[0]
         return found.reshape(*self.log_joint.shape, rows.n_rows)
 
+    def occupied(self, rows: Rows) -> IntegerArray | None:
+        """Return how many components have rows in the partition of each draw, shape (C, S).
+
+        None without partitions, and where the rows are others than those fitted.
+        """
+        if self.partitions is None or not self.partitions.are_all(_fingerprints(rows)):
+            return None
+        return self.partitions.occupied.astype(np.intp)
+
     def replicates(self, n_rows: int, rng: np.random.Generator) -> Array:
         """Return rows drawn under each draw, shape (C, S, n_rows, D), in the data's units."""
         family = self.model.family
         drawn = [draw_rows(family, self.draw(i), n_rows, rng)[0] for i in range(self.n_draws)]
         return np.array(drawn).reshape(*self.log_joint.shape, n_rows, -1)
 
-    def _potentials(self) -> Iterator[Potentials]:
-        """Yield the potentials of draws over which answers are averaged."""
-        size = self.model.n_components
-        together = max(1, MOST_TOGETHER // max(1, self.covariances[0, 0].size))
-        if self.model.structure[0] != size:  # shared covariances: not one for each component
-            together = 1
-        for start in range(0, len(self.averaged), together):
-            chains, steps = np.divmod(
-                self.averaged[start : start + together], self.weights.shape[1]
-            )
-            parts = (part[chains, steps] for part in (self.weights, self.means, self.covariances))
+    def _stacked(self, number: int) -> Iterator[Potentials]:
+        """Yield the components of so many draws at a time as those of one mixture."""
+        parts = (self.weights, self.means, self.covariances)
+        weights, means, covariances = (part.reshape(-1, *part.shape[2:]) for part in parts)
+        number = max(1, min(number, MOST_TOGETHER // max(1, covariances[0].size)))
+        for start in range(0, len(weights), number):
+            some = slice(start, start + number)
+            shares = weights[some].reshape(-1)
             # One mixture of all components of several draws: their factors are found at once.
-            stacked = MixtureParameters(*(part.reshape(-1, *part.shape[2:]) for part in parts))
-            found = self.model.potentials(stacked)
-            for first in range(0, len(found.log_weight), size):
-                own = slice(first, first + size)
-                factor = (
-                    found.precision_cholesky if together == 1 else found.precision_cholesky[own]
-                )
-                yield Potentials(found.log_weight[own], found.offset[own], found.mean[own], factor)
+            stacked = MixtureParameters(
+                shares,
+                means[some].reshape(shares.size, -1),
+                covariances[some].reshape(-1, *covariances.shape[2:]),
+            )
+            if len(stacked.covariances) in (1, shares.size):
+                yield self.model.potentials(stacked)
+                continue
+            # What the components of a draw share is one for each of them here.
+            times = shares.size // len(stacked.covariances)
+            repeated = np.repeat(stacked.covariances, times, axis=0)
+            yield self.model.potentials(replace(stacked, covariances=repeated))
 
     def log_predictive(self, rows: Rows, engine: Engine) -> Array:
+        averaged = self.averaged(rows.n_rows)
         total = np.full(rows.n_rows, -np.inf)
-        for potentials in self._potentials():
+        for potentials in averaged._stacked(max(1, STACKED // self.model.n_components)):
             total = np.logaddexp(total, engine.log_density(rows, potentials))
-        return total - np.log(len(self.averaged))
+        return total - np.log(averaged.n_draws)
 
     def responsibilities(self, rows: Rows, engine: Engine) -> Array:
-        total = np.zeros((rows.n_rows, self.model.n_components))
-        for potentials in self._potentials():
-            total += engine.responsibilities(rows, potentials)
+        averaged, size = self.averaged(rows.n_rows, MOST_SHARED), self.model.n_components
+        total = np.zeros((rows.n_rows, size))
+        number = STACKED // size if total.size <= MOST_HELD else 1
+        for potentials in averaged._stacked(max(1, number)):
+            if len(potentials.log_weight) == size:
+                total += engine.responsibilities(rows, potentials)
+                continue
+            shares = engine.responsibilities(rows, potentials).reshape(rows.n_rows, -1, size)
+            of_draws = shares.sum(axis=2, keepdims=True)
+            for t in np.flatnonzero((of_draws < UNDERFLOWN).any(axis=(0, 2))):
+                # A draw under which some row is that much less likely is looked at alone.
+                alone = potentials.components(slice(t * size, (t + 1) * size))
+                shares[:, t] = engine.responsibilities(rows, alone)
+                of_draws[:, t] = 1.0
+            total += (shares / of_draws).sum(axis=1)
         return total / total.sum(axis=1, keepdims=True)
 
     def labels(self, rows: Rows, engine: Engine) -> IntegerArray:
@@ -222,7 +321,11 @@ class DrawsPosterior(Posterior):
     def sample_assignments(
         self, rows: Rows, engine: Engine, n_draws: int, seed: int
     ) -> IntegerArray:
-        rng = np.random.default_rng(seed)
+        rng, place = np.random.default_rng(seed), self._places(rows)
+        if self.partitions is not None and place is not None:
+            chains = rng.integers(self.n_chains, size=n_draws)
+            positions = rng.integers(self.partitions.steps.size, size=n_draws)
+            return self._own(rows, engine, place, chains, positions, rng)
         numbers, seeds = rng.integers(self.n_draws, size=n_draws), rng.integers(2**63, size=n_draws)
         drawn = [
             engine.sample_labels(rows, self.model.potentials(self.draw(int(number))), 1, int(own))
@@ -272,6 +375,12 @@ class DrawsPosterior(Posterior):
     def covariance_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:
         """Return mean, deviation and quantiles of each (co)variance, in the structure shape."""
         return _marginals(self.covariances, probabilities)
+
+
+def _fingerprints(rows: Rows) -> Unsigned:
+    """Return the fingerprints of the rows, in their order."""
+    parts = [fingerprints(block.values) for block in rows.blocks()]
+    return np.concatenate([np.empty(0, dtype=np.uint64), *parts])
 
 
 def _evenly_spaced(n_draws: int, most: int) -> IntegerArray:

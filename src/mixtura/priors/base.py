@@ -74,6 +74,13 @@ class WeightPrior(Prior):
         """Return how many components are expected to share the extent of N rows."""
         return float(n_components)
 
+    def n_needed(self, n_rows: float, loss: float, most: int) -> int:
+        """Return how many weights lose less than so many expected groups of N rows, 1 to ``most``.
+
+        One where the prior has no more weights than it is given.
+        """
+        return 1
+
     def typical(self, n_components: int) -> Array:
         """Return weights (K,) from which a sampler may begin: the mode, where there is one."""
         return self.mode(n_components)

@@ -12,7 +12,7 @@ from mixtura.errors import InvalidArgumentError
 from mixtura.priors.base import WeightPrior
 from mixtura.priors.concentration import concentration_grid
 from mixtura.priors.hyperparameters import hyperparameter
-from mixtura.priors.process_partitions import ProcessPartitions
+from mixtura.priors.process_partitions import TINY, ProcessPartitions
 from mixtura.priors.scales import Gamma
 from mixtura.priors.stick_breaking import StickBreaking
 from mixtura.typing import Array, IntegerArray
@@ -89,6 +89,17 @@ class WeightProcess(WeightPrior):
 
     def n_sharing(self, n_components: int, n_rows: float) -> float:
         return self.expected_n_clusters(n_rows)
+
+    def n_needed(self, n_rows: float, loss: float, most: int) -> int:
+        # The rows of the rest are one group where they might be several: each pair of them, or
+        # each row, stands for one group lost at most.
+        concentration, discount = self._parts
+        grid = concentration_grid(concentration, np.zeros_like, 0)
+        number = np.arange(1, most) * discount
+        log_rest, log_square = _log_rests(grid.values[:, None] + number, discount)
+        pairs = np.log(max(n_rows * (n_rows - 1.0) / 2.0, TINY)) + log_square
+        lost = grid.shares @ np.exp(np.minimum(np.log(n_rows) + log_rest, pairs))
+        return min(most, 2 + int(np.count_nonzero(lost > loss)))
 
     def expected_n_clusters(self, n_rows: float) -> float:
         """Return the prior expectation of the number of clusters among rows.
@@ -191,6 +202,17 @@ def _concentration(value: object, name: str) -> float | Gamma:
             f"{name} concentration must be a number or a Gamma of two numbers; got {value!r}"
         )
     return value
+
+
+def _log_rests(second: Array, discount: float) -> tuple[Array, Array]:
+    """Return the logs of the expected rest after each stick, and of its square, (J, M).
+
+    Sticks are Beta(1 - discount, second), second of shape (J, M).
+    """
+    total = second + (1.0 - discount)
+    first = np.log(second) - np.log(total)
+    square = first + np.log1p(second) - np.log1p(total)
+    return np.cumsum(first, axis=1), np.cumsum(square, axis=1)
 
 
 def _n_clusters(concentration: Array, discount: float, n_rows: float) -> Array:

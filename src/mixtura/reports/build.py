@@ -201,7 +201,8 @@ def _section(told: Told, title: str, prefix: str, budget: int, engine: Engine) -
     counted = None
     if isinstance(told, Evidence):
         n_shown = told.x.shape[0]
-        counted = occupied(fit.posterior, ArrayRows(np.ascontiguousarray(told.x)), engine)
+        rows = ArrayRows(np.ascontiguousarray(told.x), told.weights)
+        counted = occupied(fit.posterior, rows, engine)
         shares = told.responsibilities
         components = Components.of(fit, told.labels, shares, told.weights, counted)
         certainty = Certainty.of(told.responsibilities)

@@ -5,8 +5,8 @@ from typing import Any, final
 
 import numpy as np
 
-from mixtura.chains import AGREED, reduction_words
-from mixtura.diagnostics.sampling import FEWEST_DRAWS
+from mixtura.chains import reduction_words
+from mixtura.diagnostics.sampling import AGREED, FEWEST_DRAWS
 from mixtura.diagnostics.sampling import convergence as diagnosed
 from mixtura.fit import Fit
 from mixtura.judgements import draws_of

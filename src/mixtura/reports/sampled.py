@@ -71,7 +71,7 @@ class SampledRows:
         rows = values
         if weights is not None and (weights == np.rint(weights)).all():
             rows = judgements.counted_rows(values, weights, "report")
-        allocated = posterior.thinned(MOST_DRAWS).allocations(ArrayRows(values), engine)
+        allocated = posterior.allocations(ArrayRows(values), engine, MOST_DRAWS)
         draws = judgements.together(allocated)
         return cls(
             rows,
