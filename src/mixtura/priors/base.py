@@ -327,6 +327,14 @@ class ComponentPrior(Prior):
         """
         return 0.0
 
+    def unbounded(self, structure: StructureShape, n_features: int) -> str | None:
+        """Return why the density of rows and parameters has no upper bound, and a remedy.
+
+        None where it has one as long as no rows are tied. Under such a prior there is no mode to
+        find, though the posterior may be proper.
+        """
+        return None
+
     @property
     def fixes_covariances(self) -> bool:
         """Whether the covariances are known, so that the means alone are free."""
