@@ -248,6 +248,13 @@ class Problem:
         spawn_key = (*self.seed.spawn_key, *key)
         return np.random.SeedSequence(self.seed.entropy, spawn_key=spawn_key)
 
+    def refuse_unbounded(self) -> None:
+        """Raise InvalidArgumentError where the prior leaves no posterior mode to find."""
+        model = self.model
+        reason = model.component_prior.unbounded(model.structure, model.n_features)
+        if reason is not None:
+            raise InvalidArgumentError(reason)
+
     def swept(self) -> Swept:
         """Return model and rows in the units in which the rows are to be swept."""
         structure = self.model.structure

@@ -14,15 +14,10 @@ from scipy.special import gammaln, logsumexp
 
 from laws.independent import direct_statistics, log_prior
 from mixtura import VB, GaussianMixtureModel, Gibbs
-from mixtura.errors import InvalidArgumentError
 from mixtura.priors import (
     Dirichlet,
-    DirichletProcess,
     Gamma,
-    HalfNormal,
     Independent,
-    InverseGamma,
-    Normal,
     NormalInverseGamma,
     NormalInverseWishart,
     Wishart,

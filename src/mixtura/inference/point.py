@@ -55,21 +55,14 @@ class MAP(Inference):
         whole_number_or_none(self.batch_size, "batch_size", 1)
 
     def fit(self, problem: Problem) -> Fit:
-        _refuse_unbounded(problem)
+        problem.refuse_unbounded()
         limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
         return optimise(problem, self.name, self.objective_name, limits)
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
-        _refuse_unbounded(problem)
+        problem.refuse_unbounded()
         online = Online(self, Mode(), Schedule(self.decay, self.n_rows))
         return online.update(problem, earlier)
-
-
-def _refuse_unbounded(problem: Problem) -> None:
-    model = problem.model
-    reason = model.component_prior.unbounded(model.structure, model.n_features)
-    if reason is not None:
-        raise InvalidArgumentError(reason)
 
 
 @final

@@ -1,8 +1,9 @@
 """Component priors as Pyro statements; a new prior is one class and one registry entry here."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, TypeVar, cast, final
 
 import numpy as np
 import pyro
@@ -13,9 +14,11 @@ from pyro.ops.indexing import Vindex
 from mixtura.factorization import covariance_factor
 from mixtura.model import MixtureModel
 from mixtura.ppl.inverse_wishart import InverseWishart
+from mixtura.ppl.shared_scales import SharedScaleSpreads
 from mixtura.ppl.tensors import tensor, without_program
 from mixtura.priors import (
     ComponentPrior,
+    HalfNormal,
     Independent,
     InverseGamma,
     KnownScale,
@@ -24,6 +27,7 @@ from mixtura.priors import (
     NormalInverseWishart,
     PositivePrior,
 )
+from mixtura.priors.hierarchies import HierarchicalPrior
 from mixtura.typing import Array
 
 PriorT = TypeVar("PriorT", bound=ComponentPrior)
@@ -39,7 +43,7 @@ class ComponentProgram(ABC, Generic[PriorT]):
     """
 
     def __init__(self, model: MixtureModel) -> None:
-        self.prior: PriorT = model.component_prior
+        self.model, self.prior = model, cast(PriorT, model.component_prior)
         self.n_components, self.n_features = model.n_components, model.n_features
         # Sizes of one more, so that a length of one can only mean sharing.
         structure = model.family.structure(model.n_components + 1, model.n_features + 1)
@@ -94,9 +98,21 @@ class ComponentProgram(ABC, Generic[PriorT]):
         """Return the plate over components."""
         return pyro.plate("components", self.n_components, dim=-1)
 
+    @property
+    def learns_scale(self) -> bool:
+        """Whether the spreads depend on each other, by a scale that is integrated out."""
+        return isinstance(self.prior, HierarchicalPrior) and self.prior.learns_scale
+
     def spread_plate(self, plate: Any) -> AbstractContextManager[Any]:
-        """Return the plate of the covariances: none where they are shared."""
-        return nullcontext() if self.is_tied else plate
+        """Return the plate of the covariances: none where they are shared, or one event."""
+        return nullcontext() if self.is_tied or self.learns_scale else plate
+
+    def spreads(self, independent: Callable[[], Any]) -> Any:
+        """Return the distribution of the spreads: of each, or of all under a learned scale."""
+        if not self.learns_scale:
+            return independent()
+        is_deviation = self.spread_site == "sigma"
+        return SharedScaleSpreads(self.model, self.spread_shape, is_deviation)
 
     def per_feature(self, value: Any) -> torch.Tensor:
         """Return a hyperparameter of the means, of shape (D,), or () with one feature."""
@@ -112,7 +128,9 @@ def _picked(values: torch.Tensor, z: torch.Tensor, event_dim: int) -> torch.Tens
     """Return ``values[z]``, also where Pyro has stacked samples to the left of the components."""
     if values.dim() == event_dim + 1:
         return values[z]
-    stacked = Vindex(values.unsqueeze(-2 - event_dim))
+    # Of components that are one event the samples have an axis beside them already.
+    is_event = values.dim() > event_dim + 2 and values.shape[-2 - event_dim] == 1
+    stacked = Vindex(values if is_event else values.unsqueeze(-2 - event_dim))
     return stacked[(..., z, *[slice(None)] * event_dim)]
 
 
@@ -131,13 +149,17 @@ class IndependentProgram(ComponentProgram[Independent]):
         mean = self.prior.mean
         location, scale = self.per_feature(mean.location), self.per_feature(mean.scale)
         self.mean = dist.Normal(location, scale).to_event(self.mean_dim)
-        self.spread = self._positive(self.prior.spread).to_event(self.spread_dim)
+        self.spread = self.spreads(
+            lambda: self._positive(self.prior.spread).to_event(self.spread_dim)
+        )
 
     def _positive(self, prior: PositivePrior) -> Any:
         if isinstance(prior, InverseGamma):
             return dist.InverseGamma(self.per_spread(prior.shape), self.per_spread(prior.scale))
         if isinstance(prior, LogNormal):
             return dist.LogNormal(self.per_spread(prior.location), self.per_spread(prior.scale))
+        if isinstance(prior, HalfNormal):
+            return dist.HalfNormal(self.per_spread(prior.scale))
         raise without_program(prior)
 
     @property
@@ -161,8 +183,11 @@ class NormalInverseGammaProgram(ComponentProgram[NormalInverseGamma]):
 
     def __init__(self, model: MixtureModel) -> None:
         super().__init__(model)
-        shape, scale = self.per_spread(self.prior.shape), self.per_spread(self.prior.scale)
-        self.spread = dist.InverseGamma(shape, scale).to_event(self.spread_dim)
+        self.spread = self.spreads(
+            lambda: dist.InverseGamma(
+                self.per_spread(self.prior.shape), self.per_spread(self.prior.scale)
+            ).to_event(self.spread_dim)
+        )
         self.location = self.per_feature(self.prior.mean)
         self.widening = self.per_feature(self.prior.shrinkage).rsqrt()
 
@@ -186,14 +211,17 @@ class NormalInverseWishartProgram(ComponentProgram[NormalInverseWishart]):
 
     def __init__(self, model: MixtureModel) -> None:
         super().__init__(model)
+        self.spread = self.spreads(self._matrices)
+        self.location = self.per_feature(self.prior.mean)
+        self.widening = tensor(self.prior.shrinkage).rsqrt()
+
+    def _matrices(self) -> InverseWishart:
         size, freedom = self.n_features, self.prior.degrees_of_freedom
         scale = np.asarray(self.prior.scale)
         matrix = scale if scale.ndim == 2 else scale * np.eye(size)
-        self.spread = InverseWishart(
+        return InverseWishart(
             tensor(size + 2.0 if freedom is None else freedom), tensor(covariance_factor(matrix))
         )
-        self.location = self.per_feature(self.prior.mean)
-        self.widening = tensor(self.prior.shrinkage).rsqrt()
 
     def sample(self) -> tuple[torch.Tensor, torch.Tensor]:
         plate = self.plate()
