@@ -109,9 +109,15 @@ class HierarchicalPrior(ComponentPrior):
         covariances: Array,
         rng: np.random.Generator,
     ) -> tuple[Array, Array]:
-        """Return means and covariances drawn given a scale that is drawn given the current ones."""
-        learned, power = self.learned_scale(covariances.shape)
-        scale = learned.draw(power, self.pull(learned, covariances), rng)
+        """Return means and covariances drawn given a scale that is drawn given the current ones.
+
+        The covariances of components without rows do not enter: they are drawn together with the
+        scale, which would otherwise hardly move where they are many.
+        """
+        is_own = len(covariances) == len(means)
+        occupied = covariances[statistics.count > 0.0] if is_own else covariances
+        learned, power = self.learned_scale(occupied.shape)
+        scale = learned.draw(power, self.pull(learned, occupied), rng)
         return self.given_scale(scale).draw_given(statistics, means, covariances, rng)
 
 

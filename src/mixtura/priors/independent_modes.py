@@ -20,7 +20,19 @@ GRID = 64
 
 @final
 class Alternation:
-    """The M-step's objective and its two conditional maximisers."""
+    """The M-step's objective and its two conditional maximisers.
+
+    Parameters
+    ----------
+    prior : Normal
+        Prior of the means.
+    spread : PositivePrior
+        Prior of standard deviations or variances.
+    is_on_variance : bool
+        Which of the two.
+    statistics : SufficientStatistics
+        Moments of the assigned rows.
+    """
 
     def __init__(
         self,
@@ -46,10 +58,12 @@ class Alternation:
         self.smallest = np.maximum(2.0 * RESOLUTION * size, SMALLEST_DEVIATION) ** 2
 
     def scatter(self, means: Array) -> Array:
+        """Return the rows' scatter about means, in the structure shape."""
         squares = self.count * (means - self.rows_mean) ** 2
         return self.rows_scatter + shared_sum(squares, self.structure)
 
     def variances_given(self, means: Array) -> Array:
+        """Return the variances of highest density given means."""
         scatter = self.scatter(means)
         if self.is_on_variance:
             variances = self.spread.variance_mode(self.entries, scatter)
@@ -59,12 +73,14 @@ class Alternation:
         return np.minimum(np.maximum(variances, self.smallest), LARGEST_DEVIATION**2)
 
     def means_given(self, variances: Array) -> Array:
+        """Return the means of highest density given variances."""
         ratio = variances / self.scale / self.scale
         share = self.count / (self.count + ratio)
         return self.location + share * (self.rows_mean - self.location)
 
     @IGNORING_OVERFLOW
     def ascend(self, means: Array) -> tuple[Array, Array]:
+        """Return means and variances where the alternation from given means ends."""
         variances = self.variances_given(means)
         for _ in range(MAX_ALTERNATIONS):
             means = self.means_given(variances)

@@ -41,6 +41,11 @@ class LearnedScale(ABC):
     def is_bounded_below(self) -> bool:
         """Whether every scale of the distribution is above a positive minimum."""
 
+    @property
+    @abstractmethod
+    def room(self) -> float:
+        """How much the distribution adds to what keeps the density bounded; see model.md."""
+
     @abstractmethod
     def remedy(self, lacking: float) -> str:
         """Return what to change where the room for components to shrink is too large by so much."""
@@ -94,6 +99,10 @@ class GammaScales(LearnedScale):
     @property
     def is_bounded_below(self) -> bool:
         return bool((self.minimum > 0.0).all())
+
+    @property
+    def room(self) -> float:
+        return 2.0 * float(self.shape.min())
 
     def remedy(self, lacking: float) -> str:
         return "give its Gamma a minimum above zero"
@@ -151,6 +160,10 @@ class WishartScale(LearnedScale):
     @property
     def is_bounded_below(self) -> bool:
         return False
+
+    @property
+    def room(self) -> float:
+        return self.freedom - (len(self.inverse) - 1.0)
 
     def remedy(self, lacking: float) -> str:
         least = self.freedom + lacking
@@ -211,6 +224,15 @@ def rescaled_scale(scale: PerFeature | Gamma, factor: Array) -> PerFeature | Gam
     if isinstance(scale, Gamma):
         return scale.rescaled(factor)
     return unscaled(scale, factor, positive=True)
+
+
+def matrix_scale(
+    scale: Wishart | Gamma, n_features: int, power: float
+) -> tuple[LearnedScale, Array]:
+    """Return the distribution of a scale matrix, and its power as that distribution has it."""
+    if isinstance(scale, Wishart):
+        return WishartScale.of(scale, n_features), np.array(power)
+    return GammaScales.of(scale, n_features), np.full(n_features, power)
 
 
 def check_matrix_scale(scale: float | Array | Wishart | Gamma, name: str, n_features: int) -> None:

@@ -25,10 +25,9 @@ from mixtura.priors.hyperparameters import (
     unscaled,
 )
 from mixtura.priors.learned_scales import (
-    GammaScales,
     LearnedScale,
-    WishartScale,
     check_matrix_scale,
+    matrix_scale,
     rescaled_matrix_scale,
 )
 from mixtura.priors.marginals import (
@@ -77,7 +76,8 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         Scale matrix in squared units: a multiple of the identity, a diagonal, or a symmetric
         positive-definite matrix. With a Wishart it is unknown, the same for all components
         [Stephens2000b]_, and integrated out of the density; with a Gamma it is an unknown diagonal,
-        each of whose D entries has that distribution.
+        each of whose D entries has that distribution
+        [HuangWand2013]_.
 
     Raises
     ------
@@ -129,11 +129,9 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
 
     def learned_scale(self, structure: StructureShape) -> tuple[LearnedScale, Array]:
         n_matrices, n_features = structure[:2]
-        power = 0.5 * n_matrices * np.asarray(self._freedom(n_features))
-        if isinstance(self.scale, Wishart):
-            return WishartScale.of(self.scale, n_features), power
-        assert isinstance(self.scale, Gamma)
-        return GammaScales.of(self.scale, n_features), np.broadcast_to(power, n_features)
+        power = 0.5 * n_matrices * float(self._freedom(n_features))
+        assert isinstance(self.scale, Wishart | Gamma)
+        return matrix_scale(self.scale, n_features, power)
 
     def given_scale(self, scale: float | Array) -> "NormalInverseWishart":
         return unchecked(NormalInverseWishart, **{**self.hyperparameters(), "scale": scale})
@@ -152,18 +150,14 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         # Components without rows, or with rows that lie in one plane through the prior's mean.
         freedom = float(self._freedom(n_features))
         shrinking = (structure[0] - 1) * (n_features + 2.0)
-        if isinstance(self.scale, Wishart):
-            own = self.scale.degrees_of_freedom - (n_features - 1.0)
-        else:
-            own = 2.0 * float(np.min(self.learned_scale(structure)[0].shape))
+        own = self.learned_scale(structure)[0].room
         return freedom + own - shrinking
 
     def best_scale(self, statistics: SufficientStatistics, *, of_mode: bool) -> Array:
         rows = self.given_scale(0.0)._conjugate(statistics)
         counts = np.asarray(rows.degrees_of_freedom)
-        n_components, n_features = np.shape(rows.mean)
         if of_mode:
-            counts = counts + n_features + 1.0 + n_components / counts.size
+            counts = counts + np.shape(rows.mean)[1] + 1.0 + len(rows.mean) / counts.size
         return best_matrix(*self.learned_scale(statistics.structure), counts, rows._scale)
 
     @property
