@@ -12,12 +12,17 @@ import pytest
 from scipy import stats
 from scipy.special import gammaln, logsumexp
 
-from laws.independent import direct_statistics, log_prior
+from laws.independent import as_matrices, direct_statistics, log_prior
 from mixtura import VB, GaussianMixtureModel, Gibbs
+from mixtura.errors import InvalidArgumentError
 from mixtura.priors import (
     Dirichlet,
+    DirichletProcess,
     Gamma,
+    HalfNormal,
     Independent,
+    InverseGamma,
+    Normal,
     NormalInverseGamma,
     NormalInverseWishart,
     Wishart,
@@ -188,3 +193,194 @@ def test_draws_agree_with_every_allocation(prior: Any) -> None:
     # Monte Carlo errors of shares from draws whose autocorrelation is below ten sweeps.
     error = np.sqrt(np.maximum(exact * (1.0 - exact), 0.0) / 600.0)
     assert (np.abs(ours - exact) <= 5.0 * error + 1e-12).all()
+
+
+# ------------------------------------------------------- where components and scale may shrink
+
+SHRINKING = np.array([1e-4, 1e-6, 1e-8])
+
+
+def power_of(function: Any) -> float:
+    """Return the power of epsilon that the exponential of a function goes like."""
+    values = [function(epsilon) for epsilon in SHRINKING]
+    return float(np.diff(values)[-1] / np.log(1e-2))
+
+
+def log_joint_at(
+    prior: Any, family: str, means: np.ndarray, covariances: np.ndarray, rows: np.ndarray
+) -> float:
+    """Return the log density of rows and parameters; the first component has most weight."""
+    K, D = means.shape
+    weights = np.append(1.0 - 0.1 * (K - 1), np.full(K - 1, 0.1))
+    matrices = as_matrices(covariances, K, D)
+    scores = [
+        np.log(weights[k]) + stats.multivariate_normal(means[k], matrices[k]).logpdf(rows)
+        for k in range(K)
+    ]
+    return float(logsumexp(scores, axis=0).sum() + prior.log_density(means, covariances))
+
+
+UNTIED = np.random.default_rng(5).standard_normal((12, 3))
+
+
+def narrow(direction: np.ndarray, epsilon: float) -> np.ndarray:
+    """Return a covariance of variance epsilon in one direction and one in all others."""
+    unit = direction / np.linalg.norm(direction)
+    return np.eye(len(unit)) - (1.0 - epsilon) * np.outer(unit, unit)
+
+
+# Three components, two of which shrink. (shape or degrees of freedom, whether it is bounded)
+@pytest.mark.parametrize(("shape", "is_bounded"), [(0.2, False), (0.95, False), (1.1, True)])
+def test_condition_of_variances_is_that_of_the_density(shape: float, is_bounded: bool) -> None:
+    # a = 2, G = 3: bounded for c + a > (G - 1) (1 + 1/2), whichever prior the means have.
+    rows = UNTIED[:, :1]
+    conjugate = NormalInverseGamma(0.3, 0.7, 2.0, Gamma(shape, 0.5))
+    independent = Independent(Normal(0.0, 2.0), variance=InverseGamma(2.0, Gamma(shape, 0.5)))
+    at_rows = np.array([[0.0], rows[0], rows[1]])
+    at_prior = np.array([[0.0], [0.3], [0.3]])
+    for prior, means in ((conjugate, at_prior), (independent, at_rows)):
+        power = power_of(
+            lambda e, prior=prior, means=means: log_joint_at(
+                prior, "diag", means, np.array([[1.0], [e], [e]]), rows
+            )
+        )
+        assert power == pytest.approx(shape + 2.0 - 3.0, abs=5e-3)
+        assert (prior.unbounded((3, 1), 1) is None) == is_bounded
+        assert (power > 0.0) == is_bounded
+
+
+@pytest.mark.parametrize(("shape", "is_bounded"), [(1.9, False), (2.1, True)])
+def test_condition_of_deviations_is_that_of_the_density(shape: float, is_bounded: bool) -> None:
+    # In powers of a standard deviation: c + a > (G - 1) (1 + 1).
+    rows = UNTIED[:, :1]
+    prior = Independent(Normal(0.0, 2.0), InverseGamma(2.0, Gamma(shape, 0.5)))
+    means = np.array([[0.0], rows[0], rows[1]])
+    power = power_of(
+        lambda e: log_joint_at(prior, "diag", means, np.array([[1.0], [e**2], [e**2]]), rows)
+    )
+    assert power == pytest.approx(shape + 2.0 - 4.0, abs=5e-3)
+    assert (prior.unbounded((3, 1), 1) is None) == is_bounded == (power > 0.0)
+
+
+@pytest.mark.parametrize(("own", "is_bounded"), [(6.5, False), (7.5, True)])
+def test_condition_of_matrices_is_that_of_the_density(own: float, is_bounded: bool) -> None:
+    # D = 3, nu = 5, G = 3: with a Wishart d + nu > (G - 1) (D + 2) + D - 1 along the direction
+    # that is orthogonal to a row of each component; with a Gamma 2 c + nu > (G - 1) (D + 2).
+    D = 3
+    normal = np.cross(UNTIED[0], UNTIED[1])
+    axis = np.eye(D)[0]
+    wishart = NormalInverseWishart(0.0, 0.7, 5.0, Wishart(own, 0.2))
+    gamma = NormalInverseWishart(0.0, 0.7, 5.0, Gamma(0.5 * (own - 2.0), 0.2))
+    for prior, direction, off in ((wishart, normal, np.ones(D)), (gamma, axis, 1.0 - axis)):
+        means = np.array([np.zeros(D), 0.5 * UNTIED[0] * off, 0.5 * UNTIED[1] * off])
+        power = power_of(
+            lambda e, prior=prior, means=means, direction=direction: log_joint_at(
+                prior,
+                "full",
+                means,
+                np.array([np.eye(D), narrow(direction, e), narrow(direction, e)]),
+                UNTIED,
+            )
+        )
+        assert power == pytest.approx(0.5 * (own - 7.0), abs=5e-3)
+        assert (prior.unbounded((3, 3, 3), 3) is None) == is_bounded == (power > 0.0)
+
+
+def log_evidence_down_to(prior: Any, rows: np.ndarray, least: float) -> float:
+    """Return the log evidence of one component of one feature, from scales above ``least``.
+
+    Given a scale the rows of a normal mean of known variance have a closed form.
+    """
+    gamma = prior.variance.scale
+    scales = np.exp(np.arange(np.log(least), 8.0, 0.05))
+    v = np.exp(np.arange(np.log(least) - 12.0, 40.0, 0.05))
+    n, mean = rows.size, rows.mean()
+    scatter = ((rows - mean) ** 2).sum()
+    wide = np.sqrt(np.square(prior.mean.scale) + v / n)
+    given = -0.5 * (n * np.log(2.0 * np.pi * v) + scatter / v) + 0.5 * np.log(2.0 * np.pi * v / n)
+    given += stats.norm.logpdf(mean, prior.mean.location, wide)
+    of_spread = stats.invgamma.logpdf(v, prior.variance.shape, scale=scales[:, None])
+    by_scale = logsumexp(of_spread + given + np.log(v), axis=1)
+    of_scale = stats.gamma.logpdf(scales, gamma.shape, scale=1.0 / gamma.rate) + np.log(scales)
+    return float(logsumexp(by_scale + of_scale))
+
+
+@pytest.mark.parametrize(("n_tied", "is_finite"), [(3, True), (4, True), (6, False), (7, False)])
+def test_evidence_of_tied_rows_is_finite_where_the_condition_says(
+    n_tied: int, is_finite: bool
+) -> None:
+    # One component (J = G = 1) on tied rows alone: 2 c > m - 1 with c = 2.
+    prior = Independent(Normal(0.0, 2.0), variance=InverseGamma(1.5, Gamma(2.0, 1.0)))
+    rows = np.full(n_tied, 0.7)
+    values = [log_evidence_down_to(prior, rows, least) for least in (1e-6, 1e-9, 1e-12)]
+    grows = np.diff(values)
+    assert (grows[-1] < 1e-2 and grows[-1] < 0.5 * grows[0]) == is_finite
+    bounds = prior.tie_bounds((1, 1), 1)
+    assert bounds.bears(np.array([float(n_tied)]), float(n_tied), of_mode=False) == is_finite
+
+
+def fitted(prior: Any, rows: np.ndarray, inference: Any, **options: Any) -> GaussianMixtureModel:
+    options = {"covariance_type": "diag", "random_state": 1, **options}
+    return GaussianMixtureModel(2, component_prior=prior, inference=inference, **options).fit(rows)
+
+
+SHORT = Gibbs(chains=1, draws=5, warmup=5)
+
+
+@pytest.mark.filterwarnings("ignore::mixtura.errors.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::mixtura.errors.LabelsWarning")
+@pytest.mark.parametrize("inference", ["map", "vb", SHORT], ids=["map", "vb", "gibbs"])
+def test_ties_are_refused_by_name_and_a_minimum_is_the_remedy(inference: Any) -> None:
+    rows = np.concatenate([UNTIED[:, :2], np.full((30, 2), 0.5)])
+    spread = InverseGamma(3.0, Gamma(1.0, 1.0))
+    with pytest.raises(InvalidArgumentError, match=r"tied rows.*minimum above zero"):
+        fitted(Independent(Normal(0.0, 2.0), variance=spread), rows, inference)
+    with pytest.raises(InvalidArgumentError, match=r"tied rows.*minimum above zero"):
+        fitted(NormalInverseGamma(0.5, 0.1, 3.0, Gamma(2.0, 1.0)), rows, inference)
+    floored = InverseGamma(3.0, Gamma(1.0, 1.0, 1e-4))
+    gmm = fitted(Independent(Normal(0.0, 2.0), variance=floored), rows, inference)
+    assert (gmm.covariances_ > 1e-7).all()
+    # Without ties either method takes the prior as it is.
+    fitted(Independent(Normal(0.0, 2.0), variance=spread), UNTIED[:, :2], inference)
+
+
+@pytest.mark.filterwarnings("ignore::mixtura.errors.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::mixtura.errors.DataWarning")
+@pytest.mark.filterwarnings("ignore::mixtura.errors.LabelsWarning")
+@pytest.mark.parametrize("inference", ["map", "vb", SHORT], ids=["map", "vb", "gibbs"])
+def test_dependent_columns_are_refused_by_name(inference: Any) -> None:
+    rows = np.column_stack([UNTIED[:, :2], UNTIED[:, :2].sum(axis=1)])
+    full = {"covariance_type": "full"}
+    wishart = NormalInverseWishart(0.0, 0.1, 6.0, Wishart(11.5, 0.1))
+    with pytest.raises(InvalidArgumentError, match=r"depend on each other.*scale=Gamma"):
+        fitted(wishart, rows, inference, **full)
+    gamma = NormalInverseWishart(0.0, 0.1, 6.0, Gamma(1.0, 1.0, 1e-3))
+    assert np.isfinite(fitted(gamma, rows, inference, **full).objective_)
+    assert np.isfinite(fitted(wishart, UNTIED, inference, **full).objective_)
+
+
+def test_half_normal_spreads_have_no_mode_and_bear_no_ties() -> None:
+    rows = UNTIED[:, :1]
+    for name in ("scale", "variance"):
+        prior = Independent(Normal(0.0, 2.0), **{name: HalfNormal(1.0)})
+        with pytest.raises(InvalidArgumentError, match="shrink onto one row"):
+            fitted(prior, rows, "map")
+        fitted(prior, rows, VB())
+        most = 2 if name == "variance" else 1
+        with pytest.raises(InvalidArgumentError, match=r"tied rows.*InverseGamma"):
+            fitted(prior, np.concatenate([rows, *[rows[:1]] * most]), "vb")
+
+
+def test_a_concentration_takes_no_minimum() -> None:
+    with pytest.raises(InvalidArgumentError, match="without a minimum"):
+        DirichletProcess(Gamma(1.0, 1.0, 0.5))
+
+
+def test_a_learned_scale_has_no_density_of_single_numbers() -> None:
+    with pytest.raises(InvalidArgumentError, match="is for Independent"):
+        InverseGamma(2.0, Gamma(1.0, 1.0)).log_density(np.ones(2))
+
+
+def test_collapsed_chains_name_what_they_cannot_take() -> None:
+    with pytest.raises(InvalidArgumentError, match="use inference='gibbs'"):
+        fitted(NormalInverseGamma(0.0, 0.1, 3.0, Gamma(2.0, 1.0)), UNTIED, "collapsed")

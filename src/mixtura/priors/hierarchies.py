@@ -47,29 +47,22 @@ class HierarchicalPrior(ComponentPrior):
         """Return the expected pull under a posterior at one value of the scale."""
 
     @abstractmethod
-    def room(self, structure: StructureShape, n_features: int) -> float:
-        """Return by how much the scale's distribution keeps the density bounded.
-
-        Where all components but one, and the learned scale with them, shrink as epsilon does, the
-        density of untied rows and parameters goes like epsilon to half this power: it is bounded
-        if that is above zero.
-        """
-
-    @abstractmethod
     def best_scale(self, statistics: SufficientStatistics, *, of_mode: bool) -> Array:
         """Return the scale at which the posterior's mode, or its best factor, is to be taken."""
 
     def unbounded(self, structure: StructureShape, n_features: int) -> str | None:
-        if not self.learns_scale or structure[0] == 1:
+        bounds, n_spreads = self.tie_bounds(structure, n_features), structure[0]
+        if bounds is None or n_spreads == 1:
             return None
-        learned, _ = self.learned_scale(structure)
-        room = self.room(structure, n_features)
-        if learned.is_bounded_below or room > 0.0:
+        # Without ties: a row for each component, where it can lie on one, or a plane of them.
+        untied = np.ones(n_spreads - 1) if bounds.point is None else np.zeros(1)
+        untied = np.array([n_features - 1.0]) if bounds.in_plane else untied
+        if bounds.bears(untied, np.inf, of_mode=True):
             return None
         return (
-            f"{type(self).__name__} with a learned scale has no posterior mode with "
-            f"{structure[0]} components: they and the scale may shrink together without end; "
-            f"{learned.remedy(-room)}, or use inference='vb' or inference='gibbs'"
+            f"{type(self).__name__} with a learned scale has no posterior mode with {n_spreads} "
+            f"components: they and the scale may shrink together without end; {bounds.remedy}, or "
+            "use inference='vb' or inference='gibbs'"
         )
 
     def scale_given(self, covariances: Array) -> Array:

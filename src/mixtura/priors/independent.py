@@ -14,6 +14,7 @@ from mixtura.priors.base import (
     Marginals,
     PredictiveComponents,
 )
+from mixtura.priors.bounds import TieBounds
 from mixtura.priors.conditionals import draw_means, draw_variances
 from mixtura.priors.hierarchies import HierarchicalPosterior, HierarchicalPrior
 from mixtura.priors.hyperparameters import unchecked
@@ -141,12 +142,20 @@ class Independent(HierarchicalPrior):
             "inference='gibbs'"
         )
 
-    def room(self, structure: StructureShape, n_features: int) -> float:
-        # A component with its mean on one row.
+    def tie_bounds(self, structure: StructureShape, n_features: int) -> TieBounds | None:
+        width = (n_features / structure[1]) * (1.0 if self.is_on_variance else 2.0)
+        by_row = structure[1] < n_features
+        if not self.spread.vanishes_at_zero:
+            remedy = "use InverseGamma or LogNormal"
+            return TieBounds(2.0, 0.0, width, 0.0, 2, remedy, by_row, is_coupled=False)
+        if not self.learns_scale:
+            return None
         learned, power = self.learned_scale(structure)
-        sharing = (n_features / structure[1]) * (1.0 if self.is_on_variance else 2.0)
-        shape = power / structure[0]
-        return float(np.min(2.0 * (learned.shape + shape))) - (structure[0] - 1) * (2.0 + sharing)
+        if learned.is_bounded_below:
+            return None
+        each = 2.0 * float(power.min()) / structure[0]
+        sizes = (learned.room, each, width, 2.0, structure[0])
+        return TieBounds(*sizes, learned.remedy, by_row)
 
     def best_scale(self, statistics: SufficientStatistics, *, of_mode: bool) -> Array:
         return _LearnedScale(self, statistics, of_mode).best()

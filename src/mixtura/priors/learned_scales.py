@@ -16,6 +16,7 @@ import numpy as np
 from scipy.special import multigammaln  # pyright: ignore[reportAttributeAccessIssue]
 
 from mixtura.factorization import covariance_factor, precision_factor
+from mixtura.priors.bounds import TieBounds
 from mixtura.priors.hyperparameters import (
     check_matrix,
     check_per_feature,
@@ -25,7 +26,7 @@ from mixtura.priors.hyperparameters import (
 from mixtura.priors.scales import Gamma
 from mixtura.priors.upper_gamma import draw_upper_gamma, log_upper_gamma, upper_gamma_mean
 from mixtura.priors.wishart import Wishart, drawn_wishart
-from mixtura.typing import Array, PerFeature
+from mixtura.typing import Array, PerFeature, StructureShape
 
 
 class LearnedScale(ABC):
@@ -46,9 +47,10 @@ class LearnedScale(ABC):
     def room(self) -> float:
         """How much the distribution adds to what keeps the density bounded; see model.md."""
 
+    @property
     @abstractmethod
-    def remedy(self, lacking: float) -> str:
-        """Return what to change where the room for components to shrink is too large by so much."""
+    def remedy(self) -> str:
+        """What to change where components and the scale may shrink together."""
 
     @abstractmethod
     def log_evidence(self, power: Array, pull: Array) -> float:
@@ -104,7 +106,8 @@ class GammaScales(LearnedScale):
     def room(self) -> float:
         return 2.0 * float(self.shape.min())
 
-    def remedy(self, lacking: float) -> str:
+    @property
+    def remedy(self) -> str:
         return "give its Gamma a minimum above zero"
 
     @property
@@ -163,14 +166,11 @@ class WishartScale(LearnedScale):
 
     @property
     def room(self) -> float:
-        return self.freedom - (len(self.inverse) - 1.0)
+        return self.freedom
 
-    def remedy(self, lacking: float) -> str:
-        least = self.freedom + lacking
-        return (
-            f"give its Wishart more than {least:g} degrees of freedom, or use "
-            "scale=Gamma(shape, rate, minimum)"
-        )
+    @property
+    def remedy(self) -> str:
+        return "give its Wishart more degrees of freedom, or use scale=Gamma(shape, rate, minimum)"
 
     @property
     def nothing(self) -> tuple[Array, Array]:
@@ -233,6 +233,17 @@ def matrix_scale(
     if isinstance(scale, Wishart):
         return WishartScale.of(scale, n_features), np.array(power)
     return GammaScales.of(scale, n_features), np.full(n_features, power)
+
+
+def matrix_tie_bounds(
+    learned: LearnedScale, freedom: float, structure: StructureShape, centre: Array
+) -> TieBounds | None:
+    """Return how many tied rows a prior of matrices about a centre (D,) bears."""
+    if learned.is_bounded_below:
+        return None
+    in_plane = isinstance(learned, WishartScale)
+    sizes = (learned.room, freedom, 1.0, structure[-1] + 2.0, structure[0])
+    return TieBounds(*sizes, learned.remedy, point=centre, in_plane=in_plane)
 
 
 def check_matrix_scale(scale: float | Array | Wishart | Gamma, name: str, n_features: int) -> None:

@@ -15,6 +15,7 @@ from mixtura.priors.base import (
     Marginals,
     PredictiveComponents,
 )
+from mixtura.priors.bounds import TieBounds
 from mixtura.priors.hierarchies import HierarchicalPosterior, HierarchicalPrior
 from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
 from mixtura.priors.learned_scales import GammaScales, LearnedScale, check_scale, rescaled_scale
@@ -117,11 +118,24 @@ class NormalInverseGamma(HierarchicalPrior, ComponentPosterior):
         assert isinstance(factor, NormalInverseGamma)
         return (np.asarray(factor.shape) / factor._scale).sum(axis=0)
 
-    def room(self, structure: StructureShape, n_features: int) -> float:
+    def tie_bounds(self, structure: StructureShape, n_features: int) -> TieBounds | None:
+        if not self.learns_scale:
+            return None
+        learned, power = self.learned_scale(structure)
+        if learned.is_bounded_below:
+            return None
         # A component without rows, its mean where the prior expects it, costs nothing.
-        learned, _ = self.learned_scale(structure)
-        shrinking = (structure[0] - 1) * (2.0 + n_features / structure[1])
-        return float(np.min(2.0 * (learned.shape + self.shape))) - shrinking
+        width = n_features / structure[1]
+        return TieBounds(
+            learned.room,
+            2.0 * float(power.min()) / structure[0],
+            width,
+            2.0 + width,
+            structure[0],
+            learned.remedy,
+            by_row=width > 1.0,
+            point=np.broadcast_to(self.mean, n_features),
+        )
 
     def best_scale(self, statistics: SufficientStatistics, *, of_mode: bool) -> Array:
         rows = self.given_scale(0.0)._conjugate(statistics)

@@ -17,6 +17,7 @@ from mixtura.priors.base import (
     Marginals,
     PredictiveComponents,
 )
+from mixtura.priors.bounds import TieBounds
 from mixtura.priors.hierarchies import HierarchicalPosterior, HierarchicalPrior
 from mixtura.priors.hyperparameters import (
     check_per_feature,
@@ -28,6 +29,7 @@ from mixtura.priors.learned_scales import (
     LearnedScale,
     check_matrix_scale,
     matrix_scale,
+    matrix_tie_bounds,
     rescaled_matrix_scale,
 )
 from mixtura.priors.marginals import (
@@ -146,12 +148,11 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         freedom = np.reshape(np.asarray(factor.degrees_of_freedom), (-1, 1, 1))
         return learned.pull_of((freedom * (root @ np.swapaxes(root, -1, -2))).sum(axis=0))
 
-    def room(self, structure: StructureShape, n_features: int) -> float:
-        # Components without rows, or with rows that lie in one plane through the prior's mean.
-        freedom = float(self._freedom(n_features))
-        shrinking = (structure[0] - 1) * (n_features + 2.0)
-        own = self.learned_scale(structure)[0].room
-        return freedom + own - shrinking
+    def tie_bounds(self, structure: StructureShape, n_features: int) -> TieBounds | None:
+        if not self.learns_scale:
+            return None
+        given = self.learned_scale(structure)[0], float(self._freedom(n_features))
+        return matrix_tie_bounds(*given, structure, np.broadcast_to(self.mean, n_features))
 
     def best_scale(self, statistics: SufficientStatistics, *, of_mode: bool) -> Array:
         rows = self.given_scale(0.0)._conjugate(statistics)
