@@ -82,7 +82,7 @@ def unscaled(value: PerFeature, factor: Array, *, positive: bool = False) -> flo
     return product
 
 
-def unchecked(kind: type[Distribution], **values: float | Array | None) -> Distribution:
+def unchecked(kind: type[Distribution], **values: Any) -> Distribution:
     """Return a distribution whose hyperparameters follow from checked ones, without checks.
 
     Posteriors are made at each iteration; to look at their numbers would take as long as the rest.

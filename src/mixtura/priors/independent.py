@@ -179,7 +179,7 @@ class Independent(HierarchicalPrior):
         return means, draw_variances(*spread, statistics, means, rng)
 
     def steps(self, n_features: int) -> ComponentSteps | None:
-        if not isinstance(self.spread, InverseGamma) or self.learns_scale:
+        if not isinstance(self.spread, InverseGamma) or isinstance(self.spread.scale, Gamma):
             return None
         with np.errstate(over="ignore", divide="ignore"):
             precision = np.asarray(1.0 / np.square(self.mean.scale))

@@ -158,7 +158,7 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         rows = self.given_scale(0.0)._conjugate(statistics)
         counts = np.asarray(rows.degrees_of_freedom)
         if of_mode:
-            counts = counts + np.shape(rows.mean)[1] + 1.0 + len(rows.mean) / counts.size
+            counts = counts + np.shape(rows.mean)[1] + 1.0 + np.shape(rows.mean)[0] / counts.size
         return best_matrix(*self.learned_scale(statistics.structure), counts, rows._scale)
 
     @property

@@ -120,8 +120,8 @@ class Gamma(Prior):
         """Return draws of the given size."""
         if not self.is_truncated:
             return rng.gamma(np.broadcast_to(self.shape, size)) / self.rate
-        parts = (np.broadcast_to(part, size) for part in (self.shape, self.rate, self.minimum))
-        return draw_upper_gamma(*parts, rng)
+        shape = np.broadcast_to(self.shape, size)
+        return draw_upper_gamma(shape, np.asarray(self.rate), np.asarray(self.minimum), rng)
 
     def rescaled(self, factor: Array) -> "Gamma":
         """Return the distribution of ``value * factor``."""
