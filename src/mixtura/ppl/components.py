@@ -44,6 +44,7 @@ class ComponentProgram(ABC, Generic[PriorT]):
 
     def __init__(self, model: MixtureModel) -> None:
         self.model, self.prior = model, cast(PriorT, model.component_prior)
+        self.spread: Any = None
         self.n_components, self.n_features = model.n_components, model.n_features
         # Sizes of one more, so that a length of one can only mean sharing.
         structure = model.family.structure(model.n_components + 1, model.n_features + 1)
@@ -107,6 +108,17 @@ class ComponentProgram(ABC, Generic[PriorT]):
         """Return the plate of the covariances: none where they are shared, or one event."""
         return nullcontext() if self.is_tied or self.learns_scale else plate
 
+    def sampled_spreads(self, plate: Any) -> torch.Tensor:
+        """Sample what the prior is stated on."""
+        assert self.spread_site is not None
+        with self.spread_plate(plate):
+            values = pyro.sample(self.spread_site, self.spread)
+        size = len(self.spread_shape)
+        if self.learns_scale and not self.is_tied and values.dim() > size:
+            # Beside one event samples that Pyro has stacked have the plate's axis, of length one.
+            return values.squeeze(-1 - size)
+        return values
+
     def spreads(self, independent: Callable[[], Any]) -> Any:
         """Return the distribution of the spreads: of each, or of all under a learned scale."""
         if not self.learns_scale:
@@ -128,9 +140,7 @@ def _picked(values: torch.Tensor, z: torch.Tensor, event_dim: int) -> torch.Tens
     """Return ``values[z]``, also where Pyro has stacked samples to the left of the components."""
     if values.dim() == event_dim + 1:
         return values[z]
-    # Of components that are one event the samples have an axis beside them already.
-    is_event = values.dim() > event_dim + 2 and values.shape[-2 - event_dim] == 1
-    stacked = Vindex(values if is_event else values.unsqueeze(-2 - event_dim))
+    stacked = Vindex(values.unsqueeze(-2 - event_dim))
     return stacked[(..., z, *[slice(None)] * event_dim)]
 
 
@@ -170,8 +180,7 @@ class IndependentProgram(ComponentProgram[Independent]):
         plate = self.plate()
         with plate:
             mu = pyro.sample("mu", self.mean)
-        with self.spread_plate(plate):
-            spread = pyro.sample(self.spread_site, self.spread)
+        spread = self.sampled_spreads(plate)
         return mu, _recorded(spread.sqrt()) if self.prior.is_on_variance else spread
 
 
@@ -193,8 +202,7 @@ class NormalInverseGammaProgram(ComponentProgram[NormalInverseGamma]):
 
     def sample(self) -> tuple[torch.Tensor, torch.Tensor]:
         plate = self.plate()
-        with self.spread_plate(plate):
-            variance = pyro.sample("variance", self.spread)
+        variance = self.sampled_spreads(plate)
         sigma = _recorded(variance.sqrt())
         deviations = sigma if self.spread_dim == self.mean_dim else sigma[..., None]
         means = dist.Normal(self.location, deviations * self.widening).to_event(self.mean_dim)
@@ -225,8 +233,7 @@ class NormalInverseWishartProgram(ComponentProgram[NormalInverseWishart]):
 
     def sample(self) -> tuple[torch.Tensor, torch.Tensor]:
         plate = self.plate()
-        with self.spread_plate(plate):
-            matrices = pyro.sample("Sigma", self.spread)
+        matrices = self.sampled_spreads(plate)
         sigma = matrices.diagonal(dim1=-2, dim2=-1).sqrt()
         sigma = _recorded(sigma.squeeze(-1) if self.mean_dim == 0 else sigma)
         factors = sigma if self.mean_dim == 0 else torch.linalg.cholesky(matrices)
