@@ -144,9 +144,9 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
 
     def expected_pull(self, learned: LearnedScale, factor: ComponentPosterior) -> Array:
         assert isinstance(factor, NormalInverseWishart)
-        root = factor._precision_factor
-        freedom = np.reshape(np.asarray(factor.degrees_of_freedom), (-1, 1, 1))
-        return learned.pull_of((freedom * (root @ np.swapaxes(root, -1, -2))).sum(axis=0))
+        root, freedom = factor._precision_factor, np.asarray(factor.degrees_of_freedom)
+        precisions = freedom[:, None, None] * (root @ np.swapaxes(root, -1, -2))
+        return learned.pull_of(precisions.sum(axis=0))
 
     def tie_bounds(self, structure: StructureShape, n_features: int) -> TieBounds | None:
         if not self.learns_scale:
@@ -156,9 +156,9 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
 
     def best_scale(self, statistics: SufficientStatistics, *, of_mode: bool) -> Array:
         rows = self.given_scale(0.0)._conjugate(statistics)
-        counts = np.asarray(rows.degrees_of_freedom)
+        counts, sizes = np.asarray(rows.degrees_of_freedom), np.shape(rows.mean)
         if of_mode:
-            counts = counts + np.shape(rows.mean)[1] + 1.0 + np.shape(rows.mean)[0] / counts.size
+            counts = counts + sizes[1] + 1.0 + sizes[0] / counts.size
         return best_matrix(*self.learned_scale(statistics.structure), counts, rows._scale)
 
     @property
@@ -223,22 +223,20 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         return self._conjugate(statistics).sample(rng)
 
     def steps(self, n_features: int) -> ComponentSteps | MatrixSteps | None:
-        if self.learns_scale:
-            return None
-        if n_features > 1:
+        if self.learns_scale or n_features > 1:
             return self._matrix_steps(n_features)
         return steps_of(1, *self._as_variance, relative=True, power=2)
 
     def clusters(
         self, structure: StructureShape, n_features: int
     ) -> ClusterSteps | MatrixSteps | None:
-        if self.learns_scale:
-            return None
-        if n_features > 1:
+        if self.learns_scale or n_features > 1:
             return self._matrix_steps(n_features)
         return cluster_steps_of(1, *self._as_variance)
 
     def _matrix_steps(self, n_features: int) -> MatrixSteps | None:
+        if self.learns_scale:
+            return None
         freedom, scale = self._freedom(n_features), self._matrix(n_features)
         return matrix_steps_of(n_features, self.mean, self.shrinkage, freedom, scale)
 
