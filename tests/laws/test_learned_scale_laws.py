@@ -13,7 +13,7 @@ from scipy import stats
 from scipy.special import gammaln, logsumexp
 
 from laws.independent import as_matrices, direct_statistics, log_prior
-from mixtura import VB, GaussianMixtureModel, Gibbs
+from mixtura import VB, GaussianMixtureModel, Gibbs, load
 from mixtura.errors import InvalidArgumentError
 from mixtura.priors import (
     Dirichlet,
@@ -28,6 +28,7 @@ from mixtura.priors import (
     Wishart,
 )
 from mixtura.priors.hierarchies import HierarchicalPosterior
+from mixtura.reports.words import prior_words
 
 # ------------------------------------------------------------------ the bound of two factors
 
@@ -384,3 +385,40 @@ def test_a_learned_scale_has_no_density_of_single_numbers() -> None:
 def test_collapsed_chains_name_what_they_cannot_take() -> None:
     with pytest.raises(InvalidArgumentError, match="use inference='gibbs'"):
         fitted(NormalInverseGamma(0.0, 0.1, 3.0, Gamma(2.0, 1.0)), UNTIED, "collapsed")
+
+
+LEARNED = [
+    ("diag", NormalInverseGamma(0.0, 0.1, 2.0, Gamma(1.0, 1.0, 1e-3)), "learned from all"),
+    (
+        "full",
+        NormalInverseWishart(0.0, 0.1, 6.0, Wishart(12.0, 0.1)),
+        "Wishart distribution with 12",
+    ),
+    ("full", NormalInverseWishart(0.0, 0.1, 6.0, Gamma(1.0, 1.0, 1e-3)), "diagonal scale"),
+    (
+        "spherical",
+        Independent(Normal(0.0, 2.0), variance=InverseGamma(2.0, Gamma(1.0, 1.0, 1e-3))),
+        "above 0.001",
+    ),
+]
+
+
+@pytest.mark.parametrize(("family", "prior", "words"), LEARNED)
+def test_files_keep_distributions_of_scales_and_reports_tell_them(
+    family: str, prior: Any, words: str, tmp_path: Any
+) -> None:
+    for inference in ("map", "vb"):
+        gmm = fitted(prior, UNTIED, inference, covariance_type=family, max_iter=20, tol=1e-3)
+        gmm.save(tmp_path / inference)
+        again = load(tmp_path / inference)
+        assert repr(again.component_prior) == repr(prior)
+        np.testing.assert_array_equal(again.score_samples(UNTIED), gmm.score_samples(UNTIED))
+        assert words in prior_words(prior)
+
+
+@pytest.mark.parametrize(("family", "prior", "words"), LEARNED)
+def test_gradient_steps_in_pyro_end_in_the_same_mode(family: str, prior: Any, words: str) -> None:
+    pytest.importorskip("pyro")
+    exact = fitted(prior, UNTIED, "map", covariance_type=family)
+    pyro = fitted(prior, UNTIED, "svi", covariance_type=family)
+    assert pyro.objective_ == pytest.approx(exact.objective_, abs=1e-4)
