@@ -134,7 +134,7 @@ class Independent(HierarchicalPrior):
         return factor.factors.scale.reciprocal.sum(axis=0)
 
     def unbounded(self, structure: StructureShape, n_features: int) -> str | None:
-        if self.spread.vanishes_at_zero:
+        if self.spread.vanishes_at_zero or structure[0] == 1:  # one spread serves all rows
             return super().unbounded(structure, n_features)
         return (
             f"under {type(self.spread).__name__} there is no posterior mode: a component may "
@@ -146,6 +146,8 @@ class Independent(HierarchicalPrior):
         width = (n_features / structure[1]) * (1.0 if self.is_on_variance else 2.0)
         by_row = structure[1] < n_features
         if not self.spread.vanishes_at_zero:
+            if structure[0] == 1:
+                return None
             remedy = "use InverseGamma or LogNormal"
             return TieBounds(2.0, 0.0, width, 0.0, 2, remedy, by_row, is_coupled=False)
         if not self.learns_scale:
