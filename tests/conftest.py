@@ -25,6 +25,7 @@ from mixtura.priors import (
     FlatComponents,
     FlatWeights,
     Gamma,
+    HalfNormal,
     Independent,
     InverseGamma,
     KnownScale,
@@ -36,6 +37,7 @@ from mixtura.priors import (
     PitmanYor,
     Prior,
     WeightPrior,
+    Wishart,
 )
 
 # The same examples on every machine and run: a red law stays red until it is mended.
@@ -141,6 +143,14 @@ PRIOR_EXAMPLES: dict[str, list[Callable[[int, int], Prior]]] = {
             Normal(_ramp(-1.0, 1.0, D), 2.0),
             variance=LogNormal(_ramp(-1.0, 1.0, D), _ramp(0.5, 2.0, D)),
         ),
+        lambda K, D: Independent(Normal(0.5, 2.0), HalfNormal(1.7)),
+        lambda K, D: Independent(Normal(0.5, 2.0), variance=HalfNormal(_ramp(0.5, 3.0, D))),
+        lambda K, D: Independent(
+            Normal(0.3, 3.0), variance=InverseGamma(2.0, Gamma(6.0 * K, 2.0 * K))
+        ),
+        lambda K, D: Independent(
+            Normal(0.3, 3.0), InverseGamma(2.5, Gamma(0.7, _ramp(0.5, 2.0, D), 0.3))
+        ),
     ],
     "KnownScale": [
         lambda K, D: KnownScale(0.8),
@@ -152,16 +162,34 @@ PRIOR_EXAMPLES: dict[str, list[Callable[[int, int], Prior]]] = {
         lambda K, D: NormalInverseGamma(_ramp(-1.0, 2.0, D), 0.7, 3.0, 1.7),
         lambda K, D: NormalInverseGamma(0.3, _ramp(0.1, 2.0, D), 2.0, 0.6),
         lambda K, D: NormalInverseGamma(0.3, 0.2, _ramp(1.0, 2.0, D), _ramp(0.3, 2.0, D)),
+        lambda K, D: NormalInverseGamma(0.3, 0.7, 2.0, Gamma(8.0 * K, 3.0 * K)),
+        lambda K, D: NormalInverseGamma(0.3, 0.2, 1.5, Gamma(0.6, _ramp(0.5, 2.0, D), 0.4)),
     ],
     "NormalInverseWishart": [
         lambda K, D: NormalInverseWishart(),
         lambda K, D: NormalInverseWishart(_ramp(-1.0, 2.0, D), 0.7, D + 5.5, _ramp(0.5, 2.0, D)),
         lambda K, D: NormalInverseWishart(0.4, 2.5, D - 0.2, matrix_scale(D)),
+        lambda K, D: NormalInverseWishart(
+            0.4, 0.7, D + 3.5, Wishart((K + 1.0) * (D + 3.0), matrix_scale(D) / (5.0 + 8.0 * K))
+        ),
+        lambda K, D: NormalInverseWishart(
+            0.4, 0.7, D + 2.5, Gamma(0.7, _ramp(0.5, 2.0, D), _ramp(0.3, 0.6, D))
+        ),
+    ],
+    "Wishart": [
+        lambda K, D: Wishart(D + 2.5, 0.4),
+        lambda K, D: Wishart(D - 0.3, _ramp(0.3, 2.0, D)),
+        lambda K, D: Wishart(D + 7.0, matrix_scale(D)),
     ],
     "Gamma": [
         lambda K, D: Gamma(),
         lambda K, D: Gamma(2.7, 0.3),
         lambda K, D: Gamma(_ramp(0.5, 4.0, D), _ramp(0.1, 9.0, D)),
+        lambda K, D: Gamma(_ramp(0.5, 4.0, D), 2.0, _ramp(0.0, 3.0, D)),
+    ],
+    "HalfNormal": [
+        lambda K, D: HalfNormal(),
+        lambda K, D: HalfNormal(_ramp(0.2, 5.0, D)),
     ],
     "InverseGamma": [
         lambda K, D: InverseGamma(),
@@ -254,7 +282,9 @@ def weight_prior(request: pytest.FixtureRequest) -> WeightPrior:
     return request.param
 
 
-@pytest.fixture(params=_instances(Prior, exclude=(WeightPrior, ComponentPrior)), scope="session")
+@pytest.fixture(
+    params=_instances(Prior, exclude=(WeightPrior, ComponentPrior, Wishart)), scope="session"
+)
 def univariate_prior(request: pytest.FixtureRequest) -> Prior:
     """Return every example of a univariate prior, for three features."""
     return request.param

@@ -10,6 +10,7 @@ import numpy as np
 
 from mixtura.data import Rows
 from mixtura.data.scaling import safe_factor
+from mixtura.data.ties import largest_ties, ties_at, ties_in_plane
 from mixtura.diagnostics.components import Doubt
 from mixtura.diagnostics.resolution import Resolvable
 from mixtura.engines import Engine
@@ -252,6 +253,37 @@ class Problem:
         """Return the random stream of a purpose, the same however often it is asked for."""
         spawn_key = (*self.seed.spawn_key, *key)
         return np.random.SeedSequence(self.seed.entropy, spawn_key=spawn_key)
+
+    def refuse_unbounded(self) -> None:
+        """Raise InvalidArgumentError where prior and rows leave no posterior mode to find."""
+        model = self.model
+        reason = model.component_prior.unbounded(model.structure, model.n_features)
+        if reason is not None:
+            raise InvalidArgumentError(reason)
+        self._refuse_ties(of_mode=True)
+
+    def refuse_improper(self) -> None:
+        """Raise InvalidArgumentError where tied rows leave no proper posterior."""
+        self._refuse_ties(of_mode=False)
+
+    def _refuse_ties(self, *, of_mode: bool) -> None:
+        model = self.model
+        bounds = model.component_prior.tie_bounds(model.structure, model.n_features)
+        if bounds is None:
+            return
+        if bounds.point is None:
+            ties = largest_ties(self.rows, bounds.n_spreads, by_row=bounds.by_row)
+        elif bounds.in_plane:
+            ties = ties_in_plane(self.rows, bounds.point)
+        else:
+            ties = ties_at(self.rows, bounds.point, by_row=bounds.by_row)
+        total = self.rows.total_weight
+        if not all(bounds.bears(one, total, of_mode=of_mode) for one in ties):
+            what = "columns that depend on each other" if bounds.in_plane else "so many tied rows"
+            raise InvalidArgumentError(
+                f"{type(model.component_prior).__name__} has no proper posterior with {what}: "
+                f"components may shrink onto them without end; {bounds.remedy}"
+            )
 
     def swept(self) -> Swept:
         """Return model and rows in the units in which the rows are to be swept."""

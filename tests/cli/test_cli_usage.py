@@ -21,6 +21,8 @@ from mixtura.priors import (
     PRIORS,
     DirichletProcess,
     Gamma,
+    Independent,
+    InverseGamma,
     KnownScale,
     MixtureOfFiniteMixtures,
     Normal,
@@ -39,13 +41,30 @@ def test_choices_are_those_of_the_registries() -> None:
 
 
 def test_every_prior_of_a_scale_can_be_written() -> None:
-    written = {"InverseGamma": "inverse-gamma:1,2", "LogNormal": "log-normal:1,2"}
+    written = {
+        "InverseGamma": "inverse-gamma:1,2",
+        "LogNormal": "log-normal:1,2",
+        "HalfNormal": "half-normal:2",
+    }
     known = {name for name, kind in PRIORS.items() if issubclass(kind, PositivePrior)}
     assert known == set(written)
     for name, text in written.items():
         prior = component_prior(PriorTexts(mean="normal:0,10", scale=text))
         assert prior is not None
         assert type(prior.scale).__name__ == name
+
+
+def test_scales_can_be_learned() -> None:
+    text = "inverse-gamma:2,gamma:0.2,10"
+    prior = component_prior(PriorTexts(mean="normal:0,10", variance=text))
+    expected = Independent(Normal(0.0, 10.0), variance=InverseGamma(2.0, Gamma(0.2, 10.0)))
+    assert repr(prior) == repr(expected)
+    prior = component_prior(PriorTexts(mean="normal:0,10", scale="Inverse-Gamma:2,Gamma:.2,10,.1"))
+    expected = Independent(Normal(0.0, 10.0), InverseGamma(2.0, Gamma(0.2, 10.0, 0.1)))
+    assert repr(prior) == repr(expected)
+    for wrong in ("inverse-gamma:2,gamma:1", "log-normal:2,gamma:1,2", "inverse-gamma:gamma:1,2"):
+        with pytest.raises(InvalidArgumentError, match=r"must look like|no prior"):
+            component_prior(PriorTexts(mean="normal:0,10", scale=wrong))
 
 
 def test_scales_can_be_known() -> None:

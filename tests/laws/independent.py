@@ -23,6 +23,7 @@ from mixtura.priors import (
     PitmanYor,
     Prior,
     WeightPrior,
+    Wishart,
 )
 from mixtura.statistics import SufficientStatistics
 
@@ -135,8 +136,34 @@ def _finite_mixtures(prior: MixtureOfFiniteMixtures, weights: np.ndarray) -> flo
     return float(np.log(chance) + (of_used if used.size > 1 else 0.0))
 
 
+def over_scales(
+    gamma: Gamma, width: int, log_given: Callable[[int, np.ndarray], np.ndarray]
+) -> float:
+    """Return the log of densities given a scale, averaged over a Gamma, for each of L features."""
+    total = 0.0
+    shape, rate, least = (
+        np.broadcast_to(part, width) for part in (gamma.shape, gamma.rate, gamma.minimum)
+    )
+    for d in range(width):
+        prior = stats.gamma(shape[d], scale=1.0 / rate[d])
+        # Over log(scale - minimum), in which the density falls off at both ends.
+        t = np.linspace(-60.0, 12.0, 20_001)
+        scales = least[d] + np.exp(t)
+        logs = log_given(d, scales) + prior.logpdf(scales) + t - prior.logsf(least[d])
+        top = logs.max()
+        total += top + np.log(np.trapezoid(np.exp(logs - top), t))
+    return float(total)
+
+
 def _independent(prior: Independent, means: np.ndarray, covariances: np.ndarray) -> float:
     values = covariances if prior.is_on_variance else np.sqrt(covariances)
+    if prior.learns_scale:
+        shape = np.broadcast_to(prior.spread.shape, values.shape[1])
+        return over_scales(
+            prior.spread.scale,
+            values.shape[1],
+            lambda d, s: sum(stats.invgamma.logpdf(v, shape[d], scale=s) for v in values[:, d]),
+        ) + float(UNIVARIATE_DENSITIES["Normal"](prior.mean, means).sum())
     of_means = UNIVARIATE_DENSITIES[type(prior.mean).__name__](prior.mean, means)
     of_spread = UNIVARIATE_DENSITIES[type(prior.spread).__name__](prior.spread, values)
     return float(of_means.sum() + of_spread.sum())
@@ -145,9 +172,47 @@ def _independent(prior: Independent, means: np.ndarray, covariances: np.ndarray)
 def _normal_inverse_gamma(
     prior: NormalInverseGamma, means: np.ndarray, covariances: np.ndarray
 ) -> float:
-    of_variances = stats.invgamma.logpdf(covariances, prior.shape, scale=prior.scale)
+    if prior.learns_scale:
+        shape = np.broadcast_to(prior.shape, covariances.shape[1])
+        of_variances = over_scales(
+            prior.scale,
+            covariances.shape[1],
+            lambda d, s: sum(
+                stats.invgamma.logpdf(v, shape[d], scale=s) for v in covariances[:, d]
+            ),
+        )
+    else:
+        of_variances = stats.invgamma.logpdf(covariances, prior.shape, scale=prior.scale).sum()
     deviations = np.sqrt(covariances / prior.shrinkage) * np.ones(means.shape)
-    return float(of_variances.sum() + stats.norm.logpdf(means, prior.mean, deviations).sum())
+    return float(of_variances + stats.norm.logpdf(means, prior.mean, deviations).sum())
+
+
+def over_matrices(prior: Wishart, freedom: float, covariances: np.ndarray) -> float:
+    """Return the log density of inverse Wishart matrices, their scale averaged over a Wishart.
+
+    By Bayes: density given a scale, times the scale's, over its posterior density, at any scale.
+    """
+    D = covariances.shape[-1]
+    scale = prior.scale if np.ndim(prior.scale) >= 2 else np.eye(D) * prior.scale
+    precisions = np.linalg.inv(covariances)
+    updated = np.linalg.inv(np.linalg.inv(scale) + precisions.sum(axis=0))
+    more = prior.degrees_of_freedom + len(covariances) * freedom
+    at = more * updated
+    given = sum(stats.invwishart.logpdf(matrix, freedom, at) for matrix in covariances)
+    of_scale = stats.wishart.logpdf(at, prior.degrees_of_freedom, scale)
+    return float(given + of_scale - stats.wishart.logpdf(at, more, updated))
+
+
+def over_diagonals(prior: Gamma, freedom: float, covariances: np.ndarray) -> float:
+    """Return the same, of a diagonal scale whose entries have gamma distributions."""
+    D = covariances.shape[-1]
+    unit = sum(stats.invwishart.logpdf(matrix, freedom, np.eye(D)) for matrix in covariances)
+    diagonal = np.linalg.inv(covariances).sum(axis=0).diagonal()
+    power = 0.5 * freedom * len(covariances)
+    # A diagonal scale s enters as prod s^power exp(-s pull), relative to one of all ones.
+    return float(unit) + over_scales(
+        prior, D, lambda d, s: power * np.log(s) - 0.5 * (s - 1.0) * diagonal[d]
+    )
 
 
 def _normal_inverse_wishart(
@@ -155,8 +220,13 @@ def _normal_inverse_wishart(
 ) -> float:
     K, D = means.shape
     freedom = D + 2 if prior.degrees_of_freedom is None else prior.degrees_of_freedom
-    scale = prior.scale if np.ndim(prior.scale) >= 2 else np.eye(D) * prior.scale
-    total = sum(stats.invwishart.logpdf(matrix, freedom, scale) for matrix in covariances)
+    if isinstance(prior.scale, Wishart):
+        total = over_matrices(prior.scale, freedom, covariances)
+    elif isinstance(prior.scale, Gamma):
+        total = over_diagonals(prior.scale, freedom, covariances)
+    else:
+        scale = prior.scale if np.ndim(prior.scale) >= 2 else np.eye(D) * prior.scale
+        total = sum(stats.invwishart.logpdf(matrix, freedom, scale) for matrix in covariances)
     centre = prior.mean * np.ones(D)
     for mean, matrix in zip(means, as_matrices(covariances, K, D), strict=True):
         total += stats.multivariate_normal.logpdf(mean, centre, matrix / prior.shrinkage)
@@ -165,7 +235,13 @@ def _normal_inverse_wishart(
 
 UNIVARIATE_DENSITIES: dict[str, Callable[..., np.ndarray]] = {
     "Normal": lambda prior, x: stats.norm.logpdf(x, prior.location, prior.scale),
-    "Gamma": lambda prior, x: stats.gamma.logpdf(x, prior.shape, scale=1.0 / prior.rate),
+    "Gamma": lambda prior, x: np.where(
+        x >= prior.minimum,
+        stats.gamma.logpdf(x, prior.shape, scale=1.0 / prior.rate)
+        - stats.gamma.logsf(prior.minimum, prior.shape, scale=1.0 / prior.rate),
+        -np.inf,
+    ),
+    "HalfNormal": lambda prior, x: stats.halfnorm.logpdf(x, scale=prior.scale),
     "InverseGamma": lambda prior, x: stats.invgamma.logpdf(x, prior.shape, scale=prior.scale),
     "LogNormal": lambda prior, x: stats.lognorm.logpdf(
         x, prior.scale, scale=np.exp(prior.location)
@@ -187,7 +263,14 @@ COMPONENT_DENSITIES: dict[str, Callable[..., float]] = {
     "NormalInverseGamma": _normal_inverse_gamma,
     "NormalInverseWishart": _normal_inverse_wishart,
 }
-DENSITIES = UNIVARIATE_DENSITIES | WEIGHT_DENSITIES | COMPONENT_DENSITIES
+MATRIX_DENSITIES: dict[str, Callable[..., float]] = {
+    "Wishart": lambda prior, x: stats.wishart.logpdf(
+        x,
+        prior.degrees_of_freedom,
+        np.eye(len(x)) * prior.scale if np.ndim(prior.scale) < 2 else prior.scale,
+    ),
+}
+DENSITIES = MATRIX_DENSITIES | UNIVARIATE_DENSITIES | WEIGHT_DENSITIES | COMPONENT_DENSITIES
 """Log densities of every registered prior by class name."""
 
 

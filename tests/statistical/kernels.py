@@ -19,6 +19,7 @@ from mixtura.priors import (
     NormalInverseWishart,
     PitmanYor,
     WeightPrior,
+    Wishart,
 )
 from statistical.chains import COMPILED
 
@@ -84,4 +85,32 @@ SWEPT_KERNELS: dict[str, Kernel] = {
 }
 """Chains that draw parameters in Python, one sweep of an engine at a time."""
 
-KERNELS = COMPILED_KERNELS | SWEPT_KERNELS
+LEARNED_KERNELS: dict[str, Kernel] = {
+    "sweeps-learned-variances": _kernel(
+        COMPILED,
+        Dirichlet([1.0, 2.0]),
+        NormalInverseGamma(CENTRE, 0.4, 3.0, Gamma(1.5, 1.0)),
+        "diag",
+        2,
+        2,
+    ),
+    "sweeps-learned-matrices": _kernel(
+        COMPILED,
+        Dirichlet([1.0, 2.0]),
+        NormalInverseWishart(CENTRE, 0.4, 6.0, Wishart(4.0, 0.5)),
+        "full",
+        2,
+        2,
+    ),
+    "sweeps-learned-numbers": _kernel(
+        COMPILED,
+        MixtureOfFiniteMixtures(0.7, 1.5),
+        Independent(Normal(CENTRE, 1.5), variance=InverseGamma(3.0, Gamma(1.5, 1.0, 0.3))),
+        "diag",
+        4,
+        1,
+    ),
+}
+"""Chains under learned scales."""
+
+KERNELS = COMPILED_KERNELS | SWEPT_KERNELS | LEARNED_KERNELS

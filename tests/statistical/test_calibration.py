@@ -20,7 +20,7 @@ from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl import NUTS
-from statistical.kernels import COMPILED_KERNELS, KERNELS, Kernel
+from statistical.kernels import COMPILED_KERNELS, KERNELS, LEARNED_KERNELS, Kernel
 from statistical.ranks import band, covered, p_value
 
 N_ROWS = 20
@@ -105,6 +105,8 @@ def test_true_values_rank_uniformly(name: str) -> None:
 def test_true_values_rank_uniformly_in_many_simulations(name: str) -> None:
     compiled = name in COMPILED_KERNELS
     n_simulations, thin = (1000, 20) if compiled else (300, 4)
+    if name in LEARNED_KERNELS:
+        n_simulations = 1000
     ranks = ranks_of(KERNELS[name], n_simulations, thin, seed=1)
     folder = os.environ.get("MIXTURA_CALIBRATION_PICTURES")
     if folder:

@@ -15,6 +15,7 @@ from mixtura.priors import (
     Dirichlet,
     FlatComponents,
     FlatWeights,
+    Gamma,
     Independent,
     InverseGamma,
     LogNormal,
@@ -198,8 +199,10 @@ def test_stacked_samples_are_indexed() -> None:
         assert drawn["z"].shape == (5, N)
     # Rows so close to their means that each must belong to the mean of its own sample.
     near = Independent(Normal(0.0, 100.0), InverseGamma(1e4, 1e-2))
-    for n_features in (1, 2):
-        program = to_pyro(model_of("diag", near, n_features))
+    learned = NormalInverseGamma(0.0, 1e-10, 1e4, Gamma(1e4, 1e8))
+    cases = [(near, 1), (near, 2), (learned, 1), (learned, 2)]
+    for prior, n_features in cases:
+        program = to_pyro(model_of("diag", prior, n_features))
         drawn = Predictive(program, num_samples=5, parallel=True)(None, N)
         means = drawn["mu"].reshape(5, K, n_features)
         rows = drawn["x"].reshape(5, N, n_features)

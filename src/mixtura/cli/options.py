@@ -178,8 +178,10 @@ ScalePrior = Annotated[
     _option(
         "--scale-prior",
         metavar=SPREAD_PRIOR,
-        help="Prior of the standard deviations. Example: inverse-gamma:1,1 (shape, scale) or "
-        "log-normal:0,2 (mean and sd of the logarithm); known:0.1 where they are known.",
+        help="Prior of the standard deviations. Example: inverse-gamma:1,1 (shape, scale), "
+        "log-normal:0,2 (mean and sd of the logarithm) or half-normal:3; known:0.1 where they are "
+        "known. inverse-gamma:2,gamma:0.2,10 (shape, rate) or gamma:0.2,10,1e-4 (shape, rate, "
+        "minimum) learns one scale for all components.",
         panel=PRIORS,
     ),
 ]

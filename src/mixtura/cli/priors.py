@@ -99,12 +99,19 @@ def component_prior(texts: PriorTexts) -> "ComponentPrior | None":
     InvalidArgumentError
         If a text cannot be understood, or one of the two parts is missing.
     """
-    from mixtura.priors import Independent, InverseGamma, LogNormal, Normal
+    from mixtura.priors import HalfNormal, Independent, InverseGamma, LogNormal, Normal
 
     if texts.mean is None and texts.scale is None and texts.variance is None:
         return None
-    spreads = {"inverse-gamma": InverseGamma, "log-normal": LogNormal}
-    example = "inverse-gamma:1,1, log-normal:0,2 or, of standard deviations, known:0.1"
+    spreads = {
+        "inverse-gamma": InverseGamma,
+        "log-normal": LogNormal,
+        "half-normal": HalfNormal,
+    }
+    example = (
+        "inverse-gamma:1,1, inverse-gamma:2,gamma:0.2,10, log-normal:0,2, half-normal:3 or, of "
+        "standard deviations, known:0.1"
+    )
     _check_name("--mean-prior", texts.mean, ["normal"], "normal:0,10")
     _check_name("--scale-prior", texts.scale, [*spreads, "known"], example)
     _check_name("--variance-prior", texts.variance, list(spreads), example)
@@ -118,9 +125,28 @@ def component_prior(texts: PriorTexts) -> "ComponentPrior | None":
         return _known_scale(texts.mean, texts.scale)
     mean = _parsed("--mean-prior", texts.mean, "normal:0,10", {"normal": Normal}, 2)
     if texts.scale is not None:
-        return Independent(mean, _parsed("--scale-prior", texts.scale, example, spreads, 2))
-    spread = _parsed("--variance-prior", texts.variance or "", example, spreads, 2)
+        return Independent(mean, _spread("--scale-prior", texts.scale, example, spreads))
+    spread = _spread("--variance-prior", texts.variance or "", example, spreads)
     return Independent(mean, variance=spread)
+
+
+def _spread(option: str, text: str, example: str, kinds: Mapping[str, Callable[..., Any]]) -> Any:
+    """Return the prior of spreads; an inverse gamma's scale may be ``gamma:SHAPE,RATE[,MIN]``."""
+    from mixtura.priors import Gamma, InverseGamma
+
+    name, _, rest = text.strip().lower().partition(":")
+    if name == "half-normal":
+        return _parsed(option, text, example, kinds, 1)
+    shape, _, gamma = rest.partition(",gamma:")
+    if not gamma:
+        return _parsed(option, text, example, kinds, 2)
+
+    def learned(shape: float, *numbers: float) -> InverseGamma:
+        return InverseGamma(shape, Gamma(*numbers))
+
+    count = 1 + (3 if gamma.count(",") > 1 else 2)
+    shown = f"{name}:{shape},{gamma}"
+    return _parsed(option, shown, example, {"inverse-gamma": learned}, count)
 
 
 def _known_scale(mean: str, scale: str) -> "ComponentPrior":

@@ -106,8 +106,8 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         if clusters is None:
             raise InvalidArgumentError(
                 "inference='collapsed' needs a NormalInverseWishart, NormalInverseGamma or "
-                "KnownScale component_prior, and covariances that are not tied: use "
-                "inference='gibbs'"
+                "KnownScale component_prior whose scale is known rather than learned, and "
+                "covariances that are not tied: use inference='gibbs'"
             )
         rows = each_on_its_own(swept.rows, self.name)
         given = (problem.engine, plan, partitions, clusters, self.moves)

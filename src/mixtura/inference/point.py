@@ -55,10 +55,12 @@ class MAP(Inference):
         whole_number_or_none(self.batch_size, "batch_size", 1)
 
     def fit(self, problem: Problem) -> Fit:
+        problem.refuse_unbounded()
         limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
         return optimise(problem, self.name, self.objective_name, limits)
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        problem.refuse_unbounded()
         online = Online(self, Mode(), Schedule(self.decay, self.n_rows))
         return online.update(problem, earlier)
 

@@ -156,6 +156,7 @@ class ChainMethod(Inference, Generic[State]):
                 f"inference={self.name!r} has neither max_iter nor tol: say "
                 f"{type(self).__name__}(draws=, warmup=)"
             )
+        problem.refuse_improper()
         began = time.perf_counter()
         problem = self._with_room(problem)
         swept = problem.swept()

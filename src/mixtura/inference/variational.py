@@ -108,6 +108,7 @@ class VB(Inference):
         whole_number_or_none(self.batch_size, "batch_size", 1)
 
     def fit(self, problem: Problem) -> Fit:
+        problem.refuse_improper()
         summary = Expected()
         optimizer: Optimizer[Any] = CoordinateAscent(summary)
         if problem.model.weight_prior.finds_components:

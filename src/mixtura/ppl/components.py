@@ -1,8 +1,9 @@
 """Component priors as Pyro statements; a new prior is one class and one registry entry here."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, TypeVar, cast, final
 
 import numpy as np
 import pyro
@@ -13,9 +14,11 @@ from pyro.ops.indexing import Vindex
 from mixtura.factorization import covariance_factor
 from mixtura.model import MixtureModel
 from mixtura.ppl.inverse_wishart import InverseWishart
+from mixtura.ppl.shared_scales import SharedScaleSpreads
 from mixtura.ppl.tensors import tensor, without_program
 from mixtura.priors import (
     ComponentPrior,
+    HalfNormal,
     Independent,
     InverseGamma,
     KnownScale,
@@ -24,6 +27,7 @@ from mixtura.priors import (
     NormalInverseWishart,
     PositivePrior,
 )
+from mixtura.priors.hierarchies import HierarchicalPrior
 from mixtura.typing import Array
 
 PriorT = TypeVar("PriorT", bound=ComponentPrior)
@@ -39,7 +43,8 @@ class ComponentProgram(ABC, Generic[PriorT]):
     """
 
     def __init__(self, model: MixtureModel) -> None:
-        self.prior: PriorT = model.component_prior
+        self.model, self.prior = model, cast(PriorT, model.component_prior)
+        self.spread: Any = None
         self.n_components, self.n_features = model.n_components, model.n_features
         # Sizes of one more, so that a length of one can only mean sharing.
         structure = model.family.structure(model.n_components + 1, model.n_features + 1)
@@ -94,9 +99,32 @@ class ComponentProgram(ABC, Generic[PriorT]):
         """Return the plate over components."""
         return pyro.plate("components", self.n_components, dim=-1)
 
+    @property
+    def learns_scale(self) -> bool:
+        """Whether the spreads depend on each other, by a scale that is integrated out."""
+        return isinstance(self.prior, HierarchicalPrior) and self.prior.learns_scale
+
     def spread_plate(self, plate: Any) -> AbstractContextManager[Any]:
-        """Return the plate of the covariances: none where they are shared."""
-        return nullcontext() if self.is_tied else plate
+        """Return the plate of the covariances: none where they are shared, or one event."""
+        return nullcontext() if self.is_tied or self.learns_scale else plate
+
+    def sampled_spreads(self, plate: Any) -> torch.Tensor:
+        """Sample what the prior is stated on."""
+        assert self.spread_site is not None
+        with self.spread_plate(plate):
+            values = pyro.sample(self.spread_site, self.spread)
+        size = len(self.spread_shape)
+        if self.learns_scale and not self.is_tied and values.dim() > size:
+            # Beside one event samples that Pyro has stacked have the plate's axis, of length one.
+            return values.squeeze(-1 - size)
+        return values
+
+    def spreads(self, independent: Callable[[], Any]) -> Any:
+        """Return the distribution of the spreads: of each, or of all under a learned scale."""
+        if not self.learns_scale:
+            return independent()
+        is_deviation = self.spread_site == "sigma"
+        return SharedScaleSpreads(self.model, self.spread_shape, is_deviation)
 
     def per_feature(self, value: Any) -> torch.Tensor:
         """Return a hyperparameter of the means, of shape (D,), or () with one feature."""
@@ -131,13 +159,17 @@ class IndependentProgram(ComponentProgram[Independent]):
         mean = self.prior.mean
         location, scale = self.per_feature(mean.location), self.per_feature(mean.scale)
         self.mean = dist.Normal(location, scale).to_event(self.mean_dim)
-        self.spread = self._positive(self.prior.spread).to_event(self.spread_dim)
+        self.spread = self.spreads(
+            lambda: self._positive(self.prior.spread).to_event(self.spread_dim)
+        )
 
     def _positive(self, prior: PositivePrior) -> Any:
         if isinstance(prior, InverseGamma):
             return dist.InverseGamma(self.per_spread(prior.shape), self.per_spread(prior.scale))
         if isinstance(prior, LogNormal):
             return dist.LogNormal(self.per_spread(prior.location), self.per_spread(prior.scale))
+        if isinstance(prior, HalfNormal):
+            return dist.HalfNormal(self.per_spread(prior.scale))
         raise without_program(prior)
 
     @property
@@ -148,8 +180,7 @@ class IndependentProgram(ComponentProgram[Independent]):
         plate = self.plate()
         with plate:
             mu = pyro.sample("mu", self.mean)
-        with self.spread_plate(plate):
-            spread = pyro.sample(self.spread_site, self.spread)
+        spread = self.sampled_spreads(plate)
         return mu, _recorded(spread.sqrt()) if self.prior.is_on_variance else spread
 
 
@@ -161,15 +192,17 @@ class NormalInverseGammaProgram(ComponentProgram[NormalInverseGamma]):
 
     def __init__(self, model: MixtureModel) -> None:
         super().__init__(model)
-        shape, scale = self.per_spread(self.prior.shape), self.per_spread(self.prior.scale)
-        self.spread = dist.InverseGamma(shape, scale).to_event(self.spread_dim)
+        self.spread = self.spreads(
+            lambda: dist.InverseGamma(
+                self.per_spread(self.prior.shape), self.per_spread(self.prior.scale)
+            ).to_event(self.spread_dim)
+        )
         self.location = self.per_feature(self.prior.mean)
         self.widening = self.per_feature(self.prior.shrinkage).rsqrt()
 
     def sample(self) -> tuple[torch.Tensor, torch.Tensor]:
         plate = self.plate()
-        with self.spread_plate(plate):
-            variance = pyro.sample("variance", self.spread)
+        variance = self.sampled_spreads(plate)
         sigma = _recorded(variance.sqrt())
         deviations = sigma if self.spread_dim == self.mean_dim else sigma[..., None]
         means = dist.Normal(self.location, deviations * self.widening).to_event(self.mean_dim)
@@ -186,19 +219,21 @@ class NormalInverseWishartProgram(ComponentProgram[NormalInverseWishart]):
 
     def __init__(self, model: MixtureModel) -> None:
         super().__init__(model)
-        size, freedom = self.n_features, self.prior.degrees_of_freedom
-        scale = np.asarray(self.prior.scale)
-        matrix = scale if scale.ndim == 2 else scale * np.eye(size)
-        self.spread = InverseWishart(
-            tensor(size + 2.0 if freedom is None else freedom), tensor(covariance_factor(matrix))
-        )
+        self.spread = self.spreads(self._matrices)
         self.location = self.per_feature(self.prior.mean)
         self.widening = tensor(self.prior.shrinkage).rsqrt()
 
+    def _matrices(self) -> InverseWishart:
+        size, freedom = self.n_features, self.prior.degrees_of_freedom
+        scale = np.asarray(self.prior.scale)
+        matrix = scale if scale.ndim == 2 else scale * np.eye(size)
+        return InverseWishart(
+            tensor(size + 2.0 if freedom is None else freedom), tensor(covariance_factor(matrix))
+        )
+
     def sample(self) -> tuple[torch.Tensor, torch.Tensor]:
         plate = self.plate()
-        with self.spread_plate(plate):
-            matrices = pyro.sample("Sigma", self.spread)
+        matrices = self.sampled_spreads(plate)
         sigma = matrices.diagonal(dim1=-2, dim2=-1).sqrt()
         sigma = _recorded(sigma.squeeze(-1) if self.mean_dim == 0 else sigma)
         factors = sigma if self.mean_dim == 0 else torch.linalg.cholesky(matrices)

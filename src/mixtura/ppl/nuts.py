@@ -96,6 +96,7 @@ class NUTS(Inference):
             raise InvalidArgumentError(
                 "inference='nuts' has neither max_iter nor tol: say NUTS(draws=, warmup=)"
             )
+        problem.refuse_improper()
         began = time.perf_counter()
         swept = problem.swept()
         starts = problem.starts(swept.model, swept.rows)

@@ -105,9 +105,10 @@ class SVI(Inference):
         MissingExtraError
             If torch or pyro is not installed.
         InvalidArgumentError
-            If a prior is flat.
+            If a prior is flat, or the density has no mode.
         """
         require_pyro()
+        problem.refuse_unbounded()
         task = Task(problem)
         ends = []
         for begin in self._begins(task):

@@ -9,7 +9,15 @@ from mixtura.priors.known_scale import KnownScale
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
 from mixtura.priors.processes import DirichletProcess, PitmanYor
-from mixtura.priors.scales import Gamma, InverseGamma, LogNormal, Normal, PositivePrior
+from mixtura.priors.scales import (
+    Gamma,
+    HalfNormal,
+    InverseGamma,
+    LogNormal,
+    Normal,
+    PositivePrior,
+)
+from mixtura.priors.wishart import Wishart
 
 PRIORS: dict[str, type[Prior]] = {
     prior.__name__: prior
@@ -25,6 +33,8 @@ PRIORS: dict[str, type[Prior]] = {
         NormalInverseGamma,
         NormalInverseWishart,
         Gamma,
+        Wishart,
+        HalfNormal,
         InverseGamma,
         LogNormal,
         Normal,
@@ -40,6 +50,7 @@ __all__ = [
     "FlatComponents",
     "FlatWeights",
     "Gamma",
+    "HalfNormal",
     "Independent",
     "InverseGamma",
     "KnownScale",
@@ -52,4 +63,5 @@ __all__ = [
     "PositivePrior",
     "Prior",
     "WeightPrior",
+    "Wishart",
 ]

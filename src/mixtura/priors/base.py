@@ -9,6 +9,7 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.potentials import Tail
+from mixtura.priors.bounds import TieBounds
 from mixtura.priors.partitions import Partitions
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ClusterSteps, ComponentSteps, MatrixSteps, WeightSteps
@@ -337,6 +338,18 @@ class ComponentPrior(Prior):
         whatever coordinates the prior is stated in.
         """
         return 0.0
+
+    def unbounded(self, structure: StructureShape, n_features: int) -> str | None:
+        """Return why the density of rows and parameters has no upper bound, and a remedy.
+
+        None where it has one as long as no rows are tied. Under such a prior there is no mode to
+        find, though the posterior may be proper.
+        """
+        return None
+
+    def tie_bounds(self, structure: StructureShape, n_features: int) -> TieBounds | None:
+        """Return how many tied rows the prior bears; None where it bears any number."""
+        return None
 
     @property
     def fixes_covariances(self) -> bool:

@@ -40,6 +40,37 @@ def check_per_feature(value: PerFeature, name: str, n_features: int) -> None:
         )
 
 
+def check_matrix(value: float | Array, name: str, n_features: int) -> None:
+    """Raise InvalidArgumentError unless a value is a lawful (D, D) matrix, or short for one."""
+    if np.ndim(value) < 2:
+        check_per_feature(value, name, n_features)
+        return
+    matrix, size = np.asarray(value), (n_features, n_features)
+    if matrix.shape != size:
+        raise InvalidArgumentError(
+            f"{name} must be one number, {n_features} numbers or a matrix of shape {size}; "
+            f"got shape {matrix.shape}"
+        )
+    deviations = np.sqrt(np.maximum(np.diag(matrix), 0.0))
+    lawful = bool((deviations > 0).all())
+    if lawful:
+        correlations = matrix / deviations[:, None] / deviations
+        lawful = np.allclose(correlations, correlations.T, rtol=0.0, atol=1e-10)
+        lawful = lawful and bool(np.linalg.eigvalsh(correlations)[0] > 0)
+    if not lawful:
+        raise InvalidArgumentError(f"{name} must be symmetric and positive definite")
+
+
+def rescaled_matrix(value: float | Array, factor: Array) -> float | Array:
+    """Return the (D, D) matrix, or what is short for one, of ``x * factor``."""
+    if np.ndim(value) < 2:
+        return unscaled(value, factor * factor, positive=True)
+    matrix = np.asarray(value) * factor[:, None] * factor
+    diagonal = np.einsum("...dd->...d", matrix)
+    np.maximum(diagonal, np.finfo(float).tiny, out=diagonal)
+    return matrix
+
+
 def unscaled(value: PerFeature, factor: Array, *, positive: bool = False) -> float | Array:
     """Return ``value * factor``, a float again where both are the same for all features."""
     limits = np.finfo(float)
@@ -51,7 +82,7 @@ def unscaled(value: PerFeature, factor: Array, *, positive: bool = False) -> flo
     return product
 
 
-def unchecked(kind: type[Distribution], **values: float | Array | None) -> Distribution:
+def unchecked(kind: type[Distribution], **values: Any) -> Distribution:
     """Return a distribution whose hyperparameters follow from checked ones, without checks.
 
     Posteriors are made at each iteration; to look at their numbers would take as long as the rest.

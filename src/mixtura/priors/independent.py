@@ -14,27 +14,26 @@ from mixtura.priors.base import (
     Marginals,
     PredictiveComponents,
 )
+from mixtura.priors.bounds import TieBounds
 from mixtura.priors.conditionals import draw_means, draw_variances
-from mixtura.priors.hyperparameters import check_per_feature
+from mixtura.priors.hierarchies import HierarchicalPosterior, HierarchicalPrior
+from mixtura.priors.hyperparameters import unchecked
+from mixtura.priors.independent_modes import Alternation
+from mixtura.priors.learned_scales import GammaScales, LearnedScale, check_scale
 from mixtura.priors.mean_field import MeanField, best_factors
-from mixtura.priors.scales import InverseGamma, Normal, PositivePrior
+from mixtura.priors.scale_solutions import self_answering
+from mixtura.priors.scales import Gamma, InverseGamma, Normal, PositivePrior
 from mixtura.statistics import SufficientStatistics, shared_sum
 from mixtura.steps import ComponentSteps, steps_of
-from mixtura.typing import Array, StructureShape
+from mixtura.typing import Array, PerFeature, StructureShape
 
-MAX_ALTERNATIONS = 1000
-RESOLUTION = 4.0 * np.finfo(float).eps
-SMALLEST_DEVIATION, LARGEST_DEVIATION = 1e-150, 1e150
-"""Their squares are still numbers that float64 holds in full."""
-IGNORING_OVERFLOW = np.errstate(over="ignore")
-"""Where means are found given variances: of rows of 1e150 under a prior of 1e-100."""
-GRID = 64
-"""Variances that are tried between the smallest and the largest mode."""
+LOWEST = 1e-30
+"""Of the largest scale that can answer spreads: none is looked for below this share of it."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Independent(ComponentPrior):
+class Independent(HierarchicalPrior):
     """Normal means, and standard deviations (or variances) independent of them.
 
     For diagonal and spherical covariances and their tied forms, which includes every structure of
@@ -45,9 +44,10 @@ class Independent(ComponentPrior):
     ----------
     mean : Normal
         Prior of every component mean.
-    scale : InverseGamma or LogNormal, optional
-        Prior of the standard deviations.
-    variance : InverseGamma or LogNormal, optional
+    scale : InverseGamma, LogNormal or HalfNormal, optional
+        Prior of the standard deviations. The scale of an InverseGamma may be a Gamma: it is then
+        unknown, the same for all components, and integrated out of the density.
+    variance : InverseGamma, LogNormal or HalfNormal, optional
         Prior of the variances. Exactly one of ``scale`` and ``variance`` is given.
 
     Raises
@@ -71,7 +71,7 @@ class Independent(ComponentPrior):
             )
         if not isinstance(self.spread, PositivePrior):
             raise InvalidArgumentError(
-                f"Independent scale or variance must be an InverseGamma or LogNormal; "
+                "Independent scale or variance must be an InverseGamma, LogNormal or HalfNormal; "
                 f"got {self.spread!r}"
             )
 
@@ -85,23 +85,86 @@ class Independent(ComponentPrior):
         """Whether the prior is stated on variances rather than standard deviations."""
         return self.variance is not None
 
+    @property
+    def parts(self) -> tuple[Normal, PositivePrior, bool]:
+        """Prior of the means, of the spreads, and whether that is on variances."""
+        return self.mean, self.spread, self.is_on_variance
+
     def check(self, structure: StructureShape, n_components: int, n_features: int) -> None:
         if len(structure) != 2:
             raise InvalidArgumentError(
                 "an Independent prior is for diagonal and spherical covariances (and any with one "
                 "feature); use NormalInverseWishart for full and tied ones"
             )
+        per_feature = False
         for part in (self.mean, self.spread):
             for name, value in part.hyperparameters().items():
-                check_per_feature(value, f"{type(part).__name__} {name}", n_features)
-        per_feature = any(np.ndim(value) > 0 for value in self.spread.hyperparameters().values())
+                own = check_scale(value, f"{type(part).__name__} {name}", n_features)
+                per_feature = per_feature or (own and part is self.spread)
         if structure[1] < n_features and per_feature:
             raise InvalidArgumentError(
                 f"{type(self.spread).__name__} must have one number for each hyperparameter where "
                 "one scale serves all features (spherical covariances)"
             )
 
-    def posterior(self, statistics: SufficientStatistics) -> "IndependentPosterior":
+    @property
+    def learns_scale(self) -> bool:
+        return isinstance(self.spread, InverseGamma) and self.spread.learns_scale
+
+    def learned_scale(self, structure: StructureShape) -> tuple[GammaScales, Array]:
+        spread = self.spread
+        assert isinstance(spread, InverseGamma)
+        assert isinstance(spread.scale, Gamma)
+        power = structure[0] * np.broadcast_to(spread.shape, structure[1])
+        return GammaScales.of(spread.scale, structure[1]), power
+
+    def given_scale(self, scale: PerFeature) -> "Independent":
+        assert isinstance(self.spread, InverseGamma)
+        spread = unchecked(InverseGamma, shape=self.spread.shape, scale=scale)
+        on_variance = spread if self.is_on_variance else None
+        on_deviation = None if self.is_on_variance else spread
+        return unchecked(Independent, mean=self.mean, scale=on_deviation, variance=on_variance)
+
+    def pull(self, learned: LearnedScale, covariances: Array) -> Array:
+        values = covariances if self.is_on_variance else np.sqrt(covariances)
+        return (1.0 / values).sum(axis=0)
+
+    def expected_pull(self, learned: LearnedScale, factor: ComponentPosterior) -> Array:
+        assert isinstance(factor, IndependentPosterior)
+        return factor.factors.scale.reciprocal.sum(axis=0)
+
+    def unbounded(self, structure: StructureShape, n_features: int) -> str | None:
+        if self.spread.vanishes_at_zero or structure[0] == 1:  # one spread serves all rows
+            return super().unbounded(structure, n_features)
+        return (
+            f"under {type(self.spread).__name__} there is no posterior mode: a component may "
+            "shrink onto one row without end; use InverseGamma or LogNormal, or inference='vb' or "
+            "inference='gibbs'"
+        )
+
+    def tie_bounds(self, structure: StructureShape, n_features: int) -> TieBounds | None:
+        width = (n_features / structure[1]) * (1.0 if self.is_on_variance else 2.0)
+        by_row = structure[1] < n_features
+        if not self.spread.vanishes_at_zero:
+            if structure[0] == 1:
+                return None
+            remedy = "use InverseGamma or LogNormal"
+            return TieBounds(2.0, 0.0, width, 0.0, 2, remedy, by_row, is_coupled=False)
+        if not self.learns_scale:
+            return None
+        learned, power = self.learned_scale(structure)
+        if learned.is_bounded_below:
+            return None
+        each = 2.0 * float(power.min()) / structure[0]
+        sizes = (learned.room, each, width, 2.0, structure[0])
+        return TieBounds(*sizes, learned.remedy, by_row)
+
+    def best_scale(self, statistics: SufficientStatistics, *, of_mode: bool) -> Array:
+        return _LearnedScale(self, statistics, of_mode).best()
+
+    def posterior(self, statistics: SufficientStatistics) -> ComponentPosterior:
+        if self.learns_scale:
+            return HierarchicalPosterior(self, statistics)
         return IndependentPosterior(self, statistics)
 
     def draw_given(
@@ -111,12 +174,14 @@ class Independent(ComponentPrior):
         covariances: Array,
         rng: np.random.Generator,
     ) -> tuple[Array, Array]:
+        if self.learns_scale:
+            return self.draw_given_with_scale(statistics, means, covariances, rng)
         means = draw_means(self.mean, statistics, covariances, rng)
         spread = (self.spread, self.is_on_variance)
         return means, draw_variances(*spread, statistics, means, rng)
 
     def steps(self, n_features: int) -> ComponentSteps | None:
-        if not isinstance(self.spread, InverseGamma):
+        if not isinstance(self.spread, InverseGamma) or isinstance(self.spread.scale, Gamma):
             return None
         with np.errstate(over="ignore", divide="ignore"):
             precision = np.asarray(1.0 / np.square(self.mean.scale))
@@ -125,6 +190,8 @@ class Independent(ComponentPrior):
         return steps_of(n_features, *prior, relative=False, power=power)
 
     def log_density(self, means: Array, covariances: Array) -> float:
+        if self.learns_scale:
+            return self.integrated_log_density(means, covariances)
         values = covariances if self.is_on_variance else np.sqrt(covariances)
         of_spread = self.spread.log_density(values)
         return float(self.mean.log_density(means).sum() + of_spread.sum())
@@ -134,6 +201,8 @@ class Independent(ComponentPrior):
         return 0.0 if self.is_on_variance else -float(np.log(2.0 * np.sqrt(covariances)).sum())
 
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        if self.learns_scale:
+            return self.integrated_gradient(means, covariances)
         location, scale = np.asarray(self.mean.location), np.asarray(self.mean.scale)
         of_means = (location - means) / scale / scale
         if self.is_on_variance:
@@ -148,6 +217,8 @@ class Independent(ComponentPrior):
         n_components: int,
         n_features: int,
     ) -> tuple[Array, Array]:
+        if self.learns_scale:
+            return self.draw_with_scale(rng, structure, n_components, n_features)
         means = self.mean.draw(rng, (n_components, n_features))
         values = self.spread.draw(rng, structure)
         return means, values if self.is_on_variance else values**2
@@ -179,7 +250,7 @@ class IndependentPosterior(ComponentPosterior):
         one of largest; where they differ, others are looked for in between. The best is kept,
         separately for every free variance.
         """
-        problem = _Alternation(self.prior, self.statistics)
+        problem = Alternation(*self.prior.parts, self.statistics)
         starts = np.empty((2, *problem.rows_mean.shape))
         starts[0], starts[1] = problem.rows_mean, problem.location
         means, variances = problem.ascend(starts)
@@ -189,11 +260,18 @@ class IndependentPosterior(ComponentPosterior):
             best = problem.better(problem.ascend(problem.between(near_rows, near_prior)), best)
         return best
 
+    def height(self, of_mode: bool) -> Array:
+        """Return the objective that the mode, or the best factors, reach: (*structure)."""
+        if of_mode:
+            return Alternation(*self.prior.parts, self.statistics).objective(*self.mode())
+        factors = self.factors
+        divergence = shared_sum(factors.mean_divergence, self.statistics.structure)
+        return factors.scale.log_normalizer - divergence
+
     @cached_property
     def factors(self) -> MeanField:
         """The best factors in which means and scales are independent."""
-        prior = self.prior
-        return best_factors(prior.mean, prior.spread, prior.is_on_variance, self.statistics)
+        return best_factors(*self.prior.parts, self.statistics)
 
     def expected(self) -> ExpectedComponents:
         return self.factors.expected()
@@ -228,73 +306,52 @@ class IndependentPosterior(ComponentPosterior):
 
 
 @final
-class _Alternation:
-    """The M-step's objective and its two conditional maximisers."""
+class _LearnedScale:
+    """The scale that answers the spreads that are best given it."""
 
-    def __init__(self, prior: Independent, statistics: SufficientStatistics) -> None:
-        self.prior = prior
-        self.location, self.scale = np.asarray(prior.mean.location), np.asarray(prior.mean.scale)
-        self.structure = statistics.structure
-        self.count = statistics.count_by_feature
-        self.rows_mean = statistics.mean()
-        self.rows_scatter = statistics.scatter(self.rows_mean)
-        self.entries = shared_sum(self.count, self.structure)
-        # A prior may let the spread of tied rows shrink to nothing, below the rounding of the
-        # rows themselves and at last below the smallest number: not further than that.
-        size = np.abs(self.rows_mean)
-        if self.structure[1] < size.shape[1]:
-            size = size.max(axis=1, keepdims=True)
-        if self.structure[0] < size.shape[0]:
-            size = size.max(axis=0, keepdims=True)
-        self.smallest = np.maximum(2.0 * RESOLUTION * size, SMALLEST_DEVIATION) ** 2
+    def __init__(self, prior: Independent, statistics: SufficientStatistics, of_mode: bool) -> None:
+        self.prior, self.statistics, self.of_mode = prior, statistics, of_mode
+        self.learned, self.power = prior.learned_scale(statistics.structure)
 
-    def scatter(self, means: Array) -> Array:
-        squares = self.count * (means - self.rows_mean) ** 2
-        return self.rows_scatter + shared_sum(squares, self.structure)
+    def best(self) -> Array:
+        """Return the higher of the ends from the largest scale and from the rows' own spreads."""
+        high = self.learned.expected(self.power, np.zeros_like(self.power))
+        low = np.maximum(LOWEST * high, self.learned.minimum)
+        bounds = np.log(low), np.log(high)
+        ends = [
+            self_answering(self._answer, start, *bounds) for start in (bounds[1], self._of_rows())
+        ]
+        heights = [self._height(end) for end in ends]
+        return np.exp(np.where(heights[1] > heights[0], ends[1], ends[0]))
 
-    def variances_given(self, means: Array) -> Array:
-        scatter = self.scatter(means)
-        if self.prior.is_on_variance:
-            variances = self.prior.spread.variance_mode(self.entries, scatter)
-        else:
-            deviations = self.prior.spread.deviation_mode(self.entries, scatter)
-            variances = np.minimum(deviations, LARGEST_DEVIATION) ** 2
-        return np.minimum(np.maximum(variances, self.smallest), LARGEST_DEVIATION**2)
+    def _of_rows(self) -> Array:
+        """Return the log scale that answers the rows' own spreads."""
+        problem = Alternation(*self.prior.parts, self.statistics)
+        occupied = problem.entries > 0.0
+        pooled = problem.rows_scatter.sum(axis=0) / np.maximum(problem.entries.sum(axis=0), 1.0)
+        own = problem.rows_scatter / np.where(occupied, problem.entries, 1.0)
+        variances = np.maximum(np.where(occupied, own, pooled), problem.smallest)
+        return np.log(self._answer_to(self.prior.pull(self.learned, variances)))
 
-    def means_given(self, variances: Array) -> Array:
-        ratio = variances / self.scale / self.scale
-        share = self.count / (self.count + ratio)
-        return self.location + share * (self.rows_mean - self.location)
+    def _answer_to(self, pull: Array) -> Array:
+        return self.learned.expected(self.power, pull)
 
-    @IGNORING_OVERFLOW
-    def ascend(self, means: Array) -> tuple[Array, Array]:
-        variances = self.variances_given(means)
-        for _ in range(MAX_ALTERNATIONS):
-            means = self.means_given(variances)
-            updated = self.variances_given(means)
-            moving = np.abs(updated - variances) > RESOLUTION * variances
-            variances = updated
-            if not np.count_nonzero(moving):
-                break
-        return self.means_given(variances), variances
+    def _given(self, t: Array) -> "IndependentPosterior":
+        return IndependentPosterior(self.prior.given_scale(np.exp(t)), self.statistics)
 
-    @IGNORING_OVERFLOW
-    def between(self, low: tuple[Array, Array], high: tuple[Array, Array]) -> Array:
-        """Return the means of the best variances of a grid from the low to the high ones."""
-        best = low
-        for share in np.linspace(0.0, 1.0, GRID + 2)[1:-1]:
-            variances = low[1] * (high[1] / low[1]) ** share
-            best = self.better((self.means_given(variances), variances), best)
-        return best[0]
+    def _pull(self, posterior: "IndependentPosterior") -> Array:
+        if self.of_mode:
+            return self.prior.pull(self.learned, posterior.mode()[1])
+        return self.prior.expected_pull(self.learned, posterior)
 
-    def better(self, new: tuple[Array, Array], old: tuple[Array, Array]) -> tuple[Array, Array]:
-        """Return the means and variances of the higher objective, for every free variance."""
-        higher = self.objective(*new) > self.objective(*old)
-        return np.where(higher, new[0], old[0]), np.where(higher, new[1], old[1])
+    def _answer(self, t: Array) -> Array:
+        return np.log(self._answer_to(self._pull(self._given(t))))
 
-    def objective(self, means: Array, variances: Array) -> Array:
-        """Return the log density up to a constant, one value for each free variance."""
-        values = variances if self.prior.is_on_variance else np.sqrt(variances)
-        of_rows = -0.5 * (self.entries * np.log(variances) + self.scatter(means) / variances)
-        of_means = shared_sum(self.prior.mean.log_density(means), self.structure)
-        return of_rows + self.prior.spread.log_density(values) + of_means
+    def _height(self, t: Array) -> Array:
+        """Return the objective of the spreads that are best given a scale, for each feature."""
+        posterior = self._given(t)
+        pull = self._pull(posterior)
+        scale = np.exp(t)
+        kernel = self.power * t - scale * pull
+        marginal = self.learned.log_evidences(self.power, pull) - kernel
+        return posterior.height(self.of_mode).sum(axis=0) + marginal

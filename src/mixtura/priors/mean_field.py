@@ -130,6 +130,14 @@ class ScaleFactor:
         u, log_share, _ = self.nodes
         return np.exp(log_share - 2.0 * u).sum(axis=0) * np.exp(-2.0 * self.top)
 
+    @cached_property
+    def reciprocal(self) -> Array:
+        """Expected reciprocals of what the prior is on: standard deviations or variances."""
+        if self.is_on_variance:
+            return self.precision
+        u, log_share, _ = self.nodes
+        return np.exp(log_share - u).sum(axis=0) * np.exp(-self.top)
+
     def serves(self, scatter: Array) -> bool:
         """Whether the nodes are as good for other sums of squares: they shift little."""
         near = self.width * np.minimum(self.scatter, scatter)

@@ -5,11 +5,7 @@ from functools import cached_property
 from typing import final
 
 import numpy as np
-from scipy.special import (
-    digamma,
-    gammaln,
-    multigammaln,  # pyright: ignore[reportAttributeAccessIssue]
-)
+from scipy.special import digamma, gammaln
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.factorization import covariance_factor, precision_factor
@@ -21,13 +17,30 @@ from mixtura.priors.base import (
     Marginals,
     PredictiveComponents,
 )
-from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
+from mixtura.priors.bounds import TieBounds
+from mixtura.priors.hierarchies import HierarchicalPosterior, HierarchicalPrior
+from mixtura.priors.hyperparameters import (
+    check_per_feature,
+    hyperparameter,
+    unchecked,
+    unscaled,
+)
+from mixtura.priors.learned_scales import (
+    LearnedScale,
+    check_matrix_scale,
+    matrix_scale,
+    matrix_tie_bounds,
+    rescaled_matrix_scale,
+)
 from mixtura.priors.marginals import (
     deviation_marginals,
     matrix_marginals,
     mean_marginals,
     student_constant,
 )
+from mixtura.priors.scale_solutions import best_matrix
+from mixtura.priors.scales import Gamma
+from mixtura.priors.wishart import Wishart, inverse_wishart_log_density, log_diagonal
 from mixtura.statistics import SufficientStatistics, feature_sum, outer_moments
 from mixtura.steps import (
     ClusterSteps,
@@ -45,7 +58,7 @@ LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
 @final
 @dataclass(frozen=True, eq=False)
-class NormalInverseWishart(ComponentPrior, ComponentPosterior):
+class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
     """Conjugate prior of means and covariance matrices.
 
     ``covariance ~ InverseWishart(degrees_of_freedom, scale)`` and
@@ -61,9 +74,12 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
     degrees_of_freedom : float, optional
         Degrees of freedom, above D - 1. D + 2 by default, where the expected covariance is
         ``scale``.
-    scale : float, array of shape (D,) or (D, D), default=1.0
+    scale : float, array of shape (D,) or (D, D), Wishart or Gamma, default=1.0
         Scale matrix in squared units: a multiple of the identity, a diagonal, or a symmetric
-        positive-definite matrix.
+        positive-definite matrix. With a Wishart it is unknown, the same for all components
+        [Stephens2000b]_, and integrated out of the density; with a Gamma it is an unknown diagonal,
+        each of whose D entries has that distribution
+        [HuangWand2013]_.
 
     Raises
     ------
@@ -76,7 +92,7 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
     mean: PerFeature = 0.0
     shrinkage: float | Array = 0.01
     degrees_of_freedom: float | Array | None = None
-    scale: float | Array = 1.0
+    scale: float | Array | Wishart | Gamma = 1.0
 
     def __post_init__(self) -> None:
         def keep(name: str, positive: bool, max_ndim: int) -> None:
@@ -87,7 +103,8 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         # Posteriors hold one value for each component as well, hence the extra dimension.
         keep("mean", False, 2)
         keep("shrinkage", True, 1)
-        keep("scale", np.ndim(self.scale) < 2, 3)
+        if not self.learns_scale:
+            keep("scale", np.ndim(self._scale) < 2, 3)
         if self.degrees_of_freedom is not None:
             keep("degrees_of_freedom", True, 1)
 
@@ -106,29 +123,49 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
                 "NormalInverseWishart degrees_of_freedom must be above the number of features "
                 f"less one, {n_features - 1}; got {self.degrees_of_freedom}"
             )
-        if np.ndim(self.scale) >= 2:
-            self._check_matrix(n_features)
-        else:
-            check_per_feature(self.scale, "NormalInverseWishart scale", n_features)
+        check_matrix_scale(self.scale, "NormalInverseWishart scale", n_features)
 
-    def _check_matrix(self, n_features: int) -> None:
-        scale = np.asarray(self.scale)
-        size = (n_features, n_features)
-        if scale.shape != size:
-            raise InvalidArgumentError(
-                f"NormalInverseWishart scale must be one number, {n_features} numbers or a matrix "
-                f"of shape {size}; got shape {scale.shape}"
-            )
-        deviations = np.sqrt(np.maximum(np.diag(scale), 0.0))
-        lawful = bool((deviations > 0).all())
-        if lawful:
-            correlations = scale / deviations[:, None] / deviations
-            lawful = np.allclose(correlations, correlations.T, rtol=0.0, atol=1e-10)
-            lawful = lawful and bool(np.linalg.eigvalsh(correlations)[0] > 0)
-        if not lawful:
-            raise InvalidArgumentError(
-                "NormalInverseWishart scale must be symmetric and positive definite"
-            )
+    @property
+    def learns_scale(self) -> bool:
+        return isinstance(self.scale, Wishart | Gamma)
+
+    def learned_scale(self, structure: StructureShape) -> tuple[LearnedScale, Array]:
+        n_matrices, n_features = structure[:2]
+        power = 0.5 * n_matrices * float(self._freedom(n_features))
+        assert isinstance(self.scale, Wishart | Gamma)
+        return matrix_scale(self.scale, n_features, power)
+
+    def given_scale(self, scale: float | Array) -> "NormalInverseWishart":
+        return unchecked(NormalInverseWishart, **{**self.hyperparameters(), "scale": scale})
+
+    def pull(self, learned: LearnedScale, covariances: Array) -> Array:
+        factor = precision_factor(covariances)
+        return learned.pull_of((factor @ np.swapaxes(factor, -1, -2)).sum(axis=0))
+
+    def expected_pull(self, learned: LearnedScale, factor: ComponentPosterior) -> Array:
+        assert isinstance(factor, NormalInverseWishart)
+        root, freedom = factor._precision_factor, np.asarray(factor.degrees_of_freedom)
+        precisions = freedom[:, None, None] * (root @ np.swapaxes(root, -1, -2))
+        return learned.pull_of(precisions.sum(axis=0))
+
+    def tie_bounds(self, structure: StructureShape, n_features: int) -> TieBounds | None:
+        if not self.learns_scale:
+            return None
+        given = self.learned_scale(structure)[0], float(self._freedom(n_features))
+        return matrix_tie_bounds(*given, structure, np.broadcast_to(self.mean, n_features))
+
+    def best_scale(self, statistics: SufficientStatistics, *, of_mode: bool) -> Array:
+        rows = self.given_scale(0.0)._conjugate(statistics)
+        counts, sizes = np.asarray(rows.degrees_of_freedom), np.shape(rows.mean)
+        if of_mode:
+            counts = counts + sizes[1] + 1.0 + sizes[0] / counts.size
+        return best_matrix(*self.learned_scale(statistics.structure), counts, rows._scale)
+
+    @property
+    def _scale(self) -> Array:
+        """The scale, where it is known."""
+        assert not isinstance(self.scale, Wishart | Gamma)
+        return np.asarray(self.scale)
 
     def _freedom(self, n_features: int) -> float | Array:
         if self.degrees_of_freedom is None:
@@ -136,23 +173,28 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         return self.degrees_of_freedom
 
     def _matrix(self, n_features: int) -> Array:
-        scale = np.asarray(self.scale)
+        scale = self._scale
         return scale if scale.ndim >= 2 else scale * np.eye(n_features)
 
     @cached_property
     def _matrix_factor(self) -> Array:
-        return covariance_factor(np.asarray(self.scale))
+        return covariance_factor(self._scale)
 
     @cached_property
     def _precision_factor(self) -> Array:
-        return precision_factor(np.asarray(self.scale))
+        return precision_factor(self._scale)
 
     def _factor(self, n_features: int) -> Array:
         """Return the lower-triangular factor of the scale, worked out once."""
-        scale = np.asarray(self.scale)
+        scale = self._scale
         return self._matrix_factor if scale.ndim >= 2 else np.sqrt(scale) * np.eye(n_features)
 
-    def posterior(self, statistics: SufficientStatistics) -> "NormalInverseWishart":
+    def posterior(self, statistics: SufficientStatistics) -> ComponentPosterior:
+        if self.learns_scale:
+            return HierarchicalPosterior(self, statistics)
+        return self._conjugate(statistics)
+
+    def _conjugate(self, statistics: SufficientStatistics) -> "NormalInverseWishart":
         structure = statistics.structure
         n_features = structure[-1]
         shrinkage = self.shrinkage + statistics.count
@@ -176,21 +218,25 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         covariances: Array,
         rng: np.random.Generator,
     ) -> tuple[Array, Array]:
-        return self.posterior(statistics).sample(rng)
+        if self.learns_scale:
+            return self.draw_given_with_scale(statistics, means, covariances, rng)
+        return self._conjugate(statistics).sample(rng)
 
     def steps(self, n_features: int) -> ComponentSteps | MatrixSteps | None:
-        if n_features > 1:
+        if self.learns_scale or n_features > 1:
             return self._matrix_steps(n_features)
         return steps_of(1, *self._as_variance, relative=True, power=2)
 
     def clusters(
         self, structure: StructureShape, n_features: int
     ) -> ClusterSteps | MatrixSteps | None:
-        if n_features > 1:
+        if self.learns_scale or n_features > 1:
             return self._matrix_steps(n_features)
         return cluster_steps_of(1, *self._as_variance)
 
     def _matrix_steps(self, n_features: int) -> MatrixSteps | None:
+        if self.learns_scale:
+            return None
         freedom, scale = self._freedom(n_features), self._matrix(n_features)
         return matrix_steps_of(n_features, self.mean, self.shrinkage, freedom, scale)
 
@@ -202,27 +248,21 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
 
     def mode(self) -> tuple[Array, Array]:
         """Return the joint mode; needs the sizes that a posterior has."""
-        means, scale = np.asarray(self.mean), np.asarray(self.scale)
+        means, scale = np.asarray(self.mean), self._scale
         n_components, n_features = means.shape
         sharing = n_components / scale.shape[0]
         freedom = np.asarray(self._freedom(n_features)) + n_features + 1.0 + sharing
         return means, scale / freedom.reshape(-1, 1, 1)
 
     def log_density(self, means: Array, covariances: Array) -> float:
+        if self.learns_scale:
+            return self.integrated_log_density(means, covariances)
         n_features = means.shape[1]
         freedom = np.asarray(self._freedom(n_features))
         factor = precision_factor(covariances)
-        log_det = -2.0 * _log_diagonal(factor)
+        log_det = -2.0 * log_diagonal(factor)
         scale_factor = self._factor(n_features)
-        scale_log_det = 2.0 * _log_diagonal(scale_factor)
-        whitened = np.swapaxes(scale_factor, -1, -2) @ factor
-        trace = (whitened * whitened).sum(axis=(1, 2))
-        of_covariances = (
-            0.5 * freedom * (scale_log_det - n_features * np.log(2.0))
-            - multigammaln(0.5 * freedom, n_features)
-            - 0.5 * (freedom + n_features + 1.0) * log_det
-            - 0.5 * trace
-        )
+        of_covariances = inverse_wishart_log_density(freedom, scale_factor, factor)
         residual = ((means - self.mean)[:, None, :] @ factor)[:, 0, :]
         of_means = 0.5 * (
             n_features * (np.log(self.shrinkage) - LOG_TWO_PI)
@@ -232,6 +272,8 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         return float(of_covariances.sum() + of_means.sum())
 
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        if self.learns_scale:
+            return self.integrated_gradient(means, covariances)
         n_components, n_features = means.shape
         factor = precision_factor(covariances)
         precisions = factor @ np.swapaxes(factor, -1, -2)
@@ -255,6 +297,8 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         n_components: int,
         n_features: int,
     ) -> tuple[Array, Array]:
+        if self.learns_scale:
+            return self.draw_with_scale(rng, structure, n_components, n_features)
         size, n_matrices = n_features, structure[0]
         freedom = np.broadcast_to(self._freedom(size), (n_matrices,))
         # Bartlett: W = T T^T with T lower triangular is Wishart of the identity.
@@ -270,13 +314,13 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         return self.mean + spread / np.sqrt(shrinkage)[:, None], covariances
 
     def sample(self, rng: np.random.Generator) -> tuple[Array, Array]:
-        return self.draw(rng, np.shape(self.scale), *np.shape(self.mean))
+        return self.draw(rng, np.shape(self._scale), *np.shape(self.mean))
 
     def expected(self) -> ExpectedComponents:
         freedom, factor = np.asarray(self.degrees_of_freedom), self._precision_factor
         n_features = factor.shape[-1]
         spread = n_features * (LOG_TWO_PI - LOG_TWO + 1.0 / np.asarray(self.shrinkage))
-        log_precision = self._digamma_and_gammaln[0] + 2.0 * _log_diagonal(factor)
+        log_precision = self._digamma_and_gammaln[0] + 2.0 * log_diagonal(factor)
         factor = factor * np.sqrt(freedom)[:, None, None]
         return ExpectedComponents(np.asarray(self.mean), factor, 0.5 * (log_precision - spread))
 
@@ -288,17 +332,17 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
     @cached_property
     def _digamma_and_gammaln(self) -> tuple[Array, Array]:
         """The digamma and log gamma functions of a posterior's halves, summed."""
-        halves = self._halves(np.shape(self.scale)[-1])
+        halves = self._halves(np.shape(self._scale)[-1])
         return feature_sum(digamma(halves)), feature_sum(gammaln(halves))
 
     def estimate(self) -> tuple[Array, Array]:
         means = np.asarray(self.mean)
         excess = np.asarray(self.degrees_of_freedom).reshape(-1, 1, 1) - means.shape[1] - 1.0
         if (excess > 0.0).all():
-            return means, self.scale / excess
+            return means, self._scale / excess
         means, mode = self.mode()
         safe = np.where(excess > 0.0, excess, 1.0)
-        return means, np.where(excess > 0.0, self.scale / safe, mode)
+        return means, np.where(excess > 0.0, self._scale / safe, mode)
 
     def divergence(self, prior: ComponentPrior) -> float:
         if not isinstance(prior, NormalInverseWishart):
@@ -308,7 +352,7 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         factor, prior_factor = self._precision_factor, prior._factor(n_features)
         prior_freedom = np.asarray(prior._freedom(n_features))
         whitened = np.swapaxes(prior_factor, -1, -2) @ factor
-        log_det = 2.0 * (_log_diagonal(factor) + _log_diagonal(prior_factor))
+        log_det = 2.0 * (log_diagonal(factor) + log_diagonal(prior_factor))
         digammas, constants = self._digamma_and_gammaln
         of_covariances = (
             0.5 * freedom * ((whitened * whitened).sum(axis=(1, 2)) - n_features)
@@ -329,7 +373,7 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         freedom = np.asarray(self.degrees_of_freedom) - n_features + 1.0
         freedom = np.broadcast_to(freedom, (n_components,))
         spread = (1.0 + 1.0 / shrinkage) / freedom
-        factor = precision_factor(spread[:, None, None] * self.scale)
+        factor = precision_factor(spread[:, None, None] * self._scale)
         log_det = np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
         offset = log_det + student_constant(freedom, n_features)
         return PredictiveComponents(means, factor, offset, StudentTail(freedom))
@@ -337,7 +381,7 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
     def _variances(self) -> tuple[Array, Array]:
         """Return shape (K or 1, 1) and scale (K or 1, D) of the variances' inverse gammas."""
         shape = 0.5 * (np.asarray(self.degrees_of_freedom) - np.shape(self.mean)[1] + 1.0)
-        return shape[:, None], 0.5 * np.einsum("kdd->kd", np.asarray(self.scale))
+        return shape[:, None], 0.5 * np.einsum("kdd->kd", self._scale)
 
     def mean_marginals(self, probabilities: Array) -> Marginals:
         shrinkage = np.asarray(self.shrinkage)[:, None]
@@ -350,22 +394,9 @@ class NormalInverseWishart(ComponentPrior, ComponentPosterior):
         return deviation_marginals(shape, scale, probabilities)
 
     def covariance_marginals(self, probabilities: Array) -> Marginals:
-        return matrix_marginals(
-            np.asarray(self.degrees_of_freedom), np.asarray(self.scale), probabilities
-        )
+        return matrix_marginals(np.asarray(self.degrees_of_freedom), self._scale, probabilities)
 
     def rescaled(self, factor: Array) -> "NormalInverseWishart":
-        scale = self.scale
-        if np.ndim(scale) < 2:
-            scale = unscaled(scale, factor * factor, positive=True)
-        else:
-            scale = scale * factor[:, None] * factor
-            diagonal = np.einsum("...dd->...d", scale)
-            np.maximum(diagonal, np.finfo(float).tiny, out=diagonal)
+        scale = rescaled_matrix_scale(self.scale, factor)
         mean = unscaled(self.mean, factor)
         return NormalInverseWishart(mean, self.shrinkage, self.degrees_of_freedom, scale)
-
-
-def _log_diagonal(factor: Array) -> Array:
-    """Return half the log determinants of triangular factors times their transposes."""
-    return feature_sum(np.log(factor.diagonal(axis1=-2, axis2=-1)))

@@ -201,6 +201,10 @@ def _concentration(value: object, name: str) -> float | Gamma:
         raise InvalidArgumentError(
             f"{name} concentration must be a number or a Gamma of two numbers; got {value!r}"
         )
+    if value.is_truncated:
+        raise InvalidArgumentError(
+            f"{name} concentration must be a Gamma without a minimum; got {value!r}"
+        )
     return value
 
 

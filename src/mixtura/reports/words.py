@@ -12,6 +12,7 @@ from mixtura.priors import (
     FlatComponents,
     FlatWeights,
     Gamma,
+    HalfNormal,
     Independent,
     InverseGamma,
     KnownScale,
@@ -22,6 +23,7 @@ from mixtura.priors import (
     NormalInverseWishart,
     PitmanYor,
     Prior,
+    Wishart,
 )
 from mixtura.reports.numbers import significant
 
@@ -134,10 +136,28 @@ def _finite_mixtures(prior: MixtureOfFiniteMixtures) -> str:
     )
 
 
+def scale_words(prior: Prior) -> str:
+    """Return a scale matrix, number or numbers, or how it is learned."""
+    scale = prior.hyperparameters()["scale"]
+    if not isinstance(scale, Prior):
+        return f"scale {number_words(scale)}"
+    diagonal = isinstance(prior, NormalInverseWishart) and isinstance(scale, Gamma)
+    kind = "diagonal scale with entries" if diagonal else "scale"
+    return f"a {kind} learned from all components together, from a {prior_words(scale)}"
+
+
+def _gamma(prior: Gamma) -> str:
+    text = (
+        f"gamma distribution with shape {number_words(prior.shape)} and rate "
+        f"{number_words(prior.rate)}"
+    )
+    return f"{text} above {number_words(prior.minimum)}" if prior.is_truncated else text
+
+
 def _normal_inverse_gamma(prior: NormalInverseGamma) -> str:
     return (
         f"variances from an inverse gamma distribution with shape {number_words(prior.shape)} and "
-        f"scale {number_words(prior.scale)}; means normal about {number_words(prior.mean)}, "
+        f"{scale_words(prior)}; means normal about {number_words(prior.mean)}, "
         f"with the variance of the component divided by {number_words(prior.shrinkage)}"
     )
 
@@ -147,7 +167,7 @@ def _normal_inverse_wishart(prior: NormalInverseWishart) -> str:
     counted = "D + 2" if freedom is None else number_words(freedom)
     return (
         f"covariance matrices from an inverse Wishart distribution with {counted} degrees of "
-        f"freedom and scale {number_words(prior.scale)}; means normal about "
+        f"freedom and {scale_words(prior)}; means normal about "
         f"{number_words(prior.mean)}, with the covariance of the component divided by "
         f"{number_words(prior.shrinkage)}"
     )
@@ -168,10 +188,12 @@ PRIOR_WORDS: dict[type[Prior], Callable[[Any], str]] = {
         f"{_concentration(prior.concentration)}"
     ),
     MixtureOfFiniteMixtures: _finite_mixtures,
-    Gamma: lambda prior: (
-        f"gamma distribution with shape {number_words(prior.shape)} and rate "
-        f"{number_words(prior.rate)}"
+    Gamma: _gamma,
+    Wishart: lambda prior: (
+        f"Wishart distribution with {number_words(prior.degrees_of_freedom)} degrees of freedom "
+        f"and scale {number_words(prior.scale)}"
     ),
+    HalfNormal: lambda prior: f"half-normal distribution with scale {number_words(prior.scale)}",
     FlatWeights: lambda prior: "flat: all sets of weights are equally probable",
     FlatComponents: _flat_components,
     Normal: lambda prior: (
@@ -179,8 +201,8 @@ PRIOR_WORDS: dict[type[Prior], Callable[[Any], str]] = {
         f"{number_words(prior.scale)}"
     ),
     InverseGamma: lambda prior: (
-        f"inverse gamma distribution with shape {number_words(prior.shape)} and scale "
-        f"{number_words(prior.scale)}"
+        f"inverse gamma distribution with shape {number_words(prior.shape)} and "
+        f"{scale_words(prior)}"
     ),
     LogNormal: lambda prior: (
         f"log-normal distribution: the logarithm has mean {number_words(prior.location)} and "
