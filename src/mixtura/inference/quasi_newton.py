@@ -109,7 +109,8 @@ class Search:
             return False
         logs = [math.log(gain) for gain in self.gains]
         ratios = [after - before for before, after in pairwise(logs)]
-        if self.gains[-1] > CALM * size or max(ratios) - min(ratios) > STEADY:
+        is_steady = is_many or max(ratios) - min(ratios) <= STEADY
+        if self.gains[-1] > CALM * size or not is_steady:
             return self.em_steps < MOST_EM_STEPS
         rate = (logs[-1] - logs[0]) / len(ratios)
         to_go = math.log(RESOLVED * self.state.statistics.total) - logs[-1]

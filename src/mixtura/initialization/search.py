@@ -38,7 +38,7 @@ LASTING_STEPS = 60
 MOST_ENDS, MOST_IMPROVED = 3, 2
 """Ends that are kept, and those of them, of few rows, from which relocations are tried."""
 
-TRIALS, TRIALS_OF_FEW, ROUNDS = 12, 24, 20
+TRIALS, TRIALS_OF_FEW, ROUNDS = 8, 24, 20
 """Relocations that are tried before the search ends, of few rows too, and that are made at most."""
 
 FEW = 1 << 15
@@ -147,7 +147,7 @@ class Searcher:
         for end in ranked(ends)[1:]:
             if different[-1].merit - end.merit > TIE * abs(end.merit):
                 different.append(end)
-        n_improved = MOST_IMPROVED if self._is_small(n_components) else 1
+        n_improved = MOST_IMPROVED if self.is_small(n_components) else 1
         improved = [self.improved(end) for end in different[:n_improved]]
         return ranked([*improved, *different[n_improved:]])
 
@@ -184,7 +184,7 @@ class Searcher:
         """Return the end of relocations, each kept if it gains."""
         n_components = end.statistics.count.size
         hopeless = -HOPELESS * self.sample.total_weight
-        most = TRIALS_OF_FEW if self._is_small(n_components) else TRIALS
+        most = TRIALS_OF_FEW if self.is_small(n_components) else TRIALS
         for _ in range(ROUNDS if n_components > 1 else 0):
             own = end.statistics * (1.0 / self.scale)
             tried = relocations(self.sample, end.guide, self.engine, own, end.parameters)
@@ -197,7 +197,8 @@ class Searcher:
                 return end
         return end
 
-    def _is_small(self, n_components: int) -> bool:
+    def is_small(self, n_components: int) -> bool:
+        """Whether steps of EM cost so little that many relocations may be tried."""
         return self.sample.values.size * n_components <= FEW
 
     def _tried(self, end: End, statistics: SufficientStatistics) -> End | None:
@@ -365,7 +366,8 @@ class Search(Initializer):
             ends = [searcher.climbed(guide, one, FIRST_STEPS) for one in known]
             first, ends = ends[0], ranked(ends)
             sound = (end for end in ends if searcher.is_sound(end, first) and searcher.lasts(end))
-            ends = [searcher.improved(next(sound, first))]
+            best = next(sound, first)
+            ends = [searcher.improved(best) if searcher.is_small(model.n_components) else best]
         else:
             ends = searcher.ends(guide, model.n_components)
         best = ends[0]
