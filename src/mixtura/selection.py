@@ -145,7 +145,7 @@ def select(
     (3, 'tied', 2314.5)
     >>> chosen.model.means_.round(1)
     array([[ 2. , 54.5],
-           [ 3.8, 77.6],
+           [ 3.8, 77.5],
            [ 4.5, 80.9]])
     """
     numbers, names = _numbers(components), _names(families)
