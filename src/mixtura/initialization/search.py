@@ -41,7 +41,7 @@ MOST_ENDS, MOST_IMPROVED = 3, 2
 TRIALS, TRIALS_OF_FEW, ROUNDS = 8, 24, 20
 """Relocations that are tried before the search ends, of few rows too, and that are made at most."""
 
-FEW = 1 << 15
+FEW = 1 << 17
 """Size N K D of a problem of few rows."""
 
 LEAST_GAIN = 0.01
