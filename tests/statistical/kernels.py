@@ -1,5 +1,7 @@
 """Models between them covering every step that a Gibbs sampler takes."""
 
+from mixtura import GaussianMixtureModel
+from mixtura.datasets import load_faithful
 from mixtura.engines import ReferenceEngine
 from mixtura.engines.base import Engine
 from mixtura.families import FAMILIES
@@ -112,5 +114,24 @@ LEARNED_KERNELS: dict[str, Kernel] = {
     ),
 }
 """Chains under learned scales."""
+
+
+def _default_prior(family: str) -> ComponentPrior:
+    """Return the default component prior of two groups in Old Faithful, in its own units."""
+    gmm = GaussianMixtureModel(2, covariance_type=family).fit(load_faithful().data)
+    return gmm.fit_.model.component_prior
+
+
+def default_kernels() -> dict[str, Kernel]:
+    """Return chains under default priors, which are given here as any other prior is.
+
+    They expect groups so far apart that chains from arbitrary places would not find them: these
+    begin where the default start does.
+    """
+    return {
+        f"default-{family}": _kernel(COMPILED, Dirichlet(1.0), _default_prior(family), family, 2, 2)
+        for family in ("full", "diag")
+    }
+
 
 KERNELS = COMPILED_KERNELS | SWEPT_KERNELS | LEARNED_KERNELS

@@ -15,12 +15,20 @@ import pytest
 
 from laws.independent import log_likelihood
 from laws.running import chain_from, run
+from mixtura.data import ArrayRows
 from mixtura.inference.chains import Plan
+from mixtura.initialization import Search
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl import NUTS
-from statistical.kernels import COMPILED_KERNELS, KERNELS, LEARNED_KERNELS, Kernel
+from statistical.kernels import (
+    COMPILED_KERNELS,
+    KERNELS,
+    LEARNED_KERNELS,
+    Kernel,
+    default_kernels,
+)
 from statistical.ranks import band, covered, p_value
 
 N_ROWS = 20
@@ -49,12 +57,20 @@ def quantities(
     return {name: float(value) for name, value in found.items()}
 
 
-def rank_once(kernel: Kernel, thin: int, seed: np.random.SeedSequence) -> dict[str, int]:
-    """Return the rank of every true value among the draws of one chain, ties broken at random."""
+def rank_once(
+    kernel: Kernel, thin: int, seed: np.random.SeedSequence, *, searched: bool = False
+) -> dict[str, int]:
+    """Return the rank of every true value among the draws of one chain, ties broken at random.
+
+    The chain begins at parameters drawn from the prior, or where the default start does.
+    """
     engine, model = kernel
     of_prior, of_start, of_chain, of_ties = seed.spawn(4)
     prior = model.sample_prior(N_ROWS, of_prior)
     start = model.sample_prior(1, of_start).parameters
+    if searched:
+        found = Search().statistics(model, ArrayRows(prior.rows), engine, 0, of_start)
+        start = model.typical(found)
     plan = Plan(N_DRAWS, 20 * thin, thin)
     chain = chain_from(model, prior.rows, engine, start, plan, of_chain)
     truth = quantities(model, prior.parameters, log_likelihood(prior.rows, prior.parameters))
@@ -82,10 +98,12 @@ def ranked(
     return ranks
 
 
-def ranks_of(kernel: Kernel, n_simulations: int, thin: int, seed: int) -> dict[str, np.ndarray]:
+def ranks_of(
+    kernel: Kernel, n_simulations: int, thin: int, seed: int, *, searched: bool = False
+) -> dict[str, np.ndarray]:
     """Return the ranks of every quantity in independent simulations."""
     children = np.random.SeedSequence(seed).spawn(n_simulations)
-    found = [rank_once(kernel, thin, child) for child in children]
+    found = [rank_once(kernel, thin, child, searched=searched) for child in children]
     return {name: np.array([one[name] for one in found]) for name in found[0]}
 
 
@@ -112,6 +130,13 @@ def test_true_values_rank_uniformly_in_many_simulations(name: str) -> None:
     if folder:
         draw_pictures(ranks, name, Path(folder))
     assert departures(ranks) == {}
+
+
+@pytest.mark.calibrate
+@pytest.mark.parametrize("name", ["default-full", "default-diag"])
+def test_chains_under_default_priors_are_calibrated(name: str) -> None:
+    kernel = default_kernels()[name]
+    assert departures(ranks_of(kernel, 1000, thin=20, seed=2, searched=True)) == {}
 
 
 def draw_pictures(ranks: dict[str, np.ndarray], name: str, folder: Path) -> None:
