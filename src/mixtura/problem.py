@@ -57,7 +57,7 @@ def build_problem(
     if method.uses_flat_priors and isinstance(start, Search):
         found = data.groups(family, n_components)
     start = after(start, found)
-    if found is not None and found.rival is not None:
+    if isinstance(start, Search) and found is not None and found.rival is not None:
         assumptions = (*assumptions, found.rival.told)
     of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
     n_init = whole_number_or_none(given["n_init"], "n_init", 1)

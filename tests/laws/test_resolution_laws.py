@@ -192,10 +192,11 @@ def test_matrices_of_more_features_than_rows_are_told(family) -> None:
         return
     assert told[50.0] == []
     is_shared = model.structure[0] == 1
-    assert [m.split(" with")[0] for m in told[4.0]] == ([] if is_shared else ["component 1"])
+    assert [m.split(" has")[0] for m in told[4.0]] == ([] if is_shared else ["component 1"])
     which = "the shared covariance" if is_shared else "components 0, 1, 2"
     (message,) = told[2.0]
-    assert message.startswith(f"{which} with fewer rows than a covariance matrix of 5 features")
+    has = "has" if is_shared else "have"
+    assert message.startswith(f"{which} {has} fewer rows than a covariance matrix of 5 features")
     assert "covariance_type='diag'" in message
 
 

@@ -26,12 +26,13 @@ def test_the_choice_and_its_lead_are_told() -> None:
         "Best by BIC (smaller is better): K = 3, tied_spherical, 4.50 ahead of K = 2, full."
     )
     assert SelectionSummary(ROWS, ELBO, 0).sentence == (
-        "Best by ELBO (larger is better): K = 2, full, 2.25 ahead of K = 3, tied_spherical."
+        "Best by ELBO (larger is better): K = 2, full, 2.25 ahead of K = 3, tied_spherical. "
+        "K = 2 is the smallest number that was tried: try fewer."
     )
     close = (ROWS[0], Candidate(7, "diag", bic=2481.0, elbo=-1301.0))
-    assert SelectionSummary(close, BIC, 0).sentence.endswith("K = 7, diag, which decides nothing.")
-    assert SelectionSummary(close, ELBO, 0).sentence.endswith(
-        "0.75 ahead of K = 7, diag, which decides nothing."
+    assert "K = 7, diag, which decides nothing." in SelectionSummary(close, BIC, 0).sentence
+    assert "0.75 ahead of K = 7, diag, which decides nothing." in (
+        SelectionSummary(close, ELBO, 0).sentence
     )
     assert SelectionSummary(ROWS[:1], BIC, 0).sentence.endswith("K = 2, full.")
     assert "K = 5, full, which has a collapsed component" in (
@@ -54,6 +55,16 @@ def test_the_largest_number_that_was_tried_is_told() -> None:
     families = (ROWS[2], replace(ROWS[2], covariance_type="diag", bic=2500.0))
     assert "largest" not in SelectionSummary(families, BIC, 0).sentence
     assert "largest" not in SelectionSummary(ROWS, BIC, 1).sentence
+
+
+def test_the_smallest_number_that_was_tried_is_told() -> None:
+    fewer = "K = 2 is the smallest number that was tried: try fewer."
+    edge = SelectionSummary(ROWS[:3], BIC, 0)
+    assert edge.sentence.endswith(f". {fewer}")
+    # Nothing is below one component, and one number alone is no edge.
+    one = replace(ROWS[0], n_components=1)
+    assert "smallest" not in SelectionSummary((one, *ROWS[:3]), BIC, 0).sentence
+    assert "smallest" not in SelectionSummary(ROWS[:1], BIC, 0).sentence
 
 
 def test_what_is_said_of_all_candidates_is_said_once() -> None:

@@ -218,8 +218,8 @@ Runs = Annotated[
         "--n-init",
         min=1,
         metavar="N",
-        help="Number of starts, of which the best is kept. By default 1 for split and quantile, "
-        "4 for kmeans, 10 for random.",
+        help="Number of starts, of which the best is kept. By default 1 for search, split and "
+        "quantile, 4 for kmeans, 10 for random.",
         panel=SEARCH,
     ),
 ]

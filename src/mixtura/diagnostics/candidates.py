@@ -143,6 +143,16 @@ def is_at_limit(candidates: Sequence[Candidate], best: int) -> bool:
     return len(fitted) > 1 and candidates[best].n_components == max(fitted)
 
 
+def is_at_start(candidates: Sequence[Candidate], best: int) -> bool:
+    """Return whether the best candidate has the smallest number that was fitted, above one.
+
+    Those with a collapsed component do not count.
+    """
+    sound = [one for one in candidates if not (one.error or one.collapsed)]
+    fitted = {one.n_components for one in sound}
+    return len(fitted) > 1 and candidates[best].n_components == min(fitted) > 1
+
+
 def with_shortfalls(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:
     """Return the candidates, with a doubt where fewer components of the family are more likely.
 

@@ -160,11 +160,18 @@ def _too_few_rows(model: MixtureModel, count: Array, row_weight: float) -> list[
         few = (rows < n_features + 0.5) & (rows >= 0.5)
     if not few.any():
         return []
+    which, each = _which(model, np.flatnonzero(few)), np.broadcast_to(few, rows.shape)
+    has = "have" if int(few.sum()) > 1 and model.structure[0] > 1 else "has"
     message = (
-        f"{_which(model, np.flatnonzero(few))} with fewer rows than a covariance matrix of "
-        f"{n_features} features needs, so that the prior decides its shape: take "
-        "covariance_type='diag' or 'tied', fewer features or fewer components"
+        f"{which} {has} fewer rows than a covariance matrix of {n_features} features needs, so "
+        "that the prior decides its shape: take covariance_type='diag' or 'tied', fewer features "
+        "or fewer components"
     )
+    if (rows[each] < 1.5).all():
+        message = (
+            f"{which} {has} a single row, far from all others: look at it; remove it if it is an "
+            "error, or else take one component more for the rest"
+        )
     return [Doubt(DataWarning, message)]
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
-from mixtura.diagnostics.candidates import Candidate, Criterion, is_at_limit
+from mixtura.diagnostics.candidates import Candidate, Criterion, is_at_limit, is_at_start
 from mixtura.plots.canvas import single_axes
 from mixtura.plots.style import COLOURS, MARKERS, ink, note, open_frame, paper, place_legend
 
@@ -70,8 +70,7 @@ def selection(
     ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     ax.set_ylabel(f"{criterion.label} ({criterion.direction})")
     _limit(ax, [criterion.value(c) for c in drawn if not c.collapsed], collapsed)
-    edge = best is not None and is_at_limit(candidates, best)
-    note(ax, *_remarks(len(candidates) - len(drawn), len(collapsed), at_limit=edge))
+    note(ax, *_remarks(len(candidates) - len(drawn), len(collapsed), _edge(candidates, best)))
     place_legend(ax, handles, labels, markerscale=0.7)
     open_frame(ax)
     return ax
@@ -119,12 +118,16 @@ def _limit(ax: "Axes", values: Sequence[float], collapsed: Sequence[Candidate]) 
     ax.set_ylim(low - margin, high + margin)
 
 
-def _remarks(n_failed: int, n_collapsed: int, *, at_limit: bool) -> tuple[str, str, str]:
+def _edge(candidates: Sequence[Candidate], best: int | None) -> str:
+    """Return what is said of a best K at the edge of what was tried."""
+    if best is not None and is_at_limit(candidates, best):
+        return "the best K is the largest that was tried: try more"
+    if best is not None and is_at_start(candidates, best):
+        return "the best K is the smallest that was tried: try fewer"
+    return ""
+
+
+def _remarks(n_failed: int, n_collapsed: int, edge: str) -> tuple[str, str, str]:
     failed = f"{n_failed} without a value"
     collapsed = f"{n_collapsed} with a collapsed component (hollow, or off the scale)"
-    edge = "the best K is the largest that was tried: try more"
-    return (
-        edge if at_limit else "",
-        failed if n_failed else "",
-        collapsed if n_collapsed else "",
-    )
+    return edge, failed if n_failed else "", collapsed if n_collapsed else ""

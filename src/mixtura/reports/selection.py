@@ -11,6 +11,7 @@ from mixtura.diagnostics.candidates import (
     Candidate,
     Criterion,
     is_at_limit,
+    is_at_start,
     ordered,
 )
 from mixtura.reports.content import Report
@@ -77,6 +78,8 @@ class SelectionSummary:
         said = f"Best by {judge.label} ({judge.direction}): {_named(winner)}{self._lead()}."
         if is_at_limit(self.candidates, self.best):
             said += f" K = {winner.n_components} is the largest number that was tried: try more."
+        if is_at_start(self.candidates, self.best):
+            said += f" K = {winner.n_components} is the smallest number that was tried: try fewer."
         return said
 
     def _lead(self) -> str:
