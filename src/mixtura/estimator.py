@@ -48,10 +48,9 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         sampling), "ml" (maximum likelihood), "svi" or "nuts" (by Pyro; they need the extra
         ``pyro``), or an inference object with its options, such as ``Gibbs(draws=4000)``.
     init : str, array or fitted model, default="search"
-        "search" (the best of several clusterings), "split" and "quantile", all of them
-        deterministic; "kmeans", "random"; or means (K, D), labels (N,), responsibilities (N, K),
-        or an earlier fit. With a given start component k stays component k; otherwise components
-        are numbered by their means, first feature first.
+        "search", "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D),
+        labels (N,), responsibilities (N, K), or an earlier fit. With a given start component k
+        stays component k; otherwise components are numbered by their means, first feature first.
     n_init : int, optional
         Number of starts, of which the best is kept; by default 1 for "search", "split",
         "quantile" and given starts, 4 for "kmeans", 10 for "random".

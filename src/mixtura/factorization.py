@@ -4,11 +4,16 @@ import threading
 from typing import final
 
 import numpy as np
+from scipy.linalg.lapack import dtrtri  # pyright: ignore[reportAttributeAccessIssue]
 
 from mixtura.typing import Array
 
 SMALLEST_EIGENVALUE = 1e-15
 """Of a correlation matrix that rounding has made indefinite; about what float64 resolves."""
+
+
+WIDE = 24
+"""Features from which on triangular matrices are inverted as such, one by one."""
 
 
 def covariance_factor(covariances: Array) -> Array:
@@ -55,7 +60,12 @@ _LAST = _Last()
 def _precision_factor(covariances: Array) -> Array:
     deviations = np.sqrt(np.einsum("...dd->...d", covariances))
     lower = covariance_factor(covariances) / deviations[..., :, None]
-    inverse = np.linalg.solve(lower, np.broadcast_to(np.eye(lower.shape[-1]), lower.shape))
+    if lower.shape[-1] < WIDE:
+        inverse = np.linalg.solve(lower, np.broadcast_to(np.eye(lower.shape[-1]), lower.shape))
+    else:
+        inverse = np.empty_like(lower)
+        for position in np.ndindex(lower.shape[:-2]):
+            inverse[position] = dtrtri(lower[position], lower=1)[0]
     return np.triu(np.swapaxes(inverse, -1, -2)) / deviations[..., :, None]
 
 

@@ -137,7 +137,7 @@ def test_files_leave_out_what_is_no_name_and_no_number(iris, tmp_path):
     gmm = GaussianMixtureModel(2, init=start, random_state=np.random.default_rng(0)).fit(iris)
     gmm.save(tmp_path / "model")
     twin = mixtura.load(tmp_path / "model")
-    assert (twin.init, twin.random_state) == ("split", None)
+    assert (twin.init, twin.random_state) == ("search", None)
 
 
 @pytest.mark.parametrize("settings", [{"n_init": "many"}, {"verbose": 1}, {"init": [1.0]}])
@@ -261,7 +261,7 @@ def test_every_start_is_in_the_history(init, iris):
             {"inference": "mcmc"},
             "inference must be 'map', 'vb', 'gibbs', 'collapsed', 'ml', 'svi', 'nuts'",
         ),
-        ({"init": "best"}, "init must be 'split', 'quantile', 'kmeans', 'random'"),
+        ({"init": "best"}, "init must be 'search', 'split', 'quantile', 'kmeans', 'random'"),
         ({"init": np.zeros((7, 7))}, r"got an array of shape \(7, 7\)"),
         ({"n_init": 0}, "n_init must be None or a whole number"),
         ({"max_iter": -1}, "max_iter must be None or a whole number"),

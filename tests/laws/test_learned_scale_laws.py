@@ -330,6 +330,7 @@ SHORT = Gibbs(chains=1, draws=5, warmup=5)
 
 @pytest.mark.filterwarnings("ignore::mixtura.errors.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::mixtura.errors.LabelsWarning")
+@pytest.mark.filterwarnings("ignore::mixtura.errors.DegenerateComponentWarning")
 @pytest.mark.parametrize("inference", ["map", "vb", SHORT], ids=["map", "vb", "gibbs"])
 def test_ties_are_refused_by_name_and_a_minimum_is_the_remedy(inference: Any) -> None:
     rows = np.concatenate([UNTIED[:, :2], np.full((30, 2), 0.5)])
@@ -348,6 +349,7 @@ def test_ties_are_refused_by_name_and_a_minimum_is_the_remedy(inference: Any) ->
 @pytest.mark.filterwarnings("ignore::mixtura.errors.ConvergenceWarning")
 @pytest.mark.filterwarnings("ignore::mixtura.errors.DataWarning")
 @pytest.mark.filterwarnings("ignore::mixtura.errors.LabelsWarning")
+@pytest.mark.filterwarnings("ignore::mixtura.errors.DegenerateComponentWarning")
 @pytest.mark.parametrize("inference", ["map", "vb", SHORT], ids=["map", "vb", "gibbs"])
 def test_dependent_columns_are_refused_by_name(inference: Any) -> None:
     rows = np.column_stack([UNTIED[:, :2], UNTIED[:, :2].sum(axis=1)])

@@ -56,14 +56,14 @@ def chain_of_variances(
 ) -> tuple[float, list[Any]]:
     """The same with one variance for each feature, or one for all of them."""
     D = rows.shape[1]
-    m, kappa = np.asarray(prior.mean) * np.ones(D), float(prior.shrinkage)
+    m, kappa = np.asarray(prior.mean) * np.ones(D), np.asarray(prior.shrinkage) * np.ones(D)
     width = 1 if shared else D
     a, b = np.asarray(prior.shape) * np.ones(width), np.asarray(prior.scale) * np.ones(width)
     total = 0.0
     for x in rows:
         variance = b / a * (kappa + 1) / kappa
         if shared:
-            spread = variance[0] * np.eye(D)
+            spread = np.diag(variance)
             total += float(stats.multivariate_t.logpdf(x, m, spread, 2 * a[0]))
         else:
             total += float(stats.t.logpdf(x, 2 * a, m, np.sqrt(variance)).sum())

@@ -67,6 +67,7 @@ def _lived_in():
     pyro.settings.set(**before)
 
 
+@pytest.mark.filterwarnings("ignore::mixtura.errors.EmptyComponentWarning")
 @pytest.mark.usefixtures("_lived_in")
 @pytest.mark.parametrize("options", [{}, {"from_prior": True}, {"plain": True, "from_prior": True}])
 def test_after_a_fit(options: dict[str, Any]) -> None:

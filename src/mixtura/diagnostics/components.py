@@ -22,7 +22,7 @@ from mixtura.typing import Array, BooleanArray, IntegerArray
 MOST_NAMED = 10
 """Components that a message lists."""
 
-COLLAPSED = 1e-12
+COLLAPSED = 1e-24
 """Share of the mixture's variance below which a component is a point beside the others."""
 
 

@@ -17,6 +17,10 @@ DEGENERATE = 10.0
 """Multiples of maximum likelihood's floor below which a component has collapsed."""
 
 
+REFRESHED = 5
+"""Steps after which the extent of all rows, in widths of the groups, is found anew."""
+
+
 class Guide(ABC):
     """How statistics become parameters, and how good an end is.
 
@@ -120,16 +124,22 @@ class ElicitingGuide(Guide):
     ) -> None:
         super().__init__(family, structure)
         self.within, self.scale = within, scale
+        self._n_steps, self._farthest = 0, 1.0
 
     def prior_given(self, statistics: SufficientStatistics) -> ComponentPrior:
         if self.scale is None:
             self.scale = self.within.pooled(statistics)
         else:
             self.scale = self.within.updated(self.scale, statistics)
-        return self.within.prior(self.scale)
+        if self.within.is_matrix and self._n_steps % REFRESHED == 0:
+            self._farthest = self.within.farthest(self.scale)
+        self._n_steps += 1
+        return self.within.prior(self.scale, self._farthest)
 
     def merit(self, parameters: MixtureParameters) -> float:
         return 0.0
 
     def copy(self) -> "ElicitingGuide":
-        return ElicitingGuide(self.family, self.structure, self.within, self.scale)
+        other = ElicitingGuide(self.family, self.structure, self.within, self.scale)
+        other._n_steps, other._farthest = self._n_steps, self._farthest
+        return other

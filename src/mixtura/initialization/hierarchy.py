@@ -4,6 +4,9 @@ import numpy as np
 
 from mixtura.typing import Array, IntegerArray
 
+TIE = 1e-9
+"""Relative: costs closer than this are equal but for rounding, which must not choose."""
+
 
 def ward_labels(values: Array, mass: Array, n_clusters: int) -> IntegerArray:
     """Return the clusters of Ward's method [Ward1963]_, 0 to K - 1, shape (N,).
@@ -19,10 +22,16 @@ def ward_labels(values: Array, mass: Array, n_clusters: int) -> IntegerArray:
     n_clusters : int
         Number of clusters K.
     """
-    steps = _merges(values, mass)
-    steps.sort(key=lambda step: step[0])
+    steps = sorted(_merges(values, mass))
+    n_steps = len(values) - n_clusters
     parent = np.arange(len(values))
-    for _, kept, gone in steps[: len(values) - n_clusters]:
+    if n_steps > 0:
+        # Of merges that cost alike but for rounding the first in the order of the rows are made.
+        most = steps[n_steps - 1][0]
+        cheap = [step for step in steps if step[0] < (1.0 - TIE) * most]
+        alike = [step for step in steps if (1.0 - TIE) * most <= step[0] <= (1.0 + TIE) * most]
+        steps = cheap + sorted(alike, key=lambda step: step[1:])
+    for _, kept, gone in steps[:n_steps]:
         one, other = _root(parent, kept), _root(parent, gone)
         parent[max(one, other)] = min(one, other)
     roots = [_root(parent, position) for position in range(len(values))]
@@ -31,8 +40,9 @@ def ward_labels(values: Array, mass: Array, n_clusters: int) -> IntegerArray:
 
 def _merges(values: Array, mass: Array) -> list[tuple[float, int, int]]:
     """Return cost and members of every merge, along chains of nearest neighbours."""
-    squares = np.square(values).sum(axis=1)
-    costs = np.maximum(squares[:, None] + squares - 2.0 * values @ values.T, 0.0)
+    costs = np.zeros((len(values), len(values)))
+    for column in values.T:
+        costs += np.square(column[:, None] - column)
     costs *= mass[:, None] * mass / (mass[:, None] + mass)
     np.fill_diagonal(costs, np.inf)
     size = mass.astype(np.float64)
@@ -43,9 +53,11 @@ def _merges(values: Array, mass: Array) -> list[tuple[float, int, int]]:
         if not chain:
             chain.append(int(np.argmin(gone)))
         last = chain[-1]
-        nearest = int(costs[last].argmin())
+        row = costs[last]
+        least = (1.0 + TIE) * row.min()
+        nearest = int((row <= least).argmax())
         before = chain[-2] if len(chain) > 1 else -1
-        if before < 0 or costs[last, before] > costs[last, nearest]:
+        if before < 0 or row[before] > least:
             chain.append(nearest)
             continue
         del chain[-2:]

@@ -14,7 +14,7 @@ from mixtura.initialization.guides import Guide, mode_under
 from mixtura.parameters import MixtureParameters
 from mixtura.priors import ComponentPrior
 from mixtura.statistics import SufficientStatistics, outer_moments
-from mixtura.typing import Array, StructureShape
+from mixtura.typing import Array, BooleanArray, StructureShape
 
 LOCAL_STEPS = 4
 """EM steps of two halves on the rows of the component that they come from."""
@@ -35,7 +35,7 @@ TIE = 1e-9
 """Relative: densities closer than this are equal but for rounding, which must not choose."""
 
 FEWEST_ROWS = 4
-"""Rows of a component that may be split."""
+"""Weight of the rows of a component that may be split."""
 
 OCCUPIED = 0.5
 """Rows above which a component counts as occupied."""
@@ -109,7 +109,9 @@ def relocations(
     return found
 
 
-def _part(sample: ArrayRows, members: np.ndarray) -> ArrayRows:
+def _part(sample: ArrayRows, members: BooleanArray) -> ArrayRows:
+    if sample.weights is not None:
+        members = members & (sample.weights > 0.0)
     weights = None if sample.weights is None else sample.weights[members]
     return ArrayRows(np.ascontiguousarray(sample.values[members]), weights)
 
@@ -135,7 +137,7 @@ class Cutter:
 
     def halves(self, own: ArrayRows) -> list[Halves]:
         """Return the ways to cut some rows in two, after a few steps of EM."""
-        if own.n_rows < FEWEST_ROWS or not own.total_weight > 0.0:
+        if not own.total_weight >= FEWEST_ROWS:
             return []
         family, structure, n_features = self.guide.family, self.guide.structure, own.n_features
         whole = self.engine.overall(own, matrix=len(structure) == 3)

@@ -42,7 +42,11 @@ TRIALS, TRIALS_OF_FEW, ROUNDS = 8, 24, 20
 """Relocations that are tried before the search ends, of few rows too, and that are made at most."""
 
 FEW = 1 << 17
-"""Size N K D of a problem of few rows."""
+"""Size N K D of a problem of few rows, for matrices with K D^3 added."""
+
+SCALE_STEPS, SCALE_SETTLED = 100, 1e-10
+"""Most steps after which the scale of the default prior must have come to rest, and the relative
+change that is rest."""
 
 LEAST_GAIN = 0.01
 """Nats that a relocation must gain."""
@@ -50,15 +54,16 @@ LEAST_GAIN = 0.01
 HOPELESS = 0.5
 """Nats for each row that a relocation may promise to lose and still be tried."""
 
+SAME = 0.01
+"""Share of the rows that two ends which go to the same place may group otherwise."""
+
 ALMOST, ALIKE = 2.0, 0.05
 """Nats within which an end is almost as good as the best, and share of the rows that may be grouped
 otherwise by what is the same answer."""
 
-SETTLED = 1e-9
-"""Relative: a step that changes the log likelihood by no more is the last one."""
-
-TIE = 1e-7
-"""Relative: ends closer than this are one, so that rounding does not choose."""
+SETTLED, TIE = 1e-9, 1e-7
+"""Nats for each row: a step that changes the log likelihood by no more is the last one, and ends
+that are closer are one, so that rounding does not choose."""
 
 
 @final
@@ -130,9 +135,8 @@ class Searcher:
 
     def ends(self, guide: Guide, n_components: int) -> list[End]:
         """Return where the best clusterings lead, the best first, after relocations."""
-        found = clusterings(
-            self.sample, n_components, self.engine, correlated=len(guide.structure) == 3
-        )
+        is_matrix = len(guide.structure) == 3
+        found = clusterings(self.sample, n_components, self.engine, correlated=is_matrix)
         ends = []
         for labels in found:
             start = label_statistics_of(
@@ -141,15 +145,26 @@ class Searcher:
             ends.append(self.climbed(guide.copy(), start * self.scale, FIRST_STEPS))
         ends = [
             self.climbed(end.guide, end.statistics, SECOND_STEPS)
-            for end in ranked(ends)[:MOST_ENDS]
+            for end in self._different(ends, MOST_ENDS)
         ]
-        different = ranked(ends)[:1]
-        for end in ranked(ends)[1:]:
-            if different[-1].merit - end.merit > TIE * abs(end.merit):
-                different.append(end)
-        n_improved = MOST_IMPROVED if self.is_small(n_components) else 1
+        is_small = self.is_small(n_components, is_matrix=is_matrix)
+        n_improved = MOST_IMPROVED if is_small else 1
+        different = self._different(ends, MOST_ENDS)
         improved = [self.improved(end) for end in different[:n_improved]]
-        return ranked([*improved, *different[n_improved:]])
+        return self.ranked([*improved, *different[n_improved:]])
+
+    def _different(self, ends: list[End], most: int) -> list[End]:
+        """Return at most so many of the best ends that group the rows differently."""
+        kept: list[End] = []
+        told: list[IntegerArray] = []
+        for end in self.ranked(ends):
+            labels = self._labels(end)
+            if all(self._share_apart(labels, other) > SAME for other in told):
+                kept.append(end)
+                told.append(labels)
+            if len(kept) == most:
+                break
+        return kept
 
     def climbed(self, guide: Guide, statistics: SufficientStatistics, n_steps: int) -> End:
         """Return where EM steps lead from statistics; fewer steps where they gain nothing more."""
@@ -159,12 +174,31 @@ class Searcher:
             potentials = guide.family.potentials(parameters)
             statistics = self.engine.sweep(self.sample, potentials, Soft()) * self.scale
             height = statistics.log_normalizer
-            if abs(height - before) <= SETTLED * abs(height):
+            if abs(height - before) <= SETTLED * self.total_weight:
                 break
             before = height
         assert parameters is not None
         merit = statistics.log_normalizer + guide.merit(parameters)
         return End(statistics, parameters, merit if np.isfinite(merit) else -np.inf, guide)
+
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights of all rows."""
+        return self.sample.total_weight * self.scale
+
+    @property
+    def slack(self) -> float:
+        """Nats by which ends that are one may differ."""
+        return TIE * self.total_weight
+
+    def ranked(self, ends: list[End]) -> list[End]:
+        """Return ends by falling merit; the earlier of equals first."""
+        left, order = list(ends), []
+        while left:
+            least = max(end.merit for end in left) - self.slack
+            chosen = next(n for n, end in enumerate(left) if end.merit >= least)
+            order.append(left.pop(chosen))
+        return order
 
     def rival(self, ends: list[End]) -> Rival | None:
         """Return the first end that is almost as good as the best and groups rows otherwise."""
@@ -172,7 +206,7 @@ class Searcher:
         own = self._labels(best)
         for end in others:
             behind = best.merit - end.merit
-            share = share_apart(own, self._labels(end)) if behind <= ALMOST else 0.0
+            share = self._share_apart(own, self._labels(end)) if behind <= ALMOST else 0.0
             if share > ALIKE:
                 return Rival(float(behind), share)
         return None
@@ -180,11 +214,22 @@ class Searcher:
     def _labels(self, end: End) -> IntegerArray:
         return self.engine.labels(self.sample, end.guide.family.potentials(end.parameters))
 
+    def _share_apart(self, labels: IntegerArray, others: IntegerArray) -> float:
+        """Return the share of the rows' weight that two partitions group otherwise."""
+        counts = np.zeros((int(labels.max()) + 1, int(others.max()) + 1))
+        weights = self.sample.weights
+        np.add.at(counts, (labels, others), 1.0 if weights is None else weights)
+        alike = counts[linear_sum_assignment(-counts)].sum()
+        return float(1.0 - alike / max(counts.sum(), np.finfo(float).tiny))
+
     def improved(self, end: End) -> End:
         """Return the end of relocations, each kept if it gains."""
         n_components = end.statistics.count.size
         hopeless = -HOPELESS * self.sample.total_weight
-        most = TRIALS_OF_FEW if self.is_small(n_components) else TRIALS
+        n_features, is_matrix = self.sample.n_features, len(end.guide.structure) == 3
+        if is_matrix and n_features * n_components >= self.total_weight:
+            return end  # the prior alone decides of shapes
+        most = TRIALS_OF_FEW if self.is_small(n_components, is_matrix=is_matrix) else TRIALS
         for _ in range(ROUNDS if n_components > 1 else 0):
             own = end.statistics * (1.0 / self.scale)
             tried = relocations(self.sample, end.guide, self.engine, own, end.parameters)
@@ -197,16 +242,18 @@ class Searcher:
                 return end
         return end
 
-    def is_small(self, n_components: int) -> bool:
+    def is_small(self, n_components: int, *, is_matrix: bool) -> bool:
         """Whether steps of EM cost so little that many relocations may be tried."""
-        return self.sample.values.size * n_components <= FEW
+        n_features = self.sample.n_features
+        work = self.sample.total_weight * n_features * n_components
+        return work + (n_components * n_features**3 if is_matrix else 0) <= FEW
 
     def _tried(self, end: End, statistics: SufficientStatistics) -> End | None:
         """Return where a relocation leads, or None where that is no better.
 
         It is given up where the limit of its first gains, as a geometric series, is no better.
         """
-        wanted = end.merit + max(LEAST_GAIN, TIE * abs(end.merit))
+        wanted = end.merit + max(LEAST_GAIN, self.slack)
         trial = self.climbed(end.guide.copy(), statistics, TRIAL_STEPS - 2)
         merits = [trial.merit]
         for _ in range(2):
@@ -240,24 +287,6 @@ class Searcher:
         if not end.guide.may_collapse:
             return True
         return bool(np.isfinite(self.climbed(end.guide, end.statistics, LASTING_STEPS).merit))
-
-
-def share_apart(labels: IntegerArray, others: IntegerArray) -> float:
-    """Return the share of rows that two partitions (N,) group otherwise, numbers matched."""
-    counts = np.zeros((int(labels.max()) + 1, int(others.max()) + 1))
-    np.add.at(counts, (labels, others), 1.0)
-    return float(1.0 - counts[linear_sum_assignment(-counts)].sum() / labels.size)
-
-
-def ranked(ends: list[End]) -> list[End]:
-    """Return ends by falling merit; the earlier of equals first."""
-    left, order = list(ends), []
-    while left:
-        best = max(end.merit for end in left)
-        slack = TIE * abs(best) if np.isfinite(best) else 0.0
-        chosen = next(n for n, end in enumerate(left) if end.merit >= best - slack)
-        order.append(left.pop(chosen))
-    return order
 
 
 def searcher_of(rows: Rows, n_components: int, engine: Engine) -> Searcher:
@@ -325,12 +354,22 @@ class Elicitation:
         within = WithinGroups(self.moments, structure, n_sharing, self.resolution)
         searcher = searcher_of(self.rows, n_groups, self.engine)
         ends = searcher.ends(ElicitingGuide(family, structure, within), n_groups)
-        guide = ends[0].guide
-        guide.prior_given(ends[0].statistics)
+        best, scale = self._settled(searcher, ends[0])
+        statistics = (best.statistics, *(end.statistics for end in ends[1:]))
+        return Elicited(within, scale, statistics, searcher.rival(ends))
+
+    def _settled(self, searcher: Searcher, end: End) -> tuple[End, Array]:
+        """Return the end once its scale has come to rest, so that the way there does not show."""
+        guide = end.guide
         assert isinstance(guide, ElicitingGuide)
         assert guide.scale is not None
-        statistics = tuple(end.statistics for end in ends)
-        return Elicited(within, guide.scale, statistics, searcher.rival(ends))
+        for _ in range(SCALE_STEPS):
+            before = guide.scale
+            end = searcher.climbed(guide, end.statistics, 1)
+            moved = np.abs(guide.scale - before).max()
+            if moved <= SCALE_SETTLED * np.abs(guide.scale).max():
+                break
+        return end, guide.scale
 
 
 @final
@@ -364,10 +403,12 @@ class Search(Initializer):
         known = [one for one in self.ends if one.structure == model.structure]
         if known:
             ends = [searcher.climbed(guide, one, FIRST_STEPS) for one in known]
-            first, ends = ends[0], ranked(ends)
+            first, ends = ends[0], searcher.ranked(ends)
             sound = (end for end in ends if searcher.is_sound(end, first) and searcher.lasts(end))
             best = next(sound, first)
-            ends = [searcher.improved(best) if searcher.is_small(model.n_components) else best]
+            is_matrix = len(model.structure) == 3
+            is_small = searcher.is_small(model.n_components, is_matrix=is_matrix)
+            ends = [searcher.improved(best) if is_small else best]
         else:
             ends = searcher.ends(guide, model.n_components)
         best = ends[0]

@@ -27,8 +27,7 @@ within groups: means are expected within ten standard deviations of all rows."""
 FREEDOM = 3.0
 """Degrees of freedom of a variance, in rows; a matrix has D + 2, which is the same at D = 1."""
 
-NO_WIDTH = 1e-14
-"""Share of a column's variance below which groups have no width that could be told."""
+EPSILON = float(np.finfo(float).eps)
 
 NARROWEST = 1e-6
 """Share of the pooled variance within groups below which the scale of the prior never falls."""
@@ -120,6 +119,11 @@ class WithinGroups:
         overall = moments.variances
         if self.n_cells > 1:
             rounding, overall = rounding.mean(keepdims=True), overall.mean(keepdims=True)
+        # What float64 resolves of the farthest value, of which the variance is at most N times
+        # that of all rows.
+        farthest = np.abs(moments.mean) + np.sqrt(moments.total_weight * moments.variances)
+        resolved = (8.0 * EPSILON * farthest) ** 2
+        self._resolved = resolved.max(keepdims=True) if self.n_cells > 1 else resolved
         self._rounding, self._overall = rounding, overall
         self._shared = n_sharing ** (2.0 / n_features)
         n_matrices = 1.0 if structure[0] == 1 else n_sharing
@@ -161,14 +165,16 @@ class WithinGroups:
         count = np.maximum(statistics.count, 0.0)
         shares = count / max(count.sum(), np.finfo(float).tiny)
         scatter = statistics.scatter(statistics.mean())
+        # A scatter about its own mean has a row less: a single row says nothing of widths.
+        free = np.maximum(count - 1.0, 0.0)
         if self.is_matrix:
-            cells = (self.freedom + count)[:, None, None]
+            cells = (self.freedom + free)[:, None, None]
             factors = precision_factor((self.freedom * scale + scatter) / cells)
             factors = factors * np.sqrt(shares)[:, None, None]
             factor = precision_factor(np.einsum("kde,kfe->df", factors, factors)[None])[0]
             found = factor @ factor.T
         else:
-            cells = self.freedom + self.n_cells * count[:, None]
+            cells = self.freedom + self.n_cells * free[:, None]
             found = 1.0 / (shares @ (cells / (self.freedom * scale + scatter)))
         widths = self._widths(found)
         pooled = self._widths(scatter.sum(axis=0)) / (max(count.sum(), 1e-300) * self.n_cells)
@@ -180,7 +186,7 @@ class WithinGroups:
 
     def _pooled_widths(self, widths: Array) -> Array:
         """Return pooled variances, with those of all rows where groups have no width."""
-        unknown = np.maximum(widths, self._rounding) <= NO_WIDTH * self._overall
+        unknown = np.maximum(widths, self._rounding) <= self._resolved
         return np.where(unknown, self._overall / self._shared, np.maximum(widths, self._rounding))
 
     def _shaped(self, scale: Array, widths: Array) -> Array:
@@ -194,7 +200,15 @@ class WithinGroups:
         deviations = np.sqrt(widths)
         return correlations * deviations[:, None] * deviations
 
-    def prior(self, scale: Array) -> NormalInverseGamma | NormalInverseWishart:
+    def farthest(self, scale: Array) -> float:
+        """Return the overall variance in units of a matrix, where it is largest, at least one."""
+        factor = precision_factor(scale[None])[0]
+        whitened = factor.T @ self.moments.covariance @ factor
+        return max(float(np.linalg.eigvalsh(whitened)[-1]), 1.0)
+
+    def prior(
+        self, scale: Array, farthest: float | None = None
+    ) -> NormalInverseGamma | NormalInverseWishart:
         """Return the prior whose expected precision is the inverse of the scale.
 
         Means are expected about the mean of all rows, ten times as far out as these lie.
@@ -203,15 +217,14 @@ class WithinGroups:
         ----------
         scale : array of shape (D, D), (D,) or (1,)
             How wide the groups are.
+        farthest : float, optional
+            What ``farthest`` says of the scale of matrices, where it is known.
         """
         moments = self.moments
         within = np.broadcast_to(self._widths(scale), moments.mean.shape)
         share = np.minimum(within / moments.variances, 1.0)
         if self.is_matrix:
-            # The direction in which the groups lie farthest apart, in their own widths.
-            factor = precision_factor(scale[None])[0]
-            whitened = factor.T @ moments.covariance @ factor
-            farthest = max(float(np.linalg.eigvalsh(whitened)[-1]), 1.0)
+            farthest = self.farthest(scale) if farthest is None else farthest
             return NormalInverseWishart(
                 mean=moments.mean,
                 shrinkage=SHRINKAGE / farthest,

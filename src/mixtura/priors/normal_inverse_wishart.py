@@ -72,13 +72,11 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
     shrinkage : float, default=0.01
         Number of rows that the prior's mean is worth.
     degrees_of_freedom : float, optional
-        Degrees of freedom, above D - 1. D + 2 by default, where the expected covariance is
-        ``scale``.
+        Above D - 1; D + 2 by default, where the expected covariance is ``scale``.
     scale : float, array of shape (D,) or (D, D), Wishart or Gamma, default=1.0
         Scale matrix in squared units: a multiple of the identity, a diagonal, or a symmetric
         positive-definite matrix. With a Wishart it is unknown, the same for all components
-        [Stephens2000b]_, and integrated out of the density; with a Gamma it is an unknown diagonal,
-        each of whose D entries has that distribution
+        [Stephens2000b]_, and integrated out; with a Gamma so is each of D diagonal entries
         [HuangWand2013]_.
 
     Raises
