@@ -405,6 +405,7 @@ LEARNED = [
 ]
 
 
+@pytest.mark.filterwarnings("ignore::mixtura.errors.ConvergenceWarning")
 @pytest.mark.parametrize(("family", "prior", "words"), LEARNED)
 def test_files_keep_distributions_of_scales_and_reports_tell_them(
     family: str, prior: Any, words: str, tmp_path: Any
