@@ -36,8 +36,8 @@ class Guide(ABC):
         self.family, self.structure = family, structure
 
     @abstractmethod
-    def prior_given(self, statistics: SufficientStatistics) -> ComponentPrior:
-        """Return the component prior under which the next parameters are taken."""
+    def next_prior(self, statistics: SufficientStatistics) -> ComponentPrior:
+        """Return the component prior of the next step; one that is elicited moves on with it."""
 
     @abstractmethod
     def merit(self, parameters: MixtureParameters) -> float:
@@ -59,7 +59,7 @@ class Guide(ABC):
 
     def parameters(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return weights in proportion to the counts, and the components' mode."""
-        return mode_under(self.prior_given(statistics), statistics)
+        return mode_under(self.next_prior(statistics), statistics)
 
 
 def mode_under(prior: ComponentPrior, statistics: SufficientStatistics) -> MixtureParameters:
@@ -79,7 +79,7 @@ class ModelGuide(Guide):
         super().__init__(model.family, model.structure)
         self.model = model
 
-    def prior_given(self, statistics: SufficientStatistics) -> ComponentPrior:
+    def next_prior(self, statistics: SufficientStatistics) -> ComponentPrior:
         return self.model.component_prior
 
     def merit(self, parameters: MixtureParameters) -> float:
@@ -126,7 +126,7 @@ class ElicitingGuide(Guide):
         self.within, self.scale = within, scale
         self._n_steps, self._farthest = 0, 1.0
 
-    def prior_given(self, statistics: SufficientStatistics) -> ComponentPrior:
+    def next_prior(self, statistics: SufficientStatistics) -> ComponentPrior:
         if self.scale is None:
             self.scale = self.within.pooled(statistics)
         else:

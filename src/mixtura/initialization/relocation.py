@@ -85,7 +85,7 @@ def relocations(
     parameters : MixtureParameters
         Where the components are.
     """
-    cutter = Cutter(guide, guide.copy().prior_given(statistics), engine)
+    cutter = Cutter(guide, guide.copy().next_prior(statistics), engine)
     labels = engine.labels(sample, guide.family.potentials(parameters))
     losses = merge_losses(guide.structure, statistics.count, parameters)
     promised = []
