@@ -14,7 +14,7 @@ from mixtura.diagnostics.data_doubts import data_doubts, facts_of
 from mixtura.diagnostics.dependence import Dependence, dependences
 from mixtura.diagnostics.resolution import resolution
 from mixtura.engines import ENGINES
-from mixtura.engines.columns import sorted_columns
+from mixtura.engines.sorting import sorted_columns
 from mixtura.problem import known_of, overall_moments
 
 RNG = np.random.default_rng(11)

@@ -12,7 +12,7 @@ import numpy as np
 
 from mixtura.diagnostics.components import Doubt, named_columns
 from mixtura.diagnostics.dependence import Dependence, dependences
-from mixtura.engines.columns import SortedColumns
+from mixtura.engines.sorting import SortedColumns
 from mixtura.errors import DataWarning
 from mixtura.priors.elicitation import OverallMoments
 from mixtura.typing import Array

@@ -5,7 +5,7 @@ from typing import final
 
 import numpy as np
 
-from mixtura.engines.columns import SortedColumns
+from mixtura.engines.sorting import SortedColumns
 from mixtura.typing import Array, BooleanArray
 
 OFF_GRID = 0.01

@@ -7,9 +7,9 @@ import numpy as np
 from mixtura.assignments import Assignment, Soft
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
-from mixtura.engines.columns import SortedColumns, sorted_columns
 from mixtura.engines.content import content_sample
 from mixtura.engines.reference_allocation import ReferenceAllocator
+from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ChainDraws, ChainSteps, ClusterSteps, MatrixSteps
