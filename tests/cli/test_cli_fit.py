@@ -87,7 +87,7 @@ def test_verbose_says_how_the_starts_ended_on_standard_error(run, small) -> None
 
 def test_not_converged_is_exit_code_4_and_results_are_written(run, iris) -> None:
     files = ("--report", "r.html", "--assignments", "a.csv", "--save", "m.mixtura")
-    done = run("fit", iris, "-k", 3, "--max-iter", 1, *files)
+    done = run("fit", iris, "-k", 3, "--max-iter", 1, "--init", "quantile", *files)
     assert done.code == 4
     assert "component" in done.out
     assert "mixtura: warning: not converged" in done.err
@@ -97,7 +97,7 @@ def test_not_converged_is_exit_code_4_and_results_are_written(run, iris) -> None
 
 
 def test_json_of_a_fit_that_has_not_converged(run, iris) -> None:
-    done = run("fit", iris, "-k", 3, "--max-iter", 1, "--json", "-q")
+    done = run("fit", iris, "-k", 3, "--max-iter", 1, "--init", "quantile", "--json", "-q")
     assert done.code == 4
     assert strictly(done.out)["sections"][0]["starts"][0]["converged"] is False
 

@@ -73,7 +73,8 @@ def test_the_criterion_can_be_named(run, small, criterion) -> None:
 
 
 def test_the_best_may_not_have_converged(run, iris) -> None:
-    done = run("select", iris, "-k", "3", "--max-iter", "1", "--save", "m.mixtura")
+    limits = ("--max-iter", "1", "--init", "quantile")
+    done = run("select", iris, "-k", "3", *limits, "--save", "m.mixtura")
     assert done.code == 4
     assert "not converged" in done.out
     assert "--max-iter" in done.err

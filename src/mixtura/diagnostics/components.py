@@ -22,6 +22,9 @@ from mixtura.typing import Array, BooleanArray, IntegerArray
 MOST_NAMED = 10
 """Components that a message lists."""
 
+BESIDE = 5.0
+"""Rows for each component beside which a single one is told to be far away."""
+
 COLLAPSED = 1e-24
 """Share of the mixture's variance below which a component is a point beside the others."""
 
@@ -167,7 +170,7 @@ def _too_few_rows(model: MixtureModel, count: Array, row_weight: float) -> list[
         "that the prior decides its shape: take covariance_type='diag' or 'tied', fewer features "
         "or fewer components"
     )
-    if (rows[each] < 1.5).all():
+    if (rows[each] < 1.5).all() and rows.sum() >= BESIDE * rows.size:
         message = (
             f"{which} {has} a single row, far from all others: look at it; remove it if it is an "
             "error, or else take one component more for the rest"
