@@ -11,10 +11,17 @@ from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.families import CovarianceFamily
 from mixtura.fit import canonical_order
-from mixtura.initialization.base import Initializer
+from mixtura.initialization.base import Initializer, label_statistics
 from mixtura.initialization.guides import ElicitingGuide, ModelGuide
-from mixtura.initialization.searcher import FIRST_STEPS, End, Rival, Searcher, searcher_of
-from mixtura.initialization.split import Split
+from mixtura.initialization.searcher import (
+    FIRST_STEPS,
+    SECOND_STEPS,
+    End,
+    Rival,
+    Searcher,
+    searcher_of,
+)
+from mixtura.initialization.split import Split, cluster
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior
 from mixtura.priors.elicitation import OverallMoments, WithinGroups
@@ -110,7 +117,8 @@ class Search(Initializer):
     in columns as they are and, for correlated components, in uncorrelated ones. EM climbs a few
     steps from each; the best end is improved by merging two components and splitting a third as
     long as that gains [UedaNakano2000]_. A function of the weighted distribution of the rows
-    alone: no randomness. Further starts are those of :class:`mixtura.initialization.split.Split`.
+    alone: no randomness. Further starts begin at one clustering each, split along directions that
+    are drawn, and are improved likewise.
 
     Of many rows a sample is searched, chosen by the rows' contents.
 
@@ -126,26 +134,45 @@ class Search(Initializer):
     def statistics(
         self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
     ) -> SufficientStatistics:
-        if number > 0 or model.weight_prior.finds_components:
+        if model.weight_prior.finds_components:
             return Split().statistics(model, rows, engine, number, seed)
         searcher, guide = searcher_of(rows, model.n_components, engine), ModelGuide(model)
         known = [one for one in self.ends if one.structure == model.structure]
-        if known:
-            ends = [searcher.climbed(guide, one, FIRST_STEPS) for one in known]
-            first, ends = ends[0], searcher.ranked(ends)
-            sound = (end for end in ends if searcher.is_sound(end, first) and searcher.lasts(end))
-            best = next(sound, first)
-            is_matrix = len(model.structure) == 3
-            is_small = searcher.is_small(model.n_components, is_matrix=is_matrix)
-            ends = [searcher.improved(best) if is_small else best]
+        if number > 0:
+            best = self._drawn(searcher, guide, model, seed)
+        elif known:
+            best = self._best(searcher, guide, model, known)
         else:
-            ends = searcher.ends(guide, model.n_components)
-        best = ends[0]
-        best_statistics = best.statistics.permuted(canonical_order(best.parameters))
+            best = searcher.ends(guide, model.n_components)[0]
+        found = best.statistics.permuted(canonical_order(best.parameters))
         if searcher.sample.n_rows == rows.n_rows:
-            return best_statistics
-        potentials = model.family.potentials(guide.parameters(best_statistics))
-        return engine.sweep(rows, potentials, Soft())
+            return found
+        return engine.sweep(rows, model.family.potentials(guide.parameters(found)), Soft())
+
+    def _best(
+        self,
+        searcher: Searcher,
+        guide: ModelGuide,
+        model: MixtureModel,
+        known: list[SufficientStatistics],
+    ) -> End:
+        """Return the best of the ends that are known, under the model."""
+        ends = [searcher.climbed(guide, one, FIRST_STEPS) for one in known]
+        first, ranked = ends[0], searcher.ranked(ends)
+        sound = (end for end in ranked if searcher.is_sound(end, first) and searcher.lasts(end))
+        best = next(sound, first)
+        is_small = searcher.is_small(model.n_components, is_matrix=len(model.structure) == 3)
+        return searcher.improved(best) if is_small else best
+
+    def _drawn(
+        self, searcher: Searcher, guide: ModelGuide, model: MixtureModel, seed: SeedSequence
+    ) -> End:
+        """Return the end of one clustering along directions that are drawn."""
+        sample, engine = searcher.sample, searcher.engine
+        labels = cluster(sample, model.n_components, engine, np.random.default_rng(seed))
+        begin = label_statistics(model, sample, engine, labels) * searcher.scale
+        end = searcher.climbed(guide, begin, FIRST_STEPS + SECOND_STEPS)
+        return searcher.improved(end)
 
 
 def after(start: Initializer, found: Elicited | None) -> Initializer:
