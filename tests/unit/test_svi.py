@@ -159,7 +159,7 @@ def test_components_are_numbered_by_their_means_unless_the_user_did() -> None:
 
 def test_several_starts_and_the_best_is_kept() -> None:
     rows = np.asarray(load_iris().data, dtype=float)
-    model = GaussianMixtureModel(3, inference=SVI(steps=3), n_init=3, random_state=0)
+    model = GaussianMixtureModel(3, inference=SVI(steps=3), init="split", n_init=3, random_state=0)
     with pytest.warns(MixturaWarning) as caught:
         fit = model.fit(rows).fit_
     assert len(fit.runs) == 3
