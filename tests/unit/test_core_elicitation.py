@@ -1,5 +1,7 @@
 """Priors taken from the data: as wide as groups, wherever these lie, and what makes them safe."""
 
+from itertools import permutations
+
 import numpy as np
 import pytest
 
@@ -11,6 +13,7 @@ from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.inference import VB
 from mixtura.initialization import Elicitation, Elicited
 from mixtura.priors import (
+    Dirichlet,
     DirichletProcess,
     FlatComponents,
     NormalInverseGamma,
@@ -168,6 +171,25 @@ def test_groups_have_their_own_widths_at_any_distance(
         if family.structure(2, 2)[0] == 1:
             parts = np.broadcast_to(parts.mean(axis=0), parts.shape)
         np.testing.assert_allclose(gmm.scales_, np.sqrt(parts), rtol=0.05)
+
+
+@pytest.mark.parametrize("inference", ["map", "vb"])
+def test_unequal_concentrations_go_to_groups_by_size(inference: str) -> None:
+    rng = np.random.default_rng(57)
+    sizes = (120, 50, 20)
+    labels = np.repeat([0, 1, 2], sizes)
+    rows = np.array([[0.0, 0.0], [9.0, 0.0], [0.0, 9.0]])[labels] + rng.standard_normal((190, 2))
+    found = {}
+    for order in permutations([100.0, 10.0, 1.0]):
+        options = {"weight_prior": Dirichlet(list(order)), "inference": inference}
+        found[order] = GaussianMixtureModel(3, **options).fit(rows).objective_
+    values = np.array(list(found.values()))
+    np.testing.assert_allclose(values, values[0], rtol=1e-8)
+    # The true groups numbered by size, as the concentrations are: no order is better.
+    given = GaussianMixtureModel(
+        3, weight_prior=Dirichlet([100.0, 10.0, 1.0]), inference=inference, init=labels
+    ).fit(rows)
+    np.testing.assert_allclose(values[0], given.objective_, rtol=1e-8)
 
 
 def test_rounding_keeps_the_scale_above_its_error() -> None:
