@@ -1,0 +1,205 @@
+// Eight float64 lanes as one value, whatever the width of the machine's registers.
+//
+// Every translation unit that includes this is compiled for one instruction set and names its
+// namespace MIXTURA_SET, so that no function of one set can stand in for another's. Sums run in
+// one order and multiply-adds are written out: with them, bits do not depend on the width.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512F__) || defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+#define INLINE static inline __attribute__((always_inline))
+
+namespace MIXTURA_SET {
+
+constexpr int LANES = 8;
+
+// 1.5 * 2^52: a small number added to it is rounded to a whole one, in the low bits.
+constexpr double MAGIC = 6755399441055744.0;
+constexpr int64_t MAGIC_BITS = 0x4338000000000000;
+constexpr int64_t SQUARE_ROOT_HALF_BITS = 0x3FE6A09E667F3BCD;
+
+template <int N> struct Part {
+    typedef double values __attribute__((vector_size(8 * N)));
+    typedef int64_t words __attribute__((vector_size(8 * N)));
+    typedef float singles __attribute__((vector_size(4 * N)));
+    values v;
+};
+
+// Two narrower values side by side.
+template <class T> struct Twice {
+    T low, high;
+};
+
+#if defined(__AVX512F__)
+using Lanes = Part<8>;
+#elif defined(__AVX2__)
+using Lanes = Twice<Part<4>>;
+#else
+using Lanes = Twice<Twice<Part<2>>>;
+#endif
+
+template <class T> constexpr int WIDTH = 0;
+template <int N> constexpr int WIDTH<Part<N>> = N;
+template <class T> constexpr int WIDTH<Twice<T>> = 2 * WIDTH<T>;
+
+// Makes an operation on parts one on pairs of them.
+template <class F, int N, class... P> INLINE auto each(F f, Part<N> a, P... rest) {
+    return Part<N>{f(a.v, rest.v...)};
+}
+template <class F, class T, class... P> INLINE auto each(F f, Twice<T> a, P... rest) {
+    return Twice<T>{each(f, a.low, rest.low...), each(f, a.high, rest.high...)};
+}
+
+
+template <class T> struct Make;
+template <int N> struct Make<Part<N>> {
+    INLINE Part<N> splat(double x) { return {typename Part<N>::values{} + x}; }
+    INLINE Part<N> load(const double *from) {
+        Part<N> r;
+        std::memcpy(&r.v, from, sizeof r.v);
+        return r;
+    }
+    INLINE Part<N> load(const float *from) {
+        typename Part<N>::singles s;
+        std::memcpy(&s, from, sizeof s);
+        return {__builtin_convertvector(s, typename Part<N>::values)};
+    }
+    INLINE void store(double *to, Part<N> x) { std::memcpy(to, &x.v, sizeof x.v); }
+    INLINE Part<N> numbered(double first) {
+        Part<N> r;
+        for (int i = 0; i < N; i++) r.v[i] = first + i;
+        return r;
+    }
+};
+template <class T> struct Make<Twice<T>> {
+    static constexpr int HALF = WIDTH<T>;
+    INLINE Twice<T> splat(double x) { return {Make<T>::splat(x), Make<T>::splat(x)}; }
+    template <class R> INLINE Twice<T> load(const R *from) {
+        return {Make<T>::load(from), Make<T>::load(from + HALF)};
+    }
+    INLINE void store(double *to, Twice<T> x) {
+        Make<T>::store(to, x.low);
+        Make<T>::store(to + HALF, x.high);
+    }
+    INLINE Twice<T> numbered(double first) {
+        return {Make<T>::numbered(first), Make<T>::numbered(first + HALF)};
+    }
+};
+
+INLINE Lanes splat(double x) { return Make<Lanes>::splat(x); }
+INLINE Lanes load(const double *from) { return Make<Lanes>::load(from); }
+INLINE Lanes load(const float *from) { return Make<Lanes>::load(from); }
+INLINE void store(double *to, Lanes x) { Make<Lanes>::store(to, x); }
+
+INLINE Lanes operator+(Lanes a, Lanes b) {
+    return each([](auto x, auto y) { return x + y; }, a, b);
+}
+INLINE Lanes operator-(Lanes a, Lanes b) {
+    return each([](auto x, auto y) { return x - y; }, a, b);
+}
+INLINE Lanes operator*(Lanes a, Lanes b) {
+    return each([](auto x, auto y) { return x * y; }, a, b);
+}
+INLINE Lanes operator/(Lanes a, Lanes b) {
+    return each([](auto x, auto y) { return x / y; }, a, b);
+}
+
+template <class V> INLINE V fused(V a, V b, V c) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(V) == 64) return (V)_mm512_fmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#endif
+#if defined(__AVX2__) || defined(__AVX512F__)
+    if constexpr (sizeof(V) == 32) return (V)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#elif defined(__ARM_NEON)
+    if constexpr (sizeof(V) == 16)
+        return (V)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
+#endif
+    return a * b + c;
+}
+
+// a b + c, rounded once where the machine can.
+INLINE Lanes fma(Lanes a, Lanes b, Lanes c) {
+    return each([](auto x, auto y, auto z) { return fused(x, y, z); }, a, b, c);
+}
+// c - a b, rounded once where the machine can.
+INLINE Lanes fnma(Lanes a, Lanes b, Lanes c) {
+    return each([](auto x, auto y, auto z) { return fused(-x, y, z); }, a, b, c);
+}
+
+// One number as above, for loops over components.
+INLINE double fma(double a, double b, double c) {
+#if defined(__FMA__) || defined(__AVX512F__) || defined(__ARM_FEATURE_FMA)
+    return __builtin_fma(a, b, c);
+#else
+    return a * b + c;
+#endif
+}
+
+INLINE Lanes where_greater(Lanes a, Lanes b, Lanes chosen, Lanes other) {
+    return each([](auto x, auto y, auto c, auto o) { return x > y ? c : o; }, a, b, chosen, other);
+}
+INLINE Lanes where_at_least(Lanes a, Lanes b, Lanes chosen, Lanes other) {
+    return each([](auto x, auto y, auto c, auto o) { return x >= y ? c : o; }, a, b, chosen, other);
+}
+INLINE Lanes larger(Lanes a, Lanes b) { return where_greater(a, b, a, b); }
+
+// The first `count` lanes, and zeros.
+INLINE Lanes first_lanes(int64_t count, Lanes x) {
+    return where_greater(splat(double(count)), Make<Lanes>::numbered(0.0), x, splat(0.0));
+}
+
+// `count` numbers and zeros; nothing beyond them is read.
+template <class R> INLINE Lanes load_some(const R *from, int64_t count) {
+    double part[LANES] = {};
+    for (int64_t i = 0; i < (count < LANES ? count : LANES); i++) part[i] = double(from[i]);
+    return load(part);
+}
+
+INLINE double total(Part<2> x) { return x.v[0] + x.v[1]; }
+template <int N> INLINE double total(Part<N> x) {
+    Part<N / 2> low, high;
+    std::memcpy(&low.v, &x.v, sizeof low.v);
+    std::memcpy(&high.v, (const char *)&x.v + sizeof low.v, sizeof high.v);
+    return total(Part<N / 2>{low.v + high.v});
+}
+// The sum of the lanes, added pairwise: lane i and i + 4 first.
+template <class T> INLINE double total(Twice<T> x) {
+    return total(each([](auto a, auto b) { return a + b; }, x.low, x.high));
+}
+
+template <class V> INLINE V scaled_by_power(V x, V exponent) {
+    typedef int64_t W __attribute__((vector_size(sizeof(V))));
+    return (V)((W)x + ((W)exponent << 52));
+}
+// x 2^k where k sits in the low bits of `exponent`, as MAGIC leaves it.
+INLINE Lanes times_power_of_two(Lanes x, Lanes exponent) {
+    return each([](auto a, auto b) { return scaled_by_power(a, b); }, x, exponent);
+}
+
+template <class V> INLINE V exponent_part(V x) {
+    typedef int64_t W __attribute__((vector_size(sizeof(V))));
+    // Through MAGIC to a float: needs no instruction that only AVX-512 has.
+    W exponent = ((W)x - SQUARE_ROOT_HALF_BITS) >> 52;
+    return (V)(exponent + MAGIC_BITS) - MAGIC;
+}
+template <class V> INLINE V mantissa_part(V x) {
+    typedef int64_t W __attribute__((vector_size(sizeof(V))));
+    W exponent = ((W)x - SQUARE_ROOT_HALF_BITS) >> 52;
+    return (V)((W)x - (exponent << 52));
+}
+// k and m with x = m 2^k and m from sqrt(1/2) to sqrt(2).
+INLINE Lanes exponent_of(Lanes x) {
+    return each([](auto a) { return exponent_part(a); }, x);
+}
+INLINE Lanes mantissa_of(Lanes x) {
+    return each([](auto a) { return mantissa_part(a); }, x);
+}
+
+}  // namespace MIXTURA_SET

@@ -1,0 +1,1 @@
+"""The native engine: C++ that is compiled when the package is built."""
