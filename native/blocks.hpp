@@ -16,7 +16,7 @@ struct Assigned {
 
 // Copies rows to (D, stride), features first; the last row again where the block is padded.
 template <class Row>
-INLINE void take_block(const Row *rows, int64_t start, const Shape &shape, double *block) {
+inline void take_block(const Row *rows, int64_t start, const Shape &shape, double *block) {
     int64_t stride = shape.stride, n_features = shape.n_features;
     int64_t whole = shape.n / LANES * LANES;
     rows += start * n_features;
@@ -44,7 +44,7 @@ INLINE void take_block(const Row *rows, int64_t start, const Shape &shape, doubl
 }
 
 // Copies the rows' weights, one each where there are none; padding weighs nothing.
-INLINE void take_weights(const double *row_weights, int64_t start, const Shape &shape,
+inline void take_weights(const double *row_weights, int64_t start, const Shape &shape,
                          double *weights) {
     for (int64_t b = 0; b < shape.padded; b += LANES) {
         int64_t left = shape.n - b;
@@ -56,7 +56,7 @@ INLINE void take_weights(const double *row_weights, int64_t start, const Shape &
 }
 
 // Takes responsibilities or labels that were given, times weights; returns whether they were.
-INLINE bool take_handed(const Assigned &assigned, int64_t start, const Shape &shape,
+inline bool take_handed(const Assigned &assigned, int64_t start, const Shape &shape,
                         const RowRoom &rows, double *scores) {
     if (assigned.number != GIVEN && assigned.number != LABELLED) return false;
     for (int64_t k = 0; k < shape.n_components; k++) {
