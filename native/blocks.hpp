@@ -22,6 +22,13 @@ inline void take_block(const Row *rows, int64_t start, const Shape &shape, doubl
     rows += start * n_features;
     if (n_features == 1) {
         for (int64_t b = 0; b < whole; b += LANES) store(block + b, load(rows + b));
+    } else if (n_features == 2) {
+        for (int64_t b = 0; b < whole; b += LANES) {
+            Lanes first, second;
+            load_by_turns(rows + 2 * b, first, second);
+            store(block + b, first);
+            store(block + stride + b, second);
+        }
     } else {
         for (int64_t b = 0; b < whole; b += LANES) {
             const Row *at = rows + b * n_features;
