@@ -103,7 +103,8 @@ INLINE V turns(V even, V odd, std::integer_sequence<int, I...>) {
 
 template <class T> struct Make;
 template <int N> struct Make<Part<N>> {
-    INLINE Part<N> splat(double x) { return {typename Part<N>::values{} + x}; }
+    // Less zero: what is left of it is x whatever its sign, with nothing to do.
+    INLINE Part<N> splat(double x) { return {x - typename Part<N>::values{}}; }
     INLINE Part<N> load(const double *from) {
         Part<N> r;
         std::memcpy(&r.v, from, sizeof r.v);
@@ -199,13 +200,23 @@ template <class V> INLINE V fused(V a, V b, V c) {
     return a * b + c;
 }
 
+template <class V> INLINE V fused_negative(V a, V b, V c) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(V) == 64) return (V)_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
+#endif
+#if defined(__AVX2__)
+    if constexpr (sizeof(V) == 32) return (V)_mm256_fnmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+#endif
+    return fused(-a, b, c);
+}
+
 // a b + c, rounded once where the machine can.
 INLINE Lanes fma(Lanes a, Lanes b, Lanes c) {
     return each([](auto x, auto y, auto z) { return fused(x, y, z); }, a, b, c);
 }
 // c - a b, rounded once where the machine can.
 INLINE Lanes fnma(Lanes a, Lanes b, Lanes c) {
-    return each([](auto x, auto y, auto z) { return fused(-x, y, z); }, a, b, c);
+    return each([](auto x, auto y, auto z) { return fused_negative(x, y, z); }, a, b, c);
 }
 
 // One number as above, for loops over components.
