@@ -6,4 +6,5 @@
 #include <cstdint>
 
 #define MIXTURA_FUNCTIONS(X) \
-    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y))
+    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y)) \
+    X(int64_t, rows_below, (const void *rows, int64_t single, int64_t n_rows, int64_t n_features, const uint64_t *factors, uint64_t limit, int64_t *positions), (rows, single, n_rows, n_features, factors, limit, positions))
