@@ -225,10 +225,11 @@ template <class T> INLINE T folded(Twice<T> x) {
     return each([](auto a, auto b) { return a + b; }, x.low, x.high);
 }
 template <int N> INLINE Part<N / 2> folded(Part<N> x) {
-    Part<N / 2> low, high;
-    std::memcpy(&low.v, &x.v, sizeof low.v);
-    std::memcpy(&high.v, (const char *)&x.v + sizeof low.v, sizeof high.v);
-    return {low.v + high.v};
+    // By shuffles, not through memory: sums that are written in parts would not stay in registers.
+    return [&]<int... I>(std::integer_sequence<int, I...>) ALWAYS {
+        return Part<N / 2>{__builtin_shufflevector(x.v, x.v, I...) +
+                           __builtin_shufflevector(x.v, x.v, (I + N / 2)...)};
+    }(std::make_integer_sequence<int, N / 2>{});
 }
 // The sum of the lanes, added pairwise: lane i and i + 4 first.
 INLINE double total(Part<2> x) { return x.v[0] + x.v[1]; }
