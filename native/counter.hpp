@@ -46,7 +46,7 @@ INLINE Lanes uniforms_at(uint64_t key, int64_t number) {
 }
 
 // The numbers of rows first to first + n, n a multiple of eight.
-INLINE void uniforms_of(uint64_t key, int64_t first, int64_t n, double *uniforms) {
+inline void uniforms_of(uint64_t key, int64_t first, int64_t n, double *uniforms) {
     for (int64_t b = 0; b < n; b += LANES) store(uniforms + b, uniforms_at(key, first + b));
 }
 

@@ -7,8 +7,12 @@
 #include "blocks.hpp"
 #include "outputs.hpp"
 #include "products.hpp"
+#include "segments.hpp"
 
 namespace MIXTURA_SET {
+
+// Of a block's working memory: some of the second cache, as features are read one after the other.
+constexpr int64_t EXPANDED_BYTES = 256 << 10;
 
 // Kinds of features.
 //
@@ -19,50 +23,66 @@ namespace MIXTURA_SET {
 // COMMON_VARIANCES: the values alone (shared variances).
 enum Features : int64_t { PRODUCTS, SQUARES, NORM, COMMON_MATRIX, COMMON_VARIANCES };
 
-// Potentials in expanded form.
+// Potentials in expanded form, and the sizes that follow.
 //
 // Features come in chunks, few enough to stay in cache: chunk c has the products of the features
 // bounds[c] to bounds[c + 1] with those up to them, and the first has the values too. Coefficients
 // (K, F) and the shared factor (D, D) lie as score_products reads them.
 struct Expansion {
-    int64_t kind, n_components, n_features, n_chunks;
+    int64_t kind, n_components, n_features, n_chunks, n_written;
     const int64_t *bounds;
-    double largest;  // square of a value
-    const double *constant, *coefficients, *centre, *scales, *factor;
+    double largest;  // sum of a block's squares
+    const double *constant, *centre, *coefficients, *scales, *factor;
+
+    // As they come from Python: the sizes up to the bounds, and the numbers from `largest` on.
+    Expansion(const int64_t *sizes, const double *numbers)
+        : kind(sizes[0]), n_components(sizes[1]), n_features(sizes[2]), n_chunks(sizes[3]),
+          n_written(sizes[4]), bounds(sizes + 5), largest(*numbers), constant(numbers + 1),
+          centre(constant + n_components), coefficients(centre + n_features),
+          scales(coefficients + n_components * n_scored()), factor(scales + n_features) {}
 
     bool shared() const { return kind >= COMMON_MATRIX; }
-    // Features of the rows in which scores, or moments, are linear; those before a chunk.
+    // Features of a row before a chunk, and those in which scores, or moments, are linear.
+    int64_t before(int64_t chunk) const {
+        int64_t i = bounds[chunk];
+        return chunk == 0 ? 0 : n_features + (kind == PRODUCTS ? i * (i + 1) / 2 : i);
+    }
     int64_t n_scored() const {
         return kind == NORM ? n_features + 1 : shared() ? n_features : before(n_chunks);
     }
     int64_t n_moments() const { return shared() ? n_features : n_scored(); }
-    int64_t before(int64_t chunk) const {
-        if (chunk == 0) return 0;
-        int64_t i = bounds[chunk];
-        return n_features + (kind == PRODUCTS ? i * (i + 1) / 2 : i);
+    int64_t n_shared() const {
+        return !shared() ? 0 : kind == COMMON_MATRIX ? n_features * n_features : n_features;
+    }
+    int64_t block() const {
+        return block_size(n_components + n_features + n_written, EXPANDED_BYTES);
+    }
+    int64_t room(int64_t size) const {
+        return (n_components + n_features + n_written + 6) * (size + LANES);
     }
 };
 
-// Subtracts the centre in place; returns whether all squares are small enough.
-INLINE bool centre_block(const Expansion &e, const Shape &shape, double *block) {
-    Lanes outside = splat(0.0), limit = splat(e.largest), one = splat(1.0);
-    for (int64_t d = 0; d < e.n_features; d++) {
-        Lanes c = splat(e.centre[d]);
-        double *row = block + d * shape.stride;
-        for (int64_t b = 0; b < shape.padded; b += LANES) {
-            Lanes u = load(row + b) - c;
-            store(row + b, u);
-            outside = where_at_least(limit, u * u, outside, one);
-        }
-    }
-    return total(outside) == 0.0;
+// Takes a block of rows less the centre, and their squares where they are features; returns
+// whether they are small enough for sums of squares times coefficients.
+template <bool SQUARED, class Row>
+inline bool take_centred(const Expansion &e, const Row *rows, int64_t start, const Shape &shape,
+                         double *features) {
+    double *squares = features + e.n_features * shape.stride;
+    Lanes sum = splat(0.0);
+    take_rows(rows, start, shape, [&](int64_t d, int64_t b, Lanes x) ALWAYS {
+        Lanes u = x - splat(e.centre[d]), square = u * u;
+        store(features + d * shape.stride + b, u);
+        if constexpr (SQUARED) store(squares + d * shape.stride + b, square);
+        sum = sum + square;
+    });
+    return total(sum) <= e.largest;
 }
 
 // Writes the values times the shared factor from row D on, and -1/2 of their squares.
-INLINE void whiten(const Expansion &e, const Shape &shape, double *features, double *row_terms) {
+inline void whiten(const Expansion &e, const Shape &shape, double *features, double *row_terms) {
     double *whitened = features + e.n_features * shape.stride;
     score_products(features, shape.stride, shape.padded, e.n_features, e.factor, e.n_features, 0,
-                   e.n_features, e.scales, whitened, nullptr);
+                   e.n_features, e.scales, whitened, nullptr, nullptr, 0);
     for (int64_t b = 0; b < shape.padded; b += LANES) {
         Lanes square = splat(0.0);
         for (int64_t d = 0; d < e.n_features; d++) {
@@ -73,10 +93,10 @@ INLINE void whiten(const Expansion &e, const Shape &shape, double *features, dou
     }
 }
 
-// Writes the features of a chunk that follow the values.
+// Writes the features of a chunk that follow the values, but for squares.
 //
 // `row_terms` receive what is common to all components' scores, where they share covariances.
-INLINE void write_features(const Expansion &e, int64_t chunk, const Shape &shape, double *features,
+inline void write_features(const Expansion &e, int64_t chunk, const Shape &shape, double *features,
                            double *row_terms) {
     int64_t D = e.n_features, stride = shape.stride;
     double *to = features + D * stride;
@@ -94,8 +114,9 @@ INLINE void write_features(const Expansion &e, int64_t chunk, const Shape &shape
         }
         return;
     }
+    if (e.kind != PRODUCTS) return;
     for (int64_t i = e.bounds[chunk]; i < e.bounds[chunk + 1]; i++)
-        for (int64_t j = e.kind == PRODUCTS ? 0 : i; j <= i; j++, to += stride) {
+        for (int64_t j = 0; j <= i; j++, to += stride) {
             const double *u = features + i * stride, *v = features + j * stride;
             for (int64_t b = 0; b < shape.padded; b += LANES)
                 store(to + b, load(u + b) * load(v + b));
@@ -118,15 +139,18 @@ struct ExpandedRoom {
     }
 };
 
-// Takes a block of centred rows; returns whether every value is small enough for its square.
-INLINE bool take_centred(const Expansion &e, const void *rows, bool single, int64_t start,
-                         const Shape &shape, ExpandedRoom &room) {
-    if (single) take_block((const float *)rows, start, shape, room.features);
-    else take_block((const double *)rows, start, shape, room.features);
+// Takes a block of rows as they are; returns whether every value is small enough.
+inline bool take_expanded(const Expansion &e, const void *rows, bool single, int64_t start,
+                          const Shape &shape, ExpandedRoom &room) {
+    auto take = [&](auto *typed) {
+        return e.kind == SQUARES ? take_centred<true>(e, typed, start, shape, room.features)
+                                 : take_centred<false>(e, typed, start, shape, room.features);
+    };
     room.chunk = -1;
-    return centre_block(e, shape, room.features);
+    return single ? take((const float *)rows) : take((const double *)rows);
 }
 
+// The features of a chunk, which are written where another's are in their place.
 INLINE double *chunk_of(const Expansion &e, int64_t chunk, const Shape &shape,
                         ExpandedRoom &room) {
     if (room.chunk != chunk)
@@ -136,7 +160,10 @@ INLINE double *chunk_of(const Expansion &e, int64_t chunk, const Shape &shape,
 }
 
 // Writes scores, the highest of each row and the terms that all of a row's scores share.
-INLINE void score_expanded(const Expansion &e, const Shape &shape, ExpandedRoom &room) {
+//
+// Meanwhile the rows that come next are fetched to cache.
+inline void score_expanded(const Expansion &e, const Shape &shape, ExpandedRoom &room,
+                           const char *ahead, int64_t bytes) {
     int64_t width = e.n_scored();
     for (int64_t chunk = 0; chunk < e.n_chunks; chunk++) {
         const double *features = chunk_of(e, chunk, shape, room);
@@ -146,12 +173,12 @@ INLINE void score_expanded(const Expansion &e, const Shape &shape, ExpandedRoom 
         int64_t count = (last ? width : e.before(chunk + 1)) - from;
         score_products(features, shape.stride, shape.padded, count, e.coefficients, width, from,
                        e.n_components, chunk == 0 ? e.constant : nullptr, room.scores,
-                       last ? room.rows.top : nullptr);
+                       last ? room.rows.top : nullptr, ahead, last ? bytes : 0);
     }
 }
 
 // Adds the second moments of all rows, whatever their component, (D, D) or (D,).
-INLINE void shared_moments(const Expansion &e, const Shape &shape, ExpandedRoom &room,
+inline void shared_moments(const Expansion &e, const Shape &shape, ExpandedRoom &room,
                            double *second) {
     int64_t D = e.n_features, stride = shape.stride;
     double *values = room.features, *weighted = values + D * stride;
@@ -166,7 +193,7 @@ INLINE void shared_moments(const Expansion &e, const Shape &shape, ExpandedRoom 
         }
         return;
     }
-    room.chunk = -1;
+    room.chunk = 0;  // moments want the values alone
     for (int64_t d = 0; d < D; d++)
         for (int64_t b = 0; b < shape.padded; b += LANES)
             store(weighted + d * stride + b,
@@ -179,14 +206,18 @@ INLINE void shared_moments(const Expansion &e, const Shape &shape, ExpandedRoom 
     }
 }
 
-INLINE double weighted_sum(const double *numbers, const double *weights, int64_t n) {
+inline void add_lines(double *to, const double *numbers, int64_t n) {
+    for (int64_t b = 0; b < n; b += LANES) store(to + b, load(to + b) + load(numbers + b));
+}
+
+inline double weighted_sum(const double *numbers, const double *weights, int64_t n) {
     Lanes sum = splat(0.0);
     for (int64_t b = 0; b < n; b += LANES) sum = fma(load(numbers + b), load(weights + b), sum);
     return total(sum);
 }
 
 // Adds the moments (F + 1, K) of a block, the counts in their last row.
-INLINE void expanded_moments(const Expansion &e, const Shape &shape, ExpandedRoom &room,
+inline void expanded_moments(const Expansion &e, const Shape &shape, ExpandedRoom &room,
                              double *moments) {
     int64_t stride = shape.stride, K = e.n_components, n_moments = e.n_moments();
     bool few = n_moments < K;
@@ -207,50 +238,17 @@ INLINE void expanded_moments(const Expansion &e, const Shape &shape, ExpandedRoo
     }
 }
 
-// Adds the statistics about the centre of the rows from `begin` to `end`, in blocks of `size`,
-// and their data term to `result`; returns whether no row was too far from the centre.
-static bool sweep_expanded(const Expansion &e, const void *rows, bool single,
-                           const double *weights, const Assigned &assigned, int64_t first_row,
-                           int64_t begin, int64_t end, int64_t size, double *moments,
-                           double *second, double &result, double *work) {
-    ExpandedRoom room(e, size + LANES, work);
+// Calls f with every block of rows from `begin` to `end`, taken and centred: its first row, shape
+// and what comes after it; returns whether no row was too far from the centre.
+template <class F>
+INLINE bool each_block(const Expansion &e, const void *rows, bool single, int64_t begin,
+                       int64_t end, ExpandedRoom &room, F f) {
+    int64_t size = e.block(), bytes = e.n_features * (single ? sizeof(float) : sizeof(double));
     for (int64_t start = begin; start < end; start += size) {
-        int64_t n = end - start < size ? end - start : size, padded = (n + 31) / 32 * 32;
-        Shape shape = {size + LANES, e.n_components, e.n_features, n, padded};
-        take_weights(weights, start, shape, room.rows.weights);
-        if (!take_centred(e, rows, single, start, shape, room)) return false;
-        if (!take_handed(assigned, start, shape, room.rows, room.scores)) {
-            score_expanded(e, shape, room);
-            result += share(assigned.number, assigned.key, first_row + start, room.scores, shape,
-                            weights || padded > n, room.rows);
-            if (e.shared()) result += weighted_sum(room.row_terms, room.rows.weights, padded);
-        }
-        if (e.shared()) shared_moments(e, shape, room, second);
-        if (e.kind == COMMON_MATRIX) room.chunk = 0; // Moments want the values alone.
-        expanded_moments(e, shape, room, moments);
-    }
-    return true;
-}
-
-// Writes what is asked of the rows from `begin` to `end`; returns whether none was too far.
-static bool tell_expanded(const Expansion &e, const void *rows, bool single, int64_t assignment,
-                          uint64_t key, int64_t first_row, int64_t begin, int64_t end,
-                          int64_t size, const Outputs &outputs, double *work) {
-    ExpandedRoom room(e, size + LANES, work);
-    for (int64_t start = begin; start < end; start += size) {
-        int64_t n = end - start < size ? end - start : size, padded = (n + 31) / 32 * 32;
-        Shape shape = {size + LANES, e.n_components, e.n_features, n, padded};
-        if (!take_centred(e, rows, single, start, shape, room)) return false;
-        score_expanded(e, shape, room);
-        if (!outputs.densities) {
-            write_assigned(assignment, key, first_row + start, room.scores, shape, room.rows,
-                           outputs, start);
-            continue;
-        }
-        log_sums(room.scores, shape, room.rows);
-        for (int64_t b = 0; e.shared() && b < padded; b += LANES)
-            store(room.rows.top + b, load(room.rows.top + b) + load(room.row_terms + b));
-        write_values(room.rows.top, n, outputs.densities, start);
+        int64_t n = smaller(size, end - start);
+        Shape shape = {size + LANES, e.n_components, e.n_features, n, (n + 31) / 32 * 32};
+        if (!take_expanded(e, rows, single, start, shape, room)) return false;
+        f(start, shape, (const char *)rows + (start + n) * bytes, bytes);
     }
     return true;
 }

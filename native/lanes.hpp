@@ -102,7 +102,7 @@ INLINE V turns(V even, V odd, std::integer_sequence<int, I...>) {
 
 template <class T> struct Make;
 template <int N> struct Make<Part<N>> {
-    INLINE Part<N> splat(double x) { return {typename Part<N>::values{} + x}; }
+    INLINE Part<N> splat(double x) { return {x - typename Part<N>::values{}}; }
     INLINE Part<N> load(const double *from) {
         Part<N> r;
         std::memcpy(&r.v, from, sizeof r.v);
@@ -152,7 +152,8 @@ INLINE Lanes load(const double *from) { return Make<Lanes>::load(from); }
 INLINE Lanes load(const float *from) { return Make<Lanes>::load(from); }
 INLINE void store(double *to, Lanes x) { Make<Lanes>::store(to, x); }
 // Two lanes of eight rows: the numbers at `from + i step`, and those after them.
-template <class R> INLINE void load_columns(const R *from, int64_t step, Lanes &first, Lanes &second) {
+template <class R>
+INLINE void load_columns(const R *from, int64_t step, Lanes &first, Lanes &second) {
     Make<Lanes>::columns(from, step, first, second);
 }
 

@@ -11,14 +11,14 @@ struct Outputs {
     int64_t *labels;
 };
 
-INLINE void write_shares(const double *scores, const Shape &shape, double *shares, int64_t start) {
+inline void write_shares(const double *scores, const Shape &shape, double *shares, int64_t start) {
     for (int64_t b = 0; b < shape.n; b++)
         for (int64_t k = 0; k < shape.n_components; k++)
             shares[(start + b) * shape.n_components + k] = scores[k * shape.stride + b];
 }
 
 // Each row's component where whole rows have been assigned.
-INLINE void write_labels(const double *scores, const Shape &shape, int64_t *labels,
+inline void write_labels(const double *scores, const Shape &shape, int64_t *labels,
                          int64_t start) {
     for (int64_t b = 0; b < shape.n; b++) labels[start + b] = 0;
     for (int64_t k = 1; k < shape.n_components; k++)
@@ -29,7 +29,7 @@ INLINE void write_labels(const double *scores, const Shape &shape, int64_t *labe
 // Responsibilities of scored rows where they are asked for, and labels otherwise.
 //
 // `row` is the number of the block's first row, `rows.top` holds the highest scores.
-INLINE void write_assigned(int64_t assignment, uint64_t key, int64_t row, double *scores,
+inline void write_assigned(int64_t assignment, uint64_t key, int64_t row, double *scores,
                            const Shape &shape, const RowRoom &rows, const Outputs &outputs,
                            int64_t start) {
     fill(rows.weights, shape.padded, 1.0);
@@ -42,12 +42,12 @@ INLINE void write_assigned(int64_t assignment, uint64_t key, int64_t row, double
     }
 }
 
-INLINE void write_values(const double *values, int64_t n, double *to, int64_t start) {
+inline void write_values(const double *values, int64_t n, double *to, int64_t start) {
     std::memcpy(to + start, values, n * sizeof(double));
 }
 
 // Log densities; a row with a missing value has none.
-INLINE void write_densities(const double *block, const Shape &shape, const double *top,
+inline void write_densities(const double *block, const Shape &shape, const double *top,
                             double *densities, int64_t start) {
     for (int64_t b = 0; b < shape.n; b++) {
         double nothing = 0.0;

@@ -30,6 +30,8 @@ constexpr int ROWS = 32;
 template <int C>
 constexpr int REGISTERS_SCORED = HAS_32_REGISTERS ? 4 : C == 1 ? 8 : C == 2 ? 4 : 2;
 
+constexpr int64_t LINE = 64;  // bytes of a line of cache
+
 // Calls f with a number from 1 to MOST as a constant.
 template <int MOST, class F> INLINE void chosen(int64_t number, F f) {
     if constexpr (MOST > 1)
@@ -74,13 +76,15 @@ INLINE void score_tile(const double *features, int64_t stride, int64_t count,
 // Adds features . coefficients to the scores of n rows and all components, as score_tile does.
 //
 // `coefficients` holds those of tiles of about as many components each, `width` features each;
-// they are taken from feature `from` on.
-static void score_products(const double *features, int64_t stride, int64_t n, int64_t count,
+// they are taken from feature `from` on. Meanwhile as many `bytes` for each row are fetched to cache
+// from `ahead` on.
+inline void score_products(const double *features, int64_t stride, int64_t n, int64_t count,
                            const double *coefficients, int64_t width, int64_t from,
                            int64_t n_components, const double *constant, double *scores,
-                           double *top) {
+                           double *top, const char *ahead, int64_t bytes) {
     int64_t n_tiles = (n_components + SCORED - 1) / SCORED;
-    for (int64_t b = 0; b < n; b += ROWS)
+    for (int64_t b = 0; b < n; b += ROWS) {
+        for (int64_t i = b * bytes; i < (b + ROWS) * bytes; i += LINE) __builtin_prefetch(ahead + i);
         for (int64_t t = 0; t < n_tiles; t++) {
             int64_t k = t * n_components / n_tiles, end = (t + 1) * n_components / n_tiles;
             const double *of = coefficients + k * width + from * (end - k);
@@ -90,6 +94,7 @@ static void score_products(const double *features, int64_t stride, int64_t n, in
                                   scores + k * stride + r, top ? top + r : nullptr, t == 0);
             });
         }
+    }
 }
 
 // Adds the sums over n rows of the products of F features and C components' responsibilities to
@@ -131,7 +136,7 @@ INLINE void moment_tile(const double *features, const double *shares, int64_t st
 
 // Adds features . responsibilities over n rows to `sums`, whose rows of one feature each are
 // `width` apart.
-static void moment_products(const double *features, int64_t n_features, const double *shares,
+inline void moment_products(const double *features, int64_t n_features, const double *shares,
                             int64_t n_components, int64_t stride, int64_t n, double *sums,
                             int64_t width) {
     for (int64_t f = 0; f < n_features; f += FEATURES_SUMMED)

@@ -26,7 +26,7 @@ struct RowRoom {
 };
 
 // The highest score of each row.
-INLINE void highest(const double *scores, const Shape &shape, double *top) {
+inline void highest(const double *scores, const Shape &shape, double *top) {
     for (int64_t b = 0; b < shape.padded; b += LANES) {
         Lanes best = load(scores + b);
         for (int64_t k = 1; k < shape.n_components; k++)
@@ -36,7 +36,7 @@ INLINE void highest(const double *scores, const Shape &shape, double *top) {
 }
 
 // Replaces scores by their exponentials relative to the highest; writes the sums.
-INLINE void exponentiate(double *scores, const Shape &shape, const double *top, double *sums) {
+inline void exponentiate(double *scores, const Shape &shape, const double *top, double *sums) {
     for (int64_t b = 0; b < shape.padded; b += 2 * LANES) {
         Lanes first_top = load(top + b), second_top = load(top + b + LANES);
         Lanes first_sum = splat(0.0), second_sum = splat(0.0);
@@ -53,7 +53,7 @@ INLINE void exponentiate(double *scores, const Shape &shape, const double *top, 
 }
 
 // The weighted sum over rows of the log of the summed exponentiated scores.
-INLINE double data_term(const RowRoom &rows, bool weighted, int64_t n) {
+inline double data_term(const RowRoom &rows, bool weighted, int64_t n) {
     Lanes result = splat(0.0);
     if (weighted) {
         for (int64_t b = 0; b < n; b += LANES)
@@ -78,7 +78,7 @@ INLINE void fill(double *row, int64_t n, double value) {
 }
 
 // Multiplies every one of n_lines lines of numbers by a factor for each row.
-INLINE void scale_rows(double *lines, int64_t n_lines, const Shape &shape, const double *factor) {
+inline void scale_rows(double *lines, int64_t n_lines, const Shape &shape, const double *factor) {
     for (int64_t k = 0; k < n_lines; k++)
         for (int64_t b = 0; b < shape.padded; b += LANES) {
             double *at = lines + k * shape.stride + b;
@@ -87,7 +87,7 @@ INLINE void scale_rows(double *lines, int64_t n_lines, const Shape &shape, const
 }
 
 // Two components: one exponential a row.
-INLINE void soften_two(double *scores, const Shape &shape, const RowRoom &rows) {
+inline void soften_two(double *scores, const Shape &shape, const RowRoom &rows) {
     Lanes one = splat(1.0);
     for (int64_t b = 0; b < shape.padded; b += LANES) {
         Lanes first = load(scores + b), second = load(scores + shape.stride + b);
@@ -105,7 +105,7 @@ INLINE void soften_two(double *scores, const Shape &shape, const RowRoom &rows) 
 // Turns scores into responsibilities up to a factor for each row, which `rows.sums` receives.
 //
 // `rows.top` holds the highest scores. Returns the data term.
-INLINE double soften(double *scores, const Shape &shape, bool weighted, const RowRoom &rows) {
+inline double soften(double *scores, const Shape &shape, bool weighted, const RowRoom &rows) {
     if (shape.n_components == 2) {
         soften_two(scores, shape, rows);
         double result = data_term(rows, weighted, shape.padded);
@@ -121,7 +121,7 @@ INLINE double soften(double *scores, const Shape &shape, bool weighted, const Ro
 }
 
 // Gives each row whole to its highest score (the first of equals); returns the data term.
-INLINE double harden(double *scores, const Shape &shape, const RowRoom &rows) {
+inline double harden(double *scores, const Shape &shape, const RowRoom &rows) {
     Lanes result = splat(0.0), none = splat(0.0);
     for (int64_t b = 0; b < shape.padded; b += LANES) {
         Lanes left = load(rows.weights + b), best = load(rows.top + b);
@@ -137,7 +137,7 @@ INLINE double harden(double *scores, const Shape &shape, const RowRoom &rows) {
 }
 
 // Gives each row whole to a component drawn by its uniform number; returns the data term.
-INLINE double draw(double *scores, const Shape &shape, bool weighted, const RowRoom &rows) {
+inline double draw(double *scores, const Shape &shape, bool weighted, const RowRoom &rows) {
     exponentiate(scores, shape, rows.top, rows.sums);
     double result = data_term(rows, weighted, shape.padded);
     Lanes none = splat(0.0);
@@ -159,7 +159,7 @@ INLINE double draw(double *scores, const Shape &shape, bool weighted, const RowR
 //
 // `row` is the number of the block's first row; `weighted` says whether weights, or padding, are
 // to be heeded. Returns the data term.
-INLINE double share(int64_t assignment, uint64_t key, int64_t row, double *scores,
+inline double share(int64_t assignment, uint64_t key, int64_t row, double *scores,
                     const Shape &shape, bool weighted, const RowRoom &rows) {
     if (assignment == SOFT) return soften(scores, shape, weighted, rows);
     double result;
@@ -174,14 +174,14 @@ INLINE double share(int64_t assignment, uint64_t key, int64_t row, double *score
 }
 
 // Adds to each row's highest score the log of the summed exponentials relative to it.
-INLINE void log_sums(double *scores, const Shape &shape, const RowRoom &rows) {
+inline void log_sums(double *scores, const Shape &shape, const RowRoom &rows) {
     exponentiate(scores, shape, rows.top, rows.sums);
     for (int64_t b = 0; b < shape.padded; b += LANES)
         store(rows.top + b, load(rows.top + b) + log(load(rows.sums + b)));
 }
 
 // Multiplies responsibilities by a factor for each row, and adds them to the counts.
-INLINE void weigh_and_count(double *shares, const Shape &shape, const double *factor,
+inline void weigh_and_count(double *shares, const Shape &shape, const double *factor,
                             double *count) {
     for (int64_t k = 0; k < shape.n_components; k++) {
         double *row = shares + k * shape.stride;

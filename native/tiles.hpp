@@ -9,7 +9,7 @@
 namespace MIXTURA_SET {
 
 // The sum of products of two stretches.
-INLINE double dot(const double *left, const double *right, int64_t n) {
+inline double dot(const double *left, const double *right, int64_t n) {
     Lanes a = splat(0.0), c = splat(0.0);
     for (int64_t b = 0; b < n; b += 2 * LANES) {
         a = fma(load(left + b), load(right + b), a);
@@ -24,7 +24,9 @@ template <int ROWS, int COLUMNS, bool TRIANGLE>
 INLINE void tile(const double *left, const double *right, int64_t stride, int64_t n, double *sums,
                  int64_t width) {
     Lanes a[ROWS][COLUMNS];
-    repeat<ROWS>([&](auto i) ALWAYS { repeat<COLUMNS>([&](auto j) ALWAYS { a[i][j] = splat(0.0); }); });
+    repeat<ROWS>([&](auto i) ALWAYS {
+        repeat<COLUMNS>([&](auto j) ALWAYS { a[i][j] = splat(0.0); });
+    });
     for (int64_t b = 0; b < n; b += LANES) {
         Lanes r[COLUMNS];
         repeat<COLUMNS>([&](auto j) ALWAYS { r[j] = load(right + j * stride + b); });
@@ -49,7 +51,7 @@ INLINE void tile(const double *left, const double *right, int64_t stride, int64_
 }
 
 // Adds the products of four rows of `left` and four of `right` to a tile of sums.
-static void tile_4x4(const double *left, const double *right, int64_t stride, int64_t n,
+inline void tile_4x4(const double *left, const double *right, int64_t stride, int64_t n,
                      double *sums, int64_t width) {
     if constexpr (IS_WIDE) {
         tile<4, 4, false>(left, right, stride, n, sums, width);
@@ -62,7 +64,7 @@ static void tile_4x4(const double *left, const double *right, int64_t stride, in
 }
 
 // Adds the lower triangle of the products of four rows and four.
-static void tile_diagonal(const double *left, const double *right, int64_t stride, int64_t n,
+inline void tile_diagonal(const double *left, const double *right, int64_t stride, int64_t n,
                           double *sums, int64_t width) {
     if constexpr (IS_WIDE) {
         tile<4, 4, true>(left, right, stride, n, sums, width);
@@ -91,7 +93,7 @@ INLINE void column(const double *left, const double *right, int64_t stride, int6
 }
 
 // Adds the products of four rows of `left` and one of `right`, `width` apart.
-static void tile_4x1(const double *left, const double *right, int64_t stride, int64_t n,
+inline void tile_4x1(const double *left, const double *right, int64_t stride, int64_t n,
                      double *sums, int64_t width) {
     constexpr int ROWS = IS_WIDE ? 4 : 2;
     for (int i = 0; i < 4; i += ROWS)

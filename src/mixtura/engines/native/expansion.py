@@ -7,11 +7,17 @@ from the centre, so this form is used only where, for a typical row of every com
 their sizes is below :data:`MOST_CANCELLATION`: then the error of a score stays below about 1e-11.
 """
 
+from collections.abc import Callable
 from functools import cache
 from typing import final
 
 import numpy as np
 
+from mixtura.assignments import Assignment
+from mixtura.data import Block
+from mixtura.engines.native.exact import LOWEST_CONSTANT, Exact
+from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_function
+from mixtura.engines.native.passes import SOFT, address_of, assigned, rows_of, weights_of
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
@@ -34,50 +40,118 @@ PRODUCTS, SQUARES, NORM, COMMON_MATRIX, COMMON_VARIANCES = range(5)
 structures, and of shared variances."""
 
 LARGEST_TERM = 1e290
-NOTHING = np.empty(0)
 
 
-BLOCK_BYTES = 192 << 10
+_ROWS = (POINTER, WHOLE, WHOLE, WHOLE)
+_sweep = native_function(
+    "sweep_expanded", WHOLE, *_ROWS, *(POINTER,) * 3, WHOLE, KEY, POINTER, WHOLE, POINTER
+)
+_tell = native_function(
+    "tell_expanded", WHOLE, *_ROWS, POINTER, POINTER, WHOLE, KEY, WHOLE, *(POINTER,) * 4
+)
 
-def block_size(n_components, n_lines):
-    import os
-    if "BLOCK" in os.environ: return int(os.environ["BLOCK"])
-    fitting = BLOCK_BYTES // (8 * (n_components + n_lines)) // 32 * 32
-    return min(max(fitting, 64), 1024)
 
 @final
 class Expansion:
-    """Expanded potentials as the kernels want them, and the sizes that follow."""
+    """Expanded potentials as the library wants them."""
 
     def __init__(self, potentials: Potentials, centre: Array, constant: Array) -> None:
         self.potentials = potentials
-        self.centre = np.ascontiguousarray(centre)
-        sizes = n_components, n_features = potentials.mean.shape
+        self.centre = centre
+        self.shape = sizes = potentials.mean.shape
+        n_features = sizes[1]
         factor = potentials.precision_cholesky
-        self.kind = _kind(factor.shape, n_features)
+        self.kind = kind = _kind(factor.shape, n_features)
         offset = potentials.mean - centre
-        linear, quadratic = _coefficients(factor, offset, self.kind)
+        linear, quadratic = _coefficients(factor, offset, kind)
         coefficients = np.concatenate([linear, quadratic], axis=1)
         whitened = _whitened(factor, offset)
-        self.constant = constant - 0.5 * np.einsum("kd,kd->k", whitened, whitened)
-        self.coefficients = _tiled(coefficients)
-        self.scales, self.factor = NOTHING, NOTHING
-        if self.kind == COMMON_MATRIX:
-            self.scales, self.factor = np.zeros(n_features), _tiled(factor[0].T)
-        if self.kind == COMMON_VARIANCES:
-            self.scales = np.broadcast_to(factor.reshape(-1), (n_features,)).copy()
-        terms = 1.0 if self.kind != COMMON_MATRIX else np.square(factor).sum()
-        reach = max(1.0, terms, np.abs(quadratic).max(initial=0.0), np.square(self.scales).sum())
-        self.largest = min(LARGEST_TERM / reach, LARGEST_TERM)
+        constant = constant - 0.5 * np.einsum("kd,kd->k", whitened, whitened)
+        # Shared variances: their roots. A shared matrix: what sums begin with, and the factor.
+        common = [np.empty(0)]
+        if kind == COMMON_VARIANCES:
+            common = [np.broadcast_to(factor.reshape(-1), (n_features,))]
+        elif kind == COMMON_MATRIX:
+            common = [np.zeros(n_features), _tiled(factor[0].T)]
+        reach = max(1.0, np.abs(quadratic).max(initial=0.0), *(np.square(c).sum() for c in common))
+        largest = min(LARGEST_TERM / reach, LARGEST_TERM)
+        self.numbers = np.concatenate(
+            ([largest], constant, centre, _tiled(coefficients), *common), dtype=np.float64
+        )
+        bounds, n_written = _chunks(kind, n_features)
+        self.sizes = np.array([kind, *sizes, len(bounds) - 1, n_written, *bounds], dtype=np.int64)
+        self.at = address(self.sizes), address(self.numbers)
         self.n_moments = n_features if factor.shape[0] == 1 else coefficients.shape[1]
-        self.bounds, n_written = _chunks(self.kind, n_features)
-        self.block = block_size(n_components, n_features + n_written + 1)
-        self.work_size = (n_components + n_features + n_written + 6) * (self.block + 8)
-        self.work_per_row = n_components * (2 * coefficients.shape[1] + 8)
-        self.bytes_per_segment = 8 * n_components * (self.n_moments + 1)
+        self.n_shared = {COMMON_MATRIX: n_features**2, COMMON_VARIANCES: n_features}.get(kind, 0)
 
-    def statistics(self, data_term: float, moments: Array, shared: Array) -> SufficientStatistics:
-        """Return what the kernels found, in the potentials' structure, about the means."""
+    def sweep(
+        self, piece: Block, assignment: Assignment, threads: Callable[[], int]
+    ) -> SufficientStatistics:
+        """Return the statistics of a piece of rows."""
+        rows, single = rows_of(piece, self.shape[1])
+        weights = weights_of(piece)
+        number, key, handed = assigned(assignment, piece, self.shape[0])
+        n_summed = (self.n_moments + 1) * self.shape[0]
+        found = np.empty(1 + n_summed + self.n_shared)
+        done = _sweep(
+            address(rows),
+            single,
+            len(rows),
+            piece.start,
+            address_of(weights),
+            *self.at,
+            number,
+            key,
+            address_of(handed),
+            threads(),
+            address(found),
+        )
+        if not done:
+            raise MemoryError("no memory for a sweep")
+        if np.isnan(found[0]):
+            return Exact(self.potentials).sweep(piece, assignment, threads)
+        return self._statistics(found[0], found[1 : n_summed + 1], found[n_summed + 1 :])
+
+    def tell(
+        self,
+        piece: Block,
+        threads: Callable[[], int],
+        *,
+        shares: Array | None = None,
+        densities: Array | None = None,
+        labels: Array | None = None,
+        assignment: tuple[int, int] = (SOFT, 0),
+    ) -> None:
+        """Write responsibilities (N, K), log densities (N,) or labels (N,) of a piece of rows."""
+        rows, single = rows_of(piece, self.shape[1])
+        outputs = shares, densities, labels
+        too_far = np.empty(1)
+        done = _tell(
+            address(rows),
+            single,
+            len(rows),
+            piece.start,
+            *self.at,
+            *assignment,
+            threads(),
+            *map(address_of, outputs),
+            address(too_far),
+        )
+        if not done:
+            raise MemoryError("no memory to tell rows")
+        if too_far[0] > 0.0:
+            exact = Exact(self.potentials)
+            exact.tell(
+                piece,
+                threads,
+                shares=shares,
+                densities=densities,
+                labels=labels,
+                assignment=assignment,
+            )
+
+    def _statistics(self, data_term: float, moments: Array, shared: Array) -> SufficientStatistics:
+        """Return what was found, in the potentials' structure, about the means."""
         sizes = n_components, n_features = self.potentials.mean.shape
         by_component = moments.reshape(self.n_moments + 1, n_components).T
         count, first = by_component[:, -1].copy(), by_component[:, :n_features]
@@ -98,13 +172,14 @@ class Expansion:
         )
 
 
-def expansion_of(potentials: Potentials, constant: Array) -> Expansion | None:
+def expansion_of(potentials: Potentials) -> Expansion | None:
     """Return the expanded form, or None where it would lose digits or gain no time."""
+    constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST_CONSTANT)
     n_features = potentials.mean.shape[1]
     kind = _kind(potentials.structure, n_features)
     if kind == PRODUCTS and n_features * (n_features + 3) // 2 > MOST_PRODUCTS:
         return None
-    live = constant > -1e299
+    live = constant > LOWEST_CONSTANT / 10
     if not live.any():
         return None
     centre = potentials.mean[live].mean(axis=0)
@@ -120,11 +195,12 @@ def expansion_of(potentials: Potentials, constant: Array) -> Expansion | None:
     return Expansion(potentials, centre, constant)
 
 
-def _chunks(kind: int, n_features: int) -> tuple[Array, int]:
+@cache
+def _chunks(kind: int, n_features: int) -> tuple[list[int], int]:
     """Return where chunks of features begin and end, and how many rows the largest writes."""
     if kind != PRODUCTS:
         written = {SQUARES: n_features, NORM: 1, COMMON_MATRIX: n_features, COMMON_VARIANCES: 0}
-        return np.array([0, n_features]), written[kind]
+        return [0, n_features], written[kind]
     bounds, written, most = [0], 0, 0
     for i in range(n_features):
         if written > 0 and written + i + 1 > MOST_WRITTEN:
@@ -132,7 +208,7 @@ def _chunks(kind: int, n_features: int) -> tuple[Array, int]:
             written = 0
         written += i + 1
         most = max(most, written)
-    return np.array([*bounds, n_features]), most
+    return [*bounds, n_features], most
 
 
 def _kind(structure: tuple[int, ...], n_features: int) -> int:

@@ -1,22 +1,14 @@
 """Rows chosen by their hashes, as :mod:`mixtura.engines.content` chooses them."""
 
-from collections.abc import Callable
-from ctypes import c_int64, c_uint64, c_void_p
-from functools import cache
-
 import numpy as np
 
 from mixtura.engines.content import column_factors
-from mixtura.engines.native.library import address, library
+from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_function
 from mixtura.typing import Array, IntegerArray
 
-
-@cache
-def _rows_below() -> Callable[..., int]:
-    function = library().mixtura_rows_below
-    function.argtypes = [c_void_p, c_int64, c_int64, c_int64, c_void_p, c_uint64, c_void_p]
-    function.restype = c_int64
-    return function
+_rows_below = native_function(
+    "rows_below", WHOLE, POINTER, WHOLE, WHOLE, WHOLE, POINTER, KEY, POINTER
+)
 
 
 def native_rows_below(values: Array, limit: int) -> IntegerArray:
@@ -25,7 +17,7 @@ def native_rows_below(values: Array, limit: int) -> IntegerArray:
     rows = np.ascontiguousarray(values, dtype=np.float32 if single else np.float64)
     factors = column_factors(rows.shape[1])
     positions = np.empty(len(rows), dtype=np.int64)
-    found = _rows_below()(
+    found = _rows_below(
         address(rows), single, *rows.shape, address(factors), limit, address(positions)
     )
     return positions[:found].astype(np.intp, copy=True)
