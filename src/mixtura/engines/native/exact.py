@@ -18,7 +18,7 @@ from mixtura.engines.native.passes import (
 )
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 _ROWS = (POINTER, WHOLE, WHOLE, WHOLE)
 _POTENTIALS = (POINTER, WHOLE, WHOLE, WHOLE, WHOLE, WHOLE)
@@ -117,7 +117,7 @@ class Exact:
         *,
         shares: Array | None = None,
         densities: Array | None = None,
-        labels: Array | None = None,
+        labels: IntegerArray | None = None,
         assignment: tuple[int, int] = (SOFT, 0),
     ) -> None:
         """Write responsibilities (N, K), log densities (N,) or labels (N,) of a piece of rows."""
