@@ -207,7 +207,18 @@ INLINE Lanes where_greater(Lanes a, Lanes b, Lanes chosen, Lanes other) {
 INLINE Lanes where_at_least(Lanes a, Lanes b, Lanes chosen, Lanes other) {
     return each([](auto x, auto y, auto c, auto o) { return x >= y ? c : o; }, a, b, chosen, other);
 }
-INLINE Lanes larger(Lanes a, Lanes b) { return where_greater(a, b, a, b); }
+// a where it is greater, else b: one instruction where there is one that treats NaNs so.
+template <class V> INLINE V larger_of(V a, V b) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(V) == 64) return (V)_mm512_maskz_max_pd(255, (__m512d)a, (__m512d)b);
+#elif defined(__AVX2__)
+    if constexpr (sizeof(V) == 32) return (V)_mm256_max_pd((__m256d)a, (__m256d)b);
+#endif
+    return a > b ? a : b;
+}
+INLINE Lanes larger(Lanes a, Lanes b) {
+    return each([](auto x, auto y) { return larger_of(x, y); }, a, b);
+}
 
 // The first `count` lanes, and zeros.
 INLINE Lanes first_lanes(int64_t count, Lanes x) {

@@ -30,13 +30,19 @@ constexpr int ROWS = 32;
 template <int C>
 constexpr int REGISTERS_SCORED = HAS_32_REGISTERS ? 4 : C == 1 ? 8 : C == 2 ? 4 : 2;
 
-constexpr int64_t LINE = 64;  // bytes of a line of cache
-
 // Calls f with a number from 1 to MOST as a constant.
 template <int MOST, class F> INLINE void chosen(int64_t number, F f) {
     if constexpr (MOST > 1)
         if (number < MOST) return chosen<MOST - 1>(number, f);
     f(std::integral_constant<int, MOST>{});
+}
+
+// The value, loaded once: compilers else load it again for each of few uses.
+INLINE Register in_register(Register x) {
+#if defined(__AVX__) && defined(__GNUC__)
+    if constexpr (!HAS_32_REGISTERS) __asm__("" : "+x"(x.v));
+#endif
+    return x;
 }
 
 INLINE Register fused(Register a, Register b, Register c) { return {fused(a.v, b.v, c.v)}; }
@@ -47,7 +53,7 @@ INLINE Register fused(Register a, Register b, Register c) { return {fused(a.v, b
 template <int C>
 INLINE void score_tile(const double *features, int64_t stride, int64_t count,
                        const double *coefficients, const double *constant, double *scores,
-                       double *top, bool first) {
+                       double *top, bool first, const char *ahead, int64_t step) {
     using M = Make<Register>;
     Register sums[C][REGISTERS_SCORED<C>];
     repeat<C>([&](auto c) ALWAYS {
@@ -55,7 +61,8 @@ INLINE void score_tile(const double *features, int64_t stride, int64_t count,
             sums[c][r] = constant ? M::splat(constant[c]) : M::load(scores + c * stride + r * WIDE);
         });
     });
-    for (int64_t f = 0; f < count; f++, features += stride, coefficients += C) {
+    for (int64_t f = 0; f < count; f++, features += stride, coefficients += C, ahead += step) {
+        __builtin_prefetch(ahead);
         Register rows[REGISTERS_SCORED<C>];
         repeat<REGISTERS_SCORED<C>>([&](auto r) ALWAYS { rows[r] = M::load(features + r * WIDE); });
         repeat<C>([&](auto c) ALWAYS {
@@ -84,14 +91,16 @@ inline void score_products(const double *features, int64_t stride, int64_t n, in
                            double *top, const char *ahead, int64_t bytes) {
     int64_t n_tiles = (n_components + SCORED - 1) / SCORED;
     for (int64_t b = 0; b < n; b += ROWS) {
-        for (int64_t i = b * bytes; i < (b + ROWS) * bytes; i += LINE) __builtin_prefetch(ahead + i);
         for (int64_t t = 0; t < n_tiles; t++) {
             int64_t k = t * n_components / n_tiles, end = (t + 1) * n_components / n_tiles;
             const double *of = coefficients + k * width + from * (end - k);
+            const double *base = constant ? constant + k : nullptr;
             chosen<SCORED>(end - k, [&](auto c) ALWAYS {
-                for (int64_t r = b; r < b + ROWS; r += REGISTERS_SCORED<c> * WIDE)
-                    score_tile<c>(features + r, stride, count, of, constant ? constant + k : nullptr,
-                                  scores + k * stride + r, top ? top + r : nullptr, t == 0);
+                constexpr int rows = REGISTERS_SCORED<c> * WIDE;
+                int64_t step = bytes * rows / (n_tiles * count);
+                for (int64_t r = b; r < b + ROWS; r += rows, ahead += step * count)
+                    score_tile<c>(features + r, stride, count, of, base, scores + k * stride + r,
+                                  top ? top + r : nullptr, t == 0, ahead, step);
             });
         }
     }
@@ -114,7 +123,7 @@ INLINE void moment_tile(const double *features, const double *shares, int64_t st
             Register share[C];
             repeat<C>([&](auto c) ALWAYS { share[c] = M::load(shares + c * stride + b); });
             repeat<F>([&](auto f) ALWAYS {
-                Register feature = M::load(features + f * stride + b);
+                Register feature = in_register(M::load(features + f * stride + b));
                 repeat<C>([&](auto c) ALWAYS { tile[f][c] = fused(feature, share[c], tile[f][c]); });
             });
         }
