@@ -39,9 +39,9 @@ INLINE Lanes exp(Lanes x) {
     Lanes inside = larger(x, lowest);
     Lanes shifted = fma(inside, splat(LOG2_E), splat(MAGIC));
     Lanes k = shifted - splat(MAGIC);
-    Lanes r = fnma(k, splat(LN_2_LOW), fnma(k, splat(LN_2_HIGH), inside));
-    Lanes square = r * r;
-    Lanes value = times_power_of_two(splat(1.0) + fma(square, polynomial(Q, r, square), r), shifted);
+    Lanes r = fma(k, splat(-LN_2_LOW), fma(k, splat(-LN_2_HIGH), inside));
+    Lanes square = r * r, q = polynomial(Q, r, square);
+    Lanes value = times_power_of_two(splat(1.0) + fma(square, q, r), shifted);
     return where_greater(x, lowest, value, splat(0.0));
 }
 
@@ -69,7 +69,7 @@ INLINE Lanes log(Lanes x) { return log_of(exponent_of(x), mantissa_of(x) - splat
 // 1 + x = w + e = 2^k (m + e 2^-k), w rounded and e what that lost.
 INLINE Lanes log1p(Lanes x) {
     Lanes one = splat(1.0);
-    Lanes large = where_greater(x, one, x, one), small = where_greater(x, one, one, x);
+    Lanes large = larger(x, one), small = where_greater(x, one, one, x);
     Lanes w = large + small;
     Lanes k = exponent_of(w);
     Lanes unit = times_power_of_two(one, splat(MAGIC) - k);

@@ -240,7 +240,8 @@ INLINE double weigh(const double *feature, double mean, int64_t n, const double 
 }
 
 // Adds first moments (D,) and the lower triangle of second ones (D, D) about a mean; `centred` and
-// `weighted` are room for a block, which may be the block itself, and for four lines. RAGGED features are left over where the others are taken by fours.
+// `weighted` are room for a block, which may be the block itself, and for four lines. RAGGED
+// features are left over where the others are taken by fours.
 template <int RAGGED>
 void moments_by_fours(const double *block, const Shape &shape, const double *shares,
                       const double *mean, double *centred, double *weighted, double *first,
@@ -377,25 +378,6 @@ double sweep_span(const Row *rows, const double *weights, const Exact &exact,
                             room.rows.sums, sums);
     }
     return result;
-}
-
-// Writes what is asked of a span of rows: densities, or what an assignment makes of the scores.
-template <Kind KIND, class Row>
-void tell_span(const Row *rows, const Exact &exact, const Assigned &assigned, const Span &span,
-               const Outputs &outputs, double *work) {
-    Room room = room_of(work, exact, span.size + 8);
-    for (int64_t start = span.begin; start < span.end; start += span.size) {
-        Shape shape = shape_of(exact, span, start);
-        take_block(rows, start, shape, room.block);
-        score_block<KIND>(exact, room.block, shape, room.centred, room.scores, room.rows.top);
-        if (outputs.densities) {
-            log_sums(room.scores, shape, room.rows);
-            write_densities(room.block, shape, room.rows.top, outputs.densities, start);
-        } else {
-            write_assigned(assigned.number, assigned.key, span.first_row + start, room.scores,
-                           shape, room.rows, outputs, start);
-        }
-    }
 }
 
 }  // namespace MIXTURA_SET

@@ -200,23 +200,13 @@ template <class V> INLINE V fused(V a, V b, V c) {
     return a * b + c;
 }
 
-template <class V> INLINE V fused_negative(V a, V b, V c) {
-#if defined(__AVX512F__)
-    if constexpr (sizeof(V) == 64) return (V)_mm512_fnmadd_pd((__m512d)a, (__m512d)b, (__m512d)c);
-#endif
-#if defined(__AVX2__)
-    if constexpr (sizeof(V) == 32) return (V)_mm256_fnmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
-#endif
-    return fused(-a, b, c);
-}
-
 // a b + c, rounded once where the machine can.
 INLINE Lanes fma(Lanes a, Lanes b, Lanes c) {
     return each([](auto x, auto y, auto z) { return fused(x, y, z); }, a, b, c);
 }
 // c - a b, rounded once where the machine can.
 INLINE Lanes fnma(Lanes a, Lanes b, Lanes c) {
-    return each([](auto x, auto y, auto z) { return fused_negative(x, y, z); }, a, b, c);
+    return each([](auto x, auto y, auto z) { return fused(-x, y, z); }, a, b, c);
 }
 
 // One number as above, for loops over components.
@@ -236,7 +226,7 @@ INLINE Lanes where_at_least(Lanes a, Lanes b, Lanes chosen, Lanes other) {
 }
 template <class V> INLINE V larger_part(V a, V b) {
 #if defined(__AVX512F__)
-    if constexpr (sizeof(V) == 64) return (V)_mm512_mask_max_pd((__m512d)a, 0xff, (__m512d)a, (__m512d)b);
+    if constexpr (sizeof(V) == 64) return (V)_mm512_maskz_max_pd(255, (__m512d)a, (__m512d)b);
 #endif
 #if defined(__AVX2__)
     if constexpr (sizeof(V) == 32) return (V)_mm256_max_pd((__m256d)a, (__m256d)b);
@@ -268,10 +258,10 @@ template <class T> INLINE T folded(Twice<T> x) {
     return each([](auto a, auto b) { return a + b; }, x.low, x.high);
 }
 template <int N> INLINE Part<N / 2> folded(Part<N> x) {
-    // By a shuffle: copies of its bytes would keep a sum in memory through the loop before.
+    // By shuffles, not through memory: sums that are written in parts would not stay in registers.
     return [&]<int... I>(std::integer_sequence<int, I...>) ALWAYS {
         return Part<N / 2>{__builtin_shufflevector(x.v, x.v, I...) +
-                           __builtin_shufflevector(x.v, x.v, N / 2 + I...)};
+                           __builtin_shufflevector(x.v, x.v, (I + N / 2)...)};
     }(std::make_integer_sequence<int, N / 2>{});
 }
 // The sum of the lanes, added pairwise: lane i and i + 4 first.

@@ -24,9 +24,11 @@ def contiguous(values: Any, number_type: np.dtype[Any]) -> Any:
     return values if values.flags.aligned else values.copy()
 
 
-def rows_of(piece: Block) -> tuple[Array, bool]:
+def rows_of(piece: Block, n_features: int) -> tuple[Array, bool]:
     """Return rows as a contiguous array of float32 or float64, and whether they are float32."""
     values = piece.values
+    if values.shape[1] != n_features:
+        raise ValueError(f"rows of shape {values.shape} where {n_features} features are known")
     single = values.dtype == SINGLE
     return contiguous(values, SINGLE if single else DOUBLE), single
 
