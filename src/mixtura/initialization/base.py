@@ -39,7 +39,8 @@ def share_statistics(
     model: MixtureModel, rows: Rows, engine: Engine, assignment: Assignment
 ) -> SufficientStatistics:
     """Return the statistics under a known assignment, about the components' means."""
-    return _assigned(rows, engine, model.structure, model.n_components, assignment)
+    centre = engine.overall(rows, matrix=False).mean()[0]
+    return _assigned(rows, engine, model.structure, model.n_components, assignment, centre)
 
 
 def label_statistics(
@@ -55,9 +56,10 @@ def label_statistics_of(
     structure: StructureShape,
     n_components: int,
     labels: IntegerArray,
+    centre: Array,
 ) -> SufficientStatistics:
-    """Return the statistics of rows whose components (N,) are known, in a structure's shape."""
-    return _assigned(rows, engine, structure, n_components, Labelled(labels))
+    """Return the statistics of rows whose components (N,) and whose mean (D,) are known."""
+    return _assigned(rows, engine, structure, n_components, Labelled(labels), centre)
 
 
 def _assigned(
@@ -66,10 +68,9 @@ def _assigned(
     structure: StructureShape,
     n_components: int,
     assignment: Assignment,
+    centre: Array,
 ) -> SufficientStatistics:
-    pivot = np.broadcast_to(
-        engine.overall(rows, matrix=False).mean(), (n_components, rows.n_features)
-    )
+    pivot = np.broadcast_to(centre, (n_components, rows.n_features))
     blank = np.zeros(n_components)
     factor = np.zeros(structure)
     statistics = engine.sweep(rows, Potentials(blank, blank, pivot, factor), assignment)

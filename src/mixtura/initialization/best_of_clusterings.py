@@ -14,8 +14,8 @@ from mixtura.fit import canonical_order
 from mixtura.initialization.base import Initializer, label_statistics
 from mixtura.initialization.guides import ElicitingGuide, ModelGuide
 from mixtura.initialization.searcher import (
-    FIRST_STEPS,
-    SECOND_STEPS,
+    ONCE_MORE,
+    STEPS,
     End,
     Rival,
     Searcher,
@@ -157,7 +157,7 @@ class Search(Initializer):
         known: list[SufficientStatistics],
     ) -> End:
         """Return the best of the ends that are known, under the model."""
-        ends = [searcher.climbed(guide, one, FIRST_STEPS) for one in known]
+        ends = [searcher.climbed(guide, one, ONCE_MORE) for one in known]
         first, ranked = ends[0], searcher.ranked(ends)
         sound = (end for end in ranked if searcher.is_sound(end, first) and searcher.lasts(end))
         best = next(sound, first)
@@ -171,7 +171,7 @@ class Search(Initializer):
         sample, engine = searcher.sample, searcher.engine
         labels = cluster(sample, model.n_components, engine, np.random.default_rng(seed))
         begin = label_statistics(model, sample, engine, labels) * searcher.scale
-        end = searcher.climbed(guide, begin, FIRST_STEPS + SECOND_STEPS)
+        end = searcher.climbed(guide, begin, sum(STEPS))
         return searcher.improved(end)
 
 

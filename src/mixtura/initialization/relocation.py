@@ -28,11 +28,18 @@ CORE, HALO = 0.25, 1.75
 PAIRS, RECUT = 8, 4
 """Merges that a component's halves are tried with at most, and those that are cut anew."""
 
+OVERLAPS = 8
+"""Times as many pairs as are tried, whose overlap is measured."""
+
 ASIDE = 0.1
 """Share of the rows that a component about the farthest row begins with."""
 
 TIE = 1e-9
 """Relative: densities closer than this are equal but for rounding, which must not choose."""
+
+REACH, REACH_OF_CUTS = 5.0, 6.0
+"""A promise is a guess, and the worse a guess the less normal the rows of a component are: a
+relocation may promise to lose so many nats, and so many times what the best cut gains."""
 
 FEWEST_ROWS = 4
 """Weight of the rows of a component that may be split."""
@@ -49,13 +56,16 @@ class Halves:
     Parameters
     ----------
     gain : float
-        By how much they describe its rows better, in nats.
+        By how much they describe its rows better, in nats; infinite where that has no limit.
     statistics : SufficientStatistics
         Of both.
+    lasts : bool
+        Whether neither has collapsed.
     """
 
     gain: float
     statistics: SufficientStatistics
+    lasts: bool
 
 
 def relocations(
@@ -69,8 +79,9 @@ def relocations(
 
     Each component is cut in two, across its longest direction, into a core and a halo, and into
     what lies about its farthest row and the rest; the halves climb a few steps on its own rows. A
-    merge of two others makes room for them; what it loses is judged from moments alone. The pairs
-    that lose least are also merged and cut anew.
+    merge of two others makes room for them; what it loses is judged from moments and from how the
+    two share rows. The pairs that lose least are also merged and cut anew. What promises to lose
+    too much is left out: the less normal components are, the more it may be.
 
     Parameters
     ----------
@@ -86,22 +97,30 @@ def relocations(
         Where the components are.
     """
     cutter = Cutter(guide, guide.copy().next_prior(statistics), engine)
-    labels = engine.labels(sample, guide.family.potentials(parameters))
+    shares = engine.responsibilities(sample, guide.family.potentials(parameters))
+    labels = shares.argmax(axis=1)
     losses = merge_losses(guide.structure, statistics.count, parameters)
-    promised = []
+    losses = _with_overlaps(losses, shares, sample.weights)
+    promised, reach = [], 0.0
     for k in range(statistics.count.size):
         others = [pair for pair in losses if k not in pair[1:]][:PAIRS]
-        own = _part(sample, labels == k)
-        for number, half in enumerate(cutter.halves(own) if others else []):
-            for loss, one, other in others:
+        for number, half in enumerate(cutter.halves(_part(sample, labels == k))):
+            reach = max(reach, half.gain)
+            for loss, one, other in others if half.lasts else []:
                 promised.append((half.gain - loss, (k, number), (k, one, other), half))
+    most = REACH + REACH_OF_CUTS * reach
     for loss, one, other in losses[:RECUT]:
+        if loss > most:
+            continue
         own = _part(sample, (labels == one) | (labels == other))
         for number, half in enumerate(cutter.halves(own)):
-            promised.append((half.gain - loss, (one, other, number), (one, one, other), half))
+            if half.lasts:
+                promised.append((half.gain - loss, (one, other, number), (one, one, other), half))
     promised.sort(key=lambda found: -found[0])
     tried, found = set(), []
     for gain, cut, (k, one, other), half in promised:
+        if gain < -most:
+            break
         # Every cut once, and once more every pair that is merged.
         if cut not in tried or (one, other) not in tried:
             tried |= {cut, (one, other)}
@@ -159,8 +178,8 @@ class Cutter:
                 parameters = mode_under(self.prior, statistics)
                 statistics = self.engine.sweep(own, family.potentials(parameters), Soft())
             gain = statistics.log_normalizer - height
-            if np.isfinite(gain + self.guide.merit(parameters)):
-                found.append(Halves(gain, statistics))
+            lasts = bool(np.isfinite(gain + self.guide.merit(parameters)))
+            found.append(Halves(gain if np.isfinite(gain) else np.inf, statistics, lasts))
         return found
 
     def _farthest(self, own: ArrayRows, alone: MixtureParameters) -> Array:
@@ -230,7 +249,8 @@ def merge_losses(
 ) -> list[tuple[float, int, int]]:
     """Return what merging two components loses, in nats, and which; the least loss first.
 
-    The Gaussian of the moments of both takes the place of two, which are taken to be apart.
+    The Gaussian of the moments of both takes the place of two, as if it were known which rows are
+    whose.
     """
     pairs = np.array(list(combinations(np.flatnonzero(count > OCCUPIED), 2)), dtype=np.intp)
     if not len(pairs):
@@ -263,6 +283,23 @@ def merge_losses(
     loss = wider - entropy
     order = np.argsort(loss, kind="stable")
     return [(float(loss[n]), int(one[n]), int(other[n])) for n in order]
+
+
+def _with_overlaps(
+    losses: list[tuple[float, int, int]], shares: Array, weights: Array | None
+) -> list[tuple[float, int, int]]:
+    """Return losses of merges with the entropy of how each pair shares its rows, in order again.
+
+    The log likelihood of two components is that of known labels plus this entropy. Of the pairs
+    that would lose most even so it is left out.
+    """
+    own, found = xlogy(shares, shares), []
+    for loss, one, other in losses[: OVERLAPS * PAIRS]:
+        both = shares[:, one] + shares[:, other]
+        entropies = xlogy(both, both) - own[:, one] - own[:, other]
+        overlap = entropies.sum() if weights is None else entropies @ weights
+        found.append((loss + float(overlap), one, other))
+    return sorted(found, key=lambda pair: pair[0])
 
 
 def _relocated(

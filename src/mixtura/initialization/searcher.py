@@ -15,15 +15,21 @@ from mixtura.initialization.guides import Guide
 from mixtura.initialization.relocation import relocations
 from mixtura.parameters import MixtureParameters
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import IntegerArray
+from mixtura.typing import Array, IntegerArray
 
 SAMPLE = 1 << 12
 SAMPLE_OF_COMPONENT = 128
 """Starts are sought in so many rows, or so many for each component, whichever is more."""
 
-FIRST_STEPS, SECOND_STEPS, TRIAL_STEPS = 10, 25, 6
-"""EM steps of every clustering, further ones of the best and of relocations, and those after which
-a relocation is judged for the first time."""
+STEPS = (4, 6, 8, 8, 9)
+"""EM steps from every clustering. After each of these numbers ends that group rows alike become
+one, and after the second only the best are left."""
+
+ONCE_MORE = 10
+"""EM steps of ends that have been found already, under another prior."""
+
+RELOCATION_STEPS, TRIAL_STEPS = 25, 6
+"""EM steps of a relocation, and those after which it is judged for the first time."""
 
 LASTING_STEPS = 60
 """Further steps of maximum likelihood in which no component of a relocation may collapse."""
@@ -41,7 +47,7 @@ LEAST_GAIN = 0.01
 """Nats that a relocation must gain."""
 
 HOPELESS = 0.5
-"""Nats for each row that a relocation may promise to lose and still be tried."""
+"""Nats for each row that a relocation may promise to lose at most and still be tried."""
 
 SAME = 0.01
 """Share of the rows that two ends which go to the same place may group otherwise."""
@@ -126,21 +132,24 @@ class Searcher:
         """Return where the best clusterings lead, the best first, after relocations."""
         is_matrix = len(guide.structure) == 3
         found = clusterings(self.sample, n_components, self.engine, correlated=is_matrix)
-        ends = []
-        for labels in found:
-            start = label_statistics_of(
-                self.sample, self.engine, guide.structure, n_components, labels
-            )
-            ends.append(self.climbed(guide.copy(), start * self.scale, FIRST_STEPS))
-        ends = [
-            self.climbed(end.guide, end.statistics, SECOND_STEPS)
-            for end in self._different(ends, MOST_ENDS)
-        ]
+        shape, centre = (guide.structure, n_components), self.centre()
+        starts = (
+            label_statistics_of(self.sample, self.engine, *shape, labels, centre)
+            for labels in found
+        )
+        ends = [self.climbed(guide.copy(), one * self.scale, STEPS[0]) for one in starts]
+        for number, n_steps in enumerate(STEPS[1:]):
+            ends = self._different(ends, MOST_ENDS if number else len(ends))
+            ends = [self.climbed(end.guide, end.statistics, n_steps) for end in ends]
         is_small = self.is_small(n_components, is_matrix=is_matrix)
         n_improved = MOST_IMPROVED if is_small else 1
         different = self._different(ends, MOST_ENDS)
         improved = [self.improved(end) for end in different[:n_improved]]
         return self.ranked([*improved, *different[n_improved:]])
+
+    def centre(self) -> Array:
+        """Return the mean of the rows, shape (D,)."""
+        return self.engine.overall(self.sample, matrix=False).mean()[0]
 
     def _different(self, ends: list[End], most: int) -> list[End]:
         """Return at most so many of the best ends that group the rows differently."""
@@ -254,7 +263,7 @@ class Searcher:
         rate = second / first if first > 0.0 else 0.0
         if rate < 1.0 and trial.merit + max(second, 0.0) * rate / (1.0 - rate) <= wanted:
             return None
-        trial = self.climbed(trial.guide, trial.statistics, SECOND_STEPS - TRIAL_STEPS)
+        trial = self.climbed(trial.guide, trial.statistics, RELOCATION_STEPS - TRIAL_STEPS)
         is_better = trial.merit > wanted and self.is_sound(trial, end)
         return trial if is_better and self.lasts(trial) else None
 
