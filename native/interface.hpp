@@ -38,4 +38,13 @@
     X(int64_t, rows_below,                                                                       \
       (const void *rows, int64_t single, int64_t n_rows, int64_t n_features,                     \
        const uint64_t *factors, uint64_t limit, int64_t *positions),                             \
-      (rows, single, n_rows, n_features, factors, limit, positions))
+      (rows, single, n_rows, n_features, factors, limit, positions)) \
+    X(int64_t, ascend,                                                                           \
+      (const void *rows, int64_t single, int64_t n_rows, const double *row_weights,              \
+       int64_t n_components, int64_t n_features, int64_t n_factors, int64_t width,               \
+       int64_t is_matrix, int64_t prior_kind, double *prior_numbers, double *within_numbers,     \
+       int64_t n_steps, double factor, double settled, int64_t n_threads, double *statistics,    \
+       double *parameters),                                                                      \
+      (rows, single, n_rows, row_weights, n_components, n_features, n_factors, width, is_matrix, \
+       prior_kind, prior_numbers, within_numbers, n_steps, factor, settled, n_threads,           \
+       statistics, parameters))

@@ -151,7 +151,7 @@ struct Room {
 }  // namespace
 
 double *room(Use use, int64_t n_numbers) {
-    static thread_local Room rooms[3];
+    static thread_local Room rooms[USES];
     Room &mine = rooms[use];
     if (n_numbers > mine.size) {
         std::free(mine.memory);

@@ -18,7 +18,8 @@ bool run(int64_t n_segments, int64_t n_threads, Job job, void *context);
 
 // Working memory of this thread, from the start of a line of cache on, whatever it held before; or
 // null where there is none. Each use has a room of its own; asking again moves that room.
-enum Use { POTENTIALS, BLOCK, SUMS };
+enum Use { POTENTIALS, BLOCK, SUMS, RUN };
+constexpr int USES = RUN + 1;
 double *room(Use use, int64_t n_numbers);
 
 }  // namespace threads

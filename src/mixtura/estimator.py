@@ -191,7 +191,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         self.n_iter_ = fit.n_iter
 
     def _engine(self) -> Engine:
-        return ENGINES["compiled"](n_threads=arguments.number_of_threads(self.n_jobs))
+        return ENGINES["native"](n_threads=arguments.number_of_threads(self.n_jobs))
 
     def _validated(self, X: Any, *, reset: bool) -> Array:
         matrix, names = as_matrix(X)

@@ -1,11 +1,11 @@
-"""The steps of a Gibbs sampler as numbers: what compiled chains know of a model."""
+"""The steps of EM and of Gibbs samplers as numbers: what native runs know of a model."""
 
 from dataclasses import dataclass
 from typing import ClassVar, final
 
 import numpy as np
 
-from mixtura.typing import Array, PerFeature
+from mixtura.typing import Array, PerFeature, StructureShape
 
 
 @final
@@ -88,6 +88,94 @@ class MatrixSteps:
     shrinkage: float
     freedom: float
     scale: Array
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ModeSteps:
+    """How EM goes from statistics to the mode of means and covariances.
+
+    Parameters
+    ----------
+    is_conjugate : bool
+        Whether the prior is conjugate; it is flat otherwise.
+    mean, shrinkage : array of shape (D,)
+        Expected means of a conjugate prior, and how many rows they are worth.
+    freedom : array of shape (1,), or (D or 1,) of variances
+        Degrees of freedom of a matrix, or shapes of the inverse gamma distributions of variances.
+    scale : array of shape (D, D), or (D or 1,) of variances
+        Of those distributions.
+    floor : array of shape (D,)
+        The smallest variances under a flat prior.
+    """
+
+    is_conjugate: bool
+    mean: Array
+    shrinkage: Array
+    freedom: Array
+    scale: Array
+    floor: Array
+
+    @property
+    def numbers(self) -> Array:
+        """All of it, one after the other."""
+        parts = (self.mean, self.shrinkage, self.freedom, self.scale.ravel(), self.floor)
+        return np.concatenate(parts, dtype=np.float64)
+
+
+def conjugate_steps(
+    n_features: int, mean: PerFeature, shrinkage: PerFeature, freedom: Array, scale: Array
+) -> ModeSteps:
+    """Return the steps of a conjugate prior, whose mean and shrinkage may be one for all."""
+    mean, shrinkage = np.broadcast_to(mean, n_features), np.broadcast_to(shrinkage, n_features)
+    return ModeSteps(True, mean, shrinkage, freedom, scale, np.zeros(n_features))
+
+
+def flat_steps(floor: Array, structure: StructureShape) -> ModeSteps:
+    """Return the steps of a flat prior with smallest variances (D,)."""
+    blank, is_matrix = np.zeros(floor.size), len(structure) == 3
+    freedom = np.zeros(1 if is_matrix else structure[1])
+    return ModeSteps(False, blank, blank, freedom, np.zeros(structure[1:]), floor)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class ScaleSteps:
+    """How the scale of the default prior follows the groups: ``elicitation`` has the formulas.
+
+    Parameters
+    ----------
+    freedom, lean, shrinkage, narrowest, rest : float
+        Degrees of freedom in rows, how far matrices lean on their diagonal, how many rows means
+        are worth where groups are as wide as all rows, the share of the pooled variance below
+        which the scale does not fall, and, where it is above zero, the relative change of the
+        scale that ends the run.
+    rounding, resolved, unknown : array of shape (D,), or (1,) where one variance serves all
+        Error of rounding, what float64 resolves, and the variance where nothing is known.
+    overall : array of shape (D,)
+        Variances of all rows.
+    scale : array of shape (D, D), (D,) or (1,), optional
+        The scale so far.
+    """
+
+    freedom: float
+    lean: float
+    shrinkage: float
+    narrowest: float
+    rest: float
+    rounding: Array
+    resolved: Array
+    unknown: Array
+    overall: Array
+    scale: Array | None
+
+    def numbers(self, structure: StructureShape) -> Array:
+        """All of it, one after the other, the scale last."""
+        known = self.scale is not None
+        single = (self.freedom, self.lean, self.shrinkage, self.narrowest, float(known), self.rest)
+        scale = np.zeros(structure[1:]) if self.scale is None else self.scale
+        parts = (self.rounding, self.resolved, self.unknown, self.overall, scale.ravel())
+        return np.concatenate((single, *parts), dtype=np.float64)
 
 
 def steps_of(

@@ -129,7 +129,7 @@ class Findings:
             occupied=occupied(
                 self.gmm.posterior_,
                 ArrayRows(self.table.values, self.table.weights),
-                ENGINES["compiled"](n_threads=1),
+                ENGINES["native"](n_threads=1),
             ),
         )
         return replace(summary, doubts=())

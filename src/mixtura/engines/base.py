@@ -7,12 +7,20 @@ import numpy as np
 from mixtura.assignments import Assignment, Soft
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
+from mixtura.engines.ascent import Ascent
 from mixtura.engines.content import content_sample
 from mixtura.engines.reference_allocation import ReferenceAllocator
 from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ChainDraws, ChainSteps, ClusterSteps, MatrixSteps
+from mixtura.steps import (
+    ChainDraws,
+    ChainSteps,
+    ClusterSteps,
+    MatrixSteps,
+    ModeSteps,
+    ScaleSteps,
+)
 from mixtura.typing import Array, IntegerArray
 
 LOOKED_AT = 1 << 13
@@ -52,6 +60,29 @@ class Engine(ABC):
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
         """Return components drawn for each row, shape (n_draws, N)."""
+
+    def ascent(
+        self,
+        rows: ArrayRows,
+        begin: SufficientStatistics,
+        steps: tuple[ModeSteps, ScaleSteps | None],
+        limits: tuple[int, float, float],
+    ) -> Ascent | None:
+        """Return where steps of EM lead, or None to run them by sweeps.
+
+        Parameters
+        ----------
+        rows : ArrayRows
+            The rows.
+        begin : SufficientStatistics
+            From which the first step takes its parameters.
+        steps : ModeSteps, and ScaleSteps or None
+            How parameters follow from statistics; where there are ScaleSteps, the prior too.
+        limits : int, float, float
+            Largest number of steps; how many rows each row stands for; and by how many nats a step
+            must change the data term to be followed by another.
+        """
+        return None
 
     def chain(
         self,

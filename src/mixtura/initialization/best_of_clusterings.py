@@ -28,9 +28,9 @@ from mixtura.priors.elicitation import OverallMoments, WithinGroups
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
 
-SCALE_STEPS, SCALE_SETTLED = 100, 1e-10
-"""Most steps after which the scale of the default prior must have come to rest, and the relative
-change that is rest."""
+SCALE_ROUNDS, SCALE_STEPS, SCALE_SETTLED = 5, 20, 1e-10
+"""Most rounds of so many steps after which the scale of the default prior must have come to rest,
+and the relative change that is rest. What means are worth is found anew before each round."""
 
 
 @final
@@ -99,9 +99,9 @@ class Elicitation:
         guide = end.guide
         assert isinstance(guide, ElicitingGuide)
         assert guide.scale is not None
-        for _ in range(SCALE_STEPS):
+        for _ in range(SCALE_ROUNDS):
             before = guide.scale
-            end = searcher.climbed(guide, end.statistics, 1)
+            end = searcher.climbed(guide, end.statistics, SCALE_STEPS, SCALE_SETTLED)
             moved = np.abs(guide.scale - before).max()
             if moved <= SCALE_SETTLED * np.abs(guide.scale).max():
                 break

@@ -11,14 +11,11 @@ from mixtura.parameters import MixtureParameters
 from mixtura.priors import ComponentPrior, FlatComponents
 from mixtura.priors.elicitation import WithinGroups
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ModeSteps, ScaleSteps
 from mixtura.typing import Array, StructureShape
 
 DEGENERATE = 10.0
 """Multiples of maximum likelihood's floor below which a component has collapsed."""
-
-
-REFRESHED = 5
-"""Steps after which the extent of all rows, in widths of the groups, is found anew."""
 
 
 class Guide(ABC):
@@ -34,6 +31,23 @@ class Guide(ABC):
 
     def __init__(self, family: CovarianceFamily, structure: StructureShape) -> None:
         self.family, self.structure = family, structure
+        self.scale: Array | None = None
+
+    def begin(self, statistics: SufficientStatistics) -> None:  # noqa: B027 - most have nothing to do
+        """Prepare for a run of steps from statistics."""
+
+    @abstractmethod
+    def steps(
+        self, statistics: SufficientStatistics, rest: float
+    ) -> tuple[ModeSteps, ScaleSteps | None] | None:
+        """Return how parameters follow from statistics as numbers; None where numbers cannot.
+
+        Where ``rest`` is above zero they end when the scale changes by no more, relatively.
+        """
+
+    def arrive(self, scale: Array | None) -> None:
+        """Stand where steps led that were taken as numbers, the default prior's scale included."""
+        self.scale = scale
 
     @abstractmethod
     def next_prior(self, statistics: SufficientStatistics) -> ComponentPrior:
@@ -68,6 +82,14 @@ def mode_under(prior: ComponentPrior, statistics: SufficientStatistics) -> Mixtu
     return MixtureParameters(count / count.sum(), *prior.posterior(statistics).mode())
 
 
+def steps_under(
+    prior: ComponentPrior, statistics: SufficientStatistics
+) -> tuple[ModeSteps, ScaleSteps | None] | None:
+    """Return how parameters follow from statistics under a prior; None where numbers cannot say."""
+    steps = prior.mode_steps(statistics.structure, statistics.first.shape[1])
+    return None if steps is None else (steps, None)
+
+
 @final
 class ModelGuide(Guide):
     """The component prior of a model.
@@ -78,6 +100,11 @@ class ModelGuide(Guide):
     def __init__(self, model: MixtureModel) -> None:
         super().__init__(model.family, model.structure)
         self.model = model
+
+    def steps(
+        self, statistics: SufficientStatistics, rest: float
+    ) -> tuple[ModeSteps, ScaleSteps | None] | None:
+        return steps_under(self.model.component_prior, statistics)
 
     def next_prior(self, statistics: SufficientStatistics) -> ComponentPrior:
         return self.model.component_prior
@@ -98,6 +125,39 @@ class ModelGuide(Guide):
         return not self.may_collapse and self.structure[0] > 1
 
     def copy(self) -> "ModelGuide":
+        return self
+
+
+@final
+class PriorGuide(Guide):
+    """A component prior that is known, for rows that are part of all.
+
+    Parameters
+    ----------
+    guide : Guide
+        That of all rows, which says what has collapsed.
+    prior : ComponentPrior
+        The prior.
+    structure : tuple of int
+        The structure shape of the part.
+    """
+
+    def __init__(self, guide: Guide, prior: ComponentPrior, structure: StructureShape) -> None:
+        super().__init__(guide.family, structure)
+        self.guide, self.prior = guide, prior
+
+    def steps(
+        self, statistics: SufficientStatistics, rest: float
+    ) -> tuple[ModeSteps, ScaleSteps | None] | None:
+        return steps_under(self.prior, statistics)
+
+    def next_prior(self, statistics: SufficientStatistics) -> ComponentPrior:
+        return self.prior
+
+    def merit(self, parameters: MixtureParameters) -> float:
+        return self.guide.merit(parameters)
+
+    def copy(self) -> "PriorGuide":
         return self
 
 
@@ -123,23 +183,29 @@ class ElicitingGuide(Guide):
         scale: Array | None = None,
     ) -> None:
         super().__init__(family, structure)
-        self.within, self.scale = within, scale
-        self._n_steps, self._farthest = 0, 1.0
+        self.within = within
+        self.scale = scale
+        self._farthest = 1.0
+
+    def begin(self, statistics: SufficientStatistics) -> None:
+        if self.within.is_matrix:
+            scale = self.within.pooled(statistics) if self.scale is None else self.scale
+            self._farthest = self.within.farthest(scale)
+
+    def steps(
+        self, statistics: SufficientStatistics, rest: float
+    ) -> tuple[ModeSteps, ScaleSteps | None] | None:
+        return self.within.steps(self.scale, self._farthest, rest)
 
     def next_prior(self, statistics: SufficientStatistics) -> ComponentPrior:
         if self.scale is None:
             self.scale = self.within.pooled(statistics)
         else:
             self.scale = self.within.updated(self.scale, statistics)
-        if self.within.is_matrix and self._n_steps % REFRESHED == 0:
-            self._farthest = self.within.farthest(self.scale)
-        self._n_steps += 1
         return self.within.prior(self.scale, self._farthest)
 
     def merit(self, parameters: MixtureParameters) -> float:
         return 0.0
 
     def copy(self) -> "ElicitingGuide":
-        other = ElicitingGuide(self.family, self.structure, self.within, self.scale)
-        other._n_steps, other._farthest = self._n_steps, self._farthest
-        return other
+        return ElicitingGuide(self.family, self.structure, self.within, self.scale)

@@ -10,7 +10,8 @@ from scipy.special import xlogy
 from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
-from mixtura.initialization.guides import Guide, mode_under
+from mixtura.initialization.guides import Guide, PriorGuide, mode_under
+from mixtura.initialization.short_runs import Limits, short_run
 from mixtura.parameters import MixtureParameters
 from mixtura.priors import ComponentPrior
 from mixtura.statistics import SufficientStatistics, outer_moments
@@ -165,6 +166,7 @@ class Cutter:
         alone = mode_under(self.prior, whole)
         height = self.engine.sweep(own, family.potentials(alone), Soft()).log_normalizer
         shape = family.structure(2, n_features)
+        guide = PriorGuide(self.guide, self.prior, shape)
         cuts = [
             _across(whole, alone, shape),
             _aside(whole, alone, shape, self._farthest(own, alone)),
@@ -173,10 +175,7 @@ class Cutter:
             cuts.append(_around(whole, alone, shape))
         found = []
         for first in cuts:
-            statistics, parameters = first, mode_under(self.prior, first)
-            for _ in range(LOCAL_STEPS):
-                parameters = mode_under(self.prior, statistics)
-                statistics = self.engine.sweep(own, family.potentials(parameters), Soft())
+            statistics, parameters = short_run(self.engine, own, guide, first, Limits(LOCAL_STEPS))
             gain = statistics.log_normalizer - height
             lasts = bool(np.isfinite(gain + self.guide.merit(parameters)))
             found.append(Halves(gain if np.isfinite(gain) else np.inf, statistics, lasts))

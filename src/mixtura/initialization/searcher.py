@@ -6,13 +6,13 @@ from typing import final
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
 from mixtura.initialization.base import label_statistics_of
 from mixtura.initialization.clusterings import clusterings
 from mixtura.initialization.guides import Guide
 from mixtura.initialization.relocation import relocations
+from mixtura.initialization.short_runs import Limits, short_run
 from mixtura.parameters import MixtureParameters
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
@@ -164,18 +164,15 @@ class Searcher:
                 break
         return kept
 
-    def climbed(self, guide: Guide, statistics: SufficientStatistics, n_steps: int) -> End:
-        """Return where EM steps lead from statistics; fewer steps where they gain nothing more."""
-        parameters, before = None, -np.inf
-        for _ in range(n_steps):
-            parameters = guide.parameters(statistics)
-            potentials = guide.family.potentials(parameters)
-            statistics = self.engine.sweep(self.sample, potentials, Soft()) * self.scale
-            height = statistics.log_normalizer
-            if abs(height - before) <= SETTLED * self.total_weight:
-                break
-            before = height
-        assert parameters is not None
+    def climbed(
+        self, guide: Guide, statistics: SufficientStatistics, n_steps: int, rest: float = 0.0
+    ) -> End:
+        """Return where EM steps lead from statistics; fewer steps where they gain nothing more.
+
+        Where ``rest`` is given they end instead when the scale changes by no more, relatively.
+        """
+        limits = Limits(n_steps, self.scale, SETTLED * self.total_weight, rest)
+        statistics, parameters = short_run(self.engine, self.sample, guide, statistics, limits)
         merit = statistics.log_normalizer + guide.merit(parameters)
         return End(statistics, parameters, merit if np.isfinite(merit) else -np.inf, guide)
 

@@ -12,7 +12,7 @@ from mixtura.potentials import Tail
 from mixtura.priors.bounds import TieBounds
 from mixtura.priors.partitions import Partitions
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ClusterSteps, ComponentSteps, MatrixSteps, WeightSteps
+from mixtura.steps import ClusterSteps, ComponentSteps, MatrixSteps, ModeSteps, WeightSteps
 from mixtura.typing import Array, IntegerArray, StructureShape
 
 
@@ -309,6 +309,10 @@ class ComponentPrior(Prior):
             f"{type(self).__name__} cannot be sampled: use a proper prior, or another inference "
             "method such as inference='map'"
         )
+
+    def mode_steps(self, structure: StructureShape, n_features: int) -> ModeSteps | None:
+        """Return how EM finds the mode, as numbers; None where it is not in closed form."""
+        return None
 
     def steps(self, n_features: int) -> ComponentSteps | MatrixSteps | None:
         """Return the prior as numbers that compiled chains can draw from; None where it has none.

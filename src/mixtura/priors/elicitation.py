@@ -10,6 +10,7 @@ from mixtura.priors.flat import FlatComponents
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
 from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ModeSteps, ScaleSteps, conjugate_steps
 from mixtura.typing import Array, BooleanArray, StructureShape
 
 SMALLEST_CORRELATION_EIGENVALUE = 1e-6
@@ -205,6 +206,38 @@ class WithinGroups:
         factor = precision_factor(scale[None])[0]
         whitened = factor.T @ self.moments.covariance @ factor
         return max(float(np.linalg.eigvalsh(whitened)[-1]), 1.0)
+
+    def steps(
+        self, scale: Array | None, farthest: float, rest: float
+    ) -> tuple[ModeSteps, ScaleSteps]:
+        """Return how parameters follow from statistics, and the prior too, as numbers.
+
+        Parameters
+        ----------
+        scale : array of shape (D, D), (D,) or (1,), optional
+            The scale so far.
+        farthest : float
+            What ``farthest`` says of the scale of matrices; else 1.
+        rest : float
+            Relative change of the scale at which it has come to rest, if that is the end.
+        """
+        n_features, width = self.moments.mean.size, self._rounding.size
+        freedom = np.zeros(1 if self.is_matrix else width)
+        blank = np.zeros(self.structure[1:])
+        modes = conjugate_steps(n_features, self.moments.mean, 0.0, freedom, blank)
+        scales = ScaleSteps(
+            freedom=self.freedom,
+            lean=self._lean,
+            shrinkage=SHRINKAGE / farthest,
+            narrowest=NARROWEST,
+            rest=rest,
+            rounding=self._rounding,
+            resolved=self._resolved,
+            unknown=self._overall / self._shared,
+            overall=self.moments.variances,
+            scale=scale,
+        )
+        return modes, scales
 
     def prior(
         self, scale: Array, farthest: float | None = None

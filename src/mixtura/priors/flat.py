@@ -16,6 +16,7 @@ from mixtura.priors.base import (
 )
 from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
 from mixtura.statistics import ZERO, SufficientStatistics
+from mixtura.steps import ModeSteps, flat_steps
 from mixtura.typing import Array, StructureShape
 
 SMALLEST = float(np.finfo(np.float64).tiny)
@@ -106,6 +107,9 @@ class FlatComponents(ComponentPrior):
 
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
         return np.zeros_like(means), np.zeros_like(covariances)
+
+    def mode_steps(self, structure: StructureShape, n_features: int) -> ModeSteps:
+        return flat_steps(np.broadcast_to(self.minimum_variance, n_features), structure)
 
     def draw(
         self,

@@ -29,7 +29,14 @@ from mixtura.priors.marginals import (
 from mixtura.priors.scale_solutions import best_scales
 from mixtura.priors.scales import Gamma
 from mixtura.statistics import SufficientStatistics, feature_sum, shared_sum
-from mixtura.steps import ClusterSteps, ComponentSteps, cluster_steps_of, steps_of
+from mixtura.steps import (
+    ClusterSteps,
+    ComponentSteps,
+    ModeSteps,
+    cluster_steps_of,
+    conjugate_steps,
+    steps_of,
+)
 from mixtura.typing import Array, PerFeature, StructureShape
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
@@ -180,6 +187,12 @@ class NormalInverseGamma(HierarchicalPrior, ComponentPosterior):
         if self.learns_scale:
             return self.draw_given_with_scale(statistics, means, covariances, rng)
         return self._conjugate(statistics).sample(rng)
+
+    def mode_steps(self, structure: StructureShape, n_features: int) -> ModeSteps | None:
+        if self.learns_scale:
+            return None
+        shape, scale = (np.broadcast_to(x, structure[1]) for x in (self.shape, self._scale))
+        return conjugate_steps(n_features, self.mean, self.shrinkage, shape, scale)
 
     def steps(self, n_features: int) -> ComponentSteps | None:
         if isinstance(self.scale, Gamma):

@@ -46,7 +46,9 @@ from mixtura.steps import (
     ClusterSteps,
     ComponentSteps,
     MatrixSteps,
+    ModeSteps,
     cluster_steps_of,
+    conjugate_steps,
     matrix_steps_of,
     steps_of,
 )
@@ -219,6 +221,13 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         if self.learns_scale:
             return self.draw_given_with_scale(statistics, means, covariances, rng)
         return self._conjugate(statistics).sample(rng)
+
+    def mode_steps(self, structure: StructureShape, n_features: int) -> ModeSteps | None:
+        if self.learns_scale:
+            return None
+        freedom = np.array([self._freedom(n_features)], dtype=np.float64)
+        scale = self._matrix(n_features)
+        return conjugate_steps(n_features, self.mean, self.shrinkage, freedom, scale)
 
     def steps(self, n_features: int) -> ComponentSteps | MatrixSteps | None:
         if self.learns_scale or n_features > 1:

@@ -8,8 +8,10 @@ import numpy as np
 from mixtura.assignments import Assignment, Sampled, Soft, row_key
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
+from mixtura.engines.ascent import Ascent
 from mixtura.engines.base import Engine
 from mixtura.engines.content import content_sample
+from mixtura.engines.native.ascent import native_ascent
 from mixtura.engines.native.exact import Exact
 from mixtura.engines.native.expansion import Expansion, expansion_of
 from mixtura.engines.native.hashing import native_rows_below
@@ -19,7 +21,14 @@ from mixtura.engines.native.tailed import tailed
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ChainDraws, ChainSteps, ClusterSteps, MatrixSteps
+from mixtura.steps import (
+    ChainDraws,
+    ChainSteps,
+    ClusterSteps,
+    MatrixSteps,
+    ModeSteps,
+    ScaleSteps,
+)
 from mixtura.typing import Array, IntegerArray
 
 if TYPE_CHECKING:
@@ -106,6 +115,15 @@ class NativeEngine(Engine):
 
     def subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most, native_rows_below)
+
+    def ascent(
+        self,
+        rows: ArrayRows,
+        begin: SufficientStatistics,
+        steps: tuple[ModeSteps, ScaleSteps | None],
+        limits: tuple[int, float, float],
+    ) -> Ascent | None:
+        return native_ascent(rows, begin, steps, limits, self._threads())
 
     def chain(
         self,

@@ -1,0 +1,63 @@
+// Small dense matrices, one to a component, row after row: factors that are safe at any scale.
+#pragma once
+
+#include "elementary.hpp"
+
+namespace MIXTURA_SET {
+
+INLINE double square_root(double x) { return __builtin_sqrt(x); }
+
+// The logarithm of one number, the same on every machine; minus infinity of zero.
+INLINE double log_of_one(double x) {
+    if (!(x > 0.0)) return -__builtin_inf();
+    // Powers of two bring the smallest numbers, which have lost digits, to where `log` works.
+    double extra = x < 1e-290 ? -664.0 : 0.0;
+    double out[LANES];
+    store(out, log(splat(extra < 0.0 ? x * 0x1p664 : x)));
+    return out[0] + extra * 0.6931471805599453;
+}
+
+// Writes upper-triangular P with P P^T the inverse of a covariance matrix, on its correlations, so
+// that columns of very different units neither overflow nor underflow. Returns the sum of the
+// logarithms of its diagonal, or NaN where the matrix is not positive definite.
+inline double precision_factor(const double *covariance, int64_t n, double *factor, double *room) {
+    double *deviation = room, *lower = room + n;
+    for (int64_t i = 0; i < n; i++) deviation[i] = square_root(covariance[i * n + i]);
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j <= i; j++) {
+            double sum = covariance[i * n + j] / deviation[i] / deviation[j];
+            for (int64_t k = 0; k < j; k++) sum = fma(-lower[i * n + k], lower[j * n + k], sum);
+            if (i > j) {
+                lower[i * n + j] = sum / lower[j * n + j];
+            } else {
+                if (!(sum > 0.0) || sum > 1e300) return __builtin_nan("");
+                lower[i * n + i] = square_root(sum);
+            }
+        }
+    // Column j of the inverse of the lower factor is row j of its transpose.
+    double product = 1.0, logs = 0.0;
+    for (int64_t j = 0; j < n; j++) {
+        double *row = factor + j * n;
+        for (int64_t i = 0; i < j; i++) row[i] = 0.0;
+        row[j] = 1.0 / lower[j * n + j];
+        for (int64_t i = j + 1; i < n; i++) {
+            double sum = 0.0;
+            for (int64_t k = j; k < i; k++) sum = fma(-lower[i * n + k], row[k], sum);
+            row[i] = sum / lower[i * n + i];
+        }
+    }
+    for (int64_t j = 0; j < n; j++) {
+        for (int64_t i = j; i < n; i++) factor[j * n + i] /= deviation[j];
+        // One logarithm serves several numbers as long as their product is far from the limits.
+        double entry = factor[j * n + j];
+        bool fits = entry > 1e-50 && entry < 1e50 && product > 1e-200 && product < 1e200;
+        if (fits) product *= entry;
+        else logs += log_of_one(entry);
+    }
+    return logs + log_of_one(product);
+}
+
+// Numbers of room that `precision_factor` needs for n columns.
+INLINE int64_t factor_room(int64_t n) { return n + n * n; }
+
+}  // namespace MIXTURA_SET
