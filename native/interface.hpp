@@ -6,4 +6,9 @@
 #include <cstdint>
 
 #define MIXTURA_FUNCTIONS(X) \
-    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y))
+    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y))                 \
+    X(bool, allocate,                                                                             \
+      (const int64_t *sizes, const double *rows, const double *numbers, const double *constants,  \
+       const double *partition, const double *alone, const void *const *source, int64_t *labels,  \
+       double *worth),                                                                            \
+      (sizes, rows, numbers, constants, partition, alone, source, labels, worth))

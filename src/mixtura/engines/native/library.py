@@ -2,8 +2,10 @@
 
 import ctypes
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from mixtura.typing import Array
 
@@ -24,6 +26,14 @@ def is_built() -> bool:
 def library() -> ctypes.CDLL:
     """Return the loaded library; its functions release the interpreter's lock while they run."""
     return ctypes.CDLL(str(PATH))
+
+
+@cache
+def function(name: str, n_pointers: int, result: Any = None) -> Callable[..., Any]:
+    """Return a function of the library that takes addresses alone."""
+    found = getattr(library(), f"mixtura_{name}")
+    found.argtypes, found.restype = [ctypes.c_void_p] * n_pointers, result
+    return found
 
 
 def use_instruction_set(number: int) -> int:
