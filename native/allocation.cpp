@@ -31,7 +31,7 @@ struct Given {
     Source source;
 };
 
-template <Kind KIND, int SIZE> struct Sweep {
+template <Spread KIND, int SIZE> struct Sweep {
     Given given;
     Clusters<KIND, SIZE> clusters;
     int64_t *labels;
@@ -365,7 +365,7 @@ template <Kind KIND, int SIZE> struct Sweep {
     }
 };
 
-template <Kind KIND, int SIZE>
+template <Spread KIND, int SIZE>
 bool run_sweeps(const Given &given, const Prior &prior, const int64_t *plan, int64_t *labels,
                 double *worth) {
     Sweep<KIND, SIZE> sweep(given, prior, labels);
@@ -387,7 +387,7 @@ bool run_sweeps(const Given &given, const Prior &prior, const int64_t *plan, int
 // any row, locations, shrinkages and shapes (D,) and scale, one after the other; `constants` those
 // of a further row and of n rows together, (2, N + 2); `partition` log weights of joining, of sizes
 // and of new clusters, (3, N + 1).
-bool allocate(const int64_t *sizes, const double *rows, const double *numbers,
+int64_t allocate(const int64_t *sizes, const double *rows, const double *numbers,
               const double *constants, const double *partition, const double *alone,
               const void *const *source, int64_t *labels, double *worth) {
     const int64_t n = sizes[1], size = sizes[2];
@@ -405,15 +405,15 @@ bool allocate(const int64_t *sizes, const double *rows, const double *numbers,
     if (sizes[0] == SHARED) RUN(SHARED, 0);
     if (sizes[0] == KNOWN) RUN(KNOWN, 0);
     switch (size) {
-        case 1: RUN(MATRIX, 1);
-        case 2: RUN(MATRIX, 2);
-        case 3: RUN(MATRIX, 3);
-        case 4: RUN(MATRIX, 4);
-        case 5: RUN(MATRIX, 5);
-        case 6: RUN(MATRIX, 6);
-        case 7: RUN(MATRIX, 7);
-        case 8: RUN(MATRIX, 8);
-        default: RUN(MATRIX, 0);
+        case 1: RUN(FULL, 1);
+        case 2: RUN(FULL, 2);
+        case 3: RUN(FULL, 3);
+        case 4: RUN(FULL, 4);
+        case 5: RUN(FULL, 5);
+        case 6: RUN(FULL, 6);
+        case 7: RUN(FULL, 7);
+        case 8: RUN(FULL, 8);
+        default: RUN(FULL, 0);
     }
 #undef RUN
 }

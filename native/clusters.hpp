@@ -11,7 +11,7 @@
 namespace MIXTURA_SET {
 
 // A variance for each feature, one for all, known ones, a matrix.
-enum Kind : int64_t { EACH, SHARED, KNOWN, MATRIX };
+enum Spread : int64_t { EACH, SHARED, KNOWN, FULL };
 
 // Share of a scale that must be left when a row leaves it.
 constexpr double LEAST_LEFT = 1e-6;
@@ -56,7 +56,7 @@ struct Scored {
     Lanes score, least;  // log weights; the least share of a scale that would be left
 };
 
-template <Kind KIND, int SIZE> struct Clusters {
+template <Spread KIND, int SIZE> struct Clusters {
     // Places of a group of eight clusters, eight numbers each.
     enum { WEIGHT, WEIGHT_INSIDE, POWER, POWER_INSIDE, HALF, COUNT, STEP };
 
@@ -64,9 +64,9 @@ template <Kind KIND, int SIZE> struct Clusters {
     const double *weights;  // log weight of joining n other rows, with the constant of a row more
     double *room;           // room for a matrix of lanes where SIZE is not known, and for sums
 
-    INLINE int64_t n_steps(int64_t size) { return KIND == MATRIX ? 1 : size; }
+    INLINE int64_t n_steps(int64_t size) { return KIND == FULL ? 1 : size; }
     INLINE int64_t n_products(int64_t size) {
-        return KIND == MATRIX ? size * (size + 1) / 2 : KIND == SHARED ? 1 : size;
+        return KIND == FULL ? size * (size + 1) / 2 : KIND == SHARED ? 1 : size;
     }
     INLINE int64_t n_places(int64_t size) {
         return STEP + 2 * n_steps(size) + size + n_products(size);
@@ -94,7 +94,7 @@ template <Kind KIND, int SIZE> struct Clusters {
             for (int r = 0; r < R; r++) work(r);
         };
         each_row([&](int r) { square[r] = more[r] = splat(0.0), least[r] = unit; });
-        if constexpr (KIND == MATRIX) {
+        if constexpr (KIND == FULL) {
             Lanes local[SIZE ? R * SIZE : 1], *w = SIZE ? local : (Lanes *)c.room;
             for (int64_t d = 0; d < size; d++) {
                 Lanes centre = at(group, mean + d);
@@ -170,7 +170,7 @@ template <Kind KIND, int SIZE> struct Clusters {
         };
         Lanes square = splat(0.0), grown = splat(0.0);
         Product product;
-        if constexpr (KIND == MATRIX) {
+        if constexpr (KIND == FULL) {
             Lanes local[SIZE ? SIZE : 1], *w = SIZE ? local : (Lanes *)c.room;
             for (int64_t d = 0; d < size; d++) w[d] = moved(d);
             Lanes step = at(group, steps), before = unit;
@@ -237,7 +237,7 @@ template <Kind KIND, int SIZE> struct Clusters {
         double half = 0.5 * n;
         if (KIND == KNOWN) return 0.5;
         if (KIND == SHARED) return prior.shape[0] + half * double(size());
-        if (KIND == MATRIX) return 0.5 * prior.shape[0] + half;
+        if (KIND == FULL) return 0.5 * prior.shape[0] + half;
         return prior.alike ? prior.shape[0] + half : half;
     }
 
@@ -263,7 +263,7 @@ template <Kind KIND, int SIZE> struct Clusters {
         auto gather = [&]() {
             int64_t place = 0;
             for (int64_t i = 0; i < size; i++) {
-                if constexpr (KIND == MATRIX)
+                if constexpr (KIND == FULL)
                     for (int64_t j = 0; j <= i; j++, place++)
                         sums[place] = fma(apart[i], apart[j], sums[place]);
                 else
@@ -294,7 +294,7 @@ template <Kind KIND, int SIZE> struct Clusters {
     double complete(double *sums, double *column) const {
         const int64_t size = this->size();
         double *to = column + LANES * inverse(), result = 0.0;
-        if constexpr (KIND == MATRIX) {
+        if constexpr (KIND == FULL) {
             double *below = to + LANES * size;
             auto entry = [&](int64_t i, int64_t j) -> double & { return sums[i * (i + 1) / 2 + j]; };
             for (int64_t i = 0; i < size; i++)

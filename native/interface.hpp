@@ -6,9 +6,23 @@
 #include <cstdint>
 
 #define MIXTURA_FUNCTIONS(X) \
-    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y))                 \
-    X(bool, allocate,                                                                             \
-      (const int64_t *sizes, const double *rows, const double *numbers, const double *constants,  \
-       const double *partition, const double *alone, const void *const *source, int64_t *labels,  \
-       double *worth),                                                                            \
+    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y)) \
+    X(int64_t, sweep,                                                                            \
+      (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
+       const double *weights, const double *potentials, int64_t n_components,                    \
+       int64_t n_features, int64_t n_factors, int64_t width, int64_t is_matrix,                  \
+       int64_t assignment, uint64_t key, const void *handed, int64_t n_threads, double *found),  \
+      (rows, single, n_rows, first_row, weights, potentials, n_components, n_features,           \
+       n_factors, width, is_matrix, assignment, key, handed, n_threads, found))                  \
+    X(int64_t, tell,                                                                             \
+      (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
+       const double *potentials, int64_t n_components, int64_t n_features, int64_t n_factors,    \
+       int64_t width, int64_t is_matrix, int64_t assignment, uint64_t key, int64_t n_threads,    \
+       double *shares, double *densities, int64_t *labels),                                      \
+      (rows, single, n_rows, first_row, potentials, n_components, n_features, n_factors, width,  \
+       is_matrix, assignment, key, n_threads, shares, densities, labels)) \
+    X(int64_t, allocate,                                                                         \
+      (const int64_t *sizes, const double *rows, const double *numbers, const double *constants, \
+       const double *partition, const double *alone, const void *const *source, int64_t *labels, \
+       double *worth),                                                                           \
       (sizes, rows, numbers, constants, partition, alone, source, labels, worth))

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX512F__) || defined(__AVX2__)
 #include <immintrin.h>
@@ -20,6 +21,22 @@ namespace MIXTURA_SET {
 
 constexpr int LANES = 8;
 
+// Whether registers are as wide as Lanes and so many that sixteen sums stay in them.
+#if defined(__AVX512F__)
+constexpr bool IS_WIDE = true;
+#else
+constexpr bool IS_WIDE = false;
+#endif
+
+// Calls f with the numbers 0 to N - 1 as constants, so that arrays of Lanes stay in registers.
+template <int N, class F> INLINE void repeat(F f) {
+    [&]<int... I>(std::integer_sequence<int, I...>) __attribute__((always_inline)) {
+        (f(std::integral_constant<int, I>{}), ...);
+    }(std::make_integer_sequence<int, N>{});
+}
+// To be written before the body of a lambda for it.
+#define ALWAYS __attribute__((always_inline))
+
 // 1.5 * 2^52: a small number added to it is rounded to a whole one, in the low bits.
 constexpr double MAGIC = 6755399441055744.0;
 constexpr int64_t MAGIC_BITS = 0x4338000000000000;
@@ -28,6 +45,7 @@ constexpr int64_t SQUARE_ROOT_HALF_BITS = 0x3FE6A09E667F3BCD;
 template <int N> struct Part {
     typedef double values __attribute__((vector_size(8 * N)));
     typedef int64_t words __attribute__((vector_size(8 * N)));
+    typedef uint64_t naturals __attribute__((vector_size(8 * N)));
     typedef float singles __attribute__((vector_size(4 * N)));
     values v;
 };
@@ -58,6 +76,30 @@ template <class F, class T, class... P> INLINE auto each(F f, Twice<T> a, P... r
 }
 
 
+// M numbers, two at `from`, two a step further, and so on.
+template <int M> INLINE auto pairs(const double *from, int64_t step) {
+    if constexpr (M == 2) {
+        return Part<2>::values{from[0], from[1]};
+    } else {
+        auto low = pairs<M / 2>(from, step), high = pairs<M / 2>(from + M / 4 * step, step);
+        return [&]<int... I>(std::integer_sequence<int, I...>) ALWAYS {
+            return __builtin_shufflevector(low, high, I...);
+        }(std::make_integer_sequence<int, M>{});
+    }
+}
+template <int M> INLINE auto pairs(const float *from, int64_t step) {
+    float two[M];
+    for (int i = 0; i < M; i += 2) std::memcpy(two + i, from + i / 2 * step, 2 * sizeof(float));
+    typename Part<M>::singles s;
+    std::memcpy(&s, two, sizeof s);
+    return __builtin_convertvector(s, typename Part<M>::values);
+}
+// Every second number of two vectors by turns.
+template <int SHIFT, class V, int... I>
+INLINE V turns(V even, V odd, std::integer_sequence<int, I...>) {
+    return __builtin_shufflevector(even, odd, (I / 2 * 2 + SHIFT + I % 2 * int(sizeof...(I)))...);
+}
+
 template <class T> struct Make;
 template <int N> struct Make<Part<N>> {
     INLINE Part<N> splat(double x) { return {typename Part<N>::values{} + x}; }
@@ -77,6 +119,13 @@ template <int N> struct Make<Part<N>> {
         for (int i = 0; i < N; i++) r.v[i] = first + i;
         return r;
     }
+    template <class R>
+    INLINE void columns(const R *from, int64_t step, Part<N> &first, Part<N> &second) {
+        // Rows by turns in two vectors: then one exchange of neighbours makes columns of them.
+        auto even = pairs<N>(from, 2 * step), odd = pairs<N>(from + step, 2 * step);
+        first.v = turns<0>(even, odd, std::make_integer_sequence<int, N>{});
+        second.v = turns<1>(even, odd, std::make_integer_sequence<int, N>{});
+    }
 };
 template <class T> struct Make<Twice<T>> {
     static constexpr int HALF = WIDTH<T>;
@@ -91,12 +140,22 @@ template <class T> struct Make<Twice<T>> {
     INLINE Twice<T> numbered(double first) {
         return {Make<T>::numbered(first), Make<T>::numbered(first + HALF)};
     }
+    template <class R>
+    INLINE void columns(const R *from, int64_t step, Twice<T> &first, Twice<T> &second) {
+        Make<T>::columns(from, step, first.low, second.low);
+        Make<T>::columns(from + HALF * step, step, first.high, second.high);
+    }
 };
 
 INLINE Lanes splat(double x) { return Make<Lanes>::splat(x); }
 INLINE Lanes load(const double *from) { return Make<Lanes>::load(from); }
 INLINE Lanes load(const float *from) { return Make<Lanes>::load(from); }
 INLINE void store(double *to, Lanes x) { Make<Lanes>::store(to, x); }
+// Two lanes of eight rows: the numbers at `from + i step`, and those after them.
+template <class R>
+INLINE void load_columns(const R *from, int64_t step, Lanes &first, Lanes &second) {
+    Make<Lanes>::columns(from, step, first, second);
+}
 
 INLINE Lanes operator+(Lanes a, Lanes b) {
     return each([](auto x, auto y) { return x + y; }, a, b);
@@ -162,16 +221,35 @@ template <class R> INLINE Lanes load_some(const R *from, int64_t count) {
     return load(part);
 }
 
-INLINE double total(Part<2> x) { return x.v[0] + x.v[1]; }
-template <int N> INLINE double total(Part<N> x) {
+// Lanes i and i + half added.
+template <class T> INLINE T folded(Twice<T> x) {
+    return each([](auto a, auto b) { return a + b; }, x.low, x.high);
+}
+template <int N> INLINE Part<N / 2> folded(Part<N> x) {
     Part<N / 2> low, high;
     std::memcpy(&low.v, &x.v, sizeof low.v);
     std::memcpy(&high.v, (const char *)&x.v + sizeof low.v, sizeof high.v);
-    return total(Part<N / 2>{low.v + high.v});
+    return {low.v + high.v};
 }
 // The sum of the lanes, added pairwise: lane i and i + 4 first.
-template <class T> INLINE double total(Twice<T> x) {
-    return total(each([](auto a, auto b) { return a + b; }, x.low, x.high));
+INLINE double total(Part<2> x) { return x.v[0] + x.v[1]; }
+template <class T> INLINE double total(T x) { return total(folded(x)); }
+
+// Writes four such sums, with the same bits, side by side.
+template <class T> INLINE void totals(double *to, T a, T b, T c, T d) {
+    if constexpr (WIDTH<T> > 4) {
+        totals(to, folded(a), folded(b), folded(c), folded(d));
+    } else if constexpr (std::is_same_v<T, Part<4>>) {
+        auto ac = __builtin_shufflevector(a.v, c.v, 0, 1, 4, 5) +
+                  __builtin_shufflevector(a.v, c.v, 2, 3, 6, 7);
+        auto bd = __builtin_shufflevector(b.v, d.v, 0, 1, 4, 5) +
+                  __builtin_shufflevector(b.v, d.v, 2, 3, 6, 7);
+        Part<4> sums{__builtin_shufflevector(ac, bd, 0, 4, 2, 6) +
+                     __builtin_shufflevector(ac, bd, 1, 5, 3, 7)};
+        Make<Part<4>>::store(to, sums);
+    } else {
+        to[0] = total(a), to[1] = total(b), to[2] = total(c), to[3] = total(d);
+    }
 }
 
 template <int N> INLINE double first_lane(Part<N> x) { return x.v[0]; }

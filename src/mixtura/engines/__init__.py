@@ -13,7 +13,18 @@ def _compiled(n_threads: int | None = None) -> Engine:
     return CompiledEngine(n_threads)
 
 
-ENGINES: dict[str, Callable[..., Engine]] = {"compiled": _compiled, "reference": ReferenceEngine}
+def _native(n_threads: int | None = None) -> Engine:
+    # The library is loaded when a sweep is wanted, not before.
+    from mixtura.engines.native import NativeEngine
+
+    return NativeEngine(n_threads)
+
+
+ENGINES: dict[str, Callable[..., Engine]] = {
+    "compiled": _compiled,
+    "native": _native,
+    "reference": ReferenceEngine,
+}
 """Every registered engine by name; a new one is one file and one entry here."""
 
 __all__ = ["ENGINES", "Engine", "ReferenceEngine"]

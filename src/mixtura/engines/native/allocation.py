@@ -1,6 +1,5 @@
 """Rows that are put into clusters, in native code."""
 
-from ctypes import c_bool
 from typing import final
 
 import numpy as np
@@ -8,7 +7,7 @@ from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 
 from mixtura.engines.allocation import Allocator
-from mixtura.engines.native.library import address, function
+from mixtura.engines.native.library import POINTER, WHOLE, address, native_function
 from mixtura.engines.native.random import source_of
 from mixtura.steps import ClusterSteps, MatrixSteps, PartitionSteps
 from mixtura.typing import Array, IntegerArray
@@ -18,6 +17,9 @@ LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
 EACH, SHARED, KNOWN, MATRIX = range(4)
 """A variance for each feature, one for all, known ones, a matrix."""
+
+
+_allocate = native_function("allocate", WHOLE, *[POINTER] * 9)
 
 
 @final
@@ -43,9 +45,7 @@ class NativeAllocator(Allocator):
         weights = np.stack([partition.log_join, partition.log_size, partition.log_new])
         with source_of(rng) as source:
             given = (sizes, self.values, self._numbers, self._constants, weights, self._alone)
-            outputs = (after, worth)
-            allocate = function("allocate", len(given) + 1 + len(outputs), c_bool)
-            if not allocate(*map(address, given), source, *map(address, outputs)):
+            if not _allocate(*map(address, given), source, address(after), address(worth)):
                 raise MemoryError(f"no memory for clusters of {len(after)} rows")
         return after.astype(np.intp, copy=False), worth
 

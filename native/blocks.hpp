@@ -1,0 +1,76 @@
+// Rows of a block and what comes with them, copied to working memory, features first.
+#pragma once
+
+#include "responsibilities.hpp"
+
+namespace MIXTURA_SET {
+
+// What is known of the assignment beforehand: its number, a key of random numbers, and
+// responsibilities (N, K) or labels (N,), which may be null.
+struct Assigned {
+    int64_t number;
+    uint64_t key;
+    const double *given;
+    const int64_t *labels;
+};
+
+// Copies rows to (D, stride), features first; the last row again where the block is padded.
+template <class Row>
+inline void take_block(const Row *rows, int64_t start, const Shape &shape, double *block) {
+    int64_t stride = shape.stride, n_features = shape.n_features;
+    int64_t whole = shape.n / LANES * LANES;
+    rows += start * n_features;
+    if (n_features == 1) {
+        for (int64_t b = 0; b < whole; b += LANES) store(block + b, load(rows + b));
+    } else {
+        for (int64_t b = 0; b < whole; b += LANES) {
+            const Row *at = rows + b * n_features;
+            Lanes first, second;
+            for (int64_t d = 0; d < n_features - 1; d += 2) {
+                load_columns(at + d, n_features, first, second);
+                store(block + d * stride + b, first);
+                store(block + (d + 1) * stride + b, second);
+            }
+            if (n_features % 2 == 1) {
+                load_columns(at + n_features - 2, n_features, first, second);
+                store(block + (n_features - 1) * stride + b, second);
+            }
+        }
+    }
+    for (int64_t b = whole; b < shape.padded; b++) {
+        const Row *at = rows + (b < shape.n ? b : shape.n - 1) * n_features;
+        for (int64_t d = 0; d < n_features; d++) block[d * stride + b] = double(at[d]);
+    }
+}
+
+// Copies the rows' weights, one each where there are none; padding weighs nothing.
+inline void take_weights(const double *row_weights, int64_t start, const Shape &shape,
+                         double *weights) {
+    for (int64_t b = 0; b < shape.padded; b += LANES) {
+        int64_t left = shape.n - b;
+        Lanes w = !row_weights   ? first_lanes(left, splat(1.0))
+                  : left < LANES ? load_some(row_weights + start + b, left)
+                                 : load(row_weights + start + b);
+        store(weights + b, w);
+    }
+}
+
+// Takes responsibilities or labels that were given, times weights; returns whether they were.
+inline bool take_handed(const Assigned &assigned, int64_t start, const Shape &shape,
+                        const RowRoom &rows, double *scores) {
+    if (assigned.number != GIVEN && assigned.number != LABELLED) return false;
+    for (int64_t k = 0; k < shape.n_components; k++) {
+        double *to = scores + k * shape.stride;
+        for (int64_t b = 0; b < shape.n; b++) {
+            double part = assigned.number == GIVEN
+                              ? assigned.given[(start + b) * shape.n_components + k]
+                              : double(assigned.labels[start + b] == k);
+            to[b] = part * rows.weights[b];
+        }
+        for (int64_t b = shape.n; b < shape.padded; b++) to[b] = 0.0;
+    }
+    fill(rows.sums, shape.padded, 1.0);
+    return true;
+}
+
+}  // namespace MIXTURA_SET

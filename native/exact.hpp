@@ -1,0 +1,323 @@
+// Scores and moments in triangular form: exact however far rows and means lie apart.
+#pragma once
+
+#include "blocks.hpp"
+#include "outputs.hpp"
+#include "segments.hpp"
+#include "tiles.hpp"
+
+namespace MIXTURA_SET {
+
+// Diagonal structures, full ones of two features, and full ones of more.
+enum Kind { VECTOR, PLANE, MATRIX };
+
+// Potentials as the kernels want them. What lies one step apart for each component is shared by
+// all where the step is zero.
+struct Exact {
+    int64_t n_components, n_features;
+    const double *constant, *mean;
+    // Reciprocal standard deviations (D,), a factor (2, 2), or a factor as `pack_factor` writes it.
+    const double *spread;
+    int64_t spread_step;
+};
+
+// Sums over rows: counts (K,), first moments (K, D), second moments (D,) or (D, D), lower triangle.
+struct Sums {
+    double *count, *first, *second;
+    int64_t second_step;
+};
+
+// ------------------------------------------------------------------------ diagonal structures
+
+inline void score_vector(const double *block, const Shape &shape, double constant,
+                         const double *mean, const double *scale, double *scores) {
+    for (int64_t b = 0; b < shape.padded; b += 4 * LANES) {
+        Lanes q[4];
+        repeat<4>([&](auto r) ALWAYS { q[r] = splat(0.0); });
+        for (int64_t d = 0; d < shape.n_features; d++) {
+            Lanes m = splat(mean[d]), p = splat(scale[d]);
+            const double *at = block + d * shape.stride + b;
+            repeat<4>([&](auto r) ALWAYS {
+                Lanes z = (load(at + r * LANES) - m) * p;
+                q[r] = fma(z, z, q[r]);
+            });
+        }
+        repeat<4>([&](auto r) ALWAYS { store(scores + b + r * LANES, score_of(constant, q[r])); });
+    }
+}
+
+// The moments of N consecutive features about their means, from PARTS sums each.
+template <int N, int PARTS>
+INLINE void moments_of(const double *block, const Shape &shape, const double *shares,
+                       const double *mean, double *first, double *second) {
+    Lanes m[N], f[N][PARTS], s[N][PARTS];
+    repeat<N>([&](auto d) ALWAYS {
+        m[d] = splat(mean[d]);
+        repeat<PARTS>([&](auto p) ALWAYS { f[d][p] = s[d][p] = splat(0.0); });
+    });
+    for (int64_t b = 0; b < shape.padded; b += PARTS * LANES) {
+        repeat<PARTS>([&](auto p) ALWAYS {
+            Lanes r = load(shares + b + p * LANES);
+            repeat<N>([&](auto d) ALWAYS {
+                Lanes c = load(block + d * shape.stride + b + p * LANES) - m[d], w = r * c;
+                f[d][p] = f[d][p] + w;
+                s[d][p] = fma(w, c, s[d][p]);
+            });
+        });
+    }
+    repeat<N>([&](auto d) ALWAYS {
+        repeat<PARTS - 1>([&](auto p) ALWAYS {
+            f[d][0] = f[d][0] + f[d][p + 1];
+            s[d][0] = s[d][0] + s[d][p + 1];
+        });
+        first[d] += total(f[d][0]);
+        second[d] += total(s[d][0]);
+    });
+}
+
+inline void moments_vector(const double *block, const Shape &shape, const double *shares,
+                           const double *mean, double *first, double *second) {
+    constexpr int N = IS_WIDE ? 4 : 2;
+    int64_t whole = shape.n_features / 4 * 4, d = 0;
+    for (; d < whole; d += N)
+        moments_of<N, 1>(block + d * shape.stride, shape, shares, mean + d, first + d, second + d);
+    for (; d < shape.n_features; d++)
+        moments_of<1, 2>(block + d * shape.stride, shape, shares, mean + d, first + d, second + d);
+}
+
+// ------------------------------------------------------------- full structures, two features
+
+inline void score_plane(const double *block, const Shape &shape, double constant,
+                        const double *mean, const double *factor, double *scores) {
+    Lanes m0 = splat(mean[0]), m1 = splat(mean[1]);
+    Lanes p00 = splat(factor[0]), p01 = splat(factor[1]), p11 = splat(factor[3]);
+    for (int64_t b = 0; b < shape.padded; b += LANES) {
+        Lanes u = load(block + b) - m0, v = load(block + shape.stride + b) - m1;
+        Lanes z = u * p00, y = fma(u, p01, v * p11);
+        store(scores + b, score_of(constant, fma(z, z, y * y)));
+    }
+}
+
+inline void moments_plane(const double *block, const Shape &shape, const double *shares,
+                          const double *mean, double *first, double *second) {
+    Lanes m0 = splat(mean[0]), m1 = splat(mean[1]), zero = splat(0.0);
+    Lanes f0 = zero, f1 = zero, s00 = zero, s10 = zero, s11 = zero;
+    for (int64_t b = 0; b < shape.padded; b += LANES) {
+        Lanes r = load(shares + b);
+        Lanes u = load(block + b) - m0, v = load(block + shape.stride + b) - m1;
+        Lanes wu = r * u, wv = r * v;
+        f0 = f0 + wu, f1 = f1 + wv;
+        s00 = fma(wu, u, s00), s10 = fma(wv, u, s10), s11 = fma(wv, v, s11);
+    }
+    first[0] += total(f0);
+    first[1] += total(f1);
+    second[0] += total(s00);
+    second[2] += total(s10);
+    second[3] += total(s11);
+}
+
+// ------------------------------------------------------------ full structures, more features
+
+// Numbers of a packed factor.
+INLINE int64_t packed_size(int64_t n_features) {
+    int64_t size = 0;
+    for (int64_t column = -(-n_features & 3); column < n_features; column += 4)
+        size += 4 * (column + 4);
+    return size;
+}
+
+// Copies an upper-triangular factor (D, D) in the order in which scores read it.
+//
+// Four columns at a time, row by row down to the diagonal; the first four are the ragged ones, so
+// that what is padded is short.
+inline void pack_factor(const double *factor, int64_t n_features, double *packed) {
+    for (int64_t column = -(-n_features & 3); column < n_features; column += 4)
+        for (int64_t i = 0; i < column + 4; i++)
+            for (int64_t j = column; j < column + 4; j++)
+                *packed++ = j >= 0 && i <= j ? factor[i * n_features + j] : 0.0;
+}
+
+// The block less a component's mean.
+inline void centre(const double *block, const Shape &shape, const double *mean, double *centred) {
+    for (int64_t d = 0; d < shape.n_features; d++) {
+        Lanes m = splat(mean[d]);
+        for (int64_t b = d * shape.stride; b < d * shape.stride + shape.padded; b += LANES)
+            store(centred + b, load(block + b) - m);
+    }
+}
+
+inline void score_matrix(const double *centred, const Shape &shape, double constant,
+                         const double *packed, double *scores) {
+    for (int64_t b = 0; b < shape.padded; b += SCORED * LANES) {
+        Lanes q[SCORED];
+        repeat<SCORED>([&](auto r) ALWAYS { q[r] = splat(0.0); });
+        const double *at = packed;
+        for (int64_t column = -(-shape.n_features & 3); column < shape.n_features; column += 4) {
+            Lanes a[4][SCORED];
+            repeat<4>([&](auto j) ALWAYS {
+                repeat<SCORED>([&](auto r) ALWAYS { a[j][r] = splat(0.0); });
+            });
+            tile_of_scores(centred + b, shape.stride, column + 4, at, a);
+            at += 4 * (column + 4);
+            repeat<4>([&](auto j) ALWAYS {
+                repeat<SCORED>([&](auto r) ALWAYS { q[r] = fma(a[3 - j][r], a[3 - j][r], q[r]); });
+            });
+        }
+        repeat<SCORED>([&](auto r) ALWAYS {
+            store(scores + b + r * LANES, score_of(constant, q[r]));
+        });
+    }
+}
+
+// Writes responsibility times one centred feature; returns the sum.
+INLINE double weigh(const double *centred, int64_t n, const double *shares, double *weighted) {
+    Lanes first = splat(0.0), second = splat(0.0);
+    for (int64_t b = 0; b < n; b += 2 * LANES) {
+        Lanes w0 = load(shares + b) * load(centred + b);
+        Lanes w1 = load(shares + b + LANES) * load(centred + b + LANES);
+        store(weighted + b, w0);
+        store(weighted + b + LANES, w1);
+        first = first + w0, second = second + w1;
+    }
+    return total(first + second);
+}
+
+// Adds first moments (D,) and the lower triangle of second ones (D, D); `weighted` is room for
+// four lines.
+inline void moments_matrix(const double *centred, const Shape &shape, const double *shares,
+                           double *weighted, double *first, double *second) {
+    int64_t stride = shape.stride, n = shape.padded, width = shape.n_features, ragged = width % 4;
+    for (int64_t i = 0; i < ragged; i++) {
+        first[i] += weigh(centred + i * stride, n, shares, weighted);
+        for (int64_t j = 0; j <= i; j++)
+            second[i * width + j] += dot(weighted, centred + j * stride, n);
+    }
+    for (int64_t i = ragged; i < width; i += 4) {
+        for (int64_t u = 0; u < 4; u++)
+            first[i + u] += weigh(centred + (i + u) * stride, n, shares, weighted + u * stride);
+        double *to = second + i * width;
+        for (int64_t j = 0; j < ragged; j++)
+            tile_4x1(weighted, centred + j * stride, stride, n, to + j, width);
+        for (int64_t j = ragged; j < i; j += 4)
+            tile_4x4(weighted, centred + j * stride, stride, n, to + j, width);
+        tile_diagonal(weighted, centred + i * stride, stride, n, to + i, width);
+    }
+}
+
+// --------------------------------------------------------------------------- all components
+
+// Every component's scores, (K, stride); `centred` is room for a block.
+template <Kind KIND>
+void score_block(const Exact &exact, const double *block, const Shape &shape, double *centred,
+                 double *scores) {
+    for (int64_t k = 0; k < exact.n_components; k++) {
+        const double *mean = exact.mean + k * exact.n_features;
+        const double *spread = exact.spread + k * exact.spread_step;
+        double *to = scores + k * shape.stride;
+        if constexpr (KIND == VECTOR) {
+            score_vector(block, shape, exact.constant[k], mean, spread, to);
+        } else if constexpr (KIND == PLANE) {
+            score_plane(block, shape, exact.constant[k], mean, spread, to);
+        } else {
+            centre(block, shape, mean, centred);
+            score_matrix(centred, shape, exact.constant[k], spread, to);
+        }
+    }
+}
+
+// Every component's moments; `centred` and `weighted` are room for a block and for four lines.
+template <Kind KIND>
+void moments_block(const Exact &exact, const double *block, const Shape &shape, double *centred,
+                   double *weighted, const double *scores, const Sums &sums) {
+    for (int64_t k = 0; k < exact.n_components; k++) {
+        const double *mean = exact.mean + k * exact.n_features, *shares = scores + k * shape.stride;
+        double *first = sums.first + k * exact.n_features;
+        double *second = sums.second + k * sums.second_step;
+        if constexpr (KIND == VECTOR) {
+            moments_vector(block, shape, shares, mean, first, second);
+        } else if constexpr (KIND == PLANE) {
+            moments_plane(block, shape, shares, mean, first, second);
+        } else {
+            centre(block, shape, mean, centred);
+            moments_matrix(centred, shape, shares, weighted, first, second);
+        }
+    }
+}
+
+// ------------------------------------------------------------------------------ spans of rows
+
+// Consecutive rows of a piece: number of the piece's first row, first, last, rows of a block.
+struct Span {
+    int64_t first_row, begin, end, size;
+};
+
+// The parts of the working memory.
+struct Room {
+    double *scores, *block, *centred, *weighted;
+    RowRoom rows;
+};
+
+INLINE int64_t exact_block(int64_t n_components, int64_t n_features, Kind kind) {
+    return block_size(n_components + (kind == VECTOR ? 1 : 3) * n_features);
+}
+INLINE int64_t exact_room(int64_t n_components, int64_t n_features, int64_t size) {
+    return (n_components + 2 * n_features + 8) * (size + 8);
+}
+INLINE Room room_of(double *work, const Exact &exact, int64_t stride) {
+    double *block = work + exact.n_components * stride;
+    double *centred = block + exact.n_features * stride;
+    double *weighted = centred + exact.n_features * stride;
+    double *rows = weighted + 4 * stride;
+    return {work, block, centred, weighted,
+            {rows, rows + stride, rows + 2 * stride, rows + 3 * stride}};
+}
+INLINE Shape shape_of(const Exact &exact, const Span &span, int64_t start) {
+    int64_t n = smaller(span.size, span.end - start);
+    return {span.size + 8, exact.n_components, exact.n_features, n, (n + 31) / 32 * 32};
+}
+
+// Adds the statistics of a span of rows; returns their data term. `weights` may be null.
+template <Kind KIND, class Row>
+double sweep_span(const Row *rows, const double *weights, const Exact &exact,
+                  const Assigned &assigned, const Span &span, const Sums &sums, double *work) {
+    Room room = room_of(work, exact, span.size + 8);
+    double result = 0.0;
+    for (int64_t start = span.begin; start < span.end; start += span.size) {
+        Shape shape = shape_of(exact, span, start);
+        take_block(rows, start, shape, room.block);
+        take_weights(weights, start, shape, room.rows.weights);
+        if (!take_handed(assigned, start, shape, room.rows, room.scores)) {
+            score_block<KIND>(exact, room.block, shape, room.centred, room.scores);
+            highest(room.scores, shape, room.rows.top);
+            bool uneven = weights || shape.padded > shape.n;
+            result += share(assigned.number, assigned.key, span.first_row + start, room.scores,
+                            shape, uneven, room.rows);
+        }
+        weigh_and_count(room.scores, shape, room.rows.sums, sums.count);
+        moments_block<KIND>(exact, room.block, shape, room.centred, room.weighted, room.scores,
+                            sums);
+    }
+    return result;
+}
+
+// Writes what is asked of a span of rows: densities, or what an assignment makes of the scores.
+template <Kind KIND, class Row>
+void tell_span(const Row *rows, const Exact &exact, const Assigned &assigned, const Span &span,
+               const Outputs &outputs, double *work) {
+    Room room = room_of(work, exact, span.size + 8);
+    for (int64_t start = span.begin; start < span.end; start += span.size) {
+        Shape shape = shape_of(exact, span, start);
+        take_block(rows, start, shape, room.block);
+        score_block<KIND>(exact, room.block, shape, room.centred, room.scores);
+        highest(room.scores, shape, room.rows.top);
+        if (outputs.densities) {
+            log_sums(room.scores, shape, room.rows);
+            write_densities(room.block, shape, room.rows.top, outputs.densities, start);
+        } else {
+            write_assigned(assigned.number, assigned.key, span.first_row + start, room.scores,
+                           shape, room.rows, outputs, start);
+        }
+    }
+}
+
+}  // namespace MIXTURA_SET

@@ -1,0 +1,130 @@
+"""Potentials in triangular form: exact however far rows and means lie apart."""
+
+from collections.abc import Callable
+from typing import final
+
+import numpy as np
+
+from mixtura.assignments import Assignment
+from mixtura.data import Block
+from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_function
+from mixtura.engines.native.passes import (
+    SMALL,
+    SOFT,
+    address_of,
+    assigned,
+    rows_of,
+    weights_of,
+)
+from mixtura.potentials import Potentials
+from mixtura.statistics import SufficientStatistics
+from mixtura.typing import Array
+
+_ROWS = (POINTER, WHOLE, WHOLE, WHOLE)
+_POTENTIALS = (POINTER, WHOLE, WHOLE, WHOLE, WHOLE, WHOLE)
+_sweep = native_function(
+    "sweep", WHOLE, *_ROWS, POINTER, *_POTENTIALS, WHOLE, KEY, POINTER, WHOLE, POINTER
+)
+_tell = native_function(
+    "tell", WHOLE, *_ROWS, *_POTENTIALS, WHOLE, KEY, WHOLE, POINTER, POINTER, POINTER
+)
+
+
+@final
+class Exact:
+    """Potentials in triangular form as the library wants them.
+
+    Parameters
+    ----------
+    potentials : Potentials
+        Gaussian components.
+    """
+
+    def __init__(self, potentials: Potentials) -> None:
+        mean, factor = potentials.mean, potentials.precision_cholesky
+        n_components, n_features = mean.shape
+        n_factors, width = factor.shape[:2]
+        is_matrix = factor.ndim == 3
+        self.potentials = potentials
+        # One array for all: one address, and whatever their types and order were is settled.
+        self.numbers = np.concatenate(
+            (potentials.log_weight, potentials.offset, mean.ravel(), factor.ravel()),
+            dtype=np.float64,
+        )
+        n_moments = n_features * n_features if is_matrix else n_features
+        size = n_factors * (n_moments if is_matrix else width)
+        shares = n_factors in (1, n_components) and width in (1, n_features)
+        if not shares or self.numbers.size != n_components * (2 + n_features) + size:
+            raise ValueError(f"a structure {factor.shape} with means of shape {mean.shape}")
+        self.at = address(self.numbers)
+        self.shape = (n_components, n_features, n_factors, width, int(is_matrix))
+        self.work_per_row = n_components * (n_moments + 8)
+        self.n_first = 1 + n_components
+        self.n_second = self.n_first + n_components * n_features
+        self.end = self.n_second + size
+        self.n_found = self.n_second + n_factors * n_moments
+
+    def sweep(
+        self, piece: Block, assignment: Assignment, threads: Callable[[], int]
+    ) -> SufficientStatistics:
+        """Return the statistics of a piece of rows."""
+        rows, single = rows_of(piece)
+        weights = weights_of(piece)
+        n_rows, n_components = len(rows), self.shape[0]
+        if rows.shape[1] != self.shape[1]:
+            raise ValueError(f"rows of shape {rows.shape} where {self.shape[1]} features are known")
+        number, key, handed = assigned(assignment, piece, n_components)
+        found = np.empty(self.n_found)
+        done = _sweep(
+            address(rows),
+            single,
+            n_rows,
+            piece.start,
+            address_of(weights),
+            self.at,
+            *self.shape,
+            number,
+            key,
+            address_of(handed),
+            1 if n_rows * self.work_per_row < SMALL else threads(),
+            address(found),
+        )
+        if not done:
+            raise MemoryError("no memory for a sweep")
+        mean = self.potentials.mean
+        return SufficientStatistics(
+            found[1 : self.n_first],
+            found[self.n_first : self.n_second].reshape(mean.shape),
+            found[self.n_second : self.end].reshape(self.potentials.structure),
+            mean,
+            float(found[0]),
+        )
+
+    def tell(
+        self,
+        piece: Block,
+        threads: Callable[[], int],
+        *,
+        shares: Array | None = None,
+        densities: Array | None = None,
+        labels: Array | None = None,
+        assignment: tuple[int, int] = (SOFT, 0),
+    ) -> None:
+        """Write responsibilities (N, K), log densities (N,) or labels (N,) of a piece of rows."""
+        rows, single = rows_of(piece)
+        n_rows = len(rows)
+        if rows.shape[1] != self.shape[1]:
+            raise ValueError(f"rows of shape {rows.shape} where {self.shape[1]} features are known")
+        done = _tell(
+            address(rows),
+            single,
+            n_rows,
+            piece.start,
+            self.at,
+            *self.shape,
+            *assignment,
+            1 if n_rows * self.work_per_row < SMALL else threads(),
+            *(address_of(output) for output in (shares, densities, labels)),
+        )
+        if not done:
+            raise MemoryError("no memory to tell rows")

@@ -1,0 +1,69 @@
+"""What every pass over a piece of rows hands to the library."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft, row_key
+from mixtura.data import Block
+from mixtura.engines.native.library import address
+from mixtura.typing import Array
+
+SOFT, HARD, SAMPLED, GIVEN, LABELLED = range(5)
+"""Numbers of the assignments."""
+
+SINGLE, DOUBLE, LABEL = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+
+SMALL = 1 << 17
+"""Multiplications below which a pass is never shared by threads, as the library has it."""
+
+contiguous: Callable[..., Array] = np.ascontiguousarray
+
+
+def rows_of(piece: Block) -> tuple[Array, bool]:
+    """Return rows as a contiguous array of float32 or float64, and whether they are float32."""
+    values = piece.values
+    single = values.dtype == SINGLE
+    return contiguous(values, SINGLE if single else DOUBLE), single
+
+
+def weights_of(piece: Block) -> Array | None:
+    """Return the weights of rows, contiguous, if they have any."""
+    if piece.weights is None:
+        return None
+    weights = contiguous(piece.weights, DOUBLE)
+    if weights.shape != piece.values.shape[:1]:
+        raise ValueError(f"{len(piece.values)} rows have weights of shape {weights.shape}")
+    return weights
+
+
+def address_of(array: Array | None) -> int | None:
+    """Return where an array lies, or None where there is none."""
+    return None if array is None else address(array)
+
+
+def assigned(
+    assignment: Assignment, piece: Block, n_components: int
+) -> tuple[int, int, Array | None]:
+    """Return the assignment's number, key, and responsibilities or labels that were given."""
+    if isinstance(assignment, Soft):
+        return SOFT, 0, None
+    if isinstance(assignment, Hard):
+        return HARD, 0, None
+    if isinstance(assignment, Sampled):
+        return SAMPLED, row_key(assignment.seed, assignment.sweep), None
+    n_rows = len(piece.values)
+    rows = slice(piece.start, piece.start + n_rows)
+    handed: Any
+    if isinstance(assignment, Labelled):
+        number, handed = LABELLED, contiguous(assignment.labels[rows], LABEL)
+        expected: tuple[int, ...] = (n_rows,)
+    elif isinstance(assignment, Given):
+        number, handed = GIVEN, contiguous(assignment.responsibilities[rows], DOUBLE)
+        expected = (n_rows, n_components)
+    else:
+        raise TypeError(f"the native engine does not know {assignment!r}")
+    if handed.shape != expected:
+        raise ValueError(f"an assignment of shape {handed.shape} where {expected} is needed")
+    return number, 0, handed
