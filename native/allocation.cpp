@@ -5,7 +5,6 @@
 
 #include "clusters.hpp"
 #include "interface.hpp"
-#include "random.hpp"
 
 namespace MIXTURA_SET {
 namespace {
@@ -396,9 +395,8 @@ int64_t allocate(const int64_t *sizes, const double *rows, const double *numbers
     for (int64_t d = 1; d < size; d++) alike = alike && shape[d] == shape[0];
     Prior prior{size,         numbers[0], location,  location + size,      shape,
                 shape + size, constants,  constants + n + 2, alike};
-    Given given{n, rows, alone, partition, partition + n + 1, partition + 2 * (n + 1), {}};
-    given.source = {(void *)source[0], (uint64_t(*)(void *))source[1],
-                    (double (*)(void *))source[2]};
+    Given given{n, rows, alone, partition, partition + n + 1, partition + 2 * (n + 1),
+                Source(source)};
     const int64_t *plan = sizes + 3;
 #define RUN(KIND, SIZE) return run_sweeps<KIND, SIZE>(given, prior, plan, labels, worth)
     if (sizes[0] == EACH) RUN(EACH, 0);

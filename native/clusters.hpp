@@ -6,7 +6,7 @@
 // taken out with a step below zero: rows that stay where they are change nothing.
 #pragma once
 
-#include "elementary.hpp"
+#include "random.hpp"
 
 namespace MIXTURA_SET {
 
@@ -30,7 +30,6 @@ constexpr double MARK[LANES + 1][LANES] = {
 INLINE Lanes chosen(Lanes mark, Lanes at, Lanes elsewhere) {
     return where_greater(mark, splat(0.5), at, elsewhere);
 }
-INLINE double log_of_one(double x) { return first_lane(log(splat(x))); }
 
 // What is known before any row.
 struct Prior {

@@ -25,4 +25,19 @@
       (const int64_t *sizes, const double *rows, const double *numbers, const double *constants, \
        const double *partition, const double *alone, const void *const *source, int64_t *labels, \
        double *worth),                                                                           \
-      (sizes, rows, numbers, constants, partition, alone, source, labels, worth))
+      (sizes, rows, numbers, constants, partition, alone, source, labels, worth)) \
+    X(int64_t, chain,                                                                            \
+      (const int64_t *sizes, const double *rows, const double *concentration,                    \
+       const double *log_numbers, const double *numbers, uint64_t key, const void *const *source, \
+       double *weights, double *means, double *scales, double *kept_weights, double *kept_means, \
+       double *kept_scales, double *likelihoods, double *priors),                                \
+      (sizes, rows, concentration, log_numbers, numbers, key, source, weights, means, scales,    \
+       kept_weights, kept_means, kept_scales, likelihoods, priors))                              \
+    X(void, draw_given,                                                                          \
+      (const int64_t *sizes, const double *numbers, const double *count, const double *first,    \
+       const double *second, const void *const *source, double *means, double *scales,           \
+       double *room),                                                                            \
+      (sizes, numbers, count, first, second, source, means, scales, room))                       \
+    X(void, draw_numbers,                                                                        \
+      (int64_t which, int64_t n, const double *given, const void *const *source, double *to),    \
+      (which, n, given, source, to))

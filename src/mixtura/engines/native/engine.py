@@ -9,6 +9,7 @@ from mixtura.assignments import Assignment, row_key
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.base import Engine
 from mixtura.engines.native.allocation import NativeAllocator
+from mixtura.engines.native.chains import native_chain
 from mixtura.engines.native.exact import Exact
 from mixtura.engines.native.passes import HARD, SAMPLED
 from mixtura.engines.native.processors import available_threads
@@ -20,6 +21,9 @@ from mixtura.typing import Array, IntegerArray
 
 if TYPE_CHECKING:
     from mixtura.engines.compiled import CompiledEngine
+
+LARGEST_CHAIN = 1 << 18
+"""Size N K D up to which whole chains run in native code, in one thread each."""
 
 
 @final
@@ -108,7 +112,10 @@ class NativeEngine(Engine):
         row_seed: int,
         rng: np.random.Generator,
     ) -> ChainDraws | None:
-        return self._compiled().chain(rows, steps, current, span, row_seed, rng)
+        if rows.n_rows * current[1].size > LARGEST_CHAIN:
+            return None
+        values = np.concatenate([block.values for block in rows.blocks()])
+        return native_chain(values, steps, current, span, row_seed, rng)
 
     def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> NativeAllocator:
         values = np.concatenate([block.values for block in rows.blocks()])

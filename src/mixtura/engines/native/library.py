@@ -59,7 +59,7 @@ def _fast_address(array: Array) -> int:
 
 _at = ctypes.c_size_t.from_address
 _known = np.empty(3)[1:]
-address: Callable[[Array], int] = (
+address: Callable[[Any], int] = (
     _fast_address if _fast_address(_known) == _slow_address(_known) else _slow_address
 )
 """Return where the numbers of a contiguous array lie."""
