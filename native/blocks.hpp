@@ -14,33 +14,51 @@ struct Assigned {
     const int64_t *labels;
 };
 
-// Copies rows to (D, stride), features first; the last row again where the block is padded.
-template <class Row>
-inline void take_block(const Row *rows, int64_t start, const Shape &shape, double *block) {
-    int64_t stride = shape.stride, n_features = shape.n_features;
-    int64_t whole = shape.n / LANES * LANES;
+// Calls put(d, b, x) with the numbers x of feature d in the eight rows from b on, for all of a
+// block; the last row again where it is padded.
+template <class Row, class Put>
+INLINE void take_rows(const Row *rows, int64_t start, const Shape &shape, Put put) {
+    int64_t n_features = shape.n_features, whole = shape.n / LANES * LANES;
     rows += start * n_features;
     if (n_features == 1) {
-        for (int64_t b = 0; b < whole; b += LANES) store(block + b, load(rows + b));
+        for (int64_t b = 0; b < whole; b += LANES) put(0, b, load(rows + b));
+    } else if (n_features == 2) {
+        for (int64_t b = 0; b < whole; b += LANES) {
+            Lanes first, second;
+            load_by_turns(rows + 2 * b, first, second);
+            put(0, b, first);
+            put(1, b, second);
+        }
     } else {
         for (int64_t b = 0; b < whole; b += LANES) {
             const Row *at = rows + b * n_features;
             Lanes first, second;
             for (int64_t d = 0; d < n_features - 1; d += 2) {
                 load_columns(at + d, n_features, first, second);
-                store(block + d * stride + b, first);
-                store(block + (d + 1) * stride + b, second);
+                put(d, b, first);
+                put(d + 1, b, second);
             }
             if (n_features % 2 == 1) {
                 load_columns(at + n_features - 2, n_features, first, second);
-                store(block + (n_features - 1) * stride + b, second);
+                put(n_features - 1, b, second);
             }
         }
     }
-    for (int64_t b = whole; b < shape.padded; b++) {
-        const Row *at = rows + (b < shape.n ? b : shape.n - 1) * n_features;
-        for (int64_t d = 0; d < n_features; d++) block[d * stride + b] = double(at[d]);
-    }
+    for (int64_t b = whole; b < shape.padded; b += LANES)
+        for (int64_t d = 0; d < n_features; d++) {
+            double x[LANES];
+            for (int64_t i = 0; i < LANES; i++)
+                x[i] = double(rows[(b + i < shape.n ? b + i : shape.n - 1) * n_features + d]);
+            put(d, b, load(x));
+        }
+}
+
+// Copies rows to (D, stride), features first.
+template <class Row>
+inline void take_block(const Row *rows, int64_t start, const Shape &shape, double *block) {
+    take_rows(rows, start, shape, [&](int64_t d, int64_t b, Lanes x) ALWAYS {
+        store(block + d * shape.stride + b, x);
+    });
 }
 
 // Copies the rows' weights, one each where there are none; padding weighs nothing.

@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #define MIXTURA_FUNCTIONS(X) \
-    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y)) \
+    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y))\
     X(int64_t, sweep,                                                                            \
       (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
        const double *weights, const double *potentials, int64_t n_components,                    \
@@ -17,18 +17,36 @@
     X(int64_t, tell,                                                                             \
       (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
        const double *potentials, int64_t n_components, int64_t n_features, int64_t n_factors,    \
-       int64_t width, int64_t is_matrix, int64_t assignment, uint64_t key, int64_t n_threads,    \
-       double *shares, double *densities, int64_t *labels),                                      \
+       int64_t width, int64_t is_matrix, const int64_t *tail_sizes, const double *tail_numbers,  \
+       int64_t assignment, uint64_t key, int64_t n_threads, double *shares, double *densities,   \
+       int64_t *labels),                                                                         \
       (rows, single, n_rows, first_row, potentials, n_components, n_features, n_factors, width,  \
-       is_matrix, assignment, key, n_threads, shares, densities, labels)) \
+       is_matrix, tail_sizes, tail_numbers, assignment, key, n_threads, shares, densities,       \
+       labels))                                                                                  \
+    X(int64_t, sweep_expanded,                                                                   \
+      (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
+       const double *weights, const int64_t *sizes, const double *numbers, int64_t assignment,   \
+       uint64_t key, const void *handed, int64_t n_threads, double *found),                      \
+      (rows, single, n_rows, first_row, weights, sizes, numbers, assignment, key, handed,        \
+       n_threads, found))                                                                        \
+    X(int64_t, tell_expanded,                                                                    \
+      (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
+       const int64_t *sizes, const double *numbers, int64_t assignment, uint64_t key,            \
+       int64_t n_threads, double *shares, double *densities, int64_t *labels, double *found),    \
+      (rows, single, n_rows, first_row, sizes, numbers, assignment, key, n_threads, shares,      \
+       densities, labels, found))                                                                \
+    X(int64_t, rows_below,                                                                       \
+      (const void *rows, int64_t single, int64_t n_rows, int64_t n_features,                     \
+       const uint64_t *factors, uint64_t limit, int64_t *positions),                             \
+      (rows, single, n_rows, n_features, factors, limit, positions))                             \
     X(int64_t, allocate,                                                                         \
       (const int64_t *sizes, const double *rows, const double *numbers, const double *constants, \
        const double *partition, const double *alone, const void *const *source, int64_t *labels, \
        double *worth),                                                                           \
-      (sizes, rows, numbers, constants, partition, alone, source, labels, worth)) \
+      (sizes, rows, numbers, constants, partition, alone, source, labels, worth))                \
     X(int64_t, chain,                                                                            \
       (const int64_t *sizes, const double *rows, const double *concentration,                    \
-       const double *log_numbers, const double *numbers, uint64_t key, const void *const *source, \
+       const double *log_numbers, const double *numbers, uint64_t key, const void *const *source,\
        double *weights, double *means, double *scales, double *kept_weights, double *kept_means, \
        double *kept_scales, double *likelihoods, double *priors),                                \
       (sizes, rows, concentration, log_numbers, numbers, key, source, weights, means, scales,    \

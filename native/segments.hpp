@@ -19,8 +19,8 @@ INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 INLINE int64_t parts_of(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The rows of a block, given how many numbers a pass keeps of each.
-INLINE int64_t block_size(int64_t n_numbers) {
-    int64_t fitting = BLOCK_BYTES / (8 * (n_numbers + 8)) / 32 * 32;
+INLINE int64_t block_size(int64_t n_numbers, int64_t bytes = BLOCK_BYTES) {
+    int64_t fitting = bytes / (8 * (n_numbers + 8)) / 32 * 32;
     return smaller(larger(fitting, 64), 1024);
 }
 

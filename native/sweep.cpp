@@ -2,6 +2,7 @@
 #include "exact.hpp"
 #include "interface.hpp"
 #include "pairs.hpp"
+#include "tails.hpp"
 
 namespace MIXTURA_SET {
 
@@ -97,7 +98,8 @@ int64_t sweep(const void *rows, int64_t single, int64_t n_rows, int64_t first_ro
     Sizes sizes = sizes_of(given, n_rows);
     int64_t n_first = n_components * n_features, n_moments = given.n_moments();
     int64_t n_sums = 1 + n_components + n_first + n_factors * n_moments;
-    bool pairs = n_features == 1 && n_components == 2 && assignment <= SAMPLED && assignment != HARD;
+    bool scored = assignment == SOFT || assignment == SAMPLED;
+    bool pairs = n_features == 1 && n_components == 2 && scored;
     bool enough = by_kind(given.kind(), single, rows, [&](auto kind, auto *typed) {
         auto segment = [&](int64_t begin, int64_t end, double *sums) {
             double *work = threads::room(threads::BLOCK, sizes.room);
@@ -119,25 +121,29 @@ int64_t sweep(const void *rows, int64_t single, int64_t n_rows, int64_t first_ro
     return enough;
 }
 
-// Writes responsibilities (N, K), log densities (N,) or labels (N,), whichever is not null.
+// Writes responsibilities (N, K), log densities (N,) or labels (N,), whichever is not null; where
+// there is a tail, its scores take the place of those of Gaussian components without constants.
 // Returns whether there was memory.
 int64_t tell(const void *rows, int64_t single, int64_t n_rows, int64_t first_row,
              const double *potentials, int64_t n_components, int64_t n_features,
-             int64_t n_factors, int64_t width, int64_t is_matrix, int64_t assignment, uint64_t key,
-             int64_t n_threads, double *shares, double *densities, int64_t *labels) {
+             int64_t n_factors, int64_t width, int64_t is_matrix, const int64_t *tail_sizes,
+             const double *tail_numbers, int64_t assignment, uint64_t key, int64_t n_threads,
+             double *shares, double *densities, int64_t *labels) {
     Given given{potentials, n_components, n_features, n_factors, width, is_matrix};
     Assigned assigned{assignment, key, nullptr, nullptr};
     Outputs outputs{shares, densities, labels};
     Exact exact;
     if (!prepare(given, exact)) return 0;
     Sizes sizes = sizes_of(given, n_rows);
+    Tails tails(tail_sizes, tail_numbers, n_components, n_features);
+    int64_t room = sizes.room + LANES * (n_features + tails.n_widths);
     double nothing[1];
     return by_kind(given.kind(), single, rows, [&](auto kind, auto *typed) {
         auto segment = [&](int64_t begin, int64_t end, double *) {
-            double *work = threads::room(threads::BLOCK, sizes.room);
+            double *work = threads::room(threads::BLOCK, room);
             if (!work) return false;
             Span span{first_row, begin, end, sizes.block};
-            tell_span<kind>(typed, exact, assigned, span, outputs, work);
+            tell_span<kind>(typed, exact, assigned, span, outputs, tails, work);
             return true;
         };
         return sum_segments(n_rows, sizes.step, n_threads, 0, nothing, segment);

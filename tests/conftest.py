@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 
 from mixtura.engines import ENGINES, Engine, ReferenceEngine
 from mixtura.engines.compiled import CompiledEngine
+from mixtura.engines.native import NativeEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.initialization import INITIALIZERS, Initializer
@@ -66,15 +67,18 @@ def family(request: pytest.FixtureRequest) -> CovarianceFamily:
     return FAMILIES[request.param]
 
 
-EXPANDED = "compiled, expanded form"
-"""The compiled engine as it is with many rows."""
+EXPANDED = {
+    "compiled, expanded form": CompiledEngine(expanded_from=0),
+    "native, expanded form": NativeEngine(expanded_from=0),
+}
+"""Engines as they are with many rows."""
 
 
-@pytest.fixture(params=[*sorted(ENGINES), EXPANDED], scope="session")
+@pytest.fixture(params=[*sorted(ENGINES), *EXPANDED], scope="session")
 def engine(request: pytest.FixtureRequest) -> Engine:
-    """Return every registered engine, the compiled one in both of its forms."""
-    if request.param == EXPANDED:
-        return CompiledEngine(expanded_from=0)
+    """Return every registered engine, those with two forms in both of them."""
+    if request.param in EXPANDED:
+        return EXPANDED[request.param]
     return ENGINES[request.param]()
 
 

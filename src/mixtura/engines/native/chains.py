@@ -31,8 +31,10 @@ def native_chain(
     begin, end, before, every = span
     draws = kept_before(end, before, every) - kept_before(begin, before, every)
     rows = np.ascontiguousarray(values, dtype=np.float64)
-    last = tuple(np.array(part, np.float64, order="C") for part in current)
-    kept = tuple(np.empty((draws, *part.shape)) for part in last)
+    weights, means, variances = (np.array(part, np.float64, order="C") for part in current)
+    last = (weights, means, variances)
+    kept_weights, kept_means, kept_variances = (np.empty((draws, *part.shape)) for part in last)
+    kept = (kept_weights, kept_means, kept_variances)
     log_likelihood, log_prior = np.empty(end - begin), np.empty(end - begin)
     concentration, log_numbers = (np.ascontiguousarray(part) for part in steps.weights.arrays)
     sizes = _sizes(len(rows), steps.components, last[1:], span, log_numbers.size > 0)
@@ -46,7 +48,7 @@ def native_chain(
         )
     if not done:
         raise MemoryError("no memory for a chain")
-    return ChainDraws(*kept, log_likelihood, log_prior, (last[0], last[1], last[2]))
+    return ChainDraws(*kept, log_likelihood, log_prior, last)
 
 
 def draw_given(

@@ -1,29 +1,33 @@
 """The native engine: fused sweeps in C++, in threads."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import numpy as np
 
-from mixtura.assignments import Assignment, row_key
+from mixtura.assignments import Assignment, Sampled, Soft, row_key
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.base import Engine
+from mixtura.engines.content import content_sample
 from mixtura.engines.native.allocation import NativeAllocator
 from mixtura.engines.native.chains import native_chain
 from mixtura.engines.native.exact import Exact
+from mixtura.engines.native.expansion import Expansion, expansion_of
+from mixtura.engines.native.hashing import native_rows_below
 from mixtura.engines.native.passes import HARD, SAMPLED
 from mixtura.engines.native.processors import available_threads
+from mixtura.engines.native.tailed import tailed
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ChainDraws, ChainSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray
 
-if TYPE_CHECKING:
-    from mixtura.engines.compiled import CompiledEngine
-
 LARGEST_CHAIN = 1 << 18
 """Size N K D up to which whole chains run in native code, in one thread each."""
+
+SCORED = (Soft, Sampled)
+"""Assignments whose data term is the log of summed scores."""
 
 
 @final
@@ -49,59 +53,60 @@ class NativeEngine(Engine):
     ) -> SufficientStatistics:
         if potentials.tail is not None:
             return ReferenceEngine().sweep(rows, potentials, assignment)
-        if self._expands(rows, potentials):
-            return self._compiled().sweep(rows, potentials, assignment)
-        exact, total = Exact(potentials), None
+        # Two components in one dimension have an exact kernel of their own, faster than any other.
+        pairs = potentials.mean.shape == (2, 1) and isinstance(assignment, SCORED)
+        prepared = Exact(potentials) if pairs else self._prepared(rows, potentials)
+        total = None
         for piece in rows.pieces():
-            part = exact.sweep(piece, assignment, self._threads)
+            part = prepared.sweep(piece, assignment, self._threads)
             total = part if total is None else total + part
         assert total is not None
         return total
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
-        if potentials.tail is not None or self._expands(rows, potentials):
-            return self._compiled().responsibilities(rows, potentials)
-        exact = Exact(potentials)
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
+            return ReferenceEngine().responsibilities(rows, potentials)
         shares = np.empty((rows.n_rows, potentials.mean.shape[0]))
         for piece in rows.pieces():
-            exact.tell(piece, self._threads, shares=shares[piece.start :])
+            prepared.tell(piece, self._threads, shares=shares[piece.start :])
         return shares
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
-        if potentials.tail is not None or self._expands(rows, potentials):
-            return self._compiled().log_density(rows, potentials)
-        exact = Exact(potentials)
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
+            return ReferenceEngine().log_density(rows, potentials)
         densities = np.empty(rows.n_rows)
         for piece in rows.pieces():
-            exact.tell(piece, self._threads, densities=densities[piece.start :])
+            prepared.tell(piece, self._threads, densities=densities[piece.start :])
         return densities
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
-        if potentials.tail is not None or self._expands(rows, potentials):
-            return self._compiled().labels(rows, potentials)
-        exact = Exact(potentials)
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
+            return ReferenceEngine().labels(rows, potentials)
         labels = np.empty(rows.n_rows, dtype=np.int64)
         for piece in rows.pieces():
             to = labels[piece.start :]
-            exact.tell(piece, self._threads, labels=to, assignment=(HARD, 0))
+            prepared.tell(piece, self._threads, labels=to, assignment=(HARD, 0))
         return labels.astype(np.intp, copy=False)
 
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
-        if potentials.tail is not None or self._expands(rows, potentials):
-            return self._compiled().sample_labels(rows, potentials, n_draws, seed)
-        exact = Exact(potentials)
+        prepared = self._telling(rows, potentials)
+        if prepared is None:
+            return ReferenceEngine().sample_labels(rows, potentials, n_draws, seed)
         drawn = np.empty((n_draws, rows.n_rows), dtype=np.int64)
         for sweep in range(n_draws):
             chosen = (SAMPLED, row_key(seed, sweep))
             for piece in rows.pieces():
                 to = drawn[sweep, piece.start :]
-                exact.tell(piece, self._threads, labels=to, assignment=chosen)
+                prepared.tell(piece, self._threads, labels=to, assignment=chosen)
         return drawn.astype(np.intp, copy=False)
 
     def subsample(self, rows: Rows, most: int) -> ArrayRows:
-        return self._compiled().subsample(rows, most)
+        return content_sample(rows, most, native_rows_below)
 
     def chain(
         self,
@@ -125,19 +130,13 @@ class NativeEngine(Engine):
         available = available_threads()
         return available if self.n_threads is None else min(available, self.n_threads)
 
-    def _expands(self, rows: Rows, potentials: Potentials) -> bool:
-        """Return whether potentials are to be had in expanded form."""
+    def _telling(self, rows: Rows, potentials: Potentials) -> Exact | Expansion | None:
+        """Return the potentials for telling rows; None where the library does not know a tail."""
+        return self._prepared(rows, potentials) if potentials.tail is None else tailed(potentials)
+
+    def _prepared(self, rows: Rows, potentials: Potentials) -> Exact | Expansion:
+        """Return the potentials in the fastest form that keeps their digits."""
         size = rows.n_rows * potentials.mean.size
         if self.expanded_from is None or size < self.expanded_from:
-            return False
-        if potentials.mean.shape == (2, 1):
-            return False
-        from mixtura.engines.compiled.expansion import Expansion
-
-        return isinstance(self._compiled()._prepared(rows, potentials), Expansion)
-
-    def _compiled(self) -> "CompiledEngine":
-        """Return the engine that does what this one does not do yet."""
-        from mixtura.engines.compiled import CompiledEngine
-
-        return CompiledEngine(self.n_threads, self.expanded_from)
+            return Exact(potentials)
+        return expansion_of(potentials) or Exact(potentials)

@@ -18,7 +18,7 @@ from mixtura.engines.native.passes import (
 )
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 _ROWS = (POINTER, WHOLE, WHOLE, WHOLE)
 _POTENTIALS = (POINTER, WHOLE, WHOLE, WHOLE, WHOLE, WHOLE)
@@ -26,8 +26,12 @@ _sweep = native_function(
     "sweep", WHOLE, *_ROWS, POINTER, *_POTENTIALS, WHOLE, KEY, POINTER, WHOLE, POINTER
 )
 _tell = native_function(
-    "tell", WHOLE, *_ROWS, *_POTENTIALS, WHOLE, KEY, WHOLE, POINTER, POINTER, POINTER
+    "tell", WHOLE, *_ROWS, *_POTENTIALS, POINTER, POINTER, WHOLE, KEY, WHOLE, *(POINTER,) * 3
 )
+
+
+LOWEST_CONSTANT = -1e300
+"""In place of minus infinity, from which nothing may be subtracted."""
 
 
 @final
@@ -64,15 +68,21 @@ class Exact:
         self.end = self.n_second + size
         self.n_found = self.n_second + n_factors * n_moments
 
+        self.tail: tuple[int | None, int | None] = (None, None)
+
+    def hold_tail(self, sizes: Array, numbers: Array) -> None:
+        """Take what the library is to know of a tail, for telling rows."""
+        self.held = sizes, numbers
+        self.tail = address(sizes), address(numbers)
+        self.work_per_row *= max(1, int(sizes[1]))
+
     def sweep(
         self, piece: Block, assignment: Assignment, threads: Callable[[], int]
     ) -> SufficientStatistics:
         """Return the statistics of a piece of rows."""
-        rows, single = rows_of(piece)
+        rows, single = rows_of(piece, self.shape[1])
         weights = weights_of(piece)
         n_rows, n_components = len(rows), self.shape[0]
-        if rows.shape[1] != self.shape[1]:
-            raise ValueError(f"rows of shape {rows.shape} where {self.shape[1]} features are known")
         number, key, handed = assigned(assignment, piece, n_components)
         found = np.empty(self.n_found)
         done = _sweep(
@@ -107,14 +117,12 @@ class Exact:
         *,
         shares: Array | None = None,
         densities: Array | None = None,
-        labels: Array | None = None,
+        labels: IntegerArray | None = None,
         assignment: tuple[int, int] = (SOFT, 0),
     ) -> None:
         """Write responsibilities (N, K), log densities (N,) or labels (N,) of a piece of rows."""
-        rows, single = rows_of(piece)
+        rows, single = rows_of(piece, self.shape[1])
         n_rows = len(rows)
-        if rows.shape[1] != self.shape[1]:
-            raise ValueError(f"rows of shape {rows.shape} where {self.shape[1]} features are known")
         done = _tell(
             address(rows),
             single,
@@ -122,6 +130,7 @@ class Exact:
             piece.start,
             self.at,
             *self.shape,
+            *self.tail,
             *assignment,
             1 if n_rows * self.work_per_row < SMALL else threads(),
             *(address_of(output) for output in (shares, densities, labels)),

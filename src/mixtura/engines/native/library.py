@@ -5,11 +5,11 @@ import sys
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
 PATH = Path(__file__).parent / f"libmixtura{SUFFIX}"
@@ -20,6 +20,8 @@ BASELINE, AVX2, AVX512 = range(3)
 
 WHOLE, KEY, REAL, POINTER = ctypes.c_int64, ctypes.c_uint64, ctypes.c_double, ctypes.c_void_p
 """Types of arguments; addresses are given as plain numbers, None for none."""
+
+Numbers: TypeAlias = Array | IntegerArray
 
 DATA = object.__basicsize__
 """Where an array object keeps the address of its numbers: first of all, as NumPy's ABI says."""
@@ -48,18 +50,18 @@ def use_instruction_set(number: int) -> int:
     return int(native_function("use_set", WHOLE, WHOLE)(number))
 
 
-def _slow_address(array: Array) -> int:
+def _slow_address(array: Numbers) -> int:
     return int(array.ctypes.data)
 
 
-def _fast_address(array: Array) -> int:
+def _fast_address(array: Numbers) -> int:
     """Return the address from the array object itself: NumPy takes five times as long to tell."""
     return _at(id(array) + DATA).value
 
 
 _at = ctypes.c_size_t.from_address
 _known = np.empty(3)[1:]
-address: Callable[[Any], int] = (
+address: Callable[[Numbers], int] = (
     _fast_address if _fast_address(_known) == _slow_address(_known) else _slow_address
 )
 """Return where the numbers of a contiguous array lie."""

@@ -1,6 +1,5 @@
 """What every pass over a piece of rows hands to the library."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy as np
 from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft, row_key
 from mixtura.data import Block
 from mixtura.engines.native.library import address
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 SOFT, HARD, SAMPLED, GIVEN, LABELLED = range(5)
 """Numbers of the assignments."""
@@ -18,12 +17,18 @@ SINGLE, DOUBLE, LABEL = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.
 SMALL = 1 << 17
 """Multiplications below which a pass is never shared by threads, as the library has it."""
 
-contiguous: Callable[..., Array] = np.ascontiguousarray
+
+def contiguous(values: Any, number_type: np.dtype[Any]) -> Any:
+    """Return numbers of a type one after the other, each where its size divides its address."""
+    values = np.ascontiguousarray(values, number_type)
+    return values if values.flags.aligned else values.copy()
 
 
-def rows_of(piece: Block) -> tuple[Array, bool]:
+def rows_of(piece: Block, n_features: int) -> tuple[Array, bool]:
     """Return rows as a contiguous array of float32 or float64, and whether they are float32."""
     values = piece.values
+    if values.shape[1] != n_features:
+        raise ValueError(f"rows of shape {values.shape} where {n_features} features are known")
     single = values.dtype == SINGLE
     return contiguous(values, SINGLE if single else DOUBLE), single
 
@@ -38,7 +43,7 @@ def weights_of(piece: Block) -> Array | None:
     return weights
 
 
-def address_of(array: Array | None) -> int | None:
+def address_of(array: Array | IntegerArray | None) -> int | None:
     """Return where an array lies, or None where there is none."""
     return None if array is None else address(array)
 

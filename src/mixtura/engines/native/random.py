@@ -19,5 +19,5 @@ def source_of(rng: np.random.Generator) -> Iterator[int]:
         interface = rng.bit_generator.ctypes
         functions = (interface.next_uint64, interface.next_double)
         parts = [interface.state_address, *(cast(f, c_void_p).value for f in functions)]
-        table = np.array(parts, dtype=np.uintp)
+        table = np.array(parts, dtype=np.intp)
         yield address(table)

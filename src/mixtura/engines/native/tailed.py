@@ -1,0 +1,53 @@
+"""Potentials with tails, for telling rows."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from mixtura.engines.native.exact import LOWEST_CONSTANT, Exact
+from mixtura.potentials import Potentials, ScaleMixtureTail, StudentTail
+from mixtura.typing import Array
+
+DISTANCES, FEATURES, WIDTHS = 1, 2, 3
+"""Numbers of the tails within the library: t of distances, t of features, mixed widths."""
+
+
+def tailed(potentials: Potentials) -> Exact | None:
+    """Return potentials with a tail as the library wants them; None where it knows none such."""
+    tail, n_features = potentials.tail, potentials.mean.shape[1]
+    is_matrix = potentials.precision_cholesky.ndim == 3 and n_features > 1
+    if isinstance(tail, ScaleMixtureTail):
+        if is_matrix:
+            return None
+        shares, precision = tail.log_share, tail.precision
+        sizes = (WIDTHS, precision.shape[2], shares.shape[1])
+        return _prepared(potentials, potentials.precision_cholesky, sizes, shares, precision)
+    if not isinstance(tail, StudentTail):
+        return None
+    freedom = tail.degrees_of_freedom
+    if n_features == 1:
+        freedom = freedom.reshape(-1)
+    by_feature = freedom.ndim == 2
+    if by_feature and is_matrix:
+        return None
+    inverse = 1.0 / np.broadcast_to(freedom, potentials.mean.shape[: freedom.ndim])
+    counted = 1 if by_feature else n_features
+    power = -0.5 * (np.broadcast_to(freedom, inverse.shape) + counted)
+    if not by_feature:
+        factor = potentials.precision_cholesky
+        return _prepared(potentials, factor, (DISTANCES, 0, 0), power, inverse)
+    factor = potentials.precision_cholesky * np.sqrt(inverse)
+    alike = (power == power[:, :1]).all(axis=1)
+    return _prepared(potentials, factor, (FEATURES, 0, 0), power, inverse, alike)
+
+
+def _prepared(
+    potentials: Potentials, factor: Array, sizes: tuple[int, int, int], *parts: Array
+) -> Exact:
+    none = np.zeros(len(potentials.mean))
+    gaussian = replace(potentials, log_weight=none, offset=none, tail=None)
+    exact = Exact(replace(gaussian, precision_cholesky=factor))
+    constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST_CONSTANT)
+    flat = [part.reshape(-1) for part in (constant, *parts)]
+    exact.hold_tail(np.array(sizes, dtype=np.int64), np.concatenate(flat, dtype=np.float64))
+    return exact
