@@ -22,6 +22,13 @@ INLINE void take_rows(const Row *rows, int64_t start, const Shape &shape, Put pu
     rows += start * n_features;
     if (n_features == 1) {
         for (int64_t b = 0; b < whole; b += LANES) put(0, b, load(rows + b));
+    } else if (n_features == 2) {
+        for (int64_t b = 0; b < whole; b += LANES) {
+            Lanes first, second;
+            load_by_turns(rows + 2 * b, first, second);
+            put(0, b, first);
+            put(1, b, second);
+        }
     } else {
         for (int64_t b = 0; b < whole; b += LANES) {
             const Row *at = rows + b * n_features;

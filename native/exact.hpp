@@ -27,10 +27,17 @@ struct Sums {
     int64_t second_step;
 };
 
+// Writes eight rows' scores, and the highest of each row so far.
+INLINE void keep_score(Lanes score, double *to, double *top, bool is_first) {
+    store(to, score);
+    store(top, is_first ? score : larger(score, load(top)));
+}
+
 // ------------------------------------------------------------------------ diagonal structures
 
 inline void score_vector(const double *block, const Shape &shape, double constant,
-                         const double *mean, const double *scale, double *scores) {
+                         const double *mean, const double *scale, double *scores, double *top,
+                         bool is_first) {
     for (int64_t b = 0; b < shape.padded; b += 4 * LANES) {
         Lanes q[4];
         repeat<4>([&](auto r) ALWAYS { q[r] = splat(0.0); });
@@ -42,73 +49,106 @@ inline void score_vector(const double *block, const Shape &shape, double constan
                 q[r] = fma(z, z, q[r]);
             });
         }
-        repeat<4>([&](auto r) ALWAYS { store(scores + b + r * LANES, score_of(constant, q[r])); });
+        repeat<4>([&](auto r) ALWAYS {
+            int64_t at = b + r * LANES;
+            keep_score(score_of(constant, q[r]), scores + at, top + at, is_first);
+        });
     }
 }
 
 // The moments of N consecutive features about their means, from PARTS sums each.
-template <int N, int PARTS>
-INLINE void moments_of(const double *block, const Shape &shape, const double *shares,
-                       const double *mean, double *first, double *second) {
-    Lanes m[N], f[N][PARTS], s[N][PARTS];
+//
+// The first of them, which IS_FIRST, multiply shares by the factor that is left of each row, and
+// count; they write them back where IS_LAST does not hold.
+template <int N, int PARTS, bool IS_FIRST, bool IS_LAST>
+INLINE void moments_of(const double *block, const Shape &shape, double *shares,
+                       const double *factor, const double *mean, double *count, double *first,
+                       double *second) {
+    Lanes m[N], c[PARTS], f[N][PARTS], s[N][PARTS];
+    repeat<PARTS>([&](auto p) ALWAYS { c[p] = splat(0.0); });
     repeat<N>([&](auto d) ALWAYS {
         m[d] = splat(mean[d]);
         repeat<PARTS>([&](auto p) ALWAYS { f[d][p] = s[d][p] = splat(0.0); });
     });
     for (int64_t b = 0; b < shape.padded; b += PARTS * LANES) {
         repeat<PARTS>([&](auto p) ALWAYS {
-            Lanes r = load(shares + b + p * LANES);
+            int64_t at = b + p * LANES;
+            Lanes r = load(shares + at);
+            if constexpr (IS_FIRST) {
+                r = r * load(factor + at);
+                c[p] = c[p] + r;
+                if constexpr (!IS_LAST) store(shares + at, r);
+            }
             repeat<N>([&](auto d) ALWAYS {
-                Lanes c = load(block + d * shape.stride + b + p * LANES) - m[d], w = r * c;
+                Lanes x = load(block + d * shape.stride + at) - m[d], w = r * x;
                 f[d][p] = f[d][p] + w;
-                s[d][p] = fma(w, c, s[d][p]);
+                s[d][p] = fma(w, x, s[d][p]);
             });
         });
     }
+    auto summed = [](Lanes(&parts)[PARTS]) ALWAYS {
+        if constexpr (PARTS == 2) return total(parts[0] + parts[1]);
+        return total(parts[0]);
+    };
+    if constexpr (IS_FIRST) *count += summed(c);
     repeat<N>([&](auto d) ALWAYS {
-        repeat<PARTS - 1>([&](auto p) ALWAYS {
-            f[d][0] = f[d][0] + f[d][p + 1];
-            s[d][0] = s[d][0] + s[d][p + 1];
-        });
-        first[d] += total(f[d][0]);
-        second[d] += total(s[d][0]);
+        first[d] += summed(f[d]);
+        second[d] += summed(s[d]);
     });
 }
 
-inline void moments_vector(const double *block, const Shape &shape, const double *shares,
-                           const double *mean, double *first, double *second) {
-    constexpr int N = IS_WIDE ? 4 : 2;
-    int64_t whole = shape.n_features / 4 * 4, d = 0;
-    for (; d < whole; d += N)
-        moments_of<N, 1>(block + d * shape.stride, shape, shares, mean + d, first + d, second + d);
-    for (; d < shape.n_features; d++)
-        moments_of<1, 2>(block + d * shape.stride, shape, shares, mean + d, first + d, second + d);
+// Adds a component's count and moments.
+inline void moments_vector(const double *block, const Shape &shape, double *shares,
+                           const double *factor, const double *mean, double *count, double *first,
+                           double *second) {
+    constexpr int MOST = IS_WIDE ? 4 : 2;
+    int64_t n_features = shape.n_features;
+    auto some = [&]<int N, int PARTS, bool IS_FIRST, bool IS_LAST>(int64_t d) {
+        moments_of<N, PARTS, IS_FIRST, IS_LAST>(block + d * shape.stride, shape, shares, factor,
+                                                mean + d, count, first + d, second + d);
+    };
+    if (n_features == 1) return some.template operator()<1, 2, true, true>(0);
+    if (n_features == 2) return some.template operator()<2, 1, true, true>(0);
+    if (n_features == MOST) return some.template operator()<MOST, 1, true, true>(0);
+    some.template operator()<2, 1, true, false>(0);
+    int64_t d = 2;
+    for (; d + MOST <= n_features; d += MOST) some.template operator()<MOST, 1, false, false>(d);
+    if (d + 2 <= n_features) {
+        some.template operator()<2, 1, false, false>(d);
+        d += 2;
+    }
+    if (d < n_features) some.template operator()<1, 1, false, false>(d);
 }
 
 // ------------------------------------------------------------- full structures, two features
 
 inline void score_plane(const double *block, const Shape &shape, double constant,
-                        const double *mean, const double *factor, double *scores) {
+                        const double *mean, const double *factor, double *scores, double *top,
+                        bool is_first) {
     Lanes m0 = splat(mean[0]), m1 = splat(mean[1]);
     Lanes p00 = splat(factor[0]), p01 = splat(factor[1]), p11 = splat(factor[3]);
     for (int64_t b = 0; b < shape.padded; b += LANES) {
         Lanes u = load(block + b) - m0, v = load(block + shape.stride + b) - m1;
         Lanes z = u * p00, y = fma(u, p01, v * p11);
-        store(scores + b, score_of(constant, fma(z, z, y * y)));
+        keep_score(score_of(constant, fma(z, z, y * y)), scores + b, top + b, is_first);
     }
 }
 
+// Adds a component's count, first moments and the lower triangle of its second ones.
 inline void moments_plane(const double *block, const Shape &shape, const double *shares,
-                          const double *mean, double *first, double *second) {
+                          const double *factor, const double *mean, double *count, double *first,
+                          double *second) {
     Lanes m0 = splat(mean[0]), m1 = splat(mean[1]), zero = splat(0.0);
-    Lanes f0 = zero, f1 = zero, s00 = zero, s10 = zero, s11 = zero;
+    Lanes c = zero, f0 = zero, f1 = zero, s00 = zero, s10 = zero, s11 = zero;
     for (int64_t b = 0; b < shape.padded; b += LANES) {
-        Lanes r = load(shares + b);
+        Lanes r = load(shares + b) * load(factor + b);
+        c = c + r;
         Lanes u = load(block + b) - m0, v = load(block + shape.stride + b) - m1;
         Lanes wu = r * u, wv = r * v;
         f0 = f0 + wu, f1 = f1 + wv;
         s00 = fma(wu, u, s00), s10 = fma(wv, u, s10), s11 = fma(wv, v, s11);
     }
+    *count += total(c);
     first[0] += total(f0);
     first[1] += total(f1);
     second[0] += total(s00);
@@ -147,7 +187,7 @@ inline void centre(const double *block, const Shape &shape, const double *mean, 
 }
 
 inline void score_matrix(const double *centred, const Shape &shape, double constant,
-                         const double *packed, double *scores) {
+                         const double *packed, double *scores, double *top, bool is_first) {
     for (int64_t b = 0; b < shape.padded; b += SCORED * LANES) {
         Lanes q[SCORED];
         repeat<SCORED>([&](auto r) ALWAYS { q[r] = splat(0.0); });
@@ -164,7 +204,8 @@ inline void score_matrix(const double *centred, const Shape &shape, double const
             });
         }
         repeat<SCORED>([&](auto r) ALWAYS {
-            store(scores + b + r * LANES, score_of(constant, q[r]));
+            int64_t to = b + r * LANES;
+            keep_score(score_of(constant, q[r]), scores + to, top + to, is_first);
         });
     }
 }
@@ -206,37 +247,40 @@ inline void moments_matrix(const double *centred, const Shape &shape, const doub
 
 // --------------------------------------------------------------------------- all components
 
-// Every component's scores, (K, stride); `centred` is room for a block.
+// Every component's scores, (K, stride), and the highest of each row; `centred` is room for a
+// block.
 template <Kind KIND>
 void score_block(const Exact &exact, const double *block, const Shape &shape, double *centred,
-                 double *scores) {
+                 double *scores, double *top) {
     for (int64_t k = 0; k < exact.n_components; k++) {
         const double *mean = exact.mean + k * exact.n_features;
         const double *spread = exact.spread + k * exact.spread_step;
         double *to = scores + k * shape.stride;
         if constexpr (KIND == VECTOR) {
-            score_vector(block, shape, exact.constant[k], mean, spread, to);
+            score_vector(block, shape, exact.constant[k], mean, spread, to, top, k == 0);
         } else if constexpr (KIND == PLANE) {
-            score_plane(block, shape, exact.constant[k], mean, spread, to);
+            score_plane(block, shape, exact.constant[k], mean, spread, to, top, k == 0);
         } else {
             centre(block, shape, mean, centred);
-            score_matrix(centred, shape, exact.constant[k], spread, to);
+            score_matrix(centred, shape, exact.constant[k], spread, to, top, k == 0);
         }
     }
 }
 
-// Every component's moments; `centred` and `weighted` are room for a block and for four lines.
+// Every component's counts and moments from shares times the factor that is left of each row;
+// `centred` and `weighted` are room for a block and for four lines.
 template <Kind KIND>
 void moments_block(const Exact &exact, const double *block, const Shape &shape, double *centred,
-                   double *weighted, const double *scores, const Sums &sums) {
-    for (int64_t k = 0; k < exact.n_components; k++) {
-        const double *mean = exact.mean + k * exact.n_features, *shares = scores + k * shape.stride;
-        double *first = sums.first + k * exact.n_features;
+                   double *weighted, double *shares, const double *factor, const Sums &sums) {
+    if constexpr (KIND == MATRIX) weigh_and_count(shares, shape, factor, sums.count);
+    for (int64_t k = 0; k < exact.n_components; k++, shares += shape.stride) {
+        const double *mean = exact.mean + k * exact.n_features;
+        double *count = sums.count + k, *first = sums.first + k * exact.n_features;
         double *second = sums.second + k * sums.second_step;
         if constexpr (KIND == VECTOR) {
-            moments_vector(block, shape, shares, mean, first, second);
+            moments_vector(block, shape, shares, factor, mean, count, first, second);
         } else if constexpr (KIND == PLANE) {
-            moments_plane(block, shape, shares, mean, first, second);
+            moments_plane(block, shape, shares, factor, mean, count, first, second);
         } else {
             centre(block, shape, mean, centred);
             moments_matrix(centred, shape, shares, weighted, first, second);
@@ -287,15 +331,13 @@ double sweep_span(const Row *rows, const double *weights, const Exact &exact,
         take_block(rows, start, shape, room.block);
         take_weights(weights, start, shape, room.rows.weights);
         if (!take_handed(assigned, start, shape, room.rows, room.scores)) {
-            score_block<KIND>(exact, room.block, shape, room.centred, room.scores);
-            highest(room.scores, shape, room.rows.top);
+            score_block<KIND>(exact, room.block, shape, room.centred, room.scores, room.rows.top);
             bool uneven = weights || shape.padded > shape.n;
             result += share(assigned.number, assigned.key, span.first_row + start, room.scores,
                             shape, uneven, room.rows);
         }
-        weigh_and_count(room.scores, shape, room.rows.sums, sums.count);
         moments_block<KIND>(exact, room.block, shape, room.centred, room.weighted, room.scores,
-                            sums);
+                            room.rows.sums, sums);
     }
     return result;
 }

@@ -7,9 +7,10 @@
 
 #include <cstdint>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
-#if defined(__AVX512F__) || defined(__AVX2__)
+#if defined(__SSE2__)
 #include <immintrin.h>
 #elif defined(__ARM_NEON)
 #include <arm_neon.h>
@@ -94,7 +95,7 @@ template <int M> INLINE auto pairs(const float *from, int64_t step) {
     std::memcpy(&s, two, sizeof s);
     return __builtin_convertvector(s, typename Part<M>::values);
 }
-// Every second number of two vectors by turns.
+// Neighbours exchanged between rows 0, 2, 4, ... and 1, 3, 5, ...
 template <int SHIFT, class V, int... I>
 INLINE V turns(V even, V odd, std::integer_sequence<int, I...>) {
     return __builtin_shufflevector(even, odd, (I / 2 * 2 + SHIFT + I % 2 * int(sizeof...(I)))...);
@@ -126,6 +127,13 @@ template <int N> struct Make<Part<N>> {
         first.v = turns<0>(even, odd, std::make_integer_sequence<int, N>{});
         second.v = turns<1>(even, odd, std::make_integer_sequence<int, N>{});
     }
+    template <class R> INLINE void by_turns(const R *from, Part<N> &even, Part<N> &odd) {
+        auto low = load(from).v, high = load(from + N).v;
+        [&]<int... I>(std::integer_sequence<int, I...>) ALWAYS {
+            even.v = __builtin_shufflevector(low, high, 2 * I...);
+            odd.v = __builtin_shufflevector(low, high, 2 * I + 1 ...);
+        }(std::make_integer_sequence<int, N>{});
+    }
 };
 template <class T> struct Make<Twice<T>> {
     static constexpr int HALF = WIDTH<T>;
@@ -145,6 +153,10 @@ template <class T> struct Make<Twice<T>> {
         Make<T>::columns(from, step, first.low, second.low);
         Make<T>::columns(from + HALF * step, step, first.high, second.high);
     }
+    template <class R> INLINE void by_turns(const R *from, Twice<T> &even, Twice<T> &odd) {
+        Make<T>::by_turns(from, even.low, odd.low);
+        Make<T>::by_turns(from + 2 * HALF, even.high, odd.high);
+    }
 };
 
 INLINE Lanes splat(double x) { return Make<Lanes>::splat(x); }
@@ -155,6 +167,10 @@ INLINE void store(double *to, Lanes x) { Make<Lanes>::store(to, x); }
 template <class R>
 INLINE void load_columns(const R *from, int64_t step, Lanes &first, Lanes &second) {
     Make<Lanes>::columns(from, step, first, second);
+}
+// Eight lanes of the numbers at even and eight of those at odd distances from an address.
+template <class R> INLINE void load_by_turns(const R *from, Lanes &even, Lanes &odd) {
+    Make<Lanes>::by_turns(from, even, odd);
 }
 
 INLINE Lanes operator+(Lanes a, Lanes b) {
@@ -207,17 +223,21 @@ INLINE Lanes where_greater(Lanes a, Lanes b, Lanes chosen, Lanes other) {
 INLINE Lanes where_at_least(Lanes a, Lanes b, Lanes chosen, Lanes other) {
     return each([](auto x, auto y, auto c, auto o) { return x >= y ? c : o; }, a, b, chosen, other);
 }
-// a where it is greater, else b: one instruction where there is one that treats NaNs so.
-template <class V> INLINE V larger_of(V a, V b) {
+template <class V> INLINE V larger_part(V a, V b) {
 #if defined(__AVX512F__)
-    if constexpr (sizeof(V) == 64) return (V)_mm512_maskz_max_pd(255, (__m512d)a, (__m512d)b);
-#elif defined(__AVX2__)
+    if constexpr (sizeof(V) == 64) return (V)_mm512_mask_max_pd((__m512d)a, 0xff, (__m512d)a, (__m512d)b);
+#endif
+#if defined(__AVX2__)
     if constexpr (sizeof(V) == 32) return (V)_mm256_max_pd((__m256d)a, (__m256d)b);
+#endif
+#if defined(__SSE2__)
+    if constexpr (sizeof(V) == 16) return (V)_mm_max_pd((__m128d)a, (__m128d)b);
 #endif
     return a > b ? a : b;
 }
+// a where it is larger, else b; so b where either is a NaN.
 INLINE Lanes larger(Lanes a, Lanes b) {
-    return each([](auto x, auto y) { return larger_of(x, y); }, a, b);
+    return each([](auto x, auto y) { return larger_part(x, y); }, a, b);
 }
 
 // The first `count` lanes, and zeros.
@@ -237,10 +257,10 @@ template <class T> INLINE T folded(Twice<T> x) {
     return each([](auto a, auto b) { return a + b; }, x.low, x.high);
 }
 template <int N> INLINE Part<N / 2> folded(Part<N> x) {
-    // By shuffles, not through memory: sums that are written in parts would not stay in registers.
+    // By a shuffle: copies of its bytes would keep a sum in memory through the loop before.
     return [&]<int... I>(std::integer_sequence<int, I...>) ALWAYS {
         return Part<N / 2>{__builtin_shufflevector(x.v, x.v, I...) +
-                           __builtin_shufflevector(x.v, x.v, (I + N / 2)...)};
+                           __builtin_shufflevector(x.v, x.v, N / 2 + I...)};
     }(std::make_integer_sequence<int, N / 2>{});
 }
 // The sum of the lanes, added pairwise: lane i and i + 4 first.

@@ -35,7 +35,7 @@ INLINE void add_pair(const Exact &exact, Lanes x, Lanes weight, bool weighted, u
         shares[0] = where_greater(odds_of_first, threshold, weight, none);
         shares[1] = where_greater(odds_of_first, threshold, none, weight);
     } else {
-        Lanes most = one / both * weight, least = odds * most;
+        Lanes most = weight / both, least = odds * most;
         shares[0] = where_at_least(q, r, most, least);
         shares[1] = where_at_least(q, r, least, most);
     }

@@ -98,7 +98,8 @@ int64_t sweep(const void *rows, int64_t single, int64_t n_rows, int64_t first_ro
     Sizes sizes = sizes_of(given, n_rows);
     int64_t n_first = n_components * n_features, n_moments = given.n_moments();
     int64_t n_sums = 1 + n_components + n_first + n_factors * n_moments;
-    bool pairs = n_features == 1 && n_components == 2 && assignment <= SAMPLED && assignment != HARD;
+    bool scored = assignment == SOFT || assignment == SAMPLED;
+    bool pairs = n_features == 1 && n_components == 2 && scored;
     bool enough = by_kind(given.kind(), single, rows, [&](auto kind, auto *typed) {
         auto segment = [&](int64_t begin, int64_t end, double *sums) {
             double *work = threads::room(threads::BLOCK, sizes.room);

@@ -156,10 +156,12 @@ void tell_span(const Row *rows, const Exact &exact, const Assigned &assigned, co
         Shape shape = shape_of(exact, span, start);
         take_block(rows, start, shape, room.block);
         if (tails.kind <= DISTANCES)
-            score_block<KIND>(exact, room.block, shape, room.centred, room.scores);
-        if (tails.kind != GAUSSIAN)
-            score_tails(tails, exact, room.block, shape, room.rows.uniforms + shape.stride, room.scores);
-        highest(room.scores, shape, room.rows.top);
+            score_block<KIND>(exact, room.block, shape, room.centred, room.scores, room.rows.top);
+        if (tails.kind != GAUSSIAN) {
+            double *spare = room.rows.uniforms + shape.stride;
+            score_tails(tails, exact, room.block, shape, spare, room.scores);
+            highest(room.scores, shape, room.rows.top);
+        }
         if (outputs.densities) {
             log_sums(room.scores, shape, room.rows);
             write_densities(room.block, shape, room.rows.top, outputs.densities, start);
