@@ -35,6 +35,9 @@ MOST_WRITTEN = 128
 MOST_SCORED = 6
 """Components that are scored together, at most."""
 
+FEW_FEATURES, FEW_COMPONENTS, FEW_MEANS = 2, 16, 64
+"""Up to which, together, the triangular form is the faster one; means, with variances alone."""
+
 PRODUCTS, SQUARES, NORM, COMMON_MATRIX, COMMON_VARIANCES = range(5)
 """Kinds of features, as the library numbers them: those of full, diagonal, spherical, tied
 structures, and of shared variances."""
@@ -193,6 +196,14 @@ def expansion_of(potentials: Potentials) -> Expansion | None:
     if not cancelled.max() < MOST_CANCELLATION:
         return None
     return Expansion(potentials, centre, constant)
+
+
+def is_faster(potentials: Potentials) -> bool:
+    """Return whether many rows take less time in expanded form, as measured."""
+    n_components, n_features = potentials.mean.shape
+    if n_features <= FEW_FEATURES and n_components <= FEW_COMPONENTS:
+        return False
+    return potentials.precision_cholesky.ndim == 3 or potentials.mean.size > FEW_MEANS
 
 
 @cache
