@@ -186,8 +186,14 @@ inline void centre(const double *block, const Shape &shape, const double *mean, 
     }
 }
 
-inline void score_matrix(const double *centred, const Shape &shape, double constant,
-                         const double *packed, double *scores, double *top, bool is_first) {
+// Features up to which it takes less time to subtract means wherever rows are read for scores
+// than to write centred rows first.
+constexpr int64_t FEW_FEATURES = 16;
+
+// Scores of a block, or of a centred block where IS_CENTRED.
+template <bool IS_CENTRED>
+void score_matrix(const double *block, const Shape &shape, double constant, const double *mean,
+                  const double *packed, double *scores, double *top, bool is_first) {
     for (int64_t b = 0; b < shape.padded; b += SCORED * LANES) {
         Lanes q[SCORED];
         repeat<SCORED>([&](auto r) ALWAYS { q[r] = splat(0.0); });
@@ -197,8 +203,15 @@ inline void score_matrix(const double *centred, const Shape &shape, double const
             repeat<4>([&](auto j) ALWAYS {
                 repeat<SCORED>([&](auto r) ALWAYS { a[j][r] = splat(0.0); });
             });
-            tile_of_scores(centred + b, shape.stride, column + 4, at, a);
-            at += 4 * (column + 4);
+            const double *row = block + b;
+            for (int64_t d = 0; d < column + 4; d++, row += shape.stride, at += 4) {
+                Lanes u[SCORED];
+                repeat<SCORED>([&](auto r) ALWAYS {
+                    u[r] = load(row + r * LANES);
+                    if constexpr (!IS_CENTRED) u[r] = u[r] - splat(mean[d]);
+                });
+                add_products(u, at, a);
+            }
             repeat<4>([&](auto j) ALWAYS {
                 repeat<SCORED>([&](auto r) ALWAYS { q[r] = fma(a[3 - j][r], a[3 - j][r], q[r]); });
             });
@@ -210,12 +223,15 @@ inline void score_matrix(const double *centred, const Shape &shape, double const
     }
 }
 
-// Writes responsibility times one centred feature; returns the sum.
-INLINE double weigh(const double *centred, int64_t n, const double *shares, double *weighted) {
-    Lanes first = splat(0.0), second = splat(0.0);
+// Writes one feature less its mean, and responsibility times that; returns the sum of these.
+INLINE double weigh(const double *feature, double mean, int64_t n, const double *shares,
+                    double *centred, double *weighted) {
+    Lanes m = splat(mean), first = splat(0.0), second = splat(0.0);
     for (int64_t b = 0; b < n; b += 2 * LANES) {
-        Lanes w0 = load(shares + b) * load(centred + b);
-        Lanes w1 = load(shares + b + LANES) * load(centred + b + LANES);
+        Lanes c0 = load(feature + b) - m, c1 = load(feature + b + LANES) - m;
+        Lanes w0 = load(shares + b) * c0, w1 = load(shares + b + LANES) * c1;
+        store(centred + b, c0);
+        store(centred + b + LANES, c1);
         store(weighted + b, w0);
         store(weighted + b + LANES, w1);
         first = first + w0, second = second + w1;
@@ -223,26 +239,44 @@ INLINE double weigh(const double *centred, int64_t n, const double *shares, doub
     return total(first + second);
 }
 
-// Adds first moments (D,) and the lower triangle of second ones (D, D); `weighted` is room for
-// four lines.
-inline void moments_matrix(const double *centred, const Shape &shape, const double *shares,
-                           double *weighted, double *first, double *second) {
-    int64_t stride = shape.stride, n = shape.padded, width = shape.n_features, ragged = width % 4;
-    for (int64_t i = 0; i < ragged; i++) {
-        first[i] += weigh(centred + i * stride, n, shares, weighted);
-        for (int64_t j = 0; j <= i; j++)
-            second[i * width + j] += dot(weighted, centred + j * stride, n);
+// Adds first moments (D,) and the lower triangle of second ones (D, D) about a mean; `centred` and
+// `weighted` are room for a block, which may be the block itself, and for four lines. RAGGED
+// features are left over where the others are taken by fours.
+template <int RAGGED>
+void moments_by_fours(const double *block, const Shape &shape, const double *shares,
+                      const double *mean, double *centred, double *weighted, double *first,
+                      double *second) {
+    int64_t stride = shape.stride, n = shape.padded, width = shape.n_features;
+    auto weigh_from = [&](int64_t i, int64_t count) {
+        for (int64_t u = 0; u < count; u++)
+            first[i + u] += weigh(block + (i + u) * stride, mean[i + u], n, shares,
+                                  centred + (i + u) * stride, weighted + u * stride);
+    };
+    if constexpr (RAGGED > 0) {
+        weigh_from(0, RAGGED);
+        tile<RAGGED, RAGGED, true>(weighted, centred, stride, n, second, width);
     }
-    for (int64_t i = ragged; i < width; i += 4) {
-        for (int64_t u = 0; u < 4; u++)
-            first[i + u] += weigh(centred + (i + u) * stride, n, shares, weighted + u * stride);
+    for (int64_t i = RAGGED; i < width; i += 4) {
+        weigh_from(i, 4);
         double *to = second + i * width;
-        for (int64_t j = 0; j < ragged; j++)
-            tile_4x1(weighted, centred + j * stride, stride, n, to + j, width);
-        for (int64_t j = ragged; j < i; j += 4)
+        if constexpr (RAGGED > 0) tile_4xN<RAGGED>(weighted, centred, stride, n, to, width);
+        for (int64_t j = RAGGED; j < i; j += 4)
             tile_4x4(weighted, centred + j * stride, stride, n, to + j, width);
         tile_diagonal(weighted, centred + i * stride, stride, n, to + i, width);
     }
+}
+
+inline void moments_matrix(const double *block, const Shape &shape, const double *shares,
+                           const double *mean, double *centred, double *weighted, double *first,
+                           double *second) {
+    auto by_fours = [&]<int RAGGED>() {
+        moments_by_fours<RAGGED>(block, shape, shares, mean, centred, weighted, first, second);
+    };
+    int64_t ragged = shape.n_features % 4;
+    if (ragged == 0) by_fours.template operator()<0>();
+    if (ragged == 1) by_fours.template operator()<1>();
+    if (ragged == 2) by_fours.template operator()<2>();
+    if (ragged == 3) by_fours.template operator()<3>();
 }
 
 // --------------------------------------------------------------------------- all components
@@ -261,8 +295,13 @@ void score_block(const Exact &exact, const double *block, const Shape &shape, do
         } else if constexpr (KIND == PLANE) {
             score_plane(block, shape, exact.constant[k], mean, spread, to, top, k == 0);
         } else {
-            centre(block, shape, mean, centred);
-            score_matrix(centred, shape, exact.constant[k], spread, to, top, k == 0);
+            double base = exact.constant[k];
+            if (shape.n_features <= FEW_FEATURES) {
+                score_matrix<false>(block, shape, base, mean, spread, to, top, k == 0);
+            } else {
+                centre(block, shape, mean, centred);
+                score_matrix<true>(centred, shape, base, mean, spread, to, top, k == 0);
+            }
         }
     }
 }
@@ -282,8 +321,7 @@ void moments_block(const Exact &exact, const double *block, const Shape &shape, 
         } else if constexpr (KIND == PLANE) {
             moments_plane(block, shape, shares, factor, mean, count, first, second);
         } else {
-            centre(block, shape, mean, centred);
-            moments_matrix(centred, shape, shares, weighted, first, second);
+            moments_matrix(block, shape, shares, mean, centred, weighted, first, second);
         }
     }
 }

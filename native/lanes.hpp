@@ -103,6 +103,7 @@ INLINE V turns(V even, V odd, std::integer_sequence<int, I...>) {
 
 template <class T> struct Make;
 template <int N> struct Make<Part<N>> {
+    // Less zero: what is left of it is x whatever its sign, with nothing to do.
     INLINE Part<N> splat(double x) { return {x - typename Part<N>::values{}}; }
     INLINE Part<N> load(const double *from) {
         Part<N> r;
@@ -225,7 +226,7 @@ INLINE Lanes where_at_least(Lanes a, Lanes b, Lanes chosen, Lanes other) {
 }
 template <class V> INLINE V larger_part(V a, V b) {
 #if defined(__AVX512F__)
-    if constexpr (sizeof(V) == 64) return (V)_mm512_mask_max_pd((__m512d)a, 0xff, (__m512d)a, (__m512d)b);
+    if constexpr (sizeof(V) == 64) return (V)_mm512_maskz_max_pd(255, (__m512d)a, (__m512d)b);
 #endif
 #if defined(__AVX2__)
     if constexpr (sizeof(V) == 32) return (V)_mm256_max_pd((__m256d)a, (__m256d)b);
@@ -257,10 +258,10 @@ template <class T> INLINE T folded(Twice<T> x) {
     return each([](auto a, auto b) { return a + b; }, x.low, x.high);
 }
 template <int N> INLINE Part<N / 2> folded(Part<N> x) {
-    // By a shuffle: copies of its bytes would keep a sum in memory through the loop before.
+    // By shuffles, not through memory: sums that are written in parts would not stay in registers.
     return [&]<int... I>(std::integer_sequence<int, I...>) ALWAYS {
         return Part<N / 2>{__builtin_shufflevector(x.v, x.v, I...) +
-                           __builtin_shufflevector(x.v, x.v, N / 2 + I...)};
+                           __builtin_shufflevector(x.v, x.v, (I + N / 2)...)};
     }(std::make_integer_sequence<int, N / 2>{});
 }
 // The sum of the lanes, added pairwise: lane i and i + 4 first.

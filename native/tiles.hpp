@@ -63,6 +63,15 @@ inline void tile_4x4(const double *left, const double *right, int64_t stride, in
     }
 }
 
+// The same for N rows of `right`, one to three.
+template <int N>
+INLINE void tile_4xN(const double *left, const double *right, int64_t stride, int64_t n,
+                     double *sums, int64_t width) {
+    constexpr int ROWS = IS_WIDE || N == 1 ? 4 : 2;
+    for (int i = 0; i < 4; i += ROWS)
+        tile<ROWS, N, false>(left + i * stride, right, stride, n, sums + i * width, width);
+}
+
 // Adds the lower triangle of the products of four rows and four.
 inline void tile_diagonal(const double *left, const double *right, int64_t stride, int64_t n,
                           double *sums, int64_t width) {
@@ -103,6 +112,15 @@ inline void tile_4x1(const double *left, const double *right, int64_t stride, in
 // Rows that are scored together by sums of products: as many as four columns leave registers for.
 constexpr int SCORED = IS_WIDE ? 4 : 1;
 
+// Adds four coefficients, of one for each column, times a feature of SCORED lanes of rows.
+INLINE void add_products(const Lanes (&u)[SCORED], const double *coefficients,
+                         Lanes (&a)[4][SCORED]) {
+    repeat<4>([&](auto j) ALWAYS {
+        Lanes p = splat(coefficients[j]);
+        repeat<SCORED>([&](auto r) ALWAYS { a[j][r] = fma(p, u[r], a[j][r]); });
+    });
+}
+
 // Adds coefficients times features to a tile of four columns for SCORED lanes of rows.
 //
 // `coefficients` holds those of the four columns feature by feature.
@@ -111,10 +129,7 @@ INLINE void tile_of_scores(const double *features, int64_t stride, int64_t n_fea
     for (int64_t f = 0; f < n_features; f++, features += stride, coefficients += 4) {
         Lanes u[SCORED];
         repeat<SCORED>([&](auto r) ALWAYS { u[r] = load(features + r * LANES); });
-        repeat<4>([&](auto j) ALWAYS {
-            Lanes p = splat(coefficients[j]);
-            repeat<SCORED>([&](auto r) ALWAYS { a[j][r] = fma(p, u[r], a[j][r]); });
-        });
+        add_products(u, coefficients, a);
     }
 }
 

@@ -20,7 +20,7 @@ from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_
 from mixtura.engines.native.passes import SOFT, address_of, assigned, rows_of, weights_of
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 MOST_CANCELLATION = 3e4
 TYPICAL = 3.0
@@ -122,7 +122,7 @@ class Expansion:
         *,
         shares: Array | None = None,
         densities: Array | None = None,
-        labels: Array | None = None,
+        labels: IntegerArray | None = None,
         assignment: tuple[int, int] = (SOFT, 0),
     ) -> None:
         """Write responsibilities (N, K), log densities (N,) or labels (N,) of a piece of rows."""
