@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #define MIXTURA_FUNCTIONS(X) \
-    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y)) \
+    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y))\
     X(int64_t, sweep,                                                                            \
       (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
        const double *weights, const double *potentials, int64_t n_components,                    \
@@ -38,7 +38,27 @@
     X(int64_t, rows_below,                                                                       \
       (const void *rows, int64_t single, int64_t n_rows, int64_t n_features,                     \
        const uint64_t *factors, uint64_t limit, int64_t *positions),                             \
-      (rows, single, n_rows, n_features, factors, limit, positions)) \
+      (rows, single, n_rows, n_features, factors, limit, positions))                             \
+    X(int64_t, allocate,                                                                         \
+      (const int64_t *sizes, const double *rows, const double *numbers, const double *constants, \
+       const double *partition, const double *alone, const void *const *source, int64_t *labels, \
+       double *worth),                                                                           \
+      (sizes, rows, numbers, constants, partition, alone, source, labels, worth))                \
+    X(int64_t, chain,                                                                            \
+      (const int64_t *sizes, const double *rows, const double *concentration,                    \
+       const double *log_numbers, const double *numbers, uint64_t key, const void *const *source,\
+       double *weights, double *means, double *scales, double *kept_weights, double *kept_means, \
+       double *kept_scales, double *likelihoods, double *priors),                                \
+      (sizes, rows, concentration, log_numbers, numbers, key, source, weights, means, scales,    \
+       kept_weights, kept_means, kept_scales, likelihoods, priors))                              \
+    X(void, draw_given,                                                                          \
+      (const int64_t *sizes, const double *numbers, const double *count, const double *first,    \
+       const double *second, const void *const *source, double *means, double *scales,           \
+       double *room),                                                                            \
+      (sizes, numbers, count, first, second, source, means, scales, room))                       \
+    X(void, draw_numbers,                                                                        \
+      (int64_t which, int64_t n, const double *given, const void *const *source, double *to),    \
+      (which, n, given, source, to)) \
     X(int64_t, ascend,                                                                           \
       (const void *rows, int64_t single, int64_t n_rows, const double *row_weights,              \
        int64_t n_components, int64_t n_features, int64_t n_factors, int64_t width,               \
@@ -47,4 +67,11 @@
        double *parameters),                                                                      \
       (rows, single, n_rows, row_weights, n_components, n_features, n_factors, width, is_matrix, \
        prior_kind, prior_numbers, within_numbers, n_steps, factor, settled, n_threads,           \
-       statistics, parameters))
+       statistics, parameters)) \
+    X(int64_t, ward,                                                                             \
+      (const double *values, const double *mass, int64_t n, int64_t n_features, double *steps),  \
+      (values, mass, n, n_features, steps))                                                      \
+    X(int64_t, split,                                                                            \
+      (const double *values, const double *weights, int64_t n, int64_t n_features, int64_t most, \
+       double *masses, double *means),                                                           \
+      (values, weights, n, n_features, most, masses, means))

@@ -1,0 +1,199 @@
+// Clusters split in two, again and again, where that reduces squared distances most.
+#include <algorithm>
+
+#include "interface.hpp"
+#include "matrices.hpp"
+#include "threads.hpp"
+
+namespace MIXTURA_SET {
+
+namespace {
+
+// Relative: gains closer than this are equal but for rounding, which must not choose.
+constexpr double TIE = 1e-9, EPSILON = 2.220446049250313e-16;
+
+// Of sizes of a direction's entries: the first of those that are the largest but for rounding.
+constexpr double ALIKE = 1e-6;
+
+// Sweeps of rotations after which a matrix is diagonal to the last digit.
+constexpr int MOST_ROTATIONS = 30;
+
+// A cluster's rows are `order[begin .. end)`; of those, the first `below` lie below its best cut.
+struct Cluster {
+    int64_t begin, end, below;
+    double mass, gain;
+};
+
+// Makes `vector` the direction of the largest eigenvalue of a symmetric matrix, which is lost:
+// Jacobi's rotations. Its first largest entry is positive.
+void long_axis(double *matrix, int64_t n, double *vectors, double *vector) {
+    for (int64_t i = 0; i < n * n; i++) vectors[i] = i % (n + 1) == 0 ? 1.0 : 0.0;
+    for (int sweep = 0; sweep < MOST_ROTATIONS; sweep++) {
+        double off = 0.0, on = 0.0;
+        for (int64_t i = 0; i < n; i++)
+            for (int64_t j = 0; j < n; j++)
+                (i == j ? on : off) += matrix[i * n + j] * matrix[i * n + j];
+        if (off <= 1e-30 * on) break;
+        for (int64_t p = 0; p < n; p++)
+            for (int64_t q = p + 1; q < n; q++) {
+                double entry = matrix[p * n + q];
+                if (entry == 0.0) continue;
+                double half = (matrix[q * n + q] - matrix[p * n + p]) / (2.0 * entry);
+                double size = half < 0.0 ? -half : half;
+                double tangent = 1.0 / (size + square_root(1.0 + half * half));
+                if (half < 0.0) tangent = -tangent;
+                double cosine = 1.0 / square_root(1.0 + tangent * tangent);
+                double sine = tangent * cosine;
+                for (int64_t i = 0; i < n; i++) {
+                    double a = matrix[i * n + p], b = matrix[i * n + q];
+                    matrix[i * n + p] = cosine * a - sine * b;
+                    matrix[i * n + q] = sine * a + cosine * b;
+                }
+                for (int64_t i = 0; i < n; i++) {
+                    double a = matrix[p * n + i], b = matrix[q * n + i];
+                    matrix[p * n + i] = cosine * a - sine * b;
+                    matrix[q * n + i] = sine * a + cosine * b;
+                    double u = vectors[i * n + p], v = vectors[i * n + q];
+                    vectors[i * n + p] = cosine * u - sine * v;
+                    vectors[i * n + q] = sine * u + cosine * v;
+                }
+            }
+    }
+    int64_t longest = 0;
+    for (int64_t i = 1; i < n; i++)
+        if (matrix[i * n + i] > matrix[longest * n + longest]) longest = i;
+    double largest = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        vector[i] = vectors[i * n + longest];
+        double size = vector[i] < 0.0 ? -vector[i] : vector[i];
+        largest = size > largest ? size : largest;
+    }
+    double sign = 1.0;
+    for (int64_t i = 0; i < n; i++) {
+        double size = vector[i] < 0.0 ? -vector[i] : vector[i];
+        if (size > (1.0 - ALIKE) * largest) {
+            sign = vector[i] < 0.0 ? -1.0 : 1.0;
+            break;
+        }
+    }
+    for (int64_t i = 0; i < n; i++) vector[i] *= sign;
+}
+
+// Finds the best cut of a cluster across its longest direction, and puts the rows below it first.
+// Room: 2 D D + 3 D numbers, and three for each row.
+void examine(const double *values, const double *weights, int64_t D, Cluster &cluster,
+             double *mean, int64_t *order, double *room) {
+    int64_t n = cluster.end - cluster.begin, *own = order + cluster.begin;
+    double *matrix = room, *vectors = matrix + D * D, *direction = vectors + D * D;
+    double *centred = direction + D, *projected = centred + D, *gains = projected + n;
+    double mass = 0.0;
+    for (int64_t d = 0; d < D; d++) mean[d] = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        mass += weights[own[i]];
+        for (int64_t d = 0; d < D; d++) mean[d] += weights[own[i]] * values[own[i] * D + d];
+    }
+    for (int64_t d = 0; d < D && !(mass > 0.0); d++)
+        for (int64_t i = 0; i < n; i++) mean[d] += values[own[i] * D + d];
+    for (int64_t d = 0; d < D; d++) mean[d] /= mass > 0.0 ? mass : double(n);
+    for (int64_t i = 0; i < D * D; i++) matrix[i] = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        for (int64_t d = 0; d < D; d++) centred[d] = values[own[i] * D + d] - mean[d];
+        for (int64_t d = 0; d < D; d++) {
+            double part = weights[own[i]] * centred[d];
+            for (int64_t e = 0; e <= d; e++)
+                matrix[d * D + e] = fma(part, centred[e], matrix[d * D + e]);
+        }
+    }
+    for (int64_t d = 0; d < D; d++)
+        for (int64_t e = 0; e < d; e++) matrix[e * D + d] = matrix[d * D + e];
+    direction[0] = 1.0;
+    if (D > 1) long_axis(matrix, D, vectors, direction);
+    for (int64_t i = 0; i < n; i++) {
+        double sum = 0.0;
+        for (int64_t d = 0; d < D; d++) {
+            double apart = values[own[i] * D + d] - mean[d];
+            sum = fma(apart, direction[d], sum);
+        }
+        projected[i] = sum;
+    }
+    // Sorted by the projection, then by position: a row's number of its own settles ties.
+    int64_t *sorted = (int64_t *)(gains + n);
+    for (int64_t i = 0; i < n; i++) sorted[i] = i;
+    std::sort(sorted, sorted + n, [&](int64_t a, int64_t b) {
+        return projected[a] < projected[b] || (projected[a] == projected[b] && a < b);
+    });
+    cluster.mass = mass;
+    cluster.gain = 0.0;
+    cluster.below = n;
+    double whole = 0.0, furthest = 0.0;
+    for (int64_t i = 0; i < n; i++) {
+        double size = projected[i] < 0.0 ? -projected[i] : projected[i];
+        furthest = size > furthest ? size : furthest;
+        whole += weights[own[sorted[i]]] * projected[sorted[i]];
+    }
+    double resolution = 8.0 * EPSILON * furthest, low = 0.0, moment = 0.0, best = -1.0;
+    for (int64_t i = 0; i + 1 < n; i++) {
+        double weight = weights[own[sorted[i]]], at = projected[sorted[i]];
+        low += weight;
+        moment += weight * at;
+        double high = mass - low, excess = moment * mass - low * whole;
+        bool parted = projected[sorted[i + 1]] - at > resolution;
+        gains[i] = -1.0;
+        if (parted && low > 0.0 && high > TIE * mass) gains[i] = excess * excess / (mass * low * high);
+        best = gains[i] > best ? gains[i] : best;
+    }
+    if (!(best >= 0.0)) return;
+    int64_t cut = 0;
+    while (!(gains[cut] >= (1.0 - TIE) * best)) cut++;
+    cluster.gain = gains[cut];
+    // Rows keep their order on either side.
+    double highest = projected[sorted[cut]];
+    int64_t *kept = sorted, below = 0;
+    for (int64_t i = 0; i < n; i++)
+        if (projected[i] <= highest) kept[below++] = own[i];
+    int64_t above = below;
+    for (int64_t i = 0; i < n; i++)
+        if (projected[i] > highest) kept[above++] = own[i];
+    for (int64_t i = 0; i < n; i++) own[i] = kept[i];
+    cluster.below = below;
+}
+
+}  // namespace
+
+// Splits rows (n, D) of given weights into at most so many clusters; writes masses (most,) and
+// means (most, D) in their order. Returns how many there are, below zero where there is no memory.
+int64_t split(const double *values, const double *weights, int64_t n, int64_t n_features,
+              int64_t most, double *masses, double *means) {
+    int64_t D = n_features, room_of_clusters = most * (int64_t(sizeof(Cluster)) / 8);
+    int64_t examined = 2 * D * D + 2 * D + 3 * n;
+    double *room = threads::room(threads::RUN, examined + n + room_of_clusters);
+    if (!room) return -1;
+    int64_t *order = (int64_t *)(room + examined);
+    Cluster *clusters = (Cluster *)(order + n);
+    for (int64_t i = 0; i < n; i++) order[i] = i;
+    int64_t number = 1;
+    clusters[0] = {0, n, n, 0.0, 0.0};
+    examine(values, weights, D, clusters[0], means, order, room);
+    while (number < most) {
+        double best = 0.0;
+        for (int64_t k = 0; k < number; k++)
+            best = clusters[k].gain > best ? clusters[k].gain : best;
+        if (!(best > 0.0)) break;
+        int64_t chosen = 0;
+        while (!(clusters[chosen].gain >= (1.0 - TIE) * best)) chosen++;
+        for (int64_t k = number; k > chosen + 1; k--) {
+            clusters[k] = clusters[k - 1];
+            for (int64_t d = 0; d < D; d++) means[k * D + d] = means[(k - 1) * D + d];
+        }
+        Cluster parted = clusters[chosen];
+        clusters[chosen] = {parted.begin, parted.begin + parted.below, 0, 0.0, 0.0};
+        clusters[chosen + 1] = {parted.begin + parted.below, parted.end, 0, 0.0, 0.0};
+        for (int64_t k = chosen; k < chosen + 2; k++)
+            examine(values, weights, D, clusters[k], means + k * D, order, room);
+        number++;
+    }
+    for (int64_t k = 0; k < number; k++) masses[k] = clusters[k].mass;
+    return number;
+}
+
+}  // namespace MIXTURA_SET
