@@ -84,6 +84,20 @@ class Engine(ABC):
         """
         return None
 
+    def ward_merges(self, values: Array, mass: Array) -> Array | None:
+        """Return cost and both members of every merge of rows (N, D) by Ward's method, (N - 1, 3).
+
+        Along chains of nearest neighbours; None to find them elsewhere.
+        """
+        return None
+
+    def split_means(self, values: Array, weights: Array, most: int) -> tuple[Array, Array] | None:
+        """Return means (K, D) and masses (K,) of at most so many clusters of rows (N, D).
+
+        Each of them split across its longest direction; None to find them elsewhere.
+        """
+        return None
+
     def chain(
         self,
         rows: Rows,

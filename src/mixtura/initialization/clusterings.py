@@ -1,6 +1,8 @@
 """Clusterings of a sample from which short runs of EM begin."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import final
 
 import numpy as np
 
@@ -42,15 +44,55 @@ def clusterings(
     """
     seen: set[bytes] = set()
     most = max(HIERARCHY, HIERARCHY_OF_COMPONENT * n_clusters)
-    few = fewer_rows(sample, most)
+    few = _different(fewer_rows(sample, most), is_all=sample.n_rows <= most)
     for centre, mapping in coordinates(sample, engine, correlated=correlated):
-        rows = ArrayRows(_mapped(sample, centre, mapping), sample.weights)
-        for labels in _in_coordinates(rows, _mapped(few, centre, mapping), few, n_clusters, engine):
-            first, where = np.unique(labels, return_index=True, return_inverse=True)[1:]
-            key = np.argsort(np.argsort(first))[where.ravel()].tobytes()
+        rows = ArrayRows(_mapped(sample.values, centre, mapping), sample.weights)
+        values = _mapped(few.values, centre, mapping)
+        for labels in _in_coordinates(rows, values, few, n_clusters, engine):
+            key = _numbered_by_appearance(labels).tobytes()
             if key not in seen:
                 seen.add(key)
                 yield labels
+
+
+def _numbered_by_appearance(labels: IntegerArray) -> IntegerArray:
+    """Return labels (N,) numbered by the rows where they appear first."""
+    numbers = np.flatnonzero(np.bincount(labels))
+    first = [int((labels == number).argmax()) for number in numbers]
+    renumbered = np.zeros(int(numbers[-1]) + 1, dtype=np.intp)
+    renumbered[numbers] = np.argsort(np.argsort(first))
+    return renumbered[labels]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class FewRows:
+    """Distinct rows, in which a hierarchy is sought.
+
+    Parameters
+    ----------
+    values : array of shape (M, D)
+        The rows.
+    mass : array of shape (M,)
+        How much they weigh, above zero.
+    positions : integer array of shape (N,), optional
+        Which of them each row of the sample is; None where they are not all there is. A row
+        without weight is the first.
+    """
+
+    values: Array
+    mass: Array
+    positions: IntegerArray | None
+
+
+def _different(rows: ArrayRows, *, is_all: bool) -> FewRows:
+    weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+    distinct, where = np.unique(rows.values, axis=0, return_inverse=True)
+    where = where.ravel()
+    mass: Array = np.bincount(where, weights=weights, minlength=len(distinct)).astype(np.float64)
+    heavy = mass > 0.0
+    positions = np.where(heavy, np.cumsum(heavy) - 1, 0)[where] if is_all else None
+    return FewRows(distinct[heavy], mass[heavy], positions)
 
 
 def coordinates(
@@ -79,34 +121,23 @@ def coordinates(
     return systems
 
 
-def _mapped(rows: ArrayRows, centre: Array, mapping: Array) -> Array:
-    centred = rows.values - centre
+def _mapped(values: Array, centre: Array, mapping: Array) -> Array:
+    centred = values - centre
     return np.ascontiguousarray(centred * mapping if mapping.ndim == 1 else centred @ mapping)
 
 
 def _in_coordinates(
-    rows: ArrayRows, values: Array, few: ArrayRows, n_clusters: int, engine: Engine
+    rows: ArrayRows, values: Array, few: FewRows, n_clusters: int, engine: Engine
 ) -> Iterator[IntegerArray]:
     """Yield clusters of rows; ``values`` are those of the few in which a hierarchy is sought."""
-    yield moved_labels(rows, split_means(rows, n_clusters, None), engine)
-    weights = np.ones(len(values)) if few.weights is None else few.weights
-    distinct, where = np.unique(values, axis=0, return_inverse=True)
-    where = where.ravel()
-    mass: Array = np.bincount(where, weights=weights, minlength=len(distinct)).astype(np.float64)
-    heavy = np.flatnonzero(mass > 0.0)
-    if heavy.size < n_clusters:
+    yield moved_labels(rows, split_means(rows, n_clusters, engine), engine)
+    if few.mass.size < n_clusters:
         return
-    found = ward_labels(distinct[heavy], mass[heavy], n_clusters)
-    means = np.stack(
-        [
-            np.average(distinct[heavy[found == k]], axis=0, weights=mass[heavy[found == k]])
-            for k in range(n_clusters)
-        ]
-    )
-    if few.n_rows == rows.n_rows:
-        labels = np.zeros(len(distinct), dtype=np.intp)
-        labels[heavy] = found
-        yield labels[where]
-    else:
+    found = ward_labels(values, few.mass, n_clusters, engine)
+    members = np.equal.outer(np.arange(n_clusters), found) * few.mass
+    means = (members @ values) / members.sum(axis=1, keepdims=True)
+    if few.positions is None:
         yield nearest_labels(rows, means, engine)
+    else:
+        yield found[few.positions]
     yield moved_labels(rows, means, engine)

@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from mixtura.engines import Engine
 from mixtura.typing import Array, IntegerArray
 
 TIE = 1e-9
 """Relative: costs closer than this are equal but for rounding, which must not choose."""
 
 
-def ward_labels(values: Array, mass: Array, n_clusters: int) -> IntegerArray:
+def ward_labels(values: Array, mass: Array, n_clusters: int, engine: Engine) -> IntegerArray:
     """Return the clusters of Ward's method [Ward1963]_, 0 to K - 1, shape (N,).
 
     A row of mass two does as two rows. Time and memory grow with N^2.
@@ -21,25 +22,29 @@ def ward_labels(values: Array, mass: Array, n_clusters: int) -> IntegerArray:
         Their weights, above zero.
     n_clusters : int
         Number of clusters K.
+    engine : Engine
+        What finds the merges.
     """
-    steps = sorted(_merges(values, mass))
+    found = engine.ward_merges(values, mass)
+    steps = _merges(values, mass) if found is None else found
+    steps = steps[np.lexsort((steps[:, 2], steps[:, 1], steps[:, 0]))]
     n_steps = len(values) - n_clusters
-    parent = np.arange(len(values))
+    parent = list(range(len(values)))
     if n_steps > 0:
         # Of merges that cost alike but for rounding the first in the order of the rows are made.
-        most = steps[n_steps - 1][0]
-        cheap = [step for step in steps if step[0] < (1.0 - TIE) * most]
-        alike = [step for step in steps if (1.0 - TIE) * most <= step[0] <= (1.0 + TIE) * most]
-        steps = cheap + sorted(alike, key=lambda step: step[1:])
-    for _, kept, gone in steps[:n_steps]:
+        most = steps[n_steps - 1, 0]
+        cheap = steps[steps[:, 0] < (1.0 - TIE) * most]
+        alike = steps[(steps[:, 0] >= (1.0 - TIE) * most) & (steps[:, 0] <= (1.0 + TIE) * most)]
+        steps = np.concatenate([cheap, alike[np.lexsort((alike[:, 2], alike[:, 1]))]])
+    for kept, gone in steps[: max(n_steps, 0), 1:].astype(np.intp).tolist():
         one, other = _root(parent, kept), _root(parent, gone)
         parent[max(one, other)] = min(one, other)
     roots = [_root(parent, position) for position in range(len(values))]
     return np.unique(roots, return_inverse=True)[1].astype(np.intp)
 
 
-def _merges(values: Array, mass: Array) -> list[tuple[float, int, int]]:
-    """Return cost and members of every merge, along chains of nearest neighbours."""
+def _merges(values: Array, mass: Array) -> Array:
+    """Return cost and members of every merge, along chains of nearest neighbours, (N - 1, 3)."""
     costs = np.zeros((len(values), len(values)))
     for column in values.T:
         costs += np.square(column[:, None] - column)
@@ -73,11 +78,11 @@ def _merges(values: Array, mass: Array) -> list[tuple[float, int, int]]:
         costs[lost] = costs[:, lost] = np.inf
         size[kept] = total
         gone[lost] = True
-    return steps
+    return np.array(steps).reshape(len(values) - 1, 3)
 
 
-def _root(parent: IntegerArray, position: int) -> int:
+def _root(parent: list[int], position: int) -> int:
     while parent[position] != position:
         parent[position] = parent[parent[position]]
-        position = int(parent[position])
+        position = parent[position]
     return position

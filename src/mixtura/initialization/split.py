@@ -65,12 +65,18 @@ def cluster(
     """Return the cluster of each row, 0 to K - 1; fewer where no more can be told apart."""
     centre, inverse = standard_units(sample, engine)
     rows = ArrayRows((sample.values - centre) * inverse, sample.weights)
-    return moved_labels(rows, split_means(rows, n_clusters, rng), engine)
+    return moved_labels(rows, split_means(rows, n_clusters, engine, rng), engine)
 
 
-def split_means(rows: ArrayRows, n_clusters: int, rng: np.random.Generator | None) -> Array:
+def split_means(
+    rows: ArrayRows, n_clusters: int, engine: Engine, rng: np.random.Generator | None = None
+) -> Array:
     """Return the means (K, D) of clusters that splits and merges find; fewer of equal rows."""
     weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+    if rng is None and rows.n_features <= MOST_FEATURES:
+        found = engine.split_means(rows.values, weights, PIECES * n_clusters)
+        if found is not None:
+            return merged_means(*found, n_clusters)
     pieces = split_clusters(rows.values, weights, PIECES * n_clusters, rng)
     mass = np.array([one.mass for one in pieces])
     return merged_means(np.stack([one.mean for one in pieces]), mass, n_clusters)

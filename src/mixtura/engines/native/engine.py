@@ -13,6 +13,7 @@ from mixtura.engines.content import content_sample
 from mixtura.engines.native.allocation import NativeAllocator
 from mixtura.engines.native.ascent import native_ascent
 from mixtura.engines.native.chains import native_chain
+from mixtura.engines.native.clustering import native_split, native_ward
 from mixtura.engines.native.exact import Exact
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
@@ -125,6 +126,12 @@ class NativeEngine(Engine):
         limits: tuple[int, float, float],
     ) -> Ascent | None:
         return native_ascent(rows, begin, steps, limits, self._threads())
+
+    def ward_merges(self, values: Array, mass: Array) -> Array:
+        return native_ward(values, mass)
+
+    def split_means(self, values: Array, weights: Array, most: int) -> tuple[Array, Array]:
+        return native_split(values, weights, most)
 
     def chain(
         self,
