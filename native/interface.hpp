@@ -6,7 +6,7 @@
 #include <cstdint>
 
 #define MIXTURA_FUNCTIONS(X) \
-    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y)) \
+    X(void, elementary, (int64_t which, int64_t n, const double *x, double *y), (which, n, x, y))\
     X(int64_t, sweep,                                                                            \
       (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
        const double *weights, const double *potentials, int64_t n_components,                    \
@@ -38,4 +38,24 @@
     X(int64_t, rows_below,                                                                       \
       (const void *rows, int64_t single, int64_t n_rows, int64_t n_features,                     \
        const uint64_t *factors, uint64_t limit, int64_t *positions),                             \
-      (rows, single, n_rows, n_features, factors, limit, positions))
+      (rows, single, n_rows, n_features, factors, limit, positions))                             \
+    X(int64_t, allocate,                                                                         \
+      (const int64_t *sizes, const double *rows, const double *numbers, const double *constants, \
+       const double *partition, const double *alone, const void *const *source, int64_t *labels, \
+       double *worth),                                                                           \
+      (sizes, rows, numbers, constants, partition, alone, source, labels, worth))                \
+    X(int64_t, chain,                                                                            \
+      (const int64_t *sizes, const double *rows, const double *concentration,                    \
+       const double *log_numbers, const double *numbers, uint64_t key, const void *const *source,\
+       double *weights, double *means, double *scales, double *kept_weights, double *kept_means, \
+       double *kept_scales, double *likelihoods, double *priors),                                \
+      (sizes, rows, concentration, log_numbers, numbers, key, source, weights, means, scales,    \
+       kept_weights, kept_means, kept_scales, likelihoods, priors))                              \
+    X(void, draw_given,                                                                          \
+      (const int64_t *sizes, const double *numbers, const double *count, const double *first,    \
+       const double *second, const void *const *source, double *means, double *scales,           \
+       double *room),                                                                            \
+      (sizes, numbers, count, first, second, source, means, scales, room))                       \
+    X(void, draw_numbers,                                                                        \
+      (int64_t which, int64_t n, const double *given, const void *const *source, double *to),    \
+      (which, n, given, source, to))

@@ -285,6 +285,43 @@ template <class T> INLINE void totals(double *to, T a, T b, T c, T d) {
     }
 }
 
+template <int N> INLINE double first_lane(Part<N> x) { return x.v[0]; }
+template <class T> INLINE double first_lane(Twice<T> x) { return first_lane(x.low); }
+
+INLINE double highest(Part<2> x) { return x.v[0] > x.v[1] ? x.v[0] : x.v[1]; }
+template <int N> INLINE double highest(Part<N> x) {
+    Part<N / 2> low, high;
+    std::memcpy(&low.v, &x.v, sizeof low.v);
+    std::memcpy(&high.v, (const char *)&x.v + sizeof low.v, sizeof high.v);
+    return highest(Part<N / 2>{low.v > high.v ? low.v : high.v});
+}
+// The largest of the lanes.
+template <class T> INLINE double highest(Twice<T> x) {
+    return highest(each([](auto a, auto b) { return a > b ? a : b; }, x.low, x.high));
+}
+
+// The lanes S places on, those of `before` ahead of them.
+template <int S, int N> INLINE Part<N> behind(Part<N> before, Part<N> x) {
+    typename Part<N>::words from;
+    for (int i = 0; i < N; i++) from[i] = N - S + i;
+    return {__builtin_shuffle(before.v, x.v, from)};
+}
+template <int S, class T> INLINE Twice<T> behind(Twice<T> before, Twice<T> x) {
+    if constexpr (S == WIDTH<T>) return {before.high, x.low};
+    else return {behind<S>(before.high, x.low), behind<S>(x.low, x.high)};
+}
+// The sums of the lanes up to each.
+INLINE Lanes running(Lanes x) {
+    Lanes zero = splat(0.0);
+    x = x + behind<1>(zero, x);
+    x = x + behind<2>(zero, x);
+    return x + behind<4>(zero, x);
+}
+
+INLINE double last_lane(Part<2> x) { return x.v[1]; }
+template <int N> INLINE double last_lane(Part<N> x) { return x.v[N - 1]; }
+template <class T> INLINE double last_lane(Twice<T> x) { return last_lane(x.high); }
+
 template <class V> INLINE V scaled_by_power(V x, V exponent) {
     typedef int64_t W __attribute__((vector_size(sizeof(V))));
     return (V)((W)x + ((W)exponent << 52));

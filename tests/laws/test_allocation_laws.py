@@ -17,7 +17,7 @@ from laws.enumeration import (
 )
 from mixtura.diagnostics.sampling import mean_error
 from mixtura.engines.allocation import numbered
-from mixtura.engines.compiled.allocation import CompiledAllocator
+from mixtura.engines.native.allocation import NativeAllocator
 from mixtura.engines.reference_allocation import ReferenceAllocator, log_marginal
 from mixtura.families import FAMILIES
 from mixtura.model import MixtureModel
@@ -84,10 +84,10 @@ def test_the_density_of_a_cluster_is_the_closed_form(components: str) -> None:
     for n in range(1, 7):
         found = log_marginal(rows[:n], steps_of(components))
         assert found == pytest.approx(EXACT[components](rows[:n]), rel=1e-10)
-    compiled = CompiledAllocator(rows, steps_of(components))
+    native = NativeAllocator(rows, steps_of(components))
     partition = DirichletProcess(1.0).partitions(3).steps(6, 1.0)
     labels = np.array([0, 1, 0, 2, 1, 0])
-    after, worth = compiled.run(labels, partition, (1, 0, 0), np.random.default_rng(0))
+    after, worth = native.run(labels, partition, (1, 0, 0), np.random.default_rng(0))
     np.testing.assert_array_equal(after, labels)
     groups = sum(EXACT[components](rows[labels == k]) for k in range(3))
     assert worth[0] == pytest.approx(groups + np.log(2.0), rel=1e-10)  # (3 - 1)! (2 - 1)! (1 - 1)!
@@ -107,7 +107,7 @@ def test_allocators_draw_the_same_partitions(
     begin = np.arange(13) % 3
     found = [
         kind(rows, steps_of(components)).run(begin, partition, plan, np.random.default_rng(3))
-        for kind in (CompiledAllocator, ReferenceAllocator)
+        for kind in (NativeAllocator, ReferenceAllocator)
     ]
     np.testing.assert_array_equal(found[0][0], found[1][0])
     np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-11)
@@ -128,7 +128,7 @@ def test_a_row_that_leaves_takes_no_digits_along(components: str) -> None:
     steps: Any = MixtureModel(2, 2, Dirichlet(1.0), prior, FAMILIES[family]).cluster_steps
     partition = DirichletProcess(1.0).partitions(2).steps(10, 1.0)
     begin = np.zeros(10, dtype=np.int64)
-    labels, worth = CompiledAllocator(rows, steps).run(
+    labels, worth = NativeAllocator(rows, steps).run(
         begin, partition, (1, 1, 0), np.random.default_rng(5)
     )
     assert (labels[1:] > 0).all()
@@ -149,7 +149,7 @@ def test_moments_are_those_of_the_rows(components: str) -> None:
     rows = np.random.default_rng(6).normal(5.0, 2.0, (12, 2))
     labels = np.arange(12) % 3
     steps = steps_of(components)
-    found = CompiledAllocator(rows, steps).statistics(labels)
+    found = NativeAllocator(rows, steps).statistics(labels)
     family = FAMILIES[COMPONENTS[components][1]]
     for k in range(3):
         own = rows[labels == k]

@@ -42,7 +42,7 @@ from mixtura.priors import (
     WeightPrior,
 )
 
-COMPILED = ENGINES["compiled"](n_threads=1)
+COMPILED = ENGINES["native"](n_threads=1)
 FREE = ["full", "diag", "spherical"]
 PROCESSES: dict[str, WeightPrior] = {
     "Dirichlet process": DirichletProcess(1.0),
@@ -212,7 +212,7 @@ def test_threads_do_not_show_in_a_single_bit(weights: WeightPrior) -> None:
     model = process_model("full", weights)
     fits = [
         fitted(model, rows, start="random", n_starts=2, n_jobs=jobs, engine=engine)
-        for jobs, engine in ((1, COMPILED), (2, ENGINES["compiled"](n_threads=2)))
+        for jobs, engine in ((1, COMPILED), (2, ENGINES["native"](n_threads=2)))
     ]
     assert_same_fit(*fits)
     other = fitted(model, rows, start="random", n_starts=2, seed=1)

@@ -8,8 +8,7 @@ import pytest
 from scipy import stats
 
 from laws.independent import as_matrices, direct_statistics, log_prior
-from mixtura.engines.compiled.draws import draw_components, draw_reciprocal
-from mixtura.engines.compiled.matrix_draws import draw_matrices
+from mixtura.engines.native.chains import HALF_NORMAL, draw_given, draw_numbers
 from mixtura.errors import InvalidArgumentError
 from mixtura.model import MixtureModel
 from mixtura.priors import (
@@ -54,17 +53,11 @@ def compiled_draw(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return means and variances or covariances drawn by the steps of compiled chains."""
     steps, K, D = case.prior.steps(case.n_features), case.n_components, case.n_features
-    means, drawn = pivot.copy(), covariances.reshape(case.structure[: steps.dimensions]).copy()
+    current = (pivot, covariances.reshape(case.structure[: steps.dimensions]))
     own = direct_statistics(rows, np.eye(K)[labels_for(K)], pivot, (K, D, D)[: steps.dimensions])
-    if isinstance(steps, MatrixSteps):
-        prior = (steps.location, steps.shrinkage, steps.freedom, steps.scale)
-        room = (np.empty((K, D)), np.empty((D, D)), np.empty((D, D)))
-        moments = (own.count, own.first, np.tril(own.second))  # as sweeps have them
-        draw_matrices(moments, means, drawn, prior, rng, room)
-    else:
-        prior = (steps.location, steps.precision, steps.shape, steps.scale)
-        prior = (*prior, steps.relative, steps.power)
-        draw_components((own.count, own.first, own.second), means, drawn, prior, rng)
+    # Of matrices sweeps have the lower triangles.
+    second = np.tril(own.second) if isinstance(steps, MatrixSteps) else own.second
+    means, drawn = draw_given(steps, (own.count, own.first, second), current, rng)
     return means, drawn.reshape(case.structure)
 
 
@@ -239,7 +232,7 @@ def test_compiled_reciprocal_scales_are_modified_half_normal(
     power: float, square: float, linear: float
 ) -> None:
     rng = np.random.default_rng(15)
-    draws = np.array([draw_reciprocal(power, square, linear, rng) for _ in range(400)])
+    draws = draw_numbers(HALF_NORMAL, 400, (power, square, linear), rng)
     t = np.linspace(np.log(draws.min()) - 40.0 / power, np.log(draws.max()) + 2.0, 20_001)
     logs = power * t - 0.5 * square * np.exp(2.0 * t) - linear * np.exp(t)
     below = np.cumsum(np.exp(logs - logs.max()))

@@ -29,7 +29,7 @@ from mixtura.priors import (
     NormalInverseGamma,
 )
 
-COMPILED = ENGINES["compiled"](n_threads=1)
+COMPILED = ENGINES["native"](n_threads=1)
 PLAN = Plan(draws=7, warmup=5, thin=3)
 
 INDEPENDENT = {

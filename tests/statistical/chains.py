@@ -13,7 +13,7 @@ from mixtura.inference.chains import Plan, Sampler
 from mixtura.initialization import INITIALIZERS
 from mixtura.model import MixtureModel
 
-COMPILED = ENGINES["compiled"](n_threads=1)
+COMPILED = ENGINES["native"](n_threads=1)
 
 
 @dataclass(frozen=True)

@@ -155,7 +155,7 @@ def worst_of_mixture(
 @pytest.mark.parametrize("components", COMPONENTS)
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_few_draws_agree_with_every_allocation(weights: str, components: str) -> None:
-    worst = worst_of_mixture(weights, components, Plan(500, 50, 1), 2)
+    worst = worst_of_mixture(weights, components, Plan(1000, 50, 1), 2)
     del worst["numbered means"]  # so short a chain has seen few numberings
     assert max(worst.values()) < LIMIT, worst
 

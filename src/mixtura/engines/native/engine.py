@@ -1,15 +1,16 @@
 """The native engine: fused sweeps in C++, in threads."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import numpy as np
 
 from mixtura.assignments import Assignment, Sampled, Soft, row_key
 from mixtura.data import ArrayRows, Rows
-from mixtura.engines.allocation import Allocator
 from mixtura.engines.base import Engine
 from mixtura.engines.content import content_sample
+from mixtura.engines.native.allocation import NativeAllocator
+from mixtura.engines.native.chains import native_chain
 from mixtura.engines.native.exact import Exact
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
@@ -22,8 +23,8 @@ from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ChainDraws, ChainSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray
 
-if TYPE_CHECKING:
-    from mixtura.engines.compiled import CompiledEngine
+LARGEST_CHAIN = 1 << 18
+"""Size N K D up to which whole chains run in native code, in one thread each."""
 
 SCORED = (Soft, Sampled)
 """Assignments whose data term is the log of summed scores."""
@@ -116,10 +117,14 @@ class NativeEngine(Engine):
         row_seed: int,
         rng: np.random.Generator,
     ) -> ChainDraws | None:
-        return self._compiled().chain(rows, steps, current, span, row_seed, rng)
+        if rows.n_rows * current[1].size > LARGEST_CHAIN:
+            return None
+        values = np.concatenate([block.values for block in rows.blocks()])
+        return native_chain(values, steps, current, span, row_seed, rng)
 
-    def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> Allocator:
-        return self._compiled().allocator(rows, clusters)
+    def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> NativeAllocator:
+        values = np.concatenate([block.values for block in rows.blocks()])
+        return NativeAllocator(values, clusters)
 
     def _threads(self) -> int:
         available = available_threads()
@@ -137,9 +142,3 @@ class NativeEngine(Engine):
         if self.expanded_from > 0 and not is_faster(potentials):
             return Exact(potentials)
         return expansion_of(potentials) or Exact(potentials)
-
-    def _compiled(self) -> "CompiledEngine":
-        """Return the engine that does what this one does not do yet."""
-        from mixtura.engines.compiled import CompiledEngine
-
-        return CompiledEngine(self.n_threads, self.expanded_from)

@@ -1,0 +1,96 @@
+"""Rows that are put into clusters, in native code."""
+
+from typing import final
+
+import numpy as np
+from scipy.linalg import solve_triangular
+from scipy.special import gammaln
+
+from mixtura.engines.allocation import Allocator
+from mixtura.engines.native.library import POINTER, WHOLE, address, native_function
+from mixtura.engines.native.random import source_of
+from mixtura.steps import ClusterSteps, MatrixSteps, PartitionSteps
+from mixtura.typing import Array, IntegerArray
+
+LOG_PI = float(np.log(np.pi))
+LOG_TWO_PI = float(np.log(2.0 * np.pi))
+
+EACH, SHARED, KNOWN, MATRIX = range(4)
+"""A variance for each feature, one for all, known ones, a matrix."""
+
+
+_allocate = native_function("allocate", WHOLE, *[POINTER] * 9)
+
+
+@final
+class NativeAllocator(Allocator):
+    """Rows one at a time, a cluster's scale updated as a row joins or leaves it."""
+
+    def __init__(self, values: Array, clusters: ClusterSteps | MatrixSteps) -> None:
+        super().__init__(values, clusters)
+        self._kind, self._numbers, further = _prior_of(len(self.values), clusters)
+        of_rows = np.append(0.0, np.cumsum(further)[:-1])
+        self._constants = np.stack([further, of_rows])
+        self._alone = further[0] + _log_density_alone(self.values, clusters)
+
+    def run(
+        self,
+        labels: IntegerArray,
+        partition: PartitionSteps,
+        plan: tuple[int, int, int],
+        rng: np.random.Generator,
+    ) -> tuple[IntegerArray, Array]:
+        after, worth = np.array(labels, dtype=np.int64), np.empty(plan[0])
+        sizes = np.array([self._kind, *self.values.shape, *plan], dtype=np.int64)
+        weights = np.stack([partition.log_join, partition.log_size, partition.log_new])
+        with source_of(rng) as source:
+            given = (sizes, self.values, self._numbers, self._constants, weights, self._alone)
+            if not _allocate(*map(address, given), source, address(after), address(worth)):
+                raise MemoryError(f"no memory for clusters of {len(after)} rows")
+        return after.astype(np.intp, copy=False), worth
+
+
+def _prior_of(n_rows: int, steps: ClusterSteps | MatrixSteps) -> tuple[int, Array, Array]:
+    """Return kind and numbers of a prior, and the constants of a row beside 0 to N + 1 others."""
+    rows, size = np.arange(n_rows + 2.0), steps.location.size
+    shrinkage = np.broadcast_to(steps.shrinkage, size)
+    ratio = shrinkage + rows[:, None]
+    further = 0.5 * np.log(ratio / (ratio + 1.0)).sum(axis=1)
+    if isinstance(steps, MatrixSteps):
+        half = 0.5 * (steps.freedom + rows + 1.0)
+        further += gammaln(half) - gammaln(half - 0.5 * size) - 0.5 * size * LOG_PI
+        before = -0.5 * steps.freedom * np.linalg.slogdet(steps.scale)[1]
+        kind, shape, scale = MATRIX, np.full(size, steps.freedom), steps.scale.reshape(-1)
+    else:
+        kind = KNOWN if steps.is_known else SHARED if steps.is_shared else EACH
+        shape, scale, before = steps.shape, steps.scale, 0.0
+        further -= 0.5 * size * LOG_TWO_PI
+        if steps.is_known:
+            further -= 0.5 * np.log(scale).sum()
+        else:
+            used, more = (slice(0, 1), 0.5 * size) if steps.is_shared else (slice(None), 0.5)
+            powers = shape[used] + more * rows[:, None]
+            further += (gammaln(powers + more) - gammaln(powers)).sum(axis=1)
+            before = -float((shape[used] * np.log(scale[used])).sum())
+    numbers = np.concatenate([[before], steps.location, shrinkage, shape, scale])
+    return kind, numbers, further
+
+
+def _log_density_alone(values: Array, steps: ClusterSteps | MatrixSteps) -> Array:
+    """Return the log density of each row (N, D) as a cluster, but for a constant, shape (N,)."""
+    apart = values - steps.location
+    squares = steps.shrinkage / (steps.shrinkage + 1.0) * apart * apart
+    if isinstance(steps, MatrixSteps):
+        factor = np.linalg.cholesky(steps.scale)
+        inside = solve_triangular(factor, apart.T, lower=True, check_finite=False)
+        ratio = steps.shrinkage / (steps.shrinkage + 1.0)
+        more = np.log(1.0 + ratio * (inside * inside).sum(axis=0))
+        return -0.5 * (steps.freedom + 1.0) * more - np.log(np.diag(factor)).sum()
+    if steps.is_known:
+        return -0.5 * (squares / steps.scale).sum(axis=1)
+    if steps.is_shared:
+        power, scale = steps.shape[0] + 0.5 * steps.shape.size, steps.scale[0]
+        before = steps.shape[0] * np.log(scale)
+        return before - power * np.log(scale + 0.5 * squares.sum(axis=1))
+    before = steps.shape @ np.log(steps.scale)
+    return before - np.log(steps.scale + 0.5 * squares) @ (steps.shape + 0.5)
