@@ -12,7 +12,6 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from mixtura.engines import ENGINES, Engine, ReferenceEngine
-from mixtura.engines.compiled import CompiledEngine
 from mixtura.engines.native import NativeEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
@@ -68,7 +67,6 @@ def family(request: pytest.FixtureRequest) -> CovarianceFamily:
 
 
 EXPANDED = {
-    "compiled, expanded form": CompiledEngine(expanded_from=0),
     "native, expanded form": NativeEngine(expanded_from=0),
 }
 """Engines as they are with many rows."""

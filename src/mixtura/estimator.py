@@ -17,7 +17,7 @@ from mixtura import arguments, lawful
 from mixtura.data import ArrayRows
 from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix
 from mixtura.diagnostics import comparison
-from mixtura.engines import ENGINES, Engine
+from mixtura.engines import Engine, best_engine
 from mixtura.errors import DataError, InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.model import MixtureModel, PriorSample
@@ -191,7 +191,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         self.n_iter_ = fit.n_iter
 
     def _engine(self) -> Engine:
-        return ENGINES["native"](n_threads=arguments.number_of_threads(self.n_jobs))
+        return best_engine(arguments.number_of_threads(self.n_jobs))
 
     def _validated(self, X: Any, *, reset: bool) -> Array:
         matrix, names = as_matrix(X)

@@ -6,7 +6,7 @@ import numpy as np
 
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine, ReferenceEngine
-from mixtura.engines.compiled import CompiledEngine
+from mixtura.engines.native import NativeEngine
 from mixtura.families import CovarianceFamily
 from mixtura.fit import Fit, Inference, Problem, Start
 from mixtura.inference import MAP, ML, VB
@@ -99,7 +99,7 @@ def elicited(
     if method.uses_flat_priors:
         priors = FlatWeights(), likelihood_floor(moments)
     else:
-        found = Elicitation(in_units_of(data, moments), engine or CompiledEngine(), moments)
+        found = Elicitation(in_units_of(data, moments), engine or NativeEngine(), moments)
         priors = Dirichlet(1.0), found.groups(family, n_components).prior()
     return MixtureModel(n_components, n_features, *priors, family)
 

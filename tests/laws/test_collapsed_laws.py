@@ -42,7 +42,7 @@ from mixtura.priors import (
     WeightPrior,
 )
 
-COMPILED = ENGINES["native"](n_threads=1)
+NATIVE = ENGINES["native"](n_threads=1)
 FREE = ["full", "diag", "spherical"]
 PROCESSES: dict[str, WeightPrior] = {
     "Dirichlet process": DirichletProcess(1.0),
@@ -57,7 +57,7 @@ def method(path: Path | None = None, **more: Any) -> CollapsedGibbs:
 
 
 def fitted(model: MixtureModel, rows: np.ndarray, how: Any = None, **more: Any) -> Fit:
-    return run(model, rows, how or method(), **{"engine": COMPILED, **more})
+    return run(model, rows, how or method(), **{"engine": NATIVE, **more})
 
 
 def draws_of(fit: Fit) -> DrawsPosterior:
@@ -80,7 +80,7 @@ def test_predictive_density_is_that_of_all_assignments(name: str) -> None:
     model = MixtureModel(2, 2, Dirichlet(1.5), prior, family)
     posterior = draws_of(fitted(model, SIX_ROWS, CollapsedGibbs(chains=2, draws=600, warmup=20)))
     potentials = (model.potentials(posterior.draw(s)) for s in range(1200))
-    densities = [COMPILED.log_density(ArrayRows(POINTS), one) for one in potentials]
+    densities = [NATIVE.log_density(ArrayRows(POINTS), one) for one in potentials]
     values = np.exp(densities).reshape(2, 600, len(POINTS))
     exact = enumerated_density(prior, family)
     for i in range(len(POINTS)):
@@ -99,7 +99,7 @@ def test_the_rest_of_a_process_has_the_density_of_the_prior() -> None:
         posterior = draws_of(fit)
         potentials = (large.potentials(posterior.draw(s)) for s in range(3000))
         point = ArrayRows(np.array([[0.5, 0.5]]))
-        averages.append(np.exp([COMPILED.log_density(point, one)[0] for one in potentials]))
+        averages.append(np.exp([NATIVE.log_density(point, one)[0] for one in potentials]))
     steps: Any = model.cluster_steps
     alone = np.exp(log_marginal(np.array([[0.5, 0.5]]), steps))
     both = np.vstack([row, [[0.5, 0.5]]])
@@ -124,7 +124,7 @@ def test_all_clusters_have_a_component_of_their_own(name: str, weights: WeightPr
     assert posterior.weights.shape == (2, 30, fit.model.n_components)
     np.testing.assert_allclose(posterior.weights.sum(axis=2), 1.0, rtol=1e-12)
     assert (np.diff(fit.parameters.weights) <= 0.0).all()
-    labels = posterior.labels(ArrayRows(rows), COMPILED)
+    labels = posterior.labels(ArrayRows(rows), NATIVE)
     groups = labels.reshape(6, 8)
     assert (groups == groups[:, :1]).all()
     assert np.unique(groups[:, 0]).size == 6
@@ -212,7 +212,7 @@ def test_threads_do_not_show_in_a_single_bit(weights: WeightPrior) -> None:
     model = process_model("full", weights)
     fits = [
         fitted(model, rows, start="random", n_starts=2, n_jobs=jobs, engine=engine)
-        for jobs, engine in ((1, COMPILED), (2, ENGINES["native"](n_threads=2)))
+        for jobs, engine in ((1, NATIVE), (2, ENGINES["native"](n_threads=2)))
     ]
     assert_same_fit(*fits)
     other = fitted(model, rows, start="random", n_starts=2, seed=1)
@@ -272,7 +272,7 @@ def test_engines_give_the_same_draws(name: str) -> None:
     rows = blobs(np.random.default_rng(68), 12, 2, 2)
     model = process_model(name, PitmanYor(1.0, 0.3))
     short = method(draws=4, warmup=2)
-    fits = [fitted(model, rows, short, engine=engine) for engine in (COMPILED, ReferenceEngine())]
+    fits = [fitted(model, rows, short, engine=engine) for engine in (NATIVE, ReferenceEngine())]
     # Components without rows are alike: rounding may exchange their numbers.
     assert_same_draws(*(draws_of(fit).as_drawn() for fit in fits), rtol=1e-7)
 

@@ -39,7 +39,7 @@ from mixtura.priors import (
 )
 from mixtura.statistics import SufficientStatistics
 
-COMPILED = ENGINES["native"](n_threads=1)
+NATIVE = ENGINES["native"](n_threads=1)
 SHORT = Gibbs(chains=2, draws=30, warmup=10)
 
 
@@ -50,7 +50,7 @@ def sampled(
     start: str | np.ndarray = "split",
     **more: Any,
 ) -> Fit:
-    return run(model, rows, method, start, **{"engine": COMPILED, **more})
+    return run(model, rows, method, start, **{"engine": NATIVE, **more})
 
 
 def draws_of(fit: Fit) -> DrawsPosterior:
@@ -91,7 +91,7 @@ def test_predictive_density_is_that_of_all_assignments(
     assert (model.steps is not None) == whole_chains
     posterior = draws_of(sampled(model, SIX_ROWS, Gibbs(chains=2, draws=800, warmup=50)))
     potentials = (model.potentials(posterior.draw(s)) for s in range(1600))
-    densities = [COMPILED.log_density(ArrayRows(POINTS), one) for one in potentials]
+    densities = [NATIVE.log_density(ArrayRows(POINTS), one) for one in potentials]
     values = np.exp(densities).reshape(2, 800, len(POINTS))
     exact = enumerated_density(prior, family)
     for i in range(len(POINTS)):
@@ -296,7 +296,7 @@ def test_threads_and_repeats_do_not_show_in_a_single_bit(family: CovarianceFamil
     method = Gibbs(chains=3, draws=20, warmup=5)
     fits = [
         sampled(model, rows, method, "random", n_starts=3, n_jobs=jobs, engine=engine)
-        for jobs, engine in ((1, COMPILED), (3, ENGINES["native"](n_threads=3)))
+        for jobs, engine in ((1, NATIVE), (3, ENGINES["native"](n_threads=3)))
     ]
     assert_same_draws(*(draws_of(fit) for fit in fits), rtol=0.0)
     other = sampled(model, rows, method, "random", n_starts=3, seed=1)
@@ -325,7 +325,7 @@ def test_engines_give_the_same_draws(
     rows = blobs(np.random.default_rng(36), 60, 2, 2)
     model = elicited(family, rows, 2)
     go_by_sweeps(monkeypatch)  # compiled chains have random numbers of their own
-    fits = [sampled(model, rows, engine=engine) for engine in (COMPILED, ReferenceEngine())]
+    fits = [sampled(model, rows, engine=engine) for engine in (NATIVE, ReferenceEngine())]
     assert_same_draws(*(draws_of(fit) for fit in fits), rtol=1e-7)
 
 
@@ -368,12 +368,12 @@ def test_answers_are_averages_over_the_draws(family: CovarianceFamily) -> None:
     scores = np.array([log_scores(rows, posterior.draw(s)) for s in range(60)])
     by_draw = logsumexp(scores, axis=2)
     expected = np.log(np.exp(by_draw).mean(axis=0))
-    np.testing.assert_allclose(posterior.log_predictive(data, COMPILED), expected, rtol=1e-9)
+    np.testing.assert_allclose(posterior.log_predictive(data, NATIVE), expected, rtol=1e-9)
     shares = np.exp(scores - by_draw[:, :, None]).mean(axis=0)
-    found = posterior.responsibilities(data, COMPILED)
+    found = posterior.responsibilities(data, NATIVE)
     np.testing.assert_allclose(found, shares, atol=1e-12)
-    np.testing.assert_array_equal(posterior.labels(data, COMPILED), shares.argmax(axis=1))
-    drawn = posterior.sample_assignments(data, COMPILED, 1500, seed=3)
+    np.testing.assert_array_equal(posterior.labels(data, NATIVE), shares.argmax(axis=1))
+    drawn = posterior.sample_assignments(data, NATIVE, 1500, seed=3)
     error = np.sqrt(shares * (1.0 - shares) / 1500) + 1e-3
     for k in range(2):
         assert (np.abs((drawn == k).mean(axis=0) - shares[:, k]) < 5.5 * error[:, k]).all()

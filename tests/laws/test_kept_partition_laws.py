@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from laws.running import blobs, run
-from laws.test_collapsed_laws import COMPILED, assert_same_fit, draws_of, method, process_model
+from laws.test_collapsed_laws import NATIVE, assert_same_fit, draws_of, method, process_model
 from mixtura.archives import read_archive, write_archive
 from mixtura.data import ArrayRows
 from mixtura.diagnostics.partitions import canonical_labels, occupied_components
@@ -26,7 +26,7 @@ MODEL = process_model("diag", DirichletProcess(Gamma(2.0, 1.0)))
 
 
 def fitted(rows: np.ndarray = ROWS, how: Any = None, **more: Any) -> Fit:
-    return run(MODEL, rows, how or method(), **{"engine": COMPILED, **more})
+    return run(MODEL, rows, how or method(), **{"engine": NATIVE, **more})
 
 
 def kept_of(fit: Fit) -> KeptPartitions:
@@ -39,7 +39,7 @@ def sampler(n_draws: int, most_labels: int) -> PartitionSampler:
     partitions, clusters = MODEL.weight_prior.partitions(2), MODEL.cluster_steps
     assert partitions is not None
     assert clusters is not None
-    given = (COMPILED, Plan(n_draws, 3, 2), partitions, clusters, 2)
+    given = (NATIVE, Plan(n_draws, 3, 2), partitions, clusters, 2)
     return PartitionSampler(MODEL, ArrayRows(ROWS), *given, most_labels=most_labels)
 
 
@@ -101,12 +101,12 @@ def test_spacing_keeps_as_much_as_there_is_room_for(n_rows: int, n_draws: int) -
 def test_rows_are_found_in_any_order_and_in_parts() -> None:
     fit = fitted()
     posterior, kept = draws_of(fit), kept_of(fit)
-    everything = posterior.allocations(ArrayRows(ROWS), COMPILED)
+    everything = posterior.allocations(ArrayRows(ROWS), NATIVE)
     order = np.random.default_rng(0).permutation(40)
     for some in (order, order[:7], np.array([3])):
-        found = posterior.allocations(ArrayRows(ROWS[some]), COMPILED)
+        found = posterior.allocations(ArrayRows(ROWS[some]), NATIVE)
         np.testing.assert_array_equal(found, everything[:, :, some])
-    single = posterior.allocations(ArrayRows(ROWS.astype(np.float64)), COMPILED)
+    single = posterior.allocations(ArrayRows(ROWS.astype(np.float64)), NATIVE)
     np.testing.assert_array_equal(single, everything)
     together = everything[:, :, :, None] == everything[:, :, None, :]
     own = kept.labels[:, :, :, None] == kept.labels[:, :, None, :]
@@ -118,9 +118,9 @@ def test_components_of_rows_are_those_whose_moments_they_have() -> None:
     centres = 100.0 * np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     rows = np.repeat(centres, 9, axis=0) + np.random.default_rng(1).standard_normal((27, 2))
     prior: Any = replace(MODEL.component_prior, mean=0.0, shrinkage=1e-4)
-    fit = run(replace(MODEL, component_prior=prior), rows, method(warmup=60), engine=COMPILED)
+    fit = run(replace(MODEL, component_prior=prior), rows, method(warmup=60), engine=NATIVE)
     posterior = draws_of(fit)
-    found = posterior.allocations(ArrayRows(rows), COMPILED)
+    found = posterior.allocations(ArrayRows(rows), NATIVE)
     means = np.take_along_axis(posterior.means, found[..., None], axis=2)
     assert np.abs(means - rows).max() < 60.0
 
@@ -139,10 +139,10 @@ def test_other_rows_are_drawn_given_the_parameters() -> None:
     posterior = draws_of(fit)
     new = ROWS[:5] + 0.01
     bare = replace(posterior, partitions=None)
-    found = posterior.allocations(ArrayRows(new), COMPILED)
-    np.testing.assert_array_equal(found, bare.allocations(ArrayRows(new), COMPILED))
-    both = posterior.allocations(ArrayRows(np.vstack([new, ROWS])), COMPILED)
-    own = posterior.allocations(ArrayRows(ROWS), COMPILED)
+    found = posterior.allocations(ArrayRows(new), NATIVE)
+    np.testing.assert_array_equal(found, bare.allocations(ArrayRows(new), NATIVE))
+    both = posterior.allocations(ArrayRows(np.vstack([new, ROWS])), NATIVE)
+    own = posterior.allocations(ArrayRows(ROWS), NATIVE)
     np.testing.assert_array_equal(both[:, :, 5:], own)
     assert posterior.occupied(ArrayRows(new)) is None
 
@@ -151,14 +151,14 @@ def test_assignments_are_drawn_from_the_partitions() -> None:
     """Each draw of the components of fitted rows is one of the partitions, others are beside it."""
     posterior = draws_of(fitted())
     both = ArrayRows(np.vstack([ROWS, ROWS[:3] + 0.01]))
-    drawn = posterior.sample_assignments(both, COMPILED, 50, 4)
-    every = posterior.allocations(ArrayRows(ROWS), COMPILED).reshape(-1, 40)
+    drawn = posterior.sample_assignments(both, NATIVE, 50, 4)
+    every = posterior.allocations(ArrayRows(ROWS), NATIVE).reshape(-1, 40)
     same = (drawn[:, None, :40] == every).all(axis=2)
     assert same.any(axis=1).all()
     assert same.any(axis=0).sum() > 10
     assert drawn.shape == (50, 43)
     assert 0 <= drawn.min() <= drawn.max() < posterior.model.n_components
-    again = posterior.sample_assignments(both, COMPILED, 50, 4)
+    again = posterior.sample_assignments(both, NATIVE, 50, 4)
     np.testing.assert_array_equal(again, drawn)
 
 
@@ -184,9 +184,9 @@ def test_weights_stand_for_rows() -> None:
     np.testing.assert_array_equal(kept.occupied, repeated.occupied)
     weighed = ArrayRows(ROWS, times.astype(float))
     np.testing.assert_array_equal(
-        occupied(fit.posterior, weighed, COMPILED), repeated.occupied.astype(int)
+        occupied(fit.posterior, weighed, NATIVE), repeated.occupied.astype(int)
     )
-    found = allocations(draws_of(fit), ArrayRows(ROWS), COMPILED)
+    found = allocations(draws_of(fit), ArrayRows(ROWS), NATIVE)
     assert found.shape == (2, 12, 40)
 
 
@@ -199,16 +199,16 @@ def test_thinned_draws_keep_their_partitions() -> None:
     np.testing.assert_array_equal(few.partitions.labels, kept.labels[:, at])
     np.testing.assert_array_equal(few.partitions.occupied, kept.occupied[:, at])
     np.testing.assert_array_equal(
-        few.allocations(ArrayRows(ROWS), COMPILED),
-        posterior.allocations(ArrayRows(ROWS), COMPILED)[:, at],
+        few.allocations(ArrayRows(ROWS), NATIVE),
+        posterior.allocations(ArrayRows(ROWS), NATIVE)[:, at],
     )
     sparse = replace(posterior, partitions=kept.thinned(np.arange(12)))
-    assert sparse.allocations(ArrayRows(ROWS), COMPILED, 6).shape == (2, 3, 40)
+    assert sparse.allocations(ArrayRows(ROWS), NATIVE, 6).shape == (2, 3, 40)
     half = replace(kept, steps=kept.steps[::2], labels=kept.labels[:, ::2])
     rare = replace(posterior, partitions=half)
     np.testing.assert_array_equal(
-        rare.allocations(ArrayRows(ROWS), COMPILED),
-        posterior.allocations(ArrayRows(ROWS), COMPILED)[:, ::2],
+        rare.allocations(ArrayRows(ROWS), NATIVE),
+        posterior.allocations(ArrayRows(ROWS), NATIVE)[:, ::2],
     )
 
 
@@ -251,7 +251,7 @@ def test_model_files_without_partitions_are_read(tmp_path: Path) -> None:
     posterior = draws_of(load_fit(path).fit)
     assert posterior.partitions is None
     np.testing.assert_array_equal(posterior.weights, draws_of(fit).weights)
-    assert allocations(posterior, ArrayRows(ROWS), COMPILED).shape == (2, 12, 40)
+    assert allocations(posterior, ArrayRows(ROWS), NATIVE).shape == (2, 12, 40)
 
 
 def stop(done: int, total: int) -> None:

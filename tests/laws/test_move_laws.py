@@ -10,7 +10,7 @@ from laws.independent import direct_statistics
 from laws.running import blobs, elicited, run
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
-from mixtura.engines.compiled import CompiledEngine
+from mixtura.engines.native import NativeEngine
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Fit
 from mixtura.inference import VB, proposals
@@ -37,7 +37,7 @@ def fitted(
 ) -> Fit:
     given = elicited(FAMILIES[family], rows, n_components)
     model = MixtureModel(n_components, 2, prior, given.component_prior, FAMILIES[family])
-    return run(model, rows, VB(), start, keep_numbering=True, engine=CompiledEngine())
+    return run(model, rows, VB(), start, keep_numbering=True, engine=NativeEngine())
 
 
 def occupied(fit: Fit) -> int:

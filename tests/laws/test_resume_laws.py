@@ -29,7 +29,7 @@ from mixtura.priors import (
     NormalInverseGamma,
 )
 
-COMPILED = ENGINES["native"](n_threads=1)
+NATIVE = ENGINES["native"](n_threads=1)
 PLAN = Plan(draws=7, warmup=5, thin=3)
 
 INDEPENDENT = {
@@ -73,7 +73,7 @@ def assert_cuts_do_not_show(model: MixtureModel, rows: np.ndarray, engine: Engin
     np.testing.assert_allclose(early.log_joint, whole.log_joint[:11], rtol=1e-12)
 
 
-@pytest.mark.parametrize("engine", [COMPILED, ReferenceEngine()], ids=["compiled", "reference"])
+@pytest.mark.parametrize("engine", [NATIVE, ReferenceEngine()], ids=["compiled", "reference"])
 def test_cuts_do_not_show(family: CovarianceFamily, engine: Engine) -> None:
     rows = blobs(np.random.default_rng(51), 50, 2, 2)
     assert_cuts_do_not_show(elicited(family, rows, 2), rows, engine)
@@ -84,7 +84,7 @@ def test_cuts_do_not_show(family: CovarianceFamily, engine: Engine) -> None:
 def test_cuts_do_not_show_under_independent_priors(prior: Independent, name: str) -> None:
     rows = blobs(np.random.default_rng(52), 50, 2, 2)
     model = MixtureModel(2, 2, Dirichlet(1.0), prior, FAMILIES[name])
-    assert_cuts_do_not_show(model, rows, COMPILED)
+    assert_cuts_do_not_show(model, rows, NATIVE)
 
 
 # ------------------------------------------------------------------------------------ checkpoints
@@ -131,16 +131,16 @@ def test_a_fit_goes_on_from_its_checkpoint(
 ) -> None:
     rows, path = blobs(np.random.default_rng(53), 40, 2, 2), tmp_path / "chains"
     model, more = elicited(family, rows, 2), {"n_jobs": jobs, "keep_numbering": keep_numbering}
-    whole = run(model, rows, method(), engine=COMPILED, **more)
+    whole = run(model, rows, method(), engine=NATIVE, **more)
     for sweeps in (1, 6):  # in the warm-up, there is nothing to return yet
         with pytest.raises(KeyboardInterrupt):
-            run(model, rows, stopped(path, sweeps), engine=COMPILED, **more)
-    part = run(model, rows, stopped(path, 30), engine=COMPILED, **more)
+            run(model, rows, stopped(path, sweeps), engine=NATIVE, **more)
+    part = run(model, rows, stopped(path, 30), engine=NATIVE, **more)
     doubt = part.doubts[0]
     assert doubt.category is InterruptedWarning
     assert f"had {draws_of(part).weights.shape[1]} of its 20 draws" in doubt.message
     assert repr(str(path)) in doubt.message
-    resumed = run(model, rows, method(path), engine=COMPILED, **more)
+    resumed = run(model, rows, method(path), engine=NATIVE, **more)
     assert_same_fit(resumed, whole)
     assert not path.exists()
 
@@ -148,10 +148,10 @@ def test_a_fit_goes_on_from_its_checkpoint(
 def test_a_finished_checkpoint_can_be_kept(tmp_path: Path) -> None:
     rows, path = blobs(np.random.default_rng(54), 40, 2, 2), tmp_path / "chains"
     model = elicited(FAMILIES["diag"], rows, 2)
-    first = run(model, rows, method(path, keep_checkpoint=True), engine=COMPILED)
+    first = run(model, rows, method(path, keep_checkpoint=True), engine=NATIVE)
     written = path.stat()
     again = run(
-        model, rows, method(path, keep_checkpoint=True, progress=stop_after(0)), engine=COMPILED
+        model, rows, method(path, keep_checkpoint=True, progress=stop_after(0)), engine=NATIVE
     )
     assert_same_fit(first, again)  # no sweep is run: the callback was not called
     assert path.exists()

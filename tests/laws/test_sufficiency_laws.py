@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from laws.running import blobs, elicited, run
-from laws.test_collapsed_laws import COMPILED, assert_same_fit, draws_of, process_model
+from laws.test_collapsed_laws import NATIVE, assert_same_fit, draws_of, process_model
 from mixtura.diagnostics.sampling import AGREED, draws_wanted, ess_bulk, r_hat, suffice
 from mixtura.errors import ConvergenceWarning, InterruptedWarning, InvalidArgumentError
 from mixtura.families import FAMILIES
@@ -85,7 +85,7 @@ def fitted(how: ChainMethod[Any], **more: Any) -> Fit:
     model = elicited(FAMILIES["diag"], ROWS, 2)
     if weights is not None:
         model = process_model("diag", weights)
-    return run(model, ROWS, how, **{"engine": COMPILED, "start": "random", "n_starts": 2, **more})
+    return run(model, ROWS, how, **{"engine": NATIVE, "start": "random", "n_starts": 2, **more})
 
 
 def until_enough(name: str, **more: Any) -> ChainMethod[Any]:
@@ -194,7 +194,7 @@ def test_unlawful_limits_are_refused(option: str, bad: Any) -> None:
 def test_the_number_of_groups_is_judged() -> None:
     """Chains whose joint density agrees while their partitions do not are not called converged."""
     model = process_model("diag", MixtureOfFiniteMixtures(1.0), 6)
-    fit = run(model, ROWS, CollapsedGibbs(chains=2, draws=60, warmup=5), engine=COMPILED)
+    fit = run(model, ROWS, CollapsedGibbs(chains=2, draws=60, warmup=5), engine=NATIVE)
     posterior = draws_of(fit)
     assert posterior.partitions is not None
     found = [posterior.log_joint, posterior.used_components.astype(float)]

@@ -13,7 +13,7 @@ from mixtura.inference.chains import Plan, Sampler
 from mixtura.initialization import INITIALIZERS
 from mixtura.model import MixtureModel
 
-COMPILED = ENGINES["native"](n_threads=1)
+NATIVE = ENGINES["native"](n_threads=1)
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def run_chains(
     rows: np.ndarray,
     plan: Plan,
     n_chains: int = 4,
-    engine: Engine = COMPILED,
+    engine: Engine = NATIVE,
     seed: int = 0,
 ) -> Drawn:
     """Return chains from random starts, their components numbered as they were drawn."""

@@ -23,10 +23,10 @@ from mixtura.priors import (
     WeightPrior,
     Wishart,
 )
-from statistical.chains import COMPILED
+from statistical.chains import NATIVE
 
 SWEEPS = ReferenceEngine()
-"""An engine without compiled chains: sweep by sweep, in Python."""
+"""An engine without whole chains: sweep by sweep, in Python."""
 
 CENTRE = 0.5
 """About which all means are."""
@@ -47,27 +47,23 @@ _ON_VARIANCES = Independent(Normal(CENTRE, 1.5), variance=InverseGamma(3.0, 1.5)
 _LOG_NORMAL = Independent(Normal(CENTRE, 1.5), scale=LogNormal(-0.2, 0.4))
 _KNOWN = KnownScale(0.7, Normal(CENTRE, 1.5))
 
-COMPILED_KERNELS: dict[str, Kernel] = {
-    "compiled-variances": _kernel(COMPILED, Dirichlet([1.0, 2.0]), _VARIANCES, "diag", 2, 2),
-    "compiled-scales": _kernel(COMPILED, Dirichlet([0.8, 1.5]), _ON_SCALES, "diag", 2, 1),
-    "compiled-on-variances": _kernel(COMPILED, Dirichlet(1.5), _ON_VARIANCES, "diag", 3, 1),
-    "compiled-numbers": _kernel(
-        COMPILED, MixtureOfFiniteMixtures(0.7, 1.5), _VARIANCES, "diag", 4, 1
+WHOLE_KERNELS: dict[str, Kernel] = {
+    "whole-variances": _kernel(NATIVE, Dirichlet([1.0, 2.0]), _VARIANCES, "diag", 2, 2),
+    "whole-scales": _kernel(NATIVE, Dirichlet([0.8, 1.5]), _ON_SCALES, "diag", 2, 1),
+    "whole-on-variances": _kernel(NATIVE, Dirichlet(1.5), _ON_VARIANCES, "diag", 3, 1),
+    "whole-numbers": _kernel(NATIVE, MixtureOfFiniteMixtures(0.7, 1.5), _VARIANCES, "diag", 4, 1),
+    "whole-full": _kernel(NATIVE, Dirichlet([1.0, 2.0]), _MATRICES, "full", 2, 2),
+    "whole-tied": _kernel(NATIVE, Dirichlet(1.5), _MATRICES, "tied", 2, 2),
+    "whole-tied-numbers": _kernel(
+        NATIVE, MixtureOfFiniteMixtures(0.7, 1.5), _MATRICES, "tied", 3, 3
     ),
-    "compiled-full": _kernel(COMPILED, Dirichlet([1.0, 2.0]), _MATRICES, "full", 2, 2),
-    "compiled-tied": _kernel(COMPILED, Dirichlet(1.5), _MATRICES, "tied", 2, 2),
-    "compiled-tied-numbers": _kernel(
-        COMPILED, MixtureOfFiniteMixtures(0.7, 1.5), _MATRICES, "tied", 3, 3
-    ),
-    "compiled-spherical": _kernel(COMPILED, Dirichlet(1.0), _VARIANCES, "spherical", 2, 2),
-    "compiled-spherical-scales": _kernel(COMPILED, Dirichlet(1.0), _ON_SCALES, "spherical", 2, 2),
-    "compiled-tied-diag": _kernel(COMPILED, Dirichlet(1.0), _VARIANCES, "tied_diag", 2, 2),
-    "compiled-tied-diag-scales": _kernel(COMPILED, Dirichlet(1.0), _ON_SCALES, "tied_diag", 2, 2),
-    "compiled-tied-spherical": _kernel(
-        COMPILED, Dirichlet(1.0), _ON_VARIANCES, "tied_spherical", 3, 2
-    ),
+    "whole-spherical": _kernel(NATIVE, Dirichlet(1.0), _VARIANCES, "spherical", 2, 2),
+    "whole-spherical-scales": _kernel(NATIVE, Dirichlet(1.0), _ON_SCALES, "spherical", 2, 2),
+    "whole-tied-diag": _kernel(NATIVE, Dirichlet(1.0), _VARIANCES, "tied_diag", 2, 2),
+    "whole-tied-diag-scales": _kernel(NATIVE, Dirichlet(1.0), _ON_SCALES, "tied_diag", 2, 2),
+    "whole-tied-spherical": _kernel(NATIVE, Dirichlet(1.0), _ON_VARIANCES, "tied_spherical", 3, 2),
 }
-"""Chains that run whole in compiled code."""
+"""Chains that run whole in native code."""
 
 SWEPT_KERNELS: dict[str, Kernel] = {
     "reference-full": _kernel(SWEEPS, Dirichlet([1.0, 2.0]), _MATRICES, "full", 2, 2),
@@ -75,11 +71,11 @@ SWEPT_KERNELS: dict[str, Kernel] = {
     "reference-spherical": _kernel(SWEEPS, Dirichlet(1.0), _VARIANCES, "spherical", 2, 2),
     "reference-tied-diag": _kernel(SWEEPS, Dirichlet(1.0), _ON_SCALES, "tied_diag", 2, 2),
     "reference-tied-spherical": _kernel(SWEEPS, Dirichlet(1.0), _VARIANCES, "tied_spherical", 2, 2),
-    "sweeps-log-normal": _kernel(COMPILED, Dirichlet([1.0, 2.0]), _LOG_NORMAL, "diag", 2, 1),
-    "sweeps-process": _kernel(COMPILED, DirichletProcess(1.2), _KNOWN, "diag", 4, 1),
-    "sweeps-pitman-yor": _kernel(COMPILED, PitmanYor(0.9, 0.3), _VARIANCES, "diag", 3, 1),
+    "sweeps-log-normal": _kernel(NATIVE, Dirichlet([1.0, 2.0]), _LOG_NORMAL, "diag", 2, 1),
+    "sweeps-process": _kernel(NATIVE, DirichletProcess(1.2), _KNOWN, "diag", 4, 1),
+    "sweeps-pitman-yor": _kernel(NATIVE, PitmanYor(0.9, 0.3), _VARIANCES, "diag", 3, 1),
     "sweeps-concentration": _kernel(
-        COMPILED, DirichletProcess(Gamma(3.0, 2.0)), _KNOWN, "diag", 4, 1
+        NATIVE, DirichletProcess(Gamma(3.0, 2.0)), _KNOWN, "diag", 4, 1
     ),
     "reference-numbers": _kernel(SWEEPS, MixtureOfFiniteMixtures(1.4), _KNOWN, "diag", 6, 1),
     "reference-variances": _kernel(SWEEPS, Dirichlet([1.0, 2.0]), _VARIANCES, "diag", 2, 2),
@@ -89,7 +85,7 @@ SWEPT_KERNELS: dict[str, Kernel] = {
 
 LEARNED_KERNELS: dict[str, Kernel] = {
     "sweeps-learned-variances": _kernel(
-        COMPILED,
+        NATIVE,
         Dirichlet([1.0, 2.0]),
         NormalInverseGamma(CENTRE, 0.4, 3.0, Gamma(1.5, 1.0)),
         "diag",
@@ -97,7 +93,7 @@ LEARNED_KERNELS: dict[str, Kernel] = {
         2,
     ),
     "sweeps-learned-matrices": _kernel(
-        COMPILED,
+        NATIVE,
         Dirichlet([1.0, 2.0]),
         NormalInverseWishart(CENTRE, 0.4, 6.0, Wishart(4.0, 0.5)),
         "full",
@@ -105,7 +101,7 @@ LEARNED_KERNELS: dict[str, Kernel] = {
         2,
     ),
     "sweeps-learned-numbers": _kernel(
-        COMPILED,
+        NATIVE,
         MixtureOfFiniteMixtures(0.7, 1.5),
         Independent(Normal(CENTRE, 1.5), variance=InverseGamma(3.0, Gamma(1.5, 1.0, 0.3))),
         "diag",
@@ -129,9 +125,9 @@ def default_kernels() -> dict[str, Kernel]:
     begin where the default start does.
     """
     return {
-        f"default-{family}": _kernel(COMPILED, Dirichlet(1.0), _default_prior(family), family, 2, 2)
+        f"default-{family}": _kernel(NATIVE, Dirichlet(1.0), _default_prior(family), family, 2, 2)
         for family in ("full", "diag")
     }
 
 
-KERNELS = COMPILED_KERNELS | SWEPT_KERNELS | LEARNED_KERNELS
+KERNELS = WHOLE_KERNELS | SWEPT_KERNELS | LEARNED_KERNELS

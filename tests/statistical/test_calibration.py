@@ -23,9 +23,9 @@ from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl import NUTS
 from statistical.kernels import (
-    COMPILED_KERNELS,
     KERNELS,
     LEARNED_KERNELS,
+    WHOLE_KERNELS,
     Kernel,
     default_kernels,
 )
@@ -113,7 +113,7 @@ def departures(ranks: dict[str, np.ndarray]) -> dict[str, float]:
     return {name: value for name, value in values.items() if value < UNLIKELY}
 
 
-@pytest.mark.parametrize("name", ["compiled-variances", "compiled-scales", "compiled-numbers"])
+@pytest.mark.parametrize("name", ["whole-variances", "whole-scales", "whole-numbers"])
 def test_true_values_rank_uniformly(name: str) -> None:
     assert departures(ranks_of(KERNELS[name], 100, thin=10, seed=0)) == {}
 
@@ -121,8 +121,8 @@ def test_true_values_rank_uniformly(name: str) -> None:
 @pytest.mark.calibrate
 @pytest.mark.parametrize("name", KERNELS)
 def test_true_values_rank_uniformly_in_many_simulations(name: str) -> None:
-    compiled = name in COMPILED_KERNELS
-    n_simulations, thin = (1000, 20) if compiled else (300, 4)
+    whole = name in WHOLE_KERNELS
+    n_simulations, thin = (1000, 20) if whole else (300, 4)
     if name in LEARNED_KERNELS:
         n_simulations = 1000
     ranks = ranks_of(KERNELS[name], n_simulations, thin, seed=1)
@@ -191,7 +191,7 @@ def test_bands_hold_uniform_ranks_as_often_as_they_say() -> None:
 def test_nuts_ranks_uniformly() -> None:
     """A handful of simulations: enough to see a wrong target, not a slight one."""
     pytest.importorskip("pyro")
-    model = COMPILED_KERNELS["compiled-scales"][1]
+    model = WHOLE_KERNELS["whole-scales"][1]
     n_simulations, found = 20, []
     for child in np.random.SeedSequence(5).spawn(n_simulations):
         of_prior, of_ties = child.spawn(2)

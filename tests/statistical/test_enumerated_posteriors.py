@@ -46,7 +46,7 @@ from mixtura.priors import (
     WeightPrior,
 )
 from statistical.chains import (
-    COMPILED,
+    NATIVE,
     Drawn,
     n_occupied,
     of_events,
@@ -129,7 +129,7 @@ WEIGHTS: dict[str, tuple[WeightPrior, int, AllocationPrior]] = {
 
 
 def worst_of_mixture(
-    weights: str, components: str, plan: Plan, n_chains: int, engine: Engine = COMPILED
+    weights: str, components: str, plan: Plan, n_chains: int, engine: Engine = NATIVE
 ) -> dict[str, float]:
     """Return the largest error of each kind of average, in standard errors."""
     component_prior, family, cluster, rows = (COMPONENTS | SHARED)[components]
@@ -176,7 +176,7 @@ def test_few_draws_of_shared_scales_agree_with_every_allocation(components: str)
 
 
 @pytest.mark.calibrate
-@pytest.mark.parametrize("engine", [COMPILED, ReferenceEngine()], ids=["compiled", "in Python"])
+@pytest.mark.parametrize("engine", [NATIVE, ReferenceEngine()], ids=["compiled", "in Python"])
 @pytest.mark.parametrize("components", SHARED)
 @pytest.mark.parametrize("weights", ["two", "finite mixtures"])
 def test_many_draws_of_shared_scales_agree_with_every_allocation(
@@ -302,7 +302,7 @@ def test_many_draws_agree_with_every_partition(weights: str, components: str) ->
 
 # --------------------------------------------------------------- a random number of components
 
-ENGINES_OF_SWEEPS = {"compiled": COMPILED, "in Python": ReferenceEngine()}
+ENGINES_OF_SWEEPS = {"compiled": NATIVE, "in Python": ReferenceEngine()}
 
 
 @pytest.mark.parametrize("engine", ENGINES_OF_SWEEPS)

@@ -24,7 +24,7 @@ from mixtura.inference.chains import Plan
 from mixtura.model import MixtureModel, draw_rows
 from mixtura.parameters import MixtureParameters
 from mixtura.priors import MixtureOfFiniteMixtures, finite_mixtures
-from statistical.kernels import CENTRE, COMPILED_KERNELS, KERNELS, SWEPT_KERNELS, Kernel
+from statistical.kernels import CENTRE, KERNELS, SWEPT_KERNELS, WHOLE_KERNELS, Kernel
 
 N_ROWS = 4
 """So few that the prior's part in every draw shows, and that rounds soon forget the first ones."""
@@ -99,14 +99,14 @@ def least_p_value(
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_joint_distribution_stays(name: str) -> None:
-    n_replicates = 400 if name in COMPILED_KERNELS else 60
+    n_replicates = 400 if name in WHOLE_KERNELS else 60
     assert least_p_value(KERNELS[name], n_replicates, 8) > UNLIKELY
 
 
 @pytest.mark.calibrate
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_joint_distribution_stays_in_many_replicates(name: str) -> None:
-    n_replicates = 5000 if name in COMPILED_KERNELS else 1000
+    n_replicates = 5000 if name in WHOLE_KERNELS else 1000
     assert least_p_value(KERNELS[name], n_replicates, 10, seed=1) > UNLIKELY
 
 
@@ -168,7 +168,7 @@ def test_bugs_of_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     assert least_p_value(SWEPT_KERNELS["reference-numbers"], 250, 8) < CAUGHT
 
 
-def test_bugs_of_compiled_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bugs_of_whole_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers of components are taken for those of one more."""
     lawful: Any = MixtureOfFiniteMixtures.steps
 
@@ -177,16 +177,16 @@ def test_bugs_of_compiled_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) ->
         return replace(steps, log_numbers=np.roll(steps.log_numbers, 1))
 
     monkeypatch.setattr(MixtureOfFiniteMixtures, "steps", shifted)
-    assert least_p_value(KERNELS["compiled-numbers"], 400, 10) < CAUGHT
+    assert least_p_value(KERNELS["whole-numbers"], 400, 10) < CAUGHT
 
 
 @pytest.mark.parametrize("bug", WRONG_MODELS)
-def test_bugs_of_compiled_chains_are_caught(
+def test_bugs_of_whole_chains_are_caught(
     bug: Callable[[MixtureModel], MixtureModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lawful: Any = MixtureModel.steps
     monkeypatch.setattr(MixtureModel, "steps", property(lambda model: lawful.fget(bug(model))))
-    assert least_p_value(KERNELS["compiled-variances"], 400, 10) < CAUGHT
+    assert least_p_value(KERNELS["whole-variances"], 400, 10) < CAUGHT
 
 
 @pytest.mark.calibrate

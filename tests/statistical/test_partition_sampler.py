@@ -41,7 +41,7 @@ from mixtura.priors import (
     WeightPrior,
 )
 from mixtura.steps import PartitionSteps
-from statistical.chains import COMPILED, n_occupied, of_events, run_chains, standardised
+from statistical.chains import NATIVE, n_occupied, of_events, run_chains, standardised
 from statistical.test_enumerated_posteriors import COMPONENTS, LIMIT, NEAL, log_chance
 
 PartitionPrior = Callable[[np.ndarray], float]
@@ -82,7 +82,7 @@ def sampler_of(
     model: MixtureModel,
     rows: np.ndarray,
     n_draws: int,
-    engine: Engine = COMPILED,
+    engine: Engine = NATIVE,
     scans: int = 1,
     moves: int = 2,
 ) -> PartitionSampler:
@@ -315,20 +315,20 @@ def least_p_value(
 
 @pytest.mark.parametrize(("scans", "moves"), [(1, 0), (0, 3), (1, 2)])
 def test_the_joint_distribution_stays(scans: int, moves: int) -> None:
-    assert least_p_value(COMPILED, 250, 6, scans=scans, moves=moves) > UNLIKELY
+    assert least_p_value(NATIVE, 250, 6, scans=scans, moves=moves) > UNLIKELY
 
 
 @pytest.mark.calibrate
 @pytest.mark.parametrize(("scans", "moves"), [(1, 0), (0, 3), (1, 2)])
 def test_the_joint_distribution_stays_in_many_replicates(scans: int, moves: int) -> None:
-    assert least_p_value(COMPILED, 5000, 10, scans=scans, moves=moves, seed=1) > UNLIKELY
+    assert least_p_value(NATIVE, 5000, 10, scans=scans, moves=moves, seed=1) > UNLIKELY
 
 
 def test_a_new_cluster_without_its_concentration_is_caught(monkeypatch: Any) -> None:
     right = PartitionSteps.of
     wrong = staticmethod(lambda shift, log_new: right(shift, np.zeros_like(log_new)))
     monkeypatch.setattr(PartitionSteps, "of", wrong)
-    assert least_p_value(COMPILED, 250, 6, scans=1, moves=0) < CAUGHT
+    assert least_p_value(NATIVE, 250, 6, scans=1, moves=0) < CAUGHT
 
 
 def test_an_acceptance_without_the_proposal_is_caught(monkeypatch: Any) -> None:

@@ -31,7 +31,7 @@ from mixtura.priors import (
     NormalInverseGamma,
     NormalInverseWishart,
 )
-from statistical.chains import COMPILED
+from statistical.chains import NATIVE
 
 LIMIT = 4.0
 """Standard errors of both samplers together by which averages may differ."""
@@ -94,7 +94,7 @@ CASES: dict[str, Case] = {
 
 def summaries(case: Case, method: Inference) -> dict[str, np.ndarray]:
     """Return weights, means, covariances and log joint of every draw, (C, S, ...)."""
-    fit: Any = run(case.model, case.rows, method, engine=COMPILED, seed=1)
+    fit: Any = run(case.model, case.rows, method, engine=NATIVE, seed=1)
     drawn = fit.posterior
     assert isinstance(drawn, DrawsPosterior)
     orders = np.argsort(drawn.means[..., case.by], axis=-1)

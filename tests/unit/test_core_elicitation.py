@@ -8,7 +8,7 @@ import pytest
 from laws.independent import direct_statistics
 from mixtura import GaussianMixtureModel, arguments
 from mixtura.data import ArrayRows
-from mixtura.engines.compiled import CompiledEngine
+from mixtura.engines.native import NativeEngine
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.inference import VB
 from mixtura.initialization import Elicitation, Elicited
@@ -28,7 +28,7 @@ from mixtura.priors.elicitation import (
 )
 from mixtura.problem import in_units_of, overall_moments
 
-ENGINE = CompiledEngine()
+ENGINE = NativeEngine()
 ROWS = np.random.default_rng(51).standard_normal((50, 3)) @ np.array(
     [[1.0, 0.5, 0.0], [0.0, 2.0, 0.3], [0.0, 0.0, 0.1]]
 ) + [5.0, -2.0, 100.0]

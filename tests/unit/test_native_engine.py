@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from threadpoolctl import threadpool_limits
 
 from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
 from mixtura.engines.native import NativeEngine
 from mixtura.engines.native.library import AVX2, AVX512, BASELINE, use_instruction_set
+from mixtura.engines.native.processors import available_threads
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 
@@ -298,3 +300,35 @@ def test_shapes_that_do_not_fit_are_refused() -> None:
         triangular().sweep(ArrayRows(rows.values[:, :2]), potentials, Soft())
     with pytest.raises(ValueError, match="a structure"):
         triangular().sweep(rows, potentials_of(rng, (3, 3), 2, 3), Soft())
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e6])
+@pytest.mark.parametrize("condition", [1.0, 1e8])
+@pytest.mark.parametrize("n_features", [2, 5, 10])
+def test_accuracy_far_from_the_origin_and_at_high_condition(
+    offset: float, condition: float, n_features: int
+) -> None:
+    """1e-9 relative to the reference engine, up to 1e6 deviations away and condition 1e8."""
+    rng = np.random.default_rng(1)
+    rows = ArrayRows(offset + rng.standard_normal((2000, n_features)))
+    scales = np.geomspace(1.0, np.sqrt(condition), n_features)
+    for structure in ((3, n_features), (3, n_features, n_features)):
+        made = potentials_of(rng, structure, 3, n_features)
+        factor = np.triu(made.precision_cholesky) * scales[:, None]
+        if len(structure) == 2:
+            factor = made.precision_cholesky
+        potentials = Potentials(made.log_weight, made.offset, offset + made.mean, factor)
+        expected = ReferenceEngine().sweep(rows, potentials, Soft())
+        assert_close(NativeEngine().sweep(rows, potentials, Soft()), expected, 1e-9)
+        np.testing.assert_allclose(
+            NativeEngine().log_density(rows, potentials),
+            ReferenceEngine().log_density(rows, potentials),
+            rtol=1e-9,
+        )
+
+
+def test_limits_of_threads_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    with threadpool_limits(1):
+        assert available_threads() == 1
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    assert available_threads() == 1

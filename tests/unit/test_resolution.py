@@ -79,7 +79,7 @@ def test_columns_have_it_each_for_itself():
     assert found(values) == pytest.approx([0.0, 0.1, 1.0])
 
 
-@pytest.mark.parametrize("engine", ["reference", "compiled"])
+@pytest.mark.parametrize("engine", ["reference", "native"])
 def test_of_many_rows_a_sample_tells_it(engine):
     rng = np.random.default_rng(3)
     wide = rng.normal(size=(LARGE, 3))

@@ -117,7 +117,7 @@ class Findings:
     def summary(self) -> "Summary":
         """Return the components as a table; doubts are told as warnings, not here."""
         from mixtura.data import ArrayRows
-        from mixtura.engines import ENGINES
+        from mixtura.engines import best_engine
         from mixtura.judgements import occupied
         from mixtura.reports import summarize
 
@@ -129,7 +129,7 @@ class Findings:
             occupied=occupied(
                 self.gmm.posterior_,
                 ArrayRows(self.table.values, self.table.weights),
-                ENGINES["native"](n_threads=1),
+                best_engine(1),
             ),
         )
         return replace(summary, doubts=())

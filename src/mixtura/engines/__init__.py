@@ -1,16 +1,10 @@
 """Engines and their registry."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from mixtura.engines.base import Engine
 from mixtura.engines.reference import ReferenceEngine
-
-
-def _compiled(n_threads: int | None = None) -> Engine:
-    # Numba takes a third of a second to import: not before a sweep is wanted.
-    from mixtura.engines.compiled import CompiledEngine
-
-    return CompiledEngine(n_threads)
 
 
 def _native(n_threads: int | None = None) -> Engine:
@@ -20,11 +14,29 @@ def _native(n_threads: int | None = None) -> Engine:
     return NativeEngine(n_threads)
 
 
-ENGINES: dict[str, Callable[..., Engine]] = {
-    "compiled": _compiled,
-    "native": _native,
-    "reference": ReferenceEngine,
-}
+def _reference(n_threads: int | None = None) -> Engine:
+    return ReferenceEngine()
+
+
+ENGINES: dict[str, Callable[..., Engine]] = {"native": _native, "reference": _reference}
 """Every registered engine by name; a new one is one file and one entry here."""
 
-__all__ = ["ENGINES", "Engine", "ReferenceEngine"]
+
+def has_native_library() -> bool:
+    """Whether the package was installed with its native library, for which a compiler is needed."""
+    package = Path(__file__).parent / "native"
+    return any(package.glob("libmixtura.*"))
+
+
+def best_engine(n_threads: int | None = None) -> Engine:
+    """Return the fastest engine that there is.
+
+    Parameters
+    ----------
+    n_threads : int, optional
+        Largest number of threads of a sweep; by default what the process may use.
+    """
+    return ENGINES["native" if has_native_library() else "reference"](n_threads)
+
+
+__all__ = ["ENGINES", "Engine", "ReferenceEngine", "best_engine", "has_native_library"]
