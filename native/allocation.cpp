@@ -96,9 +96,17 @@ template <Spread KIND, int SIZE> struct Sweep {
         blank(column_of(last));
     }
 
+    // Adds a row to a cluster, or takes it out of its own.
     void turn(int64_t at, int64_t n, bool joins) {
         counts[at] += joins ? 1 : -1;
-        clusters.turn(clusters, group_of(at), row(n), load(MARK[at % LANES]), joins, counts[at]);
+        turn(group_of(at), at % LANES, n, joins, counts[at]);
+    }
+    void turn(double *group, int64_t lane, int64_t n, bool joins, int64_t count) {
+        const double *x = row(n);
+        Lanes mark = load(MARK[lane]), inside = joins ? load(MARK[LANES]) : mark;
+        Scored seen;
+        clusters.template score<1>(clusters, group, &x, &inside, &seen);
+        clusters.turn(clusters, group, x, mark, seen.grown, joins, count);
     }
 
     double *scores_of(int64_t r) const { return scores + r * (given.n_rows + 2 * LANES); }
@@ -235,8 +243,7 @@ template <Spread KIND, int SIZE> struct Sweep {
         for (int64_t lane = 0; lane < LANES; lane++) copy(empty, pair + lane);
         for (int64_t side = 0; side < 2; side++) {
             sizes[side] = 1;
-            Lanes mark = load(MARK[side]);
-            clusters.turn(clusters, pair, row(side ? second : first), mark, true, 1);
+            turn(pair, side, side ? second : first, true, 1);
         }
         // A row takes the second side if that is ahead by more than the logit of a uniform number.
         if (is_split) {
@@ -258,8 +265,11 @@ template <Spread KIND, int SIZE> struct Sweep {
             int64_t side = is_split ? ahead[m] >= level[m] : labels[order[m]] != labels[first];
             start[m] = side;
             sizes[side]++;
-            clusters.turn(clusters, pair, x, load(MARK[side]), true, sizes[side]);
+            clusters.template turn<false>(clusters, pair, x, load(MARK[side]), found.grown, true,
+                                          sizes[side]);
         }
+        for (int64_t side = 0; side < 2; side++)
+            clusters.refresh(clusters, pair, load(MARK[side]), sizes[side]);
         for (int64_t m = 0; m < total; m++) ahead[m] = start[m] ? -ahead[m] : ahead[m];
         for (int64_t m = total; m % LANES; m++) ahead[m] = NEVER;
         Lanes sum = splat(0.0), zero = splat(0.0);
@@ -414,6 +424,32 @@ int64_t allocate(const int64_t *sizes, const double *rows, const double *numbers
         default: RUN(FULL, 0);
     }
 #undef RUN
+}
+
+// Adds counts (K,), means (K, D), first moments about these and second ones: (K, D, D), sums over
+// the features (K, 1), or (K, D) by the kind. `sizes` are kind, rows, features and clusters.
+void cluster_moments(const int64_t *sizes, const double *rows, const int64_t *labels,
+                     double *count, double *mean, double *first, double *second) {
+    const int64_t kind = sizes[0], n = sizes[1], size = sizes[2];
+    for (int64_t i = 0; i < n; i++) {
+        count[labels[i]] += 1.0;
+        double *to = mean + labels[i] * size;
+        for (int64_t d = 0; d < size; d++) to[d] += rows[i * size + d];
+    }
+    for (int64_t k = 0; k < sizes[3]; k++)
+        for (int64_t d = 0; d < size; d++) mean[k * size + d] /= count[k];
+    const int64_t width = kind == FULL ? size * size : kind == SHARED ? 1 : size;
+    for (int64_t i = 0; i < n; i++) {
+        const double *x = rows + i * size, *centre = mean + labels[i] * size;
+        double *to = first + labels[i] * size, *squares = second + labels[i] * width;
+        for (int64_t d = 0; d < size; d++) {
+            double apart = x[d] - centre[d];
+            to[d] += apart;
+            if (kind != FULL) squares[kind == SHARED ? 0 : d] += apart * apart;
+            for (int64_t e = 0; kind == FULL && e < size; e++)
+                squares[d * size + e] += apart * (x[e] - centre[e]);
+        }
+    }
 }
 
 }  // namespace MIXTURA_SET

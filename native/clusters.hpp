@@ -52,7 +52,8 @@ struct Product {
 };
 
 struct Scored {
-    Lanes score, least;  // log weights; the least share of a scale that would be left
+    // Log weights; the least share of a scale that would be left; the log of what all scales grow by.
+    Lanes score, least, grown;
 };
 
 template <Spread KIND, int SIZE> struct Clusters {
@@ -139,22 +140,26 @@ template <Spread KIND, int SIZE> struct Clusters {
         Lanes weight = at(group, WEIGHT), weight_inside = at(group, WEIGHT_INSIDE);
         Lanes power = at(group, POWER), power_inside = at(group, POWER_INSIDE);
         each_row([&](int r) {
-            Lanes factor = chosen(mark[r], power_inside, power);
+            Lanes factor = chosen(mark[r], power_inside, power), grown = more[r];
             Lanes found = chosen(mark[r], weight_inside, weight);
             if (KIND == EACH && !c.prior.alike) {
-                found = fnma(factor, product[r].logarithm(), found);
+                grown = product[r].logarithm();
+                found = fnma(factor, grown, found);
                 factor = chosen(mark[r], splat(-1.0), unit);
             }
-            to[r] = {fnma(factor, more[r], found), least[r]};
+            if (KIND == SHARED) grown = splat(double(size)) * grown;
+            to[r] = {fnma(factor, more[r], found), least[r], grown};
         });
     }
 
-    // Adds a row to the marked cluster, or takes one out; it has then `count` rows.
+    // Adds a row to the marked cluster, or takes one out; it has then `count` rows. `grown` is what
+    // a score said.
     //
     // A triangular factor with a diagonal matrix changes by [GillGolubMurraySaunders1974]_, the
     // squares along the way being those of a score.
-    INLINE void turn(const Clusters &c, double *group, const double *x, Lanes mark, bool joins,
-                     int64_t count) {
+    template <bool COMPLETE = true>
+    INLINE void turn(const Clusters &c, double *group, const double *x, Lanes mark, Lanes grown,
+                     bool joins, int64_t count) {
         const int64_t size = c.size(), mean = c.mean(), inverse = c.inverse();
         const int64_t steps = joins ? int64_t(STEP) : c.step_inside();
         const Lanes unit = splat(1.0), sign = splat(joins ? 1.0 : -1.0);
@@ -167,8 +172,7 @@ template <Spread KIND, int SIZE> struct Clusters {
         auto change = [&](int64_t place, Lanes x) {
             put(group, place, chosen(mark, x, at(group, place)));
         };
-        Lanes square = splat(0.0), grown = splat(0.0);
-        Product product;
+        Lanes square = splat(0.0);
         if constexpr (KIND == FULL) {
             Lanes local[SIZE ? SIZE : 1], *w = SIZE ? local : (Lanes *)c.room;
             for (int64_t d = 0; d < size; d++) w[d] = moved(d);
@@ -187,32 +191,25 @@ template <Spread KIND, int SIZE> struct Clusters {
                     put(group, below, fma(turned, w[i], factor));
                 }
             }
-            grown = log(before);
         } else {
             for (int64_t d = 0; d < size; d++) {
                 Lanes apart = moved(d), term = at(group, steps + d) * (apart * apart);
                 if constexpr (KIND == EACH) {
-                    Lanes old = at(group, inverse + d), left = fma(term, old, unit);
-                    change(inverse + d, old / left);
-                    product.times(left);
-                } else if constexpr (KIND == KNOWN) {
-                    grown = fma(term, at(group, inverse + d), grown);
-                } else {
-                    square = square + term;
+                    Lanes old = at(group, inverse + d);
+                    change(inverse + d, old / fma(term, old, unit));
                 }
+                square = square + term;
             }
-            if constexpr (KIND == EACH) grown = product.logarithm();
-            if constexpr (KIND == SHARED) {
-                Lanes old = at(group, inverse), left = fma(square, old, unit);
-                change(inverse, old / left);
-                grown = splat(double(size)) * log(left);
-            }
+            Lanes old = at(group, inverse);
+            if (KIND == SHARED) change(inverse, old / fma(square, old, unit));
         }
         change(HALF, fma(splat(0.5), grown, at(group, HALF)));
-        refresh(c, group, mark, count);
+        refresh<COMPLETE>(c, group, mark, count);
     }
 
-    // Writes what depends on the number of rows of the marked cluster alone.
+    // Writes what depends on the number of rows of the marked cluster alone; of rows inside only
+    // where it is to be complete.
+    template <bool COMPLETE = true>
     INLINE void refresh(const Clusters &c, double *group, Lanes mark, int64_t count) {
         const int64_t size = c.size();
         const double n = double(count);
@@ -222,14 +219,15 @@ template <Spread KIND, int SIZE> struct Clusters {
         change(COUNT, splat(n));
         Lanes half = KIND == KNOWN ? splat(0.0) : at(group, HALF);
         change(WEIGHT, splat(c.weights[count]) - half);
-        change(WEIGHT_INSIDE, splat(c.weights[count > 0 ? count - 1 : 0]) - half);
         change(POWER, splat(c.power(n + 1.0)));
-        change(POWER_INSIDE, splat(-c.power(n - 1.0)));
         for (int64_t d = 0; d < n_steps(size); d++) {
             double total = c.prior.shrinkage[d] + n;
             change(STEP + d, splat(total / (total + 1.0)));
-            change(c.step_inside() + d, splat(-total / (total - 1.0)));
+            if (COMPLETE) change(c.step_inside() + d, splat(-total / (total - 1.0)));
         }
+        if (!COMPLETE) return;
+        change(WEIGHT_INSIDE, splat(c.weights[count > 0 ? count - 1 : 0]) - half);
+        change(POWER_INSIDE, splat(-c.power(n - 1.0)));
     }
 
     double power(double n) const {
