@@ -153,7 +153,7 @@ struct Room {
 double *room(Use use, int64_t n_numbers) {
     static thread_local Room rooms[3];
     Room &mine = rooms[use];
-    if (n_numbers > mine.size) {
+    if (n_numbers > mine.size || !mine.memory) {
         std::free(mine.memory);
         mine.memory = std::malloc(size_t(n_numbers) * sizeof(double) + LINE);
         mine.size = mine.memory ? n_numbers : 0;
