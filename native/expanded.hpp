@@ -11,8 +11,10 @@
 
 namespace MIXTURA_SET {
 
-// Of a block's working memory: some of the second cache, as features are read one after the other.
+// Of a block's working memory: some of the second cache, as features are read one after the other;
+// and the rows of a block of few numbers, which then stay in the first.
 constexpr int64_t EXPANDED_BYTES = 256 << 10;
+constexpr int64_t MOST_ROWS = 256;
 
 // Kinds of features.
 //
@@ -55,7 +57,7 @@ struct Expansion {
         return !shared() ? 0 : kind == COMMON_MATRIX ? n_features * n_features : n_features;
     }
     int64_t block() const {
-        return block_size(n_components + n_features + n_written, EXPANDED_BYTES);
+        return block_size(n_components + n_features + n_written, EXPANDED_BYTES, MOST_ROWS);
     }
     int64_t room(int64_t size) const {
         return (n_components + n_features + n_written + 6) * (size + LANES);

@@ -19,9 +19,9 @@ INLINE int64_t larger(int64_t a, int64_t b) { return a > b ? a : b; }
 INLINE int64_t parts_of(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
 // The rows of a block, given how many numbers a pass keeps of each.
-INLINE int64_t block_size(int64_t n_numbers, int64_t bytes = BLOCK_BYTES) {
+INLINE int64_t block_size(int64_t n_numbers, int64_t bytes = BLOCK_BYTES, int64_t most = 1024) {
     int64_t fitting = bytes / (8 * (n_numbers + 8)) / 32 * 32;
-    return smaller(larger(fitting, 64), 1024);
+    return smaller(larger(fitting, 64), most);
 }
 
 // The rows of a segment: whole blocks, a function of the sizes alone.

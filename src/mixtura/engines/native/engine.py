@@ -12,7 +12,7 @@ from mixtura.engines.content import content_sample
 from mixtura.engines.native.allocation import NativeAllocator
 from mixtura.engines.native.chains import native_chain
 from mixtura.engines.native.exact import Exact
-from mixtura.engines.native.expansion import Expansion, expansion_of
+from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
 from mixtura.engines.native.passes import HARD, SAMPLED
 from mixtura.engines.native.processors import available_threads
@@ -138,5 +138,7 @@ class NativeEngine(Engine):
         """Return the potentials in the fastest form that keeps their digits."""
         size = rows.n_rows * potentials.mean.size
         if self.expanded_from is None or size < self.expanded_from:
+            return Exact(potentials)
+        if self.expanded_from > 0 and not is_faster(potentials):
             return Exact(potentials)
         return expansion_of(potentials) or Exact(potentials)

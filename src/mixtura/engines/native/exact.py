@@ -67,10 +67,9 @@ class Exact:
         self.n_second = self.n_first + n_components * n_features
         self.end = self.n_second + size
         self.n_found = self.n_second + n_factors * n_moments
-
         self.tail: tuple[int | None, int | None] = (None, None)
 
-    def hold_tail(self, sizes: Array, numbers: Array) -> None:
+    def hold_tail(self, sizes: IntegerArray, numbers: Array) -> None:
         """Take what the library is to know of a tail, for telling rows."""
         self.held = sizes, numbers
         self.tail = address(sizes), address(numbers)

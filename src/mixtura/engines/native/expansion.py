@@ -20,7 +20,7 @@ from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_
 from mixtura.engines.native.passes import SOFT, address_of, assigned, rows_of, weights_of
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 MOST_CANCELLATION = 3e4
 TYPICAL = 3.0
@@ -34,6 +34,9 @@ MOST_WRITTEN = 128
 
 MOST_SCORED = 6
 """Components that are scored together, at most."""
+
+FEW_FEATURES, FEW_COMPONENTS, FEW_MEANS = 2, 16, 64
+"""Up to which, together, the triangular form is the faster one; means, with variances alone."""
 
 PRODUCTS, SQUARES, NORM, COMMON_MATRIX, COMMON_VARIANCES = range(5)
 """Kinds of features, as the library numbers them: those of full, diagonal, spherical, tied
@@ -119,7 +122,7 @@ class Expansion:
         *,
         shares: Array | None = None,
         densities: Array | None = None,
-        labels: Array | None = None,
+        labels: IntegerArray | None = None,
         assignment: tuple[int, int] = (SOFT, 0),
     ) -> None:
         """Write responsibilities (N, K), log densities (N,) or labels (N,) of a piece of rows."""
@@ -193,6 +196,14 @@ def expansion_of(potentials: Potentials) -> Expansion | None:
     if not cancelled.max() < MOST_CANCELLATION:
         return None
     return Expansion(potentials, centre, constant)
+
+
+def is_faster(potentials: Potentials) -> bool:
+    """Return whether many rows take less time in expanded form, as measured."""
+    n_components, n_features = potentials.mean.shape
+    if n_features <= FEW_FEATURES and n_components <= FEW_COMPONENTS:
+        return False
+    return potentials.precision_cholesky.ndim == 3 or potentials.mean.size > FEW_MEANS
 
 
 @cache

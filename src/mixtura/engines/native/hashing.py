@@ -4,6 +4,7 @@ import numpy as np
 
 from mixtura.engines.content import column_factors
 from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_function
+from mixtura.engines.native.passes import DOUBLE, SINGLE, contiguous
 from mixtura.typing import Array, IntegerArray
 
 _rows_below = native_function(
@@ -13,8 +14,8 @@ _rows_below = native_function(
 
 def native_rows_below(values: Array, limit: int) -> IntegerArray:
     """Return the positions of the rows (n, D) whose hash is below a limit."""
-    single = values.dtype == np.float32
-    rows = np.ascontiguousarray(values, dtype=np.float32 if single else np.float64)
+    single = values.dtype == SINGLE
+    rows = contiguous(values, SINGLE if single else DOUBLE)
     factors = column_factors(rows.shape[1])
     positions = np.empty(len(rows), dtype=np.int64)
     found = _rows_below(
