@@ -12,6 +12,9 @@ namespace {
 // Rows that are weighed at once.
 constexpr int TOGETHER = 4;
 
+// The sides of a split.
+using Two = Part<2>;
+
 // Hands out parts of one piece of memory; without any, only measures them.
 struct Room {
     char *at;
@@ -103,33 +106,35 @@ template <Spread KIND, int SIZE> struct Sweep {
     }
     void turn(double *group, int64_t lane, int64_t n, bool joins, int64_t count) {
         const double *x = row(n);
-        Lanes mark = load(MARK[lane]), inside = joins ? load(MARK[LANES]) : mark;
-        Scored seen;
-        clusters.template score<1>(clusters, group, &x, &inside, &seen);
-        clusters.turn(clusters, group, x, mark, seen.grown, joins, count);
+        // The cluster and its neighbour.
+        double *two = group + lane / 2 * 2;
+        Two mark = load<Two>(MARK[lane % 2]), inside = joins ? load<Two>(MARK[LANES]) : mark;
+        Scored<Two> seen;
+        clusters.template score<1>(clusters, two, &x, &inside, &seen);
+        clusters.turn(clusters, two, x, mark, seen.grown, joins, count);
     }
 
     double *scores_of(int64_t r) const { return scores + r * (given.n_rows + 2 * LANES); }
 
     // Writes running sums of the clusters' weights for R rows, each inside a cluster or in none,
     // from the first of the list to a new one; and what would be left of each row's cluster.
-    template <int R> void weigh(int64_t n, const int64_t *inside, double *left) {
+    template <int R, Some V> void weigh_in(int64_t n, const int64_t *inside, double *left) {
         const int64_t width = clusters.width(), last = n_active / LANES;
         const double *x[R];
-        Lanes most[R], mark[R], carried[R];
-        Scored found[R];
-        for (int r = 0; r < R; r++) x[r] = row(n + r), most[r] = splat(NEVER), left[r] = 1.0;
+        V most[R], mark[R], carried[R];
+        Scored<V> found[R];
+        for (int r = 0; r < R; r++) x[r] = row(n + r), most[r] = splat<V>(NEVER), left[r] = 1.0;
         for (int64_t g = 0; g <= last; g++) {
             // Of a row in no cluster the place is before the first.
             auto lane_of = [&](int64_t at) {
                 return at >= 0 && at / LANES == g ? at % LANES : int64_t(LANES);
             };
-            for (int r = 0; r < R; r++) mark[r] = load(MARK[lane_of(inside[r])]);
+            for (int r = 0; r < R; r++) mark[r] = load<V>(MARK[lane_of(inside[r])]);
             clusters.template score<R>(clusters, groups + g * width, x, mark, found);
-            Lanes behind = load(MARK[lane_of(n_active)]);
+            V behind = load<V>(MARK[lane_of(n_active)]);
             for (int r = 0; r < R; r++) {
                 const double fresh = given.log_new[n_active] + given.alone[n + r];
-                Lanes score = chosen(behind, splat(fresh), found[r].score);
+                V score = chosen(behind, splat<V>(fresh), found[r].score);
                 store(scores_of(r) + g * LANES, score);
                 most[r] = larger(score, most[r]);
                 if (lane_of(inside[r]) == LANES) continue;
@@ -138,26 +143,38 @@ template <Spread KIND, int SIZE> struct Sweep {
                 left[r] = least[inside[r] % LANES];
             }
         }
-        for (int r = 0; r < R; r++) most[r] = splat(highest(most[r])), carried[r] = splat(0.0);
+        for (int r = 0; r < R; r++) most[r] = splat<V>(highest(most[r])), carried[r] = splat<V>(0.0);
         for (int64_t g = 0; g <= last; g++)
             for (int r = 0; r < R; r++) {
                 double *to = scores_of(r) + g * LANES;
-                Lanes sums = running(exp(load(to) - most[r])) + carried[r];
-                carried[r] = splat(last_lane(sums));
+                V sums = running(exp(load<V>(to) - most[r])) + carried[r];
+                carried[r] = splat<V>(last_lane(sums));
                 store(to, sums);
             }
     }
 
+    template <int R> void weigh(int64_t n, const int64_t *inside, double *left) {
+        if (is_narrow()) weigh_in<R, Part<4>>(n, inside, left);
+        else weigh_in<R, Lanes>(n, inside, left);
+    }
+
     // Returns the place that a uniform number falls on.
-    int64_t pick(int r, double uniform) const {
+    template <Some V> int64_t pick_in(int r, double uniform) const {
         const int64_t last = n_active / LANES;
-        const double *sums = scores_of(r);
-        Lanes target = splat(uniform * sums[last * LANES + LANES - 1]), below = splat(0.0);
+        const double *sums = scores_of(r), mass = sums[last * LANES + WIDTH<V> - 1];
+        const V target = splat<V>(uniform * mass), one = splat<V>(1.0), none = splat<V>(0.0);
+        V below = none;
         for (int64_t g = 0; g <= last; g++)
-            below = below + where_at_least(target, load(sums + g * LANES), splat(1.0), splat(0.0));
+            below = below + where_at_least(target, load<V>(sums + g * LANES), one, none);
         int64_t found = int64_t(total(below));
         return found < n_active ? found : n_active;
     }
+
+    int64_t pick(int r, double uniform) const {
+        return is_narrow() ? pick_in<Part<4>>(r, uniform) : pick_in<Lanes>(r, uniform);
+    }
+    // Whether the first four lanes are all that is needed.
+    bool is_narrow() const { return n_active < 4; }
 
     // Puts every row anew, given the others (algorithm 3 of [Neal2000]_).
     //
@@ -254,8 +271,8 @@ template <Spread KIND, int SIZE> struct Sweep {
                 store(level + m, log(splat(1.0) - u) - log(u));
             }
         }
-        const Lanes none = load(MARK[LANES]);
-        Scored found;
+        const Two none = load<Two>(MARK[LANES]);
+        Scored<Two> found;
         for (int64_t m = 0; m < total; m++) {
             const double *x = row(order[m]);
             double score[LANES];
@@ -265,7 +282,7 @@ template <Spread KIND, int SIZE> struct Sweep {
             int64_t side = is_split ? ahead[m] >= level[m] : labels[order[m]] != labels[first];
             start[m] = side;
             sizes[side]++;
-            clusters.template turn<false>(clusters, pair, x, load(MARK[side]), found.grown, true,
+            clusters.template turn<false>(clusters, pair, x, load<Two>(MARK[side]), found.grown, true,
                                           sizes[side]);
         }
         for (int64_t side = 0; side < 2; side++)
@@ -413,14 +430,11 @@ int64_t allocate(const int64_t *sizes, const double *rows, const double *numbers
     if (sizes[0] == SHARED) RUN(SHARED, 0);
     if (sizes[0] == KNOWN) RUN(KNOWN, 0);
     switch (size) {
-        case 1: RUN(FULL, 1);
         case 2: RUN(FULL, 2);
         case 3: RUN(FULL, 3);
         case 4: RUN(FULL, 4);
         case 5: RUN(FULL, 5);
         case 6: RUN(FULL, 6);
-        case 7: RUN(FULL, 7);
-        case 8: RUN(FULL, 8);
         default: RUN(FULL, 0);
     }
 #undef RUN
