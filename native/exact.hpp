@@ -339,8 +339,11 @@ struct Room {
     RowRoom rows;
 };
 
+// Blocks of many features are longer than would stay in the nearest cache: each tile of sums ends
+// in additions across lanes, which cost as much as some sixty rows.
 INLINE int64_t exact_block(int64_t n_components, int64_t n_features, Kind kind) {
-    return block_size(n_components + (kind == VECTOR ? 1 : 3) * n_features);
+    if (kind == VECTOR) return block_size(n_components + n_features);
+    return larger(128, block_size(n_components + 3 * n_features));
 }
 INLINE int64_t exact_room(int64_t n_components, int64_t n_features, int64_t size) {
     return (n_components + 2 * n_features + 8) * (size + 8);

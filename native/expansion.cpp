@@ -14,8 +14,8 @@ int64_t step_of(const Expansion &e, int64_t n_rows, int64_t n_sums) {
 
 }  // namespace
 
-// Writes data term, moments (F + 1, K) about the centre, counts in their last row, and the second
-// moments that components share, (D, D) or (D,). The data term is not a number where a row is too
+// Writes data term, moments (1 + F, K) about the centre, counts first, and the second moments
+// that components share, (D, D) or (D,). The data term is not a number where a row is too
 // far from the centre for this form. Returns whether there was memory.
 int64_t sweep_expanded(const void *rows, int64_t single, int64_t n_rows, int64_t first_row,
                        const double *weights, const int64_t *sizes, const double *numbers,
@@ -25,9 +25,9 @@ int64_t sweep_expanded(const void *rows, int64_t single, int64_t n_rows, int64_t
     Assigned assigned{assignment, key, (const double *)handed, (const int64_t *)handed};
     int64_t n_moments = (e.n_moments() + 1) * e.n_components, n_sums = 1 + n_moments + e.n_shared();
     auto segment = [&](int64_t begin, int64_t end, double *sums) {
-        double *work = threads::room(threads::BLOCK, e.room(e.block()));
+        double *work = threads::room(threads::BLOCK, e.room());
         if (!work) return false;
-        ExpandedRoom room(e, e.block() + LANES, work);
+        ExpandedRoom room(e, work);
         bool near = each_block(e, rows, single, begin, end, room, [&](int64_t start, Shape shape,
                                                                       auto ahead, int64_t bytes) {
             take_weights(weights, start, shape, room.rows.weights);
@@ -57,9 +57,9 @@ int64_t tell_expanded(const void *rows, int64_t single, int64_t n_rows, int64_t 
     Expansion e(sizes, numbers);
     Outputs outputs{shares, densities, labels};
     auto segment = [&](int64_t begin, int64_t end, double *too_far) {
-        double *work = threads::room(threads::BLOCK, e.room(e.block()));
+        double *work = threads::room(threads::BLOCK, e.room());
         if (!work) return false;
-        ExpandedRoom room(e, e.block() + LANES, work);
+        ExpandedRoom room(e, work);
         bool near = each_block(e, rows, single, begin, end, room, [&](int64_t start, Shape shape,
                                                                       auto ahead, int64_t bytes) {
             score_expanded(e, shape, room, ahead, bytes);

@@ -274,6 +274,16 @@ def test_a_child_process_has_threads_of_its_own() -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
+def test_a_thread_may_begin_by_telling_rows() -> None:
+    rng = np.random.default_rng(12)
+    rows = ArrayRows(rng.standard_normal((20_000, 6)))
+    potentials = potentials_of(rng, (3, 6, 6), 3, 6)
+    expected = triangular().labels(rows, potentials)
+    with ThreadPoolExecutor(1) as thread:
+        found = thread.submit(triangular(2).labels, rows, potentials).result()
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_shapes_that_do_not_fit_are_refused() -> None:
     rng = np.random.default_rng(11)
     rows = ArrayRows(rng.standard_normal((20, 3)))

@@ -29,9 +29,6 @@ TYPICAL = 3.0
 MOST_PRODUCTS = 2000
 """Features beyond which sums over them would take too much memory."""
 
-MOST_WRITTEN = 128
-"""Products that are written at once, as long as those of one feature are fewer."""
-
 MOST_SCORED = 6
 """Components that are scored together, at most."""
 
@@ -68,6 +65,9 @@ class Expansion:
         offset = potentials.mean - centre
         linear, quadratic = _coefficients(factor, offset, kind)
         coefficients = np.concatenate([linear, quadratic], axis=1)
+        self.n_moments = n_features if factor.shape[0] == 1 else coefficients.shape[1]
+        if kind == PRODUCTS:
+            coefficients = coefficients[:, _by_rows(n_features)]
         whitened = _whitened(factor, offset)
         constant = constant - 0.5 * np.einsum("kd,kd->k", whitened, whitened)
         # Shared variances: their roots. A shared matrix: what sums begin with, and the factor.
@@ -81,10 +81,8 @@ class Expansion:
         self.numbers = np.concatenate(
             ([largest], constant, centre, _tiled(coefficients), *common), dtype=np.float64
         )
-        bounds, n_written = _chunks(kind, n_features)
-        self.sizes = np.array([kind, *sizes, len(bounds) - 1, n_written, *bounds], dtype=np.int64)
+        self.sizes = np.array([kind, *sizes], dtype=np.int64)
         self.at = address(self.sizes), address(self.numbers)
-        self.n_moments = n_features if factor.shape[0] == 1 else coefficients.shape[1]
         self.n_shared = {COMMON_MATRIX: n_features**2, COMMON_VARIANCES: n_features}.get(kind, 0)
 
     def sweep(
@@ -157,8 +155,8 @@ class Expansion:
         """Return what was found, in the potentials' structure, about the means."""
         sizes = n_components, n_features = self.potentials.mean.shape
         by_component = moments.reshape(self.n_moments + 1, n_components).T
-        count, first = by_component[:, -1].copy(), by_component[:, :n_features]
-        second = by_component[:, n_features:-1]
+        count = by_component[:, 0].copy()
+        first, second = by_component[:, 1 : n_features + 1], by_component[:, n_features + 1 :]
         if self.kind == PRODUCTS:
             second = _square(second, n_features)
         elif self.kind == COMMON_MATRIX:
@@ -167,6 +165,8 @@ class Expansion:
         elif self.kind == COMMON_VARIANCES:
             is_one = self.potentials.structure[1] == 1
             second = (shared.sum(keepdims=True) if is_one else shared)[None]
+        else:
+            second = second.reshape(self.potentials.structure)
         pivot = np.broadcast_to(self.centre, sizes)
         about_centre = SufficientStatistics(count, first, second, pivot, float(data_term))
         found = about_centre.about(self.potentials.mean)
@@ -207,27 +207,18 @@ def is_faster(potentials: Potentials) -> bool:
 
 
 @cache
-def _chunks(kind: int, n_features: int) -> tuple[list[int], int]:
-    """Return where chunks of features begin and end, and how many rows the largest writes."""
-    if kind != PRODUCTS:
-        written = {SQUARES: n_features, NORM: 1, COMMON_MATRIX: n_features, COMMON_VARIANCES: 0}
-        return [0, n_features], written[kind]
-    bounds, written, most = [0], 0, 0
-    for i in range(n_features):
-        if written > 0 and written + i + 1 > MOST_WRITTEN:
-            bounds.append(i)
-            written = 0
-        written += i + 1
-        most = max(most, written)
-    return [*bounds, n_features], most
+def _by_rows(n_features: int) -> IntegerArray:
+    """Return where the coefficients of x_i and of x_i x_0 to x_i x_i lie, i by i."""
+    rows, _ = np.tril_indices(n_features)
+    return np.argsort(np.concatenate([np.arange(n_features), rows]), kind="stable")
 
 
 def _kind(structure: tuple[int, ...], n_features: int) -> int:
     if structure[0] == 1:
         return COMMON_MATRIX if len(structure) == 3 else COMMON_VARIANCES
-    if len(structure) == 3:
+    if len(structure) == 3 and n_features > 1:
         return PRODUCTS
-    return SQUARES if structure[1] == n_features else NORM
+    return NORM if len(structure) == 2 and structure[1] < n_features else SQUARES
 
 
 def _is_flat(factor: Array) -> bool:
