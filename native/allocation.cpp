@@ -143,7 +143,10 @@ template <Spread KIND, int SIZE> struct Sweep {
                 left[r] = least[inside[r] % LANES];
             }
         }
-        for (int r = 0; r < R; r++) most[r] = splat<V>(highest(most[r])), carried[r] = splat<V>(0.0);
+        for (int r = 0; r < R; r++) {
+            most[r] = splat<V>(highest(most[r]));
+            carried[r] = splat<V>(0.0);
+        }
         for (int64_t g = 0; g <= last; g++)
             for (int r = 0; r < R; r++) {
                 double *to = scores_of(r) + g * LANES;
@@ -178,7 +181,7 @@ template <Spread KIND, int SIZE> struct Sweep {
 
     // Puts every row anew, given the others (algorithm 3 of [Neal2000]_).
     //
-    // Rows that stay change nothing: several are weighed at once, and anew from the first that moves.
+    // Rows that stay change nothing: several are weighed at once, and anew after one that moves.
     void scan() {
         for (int64_t n = 0; n < given.n_rows; n++) level[n] = given.source.uniform();
         for (int64_t n = 0; n < given.n_rows;) {
@@ -282,8 +285,8 @@ template <Spread KIND, int SIZE> struct Sweep {
             int64_t side = is_split ? ahead[m] >= level[m] : labels[order[m]] != labels[first];
             start[m] = side;
             sizes[side]++;
-            clusters.template turn<false>(clusters, pair, x, load<Two>(MARK[side]), found.grown, true,
-                                          sizes[side]);
+            Two mark = load<Two>(MARK[side]);
+            clusters.template turn<false>(clusters, pair, x, mark, found.grown, true, sizes[side]);
         }
         for (int64_t side = 0; side < 2; side++)
             clusters.refresh(clusters, pair, load(MARK[side]), sizes[side]);

@@ -1,9 +1,9 @@
 // Clusters that rows join and leave, their parameters integrated out: eight beside each other.
 //
-// With n rows, posterior mean m and scale S, a row x has, given those of a cluster, the log density
-// c(n) - log|S|/2 - power log(1 + step (x - m)' S^-1 (x - m)), and the last logarithm is what log|S|
-// grows by when it joins. One formula serves rows outside and inside a cluster, whose own share is
-// taken out with a step below zero: rows that stay where they are change nothing.
+// With n rows, posterior mean m and scale S, a row x has, given those of a cluster, the log
+// density c(n) - log|S|/2 - power log(1 + step (x - m)' S^-1 (x - m)), and the last logarithm is
+// what log|S| grows by when it joins. One formula serves rows outside and inside a cluster, whose
+// own share is taken out with a step below zero: rows that stay where they are change nothing.
 #pragma once
 
 #include "random.hpp"
@@ -52,7 +52,7 @@ template <Some V> struct Product {
 };
 
 template <Some V> struct Scored {
-    // Log weights; the least share of a scale that would be left; the log of what all scales grow by.
+    // Log weights; the least share of a scale that would be left; the log of what all grow by.
     V score, least, grown;
 };
 
@@ -91,7 +91,8 @@ template <Spread KIND, int SIZE> struct Clusters {
     template <int R, Some V>
     INLINE void score(const Clusters &c, const double *group, const double *const *x,
                       const V *mark, Scored<V> *to) {
-        const int64_t size = c.size(), mean = c.mean(), inverse = c.inverse(), one = c.step_inside();
+        const int64_t size = c.size(), mean = c.mean(), inverse = c.inverse();
+        const int64_t one = c.step_inside();
         const V unit = splat<V>(1.0);
         V square[R], least[R], more[R];
         Product<V> product[R];
@@ -121,7 +122,8 @@ template <Spread KIND, int SIZE> struct Clusters {
             });
         } else {
             for (int64_t d = 0; d < size; d++) {
-                V centre = at<V>(group, mean + d), scale = at<V>(group, inverse + (KIND == SHARED ? 0 : d));
+                V centre = at<V>(group, mean + d);
+                V scale = at<V>(group, inverse + (KIND == SHARED ? 0 : d));
                 V inside = at<V>(group, one + d), outside = at<V>(group, STEP + d);
                 each_row([&](int r) {
                     V apart = splat<V>(x[r][d]) - centre;
@@ -132,7 +134,8 @@ template <Spread KIND, int SIZE> struct Clusters {
                     }
                     V left = fma(term, scale, unit);
                     least[r] = where_greater(least[r], left, left, least[r]);
-                    if (!c.prior.alike) more[r] = fma(splat<V>(c.prior.shape[d]), log(left), more[r]);
+                    if (!c.prior.alike)
+                        more[r] = fma(splat<V>(c.prior.shape[d]), log(left), more[r]);
                     product[r].times(left);
                 });
             }
@@ -298,7 +301,9 @@ template <Spread KIND, int SIZE> struct Clusters {
         double *to = column + LANES * inverse(), result = 0.0;
         if constexpr (KIND == FULL) {
             double *below = to + LANES * size;
-            auto entry = [&](int64_t i, int64_t j) -> double & { return sums[i * (i + 1) / 2 + j]; };
+            auto entry = [&](int64_t i, int64_t j) -> double & {
+                return sums[i * (i + 1) / 2 + j];
+            };
             for (int64_t i = 0; i < size; i++)
                 for (int64_t j = 0; j <= i; j++) entry(i, j) += prior.scale[i * size + j];
             for (int64_t j = 0; j < size; j++) {

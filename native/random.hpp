@@ -7,7 +7,9 @@
 
 namespace MIXTURA_SET {
 
-INLINE double exp_of_one(double x) { return first_lane(exp(splat<Part<2>>(x < 709.0 ? x : 709.0))); }
+INLINE double exp_of_one(double x) {
+    return first_lane(exp(splat<Part<2>>(x < 709.0 ? x : 709.0)));
+}
 // Of a normal number above zero.
 INLINE double log_of_one(double x) { return first_lane(log(splat<Part<2>>(x))); }
 
