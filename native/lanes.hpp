@@ -338,6 +338,15 @@ template <Some V> INLINE V times_power_of_two(V x, V exponent) {
     return each([](auto a, auto b) { return scaled_by_power(a, b); }, x, exponent);
 }
 
+template <class V> INLINE V whole_part(V x) {
+    typedef int64_t W __attribute__((vector_size(sizeof(V))));
+    return (V)((W)(x + MAGIC) - MAGIC_BITS);
+}
+// Whole numbers as the bits of 64-bit integers.
+INLINE Lanes whole_bits(Lanes x) {
+    return each([](auto a) { return whole_part(a); }, x);
+}
+
 template <class V> INLINE V exponent_part(V x) {
     typedef int64_t W __attribute__((vector_size(sizeof(V))));
     // Through MAGIC to a float: needs no instruction that only AVX-512 has.

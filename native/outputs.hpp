@@ -20,10 +20,19 @@ inline void write_shares(const double *scores, const Shape &shape, double *share
 // Each row's component where whole rows have been assigned.
 inline void write_labels(const double *scores, const Shape &shape, int64_t *labels,
                          int64_t start) {
-    for (int64_t b = 0; b < shape.n; b++) labels[start + b] = 0;
-    for (int64_t k = 1; k < shape.n_components; k++)
-        for (int64_t b = 0; b < shape.n; b++)
-            labels[start + b] = scores[k * shape.stride + b] > 0.5 ? k : labels[start + b];
+    for (int64_t b = 0; b < shape.n; b += LANES) {
+        Lanes label = splat(0.0);
+        for (int64_t k = 1; k < shape.n_components; k++)
+            label = where_greater(load(scores + k * shape.stride + b), splat(0.5),
+                                  splat(double(k)), label);
+        if (int64_t left = shape.n - b; left >= LANES) {
+            store((double *)(labels + start + b), whole_bits(label));
+        } else {
+            double some[LANES];
+            store(some, label);
+            for (int64_t i = 0; i < left; i++) labels[start + b + i] = int64_t(some[i]);
+        }
+    }
 }
 
 // Responsibilities of scored rows where they are asked for, and labels otherwise.
