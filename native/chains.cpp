@@ -133,7 +133,8 @@ template <Kind KIND> struct Chain {
         Sums to{sums, sums + K, sums + K + K * D, n_moments};
         Assigned assigned{SAMPLED, key, nullptr, nullptr};
         Span span{0, 0, plan.n_rows, block};
-        if (KIND == MATRIX && K >= MANY_COMPONENTS && K <= block) return sweep_parts(exact, to, key);
+        if (KIND == MATRIX && K >= MANY_COMPONENTS && K <= block)
+            return sweep_parts(exact, to, key);
         if (K == 2 && D == 1)
             return sweep_pairs<true>(rows, (const double *)nullptr, exact, assigned, span, to);
         return sweep_span<KIND>(rows, (const double *)nullptr, exact, assigned, span, to, work);
