@@ -199,9 +199,7 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         return self._conjugate(statistics)
 
     def _conjugate(self, statistics: SufficientStatistics) -> "NormalInverseWishart":
-        structure = statistics.structure
-        n_features = structure[-1]
-        shrinkage = self.shrinkage + statistics.count
+        structure, shrinkage = statistics.structure, self.shrinkage + statistics.count
         about_prior = statistics.first + statistics.count[:, None] * (statistics.pivot - self.mean)
         mean = self.mean + about_prior / shrinkage[:, None]
         offset = mean - self.mean
@@ -211,8 +209,8 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
             NormalInverseWishart,
             mean=mean,
             shrinkage=shrinkage,
-            degrees_of_freedom=self._freedom(n_features) + count,
-            scale=self._matrix(n_features) + statistics.scatter(mean) + pull,
+            degrees_of_freedom=self._freedom(structure[-1]) + count,
+            scale=self._matrix(structure[-1]) + statistics.scatter(mean) + pull,
         )
 
     def draw_given(
