@@ -91,12 +91,24 @@ INLINE double count_of_factor(const Structure &s, const Moments &m, int64_t k) {
     return sum;
 }
 
+// Whether a matrix lies above a multiple of the diagonal matrix of smallest variances.
+inline bool is_above_floor(const double *covariance, int64_t n, const double *floor,
+                           double multiple, double *room) {
+    double *lifted = room, *deviation = room + n * n, *lower = deviation + n;
+    for (int64_t d = 0; d < n; d++)
+        for (int64_t e = 0; e < n; e++) {
+            double unit = square_root(floor[d]), other = square_root(floor[e]);
+            lifted[d * n + e] = covariance[d * n + e] / unit / other - (d == e ? multiple : 0.0);
+        }
+    return correlation_factor(lifted, n, deviation, lower);
+}
+
 // Writes the mode of means and covariances; returns whether it could: components without rows and
 // floors that are met are left to the classes.
 inline bool flat_mode(const Structure &s, const Moments &m, const Prior &prior, double *means,
                       double *covariances, double *room) {
     int64_t D = s.n_features, size = s.per_factor();
-    double *shift = room, *lifted = room + s.n_first(), *rest = lifted + D * D;
+    double *shift = room, *lifted = room + s.n_first();
     shift_to_means(s, m, shift);
     scatter_about(s, m, shift, covariances);
     for (int64_t i = 0; i < s.n_first(); i++) means[i] = m.pivot[i] + shift[i];
@@ -114,14 +126,7 @@ inline bool flat_mode(const Structure &s, const Moments &m, const Prior &prior, 
             }
             continue;
         }
-        for (int64_t d = 0; d < D; d++)
-            for (int64_t e = 0; e < D; e++) {
-                double unit = square_root(prior.floor[d]), other = square_root(prior.floor[e]);
-                lifted[d * D + e] = own[d * D + e] / unit / other - (d == e ? 1.0 : 0.0);
-            }
-        double *factor = rest;
-        double logs = precision_factor(lifted, D, factor, factor + D * D);
-        if (!(logs < 1e300)) return false;
+        if (!is_above_floor(own, D, prior.floor, 1.0, lifted)) return false;
     }
     return true;
 }
