@@ -292,16 +292,10 @@ struct Climber {
     // Whether parameters that a path leads to are finite, allowed and away from the edge.
     bool is_lawful(const Place &place) {
         Mixture to = mixture(place);
-        int64_t D = s.n_features;
         if (!is_finite(place.parameters, n_parameters)) return false;
-        double highest = 0.0;
-        for (int64_t d = 0; d < D; d++)
-            highest = joint.prior.floor[d] > highest ? joint.prior.floor[d] : highest;
         for (int64_t j = 0; joint.prior.kind == FLAT && j < s.n_factors; j++) {
             const double *own = to.covariances + j * s.per_factor();
-            if (s.is_matrix && !is_above_floor(own, D, joint.prior.floor, 1.0, room)) return false;
-            for (int64_t i = 0; !s.is_matrix && i < s.width; i++)
-                if (!(own[i] >= (s.width == D ? joint.prior.floor[i] : highest))) return false;
+            if (!is_above_floor(s, own, joint.prior.floor, 1.0, room)) return false;
         }
         return !is_at_edge(s.n_components, to.weights, joint.excess);
     }

@@ -132,9 +132,8 @@ inline bool take_frame(const Structure &s, const Joint &joint, const double *cou
     constexpr double AT_FLOOR = 1.0 + 1e-2;
     int64_t D = s.n_features, size = s.per_factor();
     double *unit = frame.unit, *of_means = unit + s.n_components;
-    double *of_spread = of_means + s.n_first(), highest = 0.0, all = 0.0;
-    const double *floor = joint.prior.floor;
-    for (int64_t d = 0; d < D; d++) highest = floor[d] > highest ? floor[d] : highest;
+    double *of_spread = of_means + s.n_first(), all = 0.0;
+    bool flat = joint.prior.kind == FLAT;
     for (int64_t k = 0; k < s.n_components; k++) {
         double occupied = count[k] > 0.0 ? count[k] : 0.0;
         all += occupied;
@@ -146,17 +145,15 @@ inline bool take_frame(const Structure &s, const Joint &joint, const double *cou
         const double *own = frame.reference.covariances + j * size;
         double *root = frame.root + j * size, n = count[j] > 0.0 ? count[j] : 0.0;
         if (s.n_factors == 1) n = all;
+        if (flat && !is_above_floor(s, own, joint.prior.floor, AT_FLOOR, room)) return false;
         if (!s.is_matrix) {
             double step = 1.0 / square_root(2.0 * (double(s.n_cells()) * n + joint.of_spread));
             for (int64_t i = 0; i < s.width; i++) {
-                double lowest = s.width == D ? floor[i] : highest;
-                if (!(own[i] > 0.0) || own[i] <= AT_FLOOR * lowest) return false;
                 root[i] = square_root(own[i]);
                 *of_spread++ = step;
             }
             continue;
         }
-        if (joint.prior.kind == FLAT && !is_above_floor(own, D, floor, AT_FLOOR, room)) return false;
         if (!covariance_factor(own, D, root, room)) return false;
         double step = square_root(n + joint.of_spread);
         for (int64_t d = 0; d < D; d++)

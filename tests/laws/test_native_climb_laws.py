@@ -262,6 +262,16 @@ def test_many_rows_and_other_engines_climb_by_sweeps() -> None:
     assert reference.climb(rows, begin, steps, (1, TOL), by_em=False) is None
 
 
+def test_more_rows_are_climbed_as_long_as_sweeps_are_exact() -> None:
+    model = model_of("conjugate", "full", 2, 1)
+    rng = np.random.default_rng(SEED)
+    rows = ArrayRows(rng.standard_normal((1 << 18, 1)))
+    search = Search(evaluate(model, rows, ENGINE, random_parameters(rng, model.family, 2, 1)))
+    theirs = QuasiNewton().step(model, rows, ENGINE, search)
+    found, _ = leapt(model, rows, search, 1)
+    assert found.objectives == (pytest.approx(theirs.state.objective, rel=EXACT),)
+
+
 @pytest.mark.parametrize("single", [False, True])
 @pytest.mark.parametrize("family_name", ["full", "spherical"])
 def test_bits_do_not_depend_on_the_instruction_set(family_name: str, single: bool) -> None:

@@ -1,5 +1,7 @@
 """Climbs to a mode in one call of the library."""
 
+from collections.abc import Callable
+from itertools import accumulate, pairwise
 from typing import final
 
 import numpy as np
@@ -19,13 +21,9 @@ _climb = native_function(
 HEADER, WATCHED, JUDGED, PAIRS, LANES = 25, 5, 10, 20, 8
 """Numbers ahead of where a climb stands, gains, credits and pairs that are kept, and lanes."""
 
-WORK = 1 << 28
-"""Multiplications of a run, after which the process looks for interrupts: some dozen
+WORK, MOST_STEPS = 1 << 27, 512
+"""Multiplications and steps of a run, after which the process looks for interrupts: a few dozen
 milliseconds."""
-
-
-def _cut(state: Array, sizes: tuple[int, ...]) -> list[Array]:
-    return np.split(state, np.cumsum(sizes)[:-1])
 
 
 @final
@@ -39,16 +37,19 @@ class _Layout:
         free = width * (width + 1) // 2 if len(structure) == 3 else width
         self.n_free = n_components + n_first + structure[0] * free
         self.stride = -(-self.n_free // LANES) * LANES
-        self.parameters = (n_components, n_first, n_second)
+        parameters = (n_components, n_first, n_second)
         n_moments = structure[0] * n_features * (n_features if len(structure) == 3 else 1)
-        self.found = (1, n_components, n_first, n_second, n_moments - n_second)
-        self.path = (*self.parameters, n_components, self.stride, self.stride)
-        self.sizes = (HEADER, *self.parameters, *self.found, *self.path)
-        self.size = sum(self.sizes) + 2 * PAIRS * self.stride
+        found = (1, *parameters, n_moments - n_second)
+        path = (*parameters, n_components, self.stride, self.stride, 2 * PAIRS * self.stride)
+        self.ends = (0, *accumulate((*parameters, *found, *path), initial=HEADER))
+
+    def cut(self, state: Array, first: int, end: int) -> list[Array]:
+        """Return parts of a state: header, then parameters, what they found, and the path."""
+        return [state[begin:stop] for begin, stop in pairwise(self.ends[first : end + 1])]
 
     def written(self, begin: Standing) -> Array:
         """Return where a climb stands as one array."""
-        state = np.zeros(self.size)
+        state = np.zeros(self.ends[-1])
         found, memory = begin.statistics, begin.memory
         state[:4] = begin.objective, begin.em_steps, begin.idle, len(begin.gains)
         state[10 : 10 + len(begin.gains)] = begin.gains
@@ -63,7 +64,7 @@ class _Layout:
         n_pairs = len(memory.pairs)
         state[4:9] = 1.0, n_pairs, 0.0, len(memory.credit), memory.stretch
         state[10 + WATCHED : 10 + WATCHED + len(memory.credit)] = memory.credit
-        *reference, count, point, gradient, pairs = _cut(state, (*self.sizes, self.size))[9:]
+        *reference, count, point, gradient, pairs = self.cut(state, 9, 16)
         for to, part in zip(reference, memory.reference, strict=True):
             to[:] = part.ravel()
         count[:] = memory.count
@@ -72,35 +73,28 @@ class _Layout:
         return state
 
     def read(self, state: Array) -> Standing:
-        """Return where a climb stands."""
-        head, weights, means, covariances, term, *rest = _cut(state, (*self.sizes, self.size))
+        """Return where a climb stands; without memory where it has converged."""
+        # A copy, so that what is kept of a climb does not keep all that it remembered.
+        kept = state[: self.ends[9]].copy()
+        weights, means, covariances, term, count, first, second = self.cut(kept, 1, 8)
         means, covariances = means.reshape(self.means), covariances.reshape(self.structure)
-        count, first, second = rest[:3]
-        second = second.reshape(self.structure)
-        statistics = SufficientStatistics(
-            count, first.reshape(self.means), second, means, float(term[0])
-        )
-        numbers = [int(number) for number in head[1:8]]
-        gains = tuple(head[10 : 10 + numbers[2]].tolist())
-        memory = self._memory(head, numbers, rest[4:]) if numbers[3] else None
-        parameters = (weights, means, covariances)
-        counted = (numbers[0], gains, numbers[1], memory)
-        return Standing(*parameters, statistics, float(head[0]), *counted)
+        first, second = first.reshape(self.means), second.reshape(self.structure)
+        statistics = SufficientStatistics(count, first, second, means, float(term[0]))
+        objective, em_steps, idle, n_gains, has_path = state[:5].tolist()
+        gains = tuple(state[10 : 10 + int(n_gains)].tolist())
+        memory = self._memory(state) if has_path and not state[9] else None
+        counted = (int(em_steps), gains, int(idle), memory)
+        return Standing(weights, means, covariances, statistics, objective, *counted)
 
-    def _memory(self, head: Array, numbers: list[int], parts: list[Array]) -> Memory:
-        weights, means, covariances, count, point, gradient, pairs = parts
-        n_pairs, oldest, n_credit = numbers[4:]
+    def _memory(self, state: Array) -> Memory:
+        weights, means, covariances, count, *path, pairs = self.cut(state, 9, 16)
+        n_pairs, oldest, n_credit = (int(number) for number in state[5:8])
         kept = pairs.reshape(PAIRS, 2, self.stride)[:n_pairs, :, : self.n_free]
         reference = (weights, means.reshape(self.means), covariances.reshape(self.structure))
-        return Memory(
-            reference,
-            count,
-            point[: self.n_free],
-            gradient[: self.n_free],
-            np.roll(kept, -oldest, axis=0),
-            tuple(head[10 + WATCHED : 10 + WATCHED + n_credit].tolist()),
-            float(head[8]),
-        )
+        credit = tuple(state[10 + WATCHED : 10 + WATCHED + n_credit].tolist())
+        point, gradient = (part[: self.n_free] for part in path)
+        pairs = np.roll(kept, -oldest, axis=0)
+        return Memory(reference, count, point, gradient, pairs, credit, float(state[8]))
 
 
 def native_climb(
@@ -109,7 +103,7 @@ def native_climb(
     steps: ClimbSteps,
     limits: tuple[int, float],
     by_em: bool,
-    n_threads: int,
+    threads: Callable[[], int],
 ) -> Climb:
     """Return where steps lead; ``Engine.climb`` says what is what."""
     (piece,) = rows.pieces()
@@ -126,13 +120,13 @@ def native_climb(
     state = layout.written(begin)
     per_row = n_components * ((n_features if is_matrix else 1) * n_features + 8)
     work = len(values) * per_row + 8 * n_components * n_features**3 + 8 * PAIRS * layout.stride
-    n_steps = max(1, min(limits[0], WORK // work))
+    n_steps = max(1, min(limits[0], MOST_STEPS, WORK // work))
     objectives = np.empty(n_steps)
     sizes = np.array(
         [
             *(n_components, n_features, structure[0], width, is_matrix),
             *(steps.components.is_conjugate, not by_em, n_steps),
-            1 if len(values) * per_row < SMALL else n_threads,
+            1 if len(values) * per_row < SMALL else threads(),
         ],
         dtype=np.int64,
     )
@@ -142,7 +136,6 @@ def native_climb(
     )
     if taken < 0:
         raise MemoryError("no memory to climb")
-    has_converged = bool(state[9])
+    has_converged, found = bool(state[9]), tuple(objectives[:taken].tolist())
     is_stuck = taken < n_steps and not has_converged
-    found = tuple(objectives[:taken].tolist())
     return Climb(layout.read(state), found, has_converged, is_stuck)

@@ -131,7 +131,7 @@ class NativeEngine(Engine):
         steps: tuple[ModeSteps, ScaleSteps | None],
         limits: tuple[int, float, float],
     ) -> Ascent | None:
-        return native_ascent(rows, begin, steps, limits, self._threads())
+        return native_ascent(rows, begin, steps, limits, self._threads)
 
     def climb(
         self,
@@ -142,15 +142,12 @@ class NativeEngine(Engine):
         *,
         by_em: bool,
     ) -> Climb | None:
-        size = rows.n_rows * begin.means.size
-        if size > LARGEST_CLIMB or not isinstance(rows, ArrayRows):
+        # Where sweeps take less time in expanded form, they are what takes time.
+        shapes = Potentials(begin.weights, begin.weights, begin.means, begin.covariances)
+        is_small = rows.n_rows * begin.means.size <= LARGEST_CLIMB
+        if not is_small or not isinstance(rows, ArrayRows) or self._expands(rows, shapes):
             return None
-        if self.expanded_from is not None and size >= self.expanded_from:
-            # Where sweeps take less time in expanded form, they are what takes time.
-            shapes = Potentials(begin.weights, begin.weights, begin.means, begin.covariances)
-            if self.expanded_from == 0 or is_faster(shapes):
-                return None
-        return native_climb(rows, begin, steps, limits, by_em, self._threads())
+        return native_climb(rows, begin, steps, limits, by_em, self._threads)
 
     def ward_merges(self, values: Array, mass: Array) -> Array:
         return native_ward(values, mass)
@@ -186,9 +183,12 @@ class NativeEngine(Engine):
 
     def _prepared(self, rows: Rows, potentials: Potentials) -> Exact | Expansion:
         """Return the potentials in the fastest form that keeps their digits."""
+        expanded = expansion_of(potentials) if self._expands(rows, potentials) else None
+        return expanded or Exact(potentials)
+
+    def _expands(self, rows: Rows, potentials: Potentials) -> bool:
+        """Return whether sweeps are to be had in expanded form, if their digits allow."""
         size = rows.n_rows * potentials.mean.size
         if self.expanded_from is None or size < self.expanded_from:
-            return Exact(potentials)
-        if self.expanded_from > 0 and not is_faster(potentials, size / self.expanded_from):
-            return Exact(potentials)
-        return expansion_of(potentials) or Exact(potentials)
+            return False
+        return self.expanded_from == 0 or is_faster(potentials, size / self.expanded_from)
