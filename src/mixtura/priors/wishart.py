@@ -140,11 +140,11 @@ def log_diagonal(factor: Array) -> Array:
 
 
 def inverse_wishart_roots(rng: np.random.Generator, freedom: Array, scale_factor: Array) -> Array:
-    """Return matrices (n, D, D) whose squares R R^T are inverse Wishart, of n degrees of freedom.
+    """Return matrices (n, D, D) whose squares are inverse Wishart, given freedom (n,) and scales.
 
     Bartlett: W = T T^T with T lower triangular is Wishart of the identity [Bartlett1933]_.
     """
-    size = len(scale_factor)
+    size = scale_factor.shape[-1]
     triangle = np.tril(rng.standard_normal((freedom.size, size, size)), -1)
     squares = rng.chisquare(freedom[:, None] - np.arange(size))
     triangle += np.sqrt(squares)[:, :, None] * np.eye(size)
