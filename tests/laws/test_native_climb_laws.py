@@ -160,7 +160,7 @@ def test_formulas_are_those_of_the_classes(
 def test_ends_and_numbers_of_steps_are_alike(
     kind: str, family_name: str, optimizer: Optimizer[Any]
 ) -> None:
-    for sizes in ((2, 1), (3, 2), (3, 4)):
+    for sizes in ((1, 2), (2, 1), (3, 2), (3, 4)):
         model = model_of(kind, family_name, *sizes)
         rows, search = begun(model)
         limits = Limits(3000, TOL, optimizer)
