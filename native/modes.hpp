@@ -91,37 +91,36 @@ INLINE double count_of_factor(const Structure &s, const Moments &m, int64_t k) {
     return sum;
 }
 
+// Whether variances, or a matrix as a whole, lie above a multiple of the smallest ones; one variance
+// for all features above that of the highest.
+inline bool is_above_floor(const Structure &s, const double *own, const double *floor,
+                           double multiple, double *room) {
+    int64_t D = s.n_features;
+    double *lifted = room, *deviation = room + D * D, *lower = deviation + D;
+    for (int64_t d = 0; d < D && !s.is_matrix; d++)
+        if (!(own[s.width == D ? d : 0] >= multiple * floor[d])) return false;
+    for (int64_t d = 0; d < D && s.is_matrix; d++)
+        for (int64_t e = 0; e < D; e++) {
+            double unit = square_root(floor[d]), other = square_root(floor[e]);
+            lifted[d * D + e] = own[d * D + e] / unit / other - (d == e ? multiple : 0.0);
+        }
+    return !s.is_matrix || correlation_factor(lifted, D, deviation, lower);
+}
+
 // Writes the mode of means and covariances; returns whether it could: components without rows and
 // floors that are met are left to the classes.
 inline bool flat_mode(const Structure &s, const Moments &m, const Prior &prior, double *means,
                       double *covariances, double *room) {
-    int64_t D = s.n_features, size = s.per_factor();
-    double *shift = room, *lifted = room + s.n_first(), *rest = lifted + D * D;
+    int64_t size = s.per_factor();
+    double *shift = room, *lifted = room + s.n_first();
     shift_to_means(s, m, shift);
     scatter_about(s, m, shift, covariances);
     for (int64_t i = 0; i < s.n_first(); i++) means[i] = m.pivot[i] + shift[i];
-    double highest = 0.0;
-    for (int64_t d = 0; d < D; d++)
-        highest = prior.floor[d] > highest ? prior.floor[d] : highest;
     for (int64_t k = 0; k < s.n_factors; k++) {
         double n = count_of_factor(s, m, k), *own = covariances + k * size;
         if (!(n > 0.0)) return false;
-        for (int64_t i = 0; i < size; i++) own[i] /= s.is_matrix ? n : n * double(s.n_cells());
-        if (!s.is_matrix || D == 1) {
-            for (int64_t d = 0; d < (s.is_matrix ? 1 : s.width); d++) {
-                double floor = s.width == D || s.is_matrix ? prior.floor[d] : highest;
-                if (!(own[d] >= floor)) return false;
-            }
-            continue;
-        }
-        for (int64_t d = 0; d < D; d++)
-            for (int64_t e = 0; e < D; e++) {
-                double unit = square_root(prior.floor[d]), other = square_root(prior.floor[e]);
-                lifted[d * D + e] = own[d * D + e] / unit / other - (d == e ? 1.0 : 0.0);
-            }
-        double *factor = rest;
-        double logs = precision_factor(lifted, D, factor, factor + D * D);
-        if (!(logs < 1e300)) return false;
+        for (int64_t i = 0; i < size; i++) own[i] /= n * double(s.n_cells());
+        if (!is_above_floor(s, own, prior.floor, 1.0, lifted)) return false;
     }
     return true;
 }
