@@ -129,7 +129,7 @@ template <Kind KIND> struct Chain {
         Sums to{sums, sums + K, sums + K + K * D, n_moments};
         Assigned assigned{SAMPLED, key, nullptr, nullptr};
         Span span{0, 0, plan.n_rows, block};
-        if (K == 2 && D == 1)
+        if (KIND == VECTOR && K == 2 && D == 1)
             return sweep_pairs<true>(rows, (const double *)nullptr, exact, assigned, span, to);
         return sweep_span<KIND>(rows, (const double *)nullptr, exact, assigned, span, to, work);
     }

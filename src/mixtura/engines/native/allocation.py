@@ -1,5 +1,6 @@
 """Rows that are put into clusters, in native code."""
 
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy.special import gammaln
 
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.native.library import POINTER, WHOLE, address, native_function
+from mixtura.engines.native.passes import DOUBLE, LABEL, contiguous, unmasked
 from mixtura.engines.native.random import source_of
 from mixtura.steps import ClusterSteps, MatrixSteps, PartitionSteps
 from mixtura.typing import Array, IntegerArray
@@ -27,7 +29,11 @@ class NativeAllocator(Allocator):
     """Rows one at a time, a cluster's scale updated as a row joins or leaves it."""
 
     def __init__(self, values: Array, clusters: ClusterSteps | MatrixSteps) -> None:
-        super().__init__(values, clusters)
+        location, scale = (contiguous(p, DOUBLE) for p in (clusters.location, clusters.scale))
+        clusters = replace(clusters, location=location, scale=scale)
+        super().__init__(contiguous(values, DOUBLE), clusters)
+        if self.values.ndim != 2 or self.values.shape[1:] != clusters.location.shape:
+            raise ValueError(f"rows of shape {values.shape}, locations {clusters.location.shape}")
         self._kind, self._numbers, further = _prior_of(len(self.values), clusters)
         of_rows = np.append(0.0, np.cumsum(further)[:-1])
         self._constants = np.stack([further, of_rows])
@@ -40,9 +46,15 @@ class NativeAllocator(Allocator):
         plan: tuple[int, int, int],
         rng: np.random.Generator,
     ) -> tuple[IntegerArray, Array]:
-        after, worth = np.array(labels, dtype=np.int64), np.empty(plan[0])
+        n_rows = len(self.values)
+        after, worth = contiguous(labels, LABEL).copy(), np.empty(plan[0])
+        if after.shape != (n_rows,) or after.view(np.uint64).max(initial=0) >= n_rows:
+            raise ValueError(f"labels of {n_rows} rows are wanted, from 0 to {n_rows - 1}")
         sizes = np.array([self._kind, *self.values.shape, *plan], dtype=np.int64)
-        weights = np.stack([partition.log_join, partition.log_size, partition.log_new])
+        parts = partition.log_join, partition.log_size, partition.log_new
+        weights = np.stack([contiguous(part, DOUBLE) for part in parts])
+        if weights.shape != (3, n_rows + 1):
+            raise ValueError(f"a partition of {weights.shape[-1] - 1} rows, not of {n_rows}")
         with source_of(rng) as source:
             given = (sizes, self.values, self._numbers, self._constants, weights, self._alone)
             if not _allocate(*map(address, given), source, address(after), address(worth)):
@@ -72,7 +84,10 @@ def _prior_of(n_rows: int, steps: ClusterSteps | MatrixSteps) -> tuple[int, Arra
             powers = shape[used] + more * rows[:, None]
             further += (gammaln(powers + more) - gammaln(powers)).sum(axis=1)
             before = -float((shape[used] * np.log(scale[used])).sum())
-    numbers = np.concatenate([[before], steps.location, shrinkage, shape, scale])
+    parts = [[before], steps.location, shrinkage, shape, scale]
+    numbers = unmasked(np.concatenate(parts, dtype=np.float64))
+    if shape.shape != (size,) or scale.size != (size * size if kind == MATRIX else size):
+        raise ValueError(f"a prior of {size} features with {scale.size} numbers of scales")
     return kind, numbers, further
 
 
