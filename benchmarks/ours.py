@@ -10,7 +10,7 @@ from benchmarks.starts import StartParameters
 from mixtura import GaussianMixtureModel
 from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
-from mixtura.engines import ENGINES, Engine
+from mixtura.engines import Engine
 from mixtura.families import FAMILIES
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
@@ -18,7 +18,7 @@ from mixtura.priors import FlatComponents, FlatWeights
 from mixtura.statistics import SufficientStatistics
 
 ENOUGH = 1 << 18
-"""Size N K D from which on the compiled engine takes the form that it takes of many rows."""
+"""Size N K D from which on the native engine takes the form that it takes of many rows."""
 
 NARROWEST = 1e-12
 """Smallest variance, relative to that of a column: the estimator's own for maximum likelihood."""
@@ -71,11 +71,6 @@ class Iteration:
     def log_likelihood(self, parameters: MixtureParameters) -> float:
         """Return the log likelihood of the rows."""
         return self.sweep(parameters).log_normalizer
-
-
-def default_engine() -> Engine:
-    """Return the fastest engine that is registered."""
-    return ENGINES.get("compiled", ENGINES["reference"])()
 
 
 def quiet_fit(rows: np.ndarray, n_components: int, **options: Any) -> GaussianMixtureModel:

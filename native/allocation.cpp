@@ -12,6 +12,9 @@ namespace {
 // Rows that are weighed at once.
 constexpr int TOGETHER = 4;
 
+// The sides of a split.
+using Two = Part<2>;
+
 // Hands out parts of one piece of memory; without any, only measures them.
 struct Room {
     uintptr_t at;
@@ -96,32 +99,42 @@ template <Spread KIND, int SIZE> struct Sweep {
         blank(column_of(last));
     }
 
+    // Adds a row to a cluster, or takes it out of its own.
     void turn(int64_t at, int64_t n, bool joins) {
         counts[at] += joins ? 1 : -1;
-        clusters.turn(clusters, group_of(at), row(n), load(MARK[at % LANES]), joins, counts[at]);
+        turn(group_of(at), at % LANES, n, joins, counts[at]);
+    }
+    void turn(double *group, int64_t lane, int64_t n, bool joins, int64_t count) {
+        const double *x = row(n);
+        // The cluster and its neighbour.
+        double *two = group + lane / 2 * 2;
+        Two mark = load<Two>(MARK[lane % 2]), inside = joins ? load<Two>(MARK[LANES]) : mark;
+        Scored<Two> seen;
+        clusters.template score<1>(clusters, two, &x, &inside, &seen);
+        clusters.turn(clusters, two, x, mark, seen.grown, joins, count);
     }
 
     double *scores_of(int64_t r) const { return scores + r * (given.n_rows + 2 * LANES); }
 
     // Writes running sums of the clusters' weights for R rows, each inside a cluster or in none,
     // from the first of the list to a new one; and what would be left of each row's cluster.
-    template <int R> void weigh(int64_t n, const int64_t *inside, double *left) {
+    template <int R, Some V> void weigh_in(int64_t n, const int64_t *inside, double *left) {
         const int64_t width = clusters.width(), last = n_active / LANES;
         const double *x[R];
-        Lanes most[R], mark[R], carried[R];
-        Scored found[R];
-        for (int r = 0; r < R; r++) x[r] = row(n + r), most[r] = splat(NEVER), left[r] = 1.0;
+        V most[R], mark[R], carried[R];
+        Scored<V> found[R];
+        for (int r = 0; r < R; r++) x[r] = row(n + r), most[r] = splat<V>(NEVER), left[r] = 1.0;
         for (int64_t g = 0; g <= last; g++) {
             // Of a row in no cluster the place is before the first.
             auto lane_of = [&](int64_t at) {
                 return at >= 0 && at / LANES == g ? at % LANES : int64_t(LANES);
             };
-            for (int r = 0; r < R; r++) mark[r] = load(MARK[lane_of(inside[r])]);
+            for (int r = 0; r < R; r++) mark[r] = load<V>(MARK[lane_of(inside[r])]);
             clusters.template score<R>(clusters, groups + g * width, x, mark, found);
-            Lanes behind = load(MARK[lane_of(n_active)]);
+            V behind = load<V>(MARK[lane_of(n_active)]);
             for (int r = 0; r < R; r++) {
                 const double fresh = given.log_new[n_active] + given.alone[n + r];
-                Lanes score = chosen(behind, splat(fresh), found[r].score);
+                V score = chosen(behind, splat<V>(fresh), found[r].score);
                 store(scores_of(r) + g * LANES, score);
                 most[r] = larger(score, most[r]);
                 if (lane_of(inside[r]) == LANES) continue;
@@ -130,30 +143,45 @@ template <Spread KIND, int SIZE> struct Sweep {
                 left[r] = least[inside[r] % LANES];
             }
         }
-        for (int r = 0; r < R; r++) most[r] = splat(highest(most[r])), carried[r] = splat(0.0);
+        for (int r = 0; r < R; r++) {
+            most[r] = splat<V>(highest(most[r]));
+            carried[r] = splat<V>(0.0);
+        }
         for (int64_t g = 0; g <= last; g++)
             for (int r = 0; r < R; r++) {
                 double *to = scores_of(r) + g * LANES;
-                Lanes sums = running(exp(load(to) - most[r])) + carried[r];
-                carried[r] = splat(last_lane(sums));
+                V sums = running(exp(load<V>(to) - most[r])) + carried[r];
+                carried[r] = splat<V>(last_lane(sums));
                 store(to, sums);
             }
     }
 
+    template <int R> void weigh(int64_t n, const int64_t *inside, double *left) {
+        if (is_narrow()) weigh_in<R, Part<4>>(n, inside, left);
+        else weigh_in<R, Lanes>(n, inside, left);
+    }
+
     // Returns the place that a uniform number falls on.
-    int64_t pick(int r, double uniform) const {
+    template <Some V> int64_t pick_in(int r, double uniform) const {
         const int64_t last = n_active / LANES;
-        const double *sums = scores_of(r);
-        Lanes target = splat(uniform * sums[last * LANES + LANES - 1]), below = splat(0.0);
+        const double *sums = scores_of(r), mass = sums[last * LANES + WIDTH<V> - 1];
+        const V target = splat<V>(uniform * mass), one = splat<V>(1.0), none = splat<V>(0.0);
+        V below = none;
         for (int64_t g = 0; g <= last; g++)
-            below = below + where_at_least(target, load(sums + g * LANES), splat(1.0), splat(0.0));
+            below = below + where_at_least(target, load<V>(sums + g * LANES), one, none);
         int64_t found = int64_t(total(below));
         return found < n_active ? found : n_active;
     }
 
+    int64_t pick(int r, double uniform) const {
+        return is_narrow() ? pick_in<Part<4>>(r, uniform) : pick_in<Lanes>(r, uniform);
+    }
+    // Whether the first four lanes are all that is needed.
+    bool is_narrow() const { return n_active < 4; }
+
     // Puts every row anew, given the others (algorithm 3 of [Neal2000]_).
     //
-    // Rows that stay change nothing: several are weighed at once, and anew from the first that moves.
+    // Rows that stay change nothing: several are weighed at once, and anew after one that moves.
     void scan() {
         for (int64_t n = 0; n < given.n_rows; n++) level[n] = given.source.uniform();
         for (int64_t n = 0; n < given.n_rows;) {
@@ -235,8 +263,7 @@ template <Spread KIND, int SIZE> struct Sweep {
         for (int64_t lane = 0; lane < LANES; lane++) copy(empty, pair + lane);
         for (int64_t side = 0; side < 2; side++) {
             sizes[side] = 1;
-            Lanes mark = load(MARK[side]);
-            clusters.turn(clusters, pair, row(side ? second : first), mark, true, 1);
+            turn(pair, side, side ? second : first, true, 1);
         }
         // A row takes the second side if that is ahead by more than the logit of a uniform number.
         if (is_split) {
@@ -247,8 +274,8 @@ template <Spread KIND, int SIZE> struct Sweep {
                 store(level + m, log(splat(1.0) - u) - log(u));
             }
         }
-        const Lanes none = load(MARK[LANES]);
-        Scored found;
+        const Two none = load<Two>(MARK[LANES]);
+        Scored<Two> found;
         for (int64_t m = 0; m < total; m++) {
             const double *x = row(order[m]);
             double score[LANES];
@@ -258,8 +285,11 @@ template <Spread KIND, int SIZE> struct Sweep {
             int64_t side = is_split ? ahead[m] >= level[m] : labels[order[m]] != labels[first];
             start[m] = side;
             sizes[side]++;
-            clusters.turn(clusters, pair, x, load(MARK[side]), true, sizes[side]);
+            Two mark = load<Two>(MARK[side]);
+            clusters.template turn<false>(clusters, pair, x, mark, found.grown, true, sizes[side]);
         }
+        for (int64_t side = 0; side < 2; side++)
+            clusters.refresh(clusters, pair, load(MARK[side]), sizes[side]);
         for (int64_t m = 0; m < total; m++) ahead[m] = start[m] ? -ahead[m] : ahead[m];
         for (int64_t m = total; m % LANES; m++) ahead[m] = NEVER;
         Lanes sum = splat(0.0), zero = splat(0.0);
@@ -403,17 +433,40 @@ int64_t allocate(const int64_t *sizes, const double *rows, const double *numbers
     if (sizes[0] == SHARED) RUN(SHARED, 0);
     if (sizes[0] == KNOWN) RUN(KNOWN, 0);
     switch (size) {
-        case 1: RUN(FULL, 1);
         case 2: RUN(FULL, 2);
         case 3: RUN(FULL, 3);
         case 4: RUN(FULL, 4);
         case 5: RUN(FULL, 5);
         case 6: RUN(FULL, 6);
-        case 7: RUN(FULL, 7);
-        case 8: RUN(FULL, 8);
         default: RUN(FULL, 0);
     }
 #undef RUN
+}
+
+// Adds counts (K,), means (K, D), first moments about these and second ones: (K, D, D), sums over
+// the features (K, 1), or (K, D) by the kind. `sizes` are kind, rows, features and clusters.
+void cluster_moments(const int64_t *sizes, const double *rows, const int64_t *labels,
+                     double *count, double *mean, double *first, double *second) {
+    const int64_t kind = sizes[0], n = sizes[1], size = sizes[2];
+    for (int64_t i = 0; i < n; i++) {
+        count[labels[i]] += 1.0;
+        double *to = mean + labels[i] * size;
+        for (int64_t d = 0; d < size; d++) to[d] += rows[i * size + d];
+    }
+    for (int64_t k = 0; k < sizes[3]; k++)
+        for (int64_t d = 0; d < size; d++) mean[k * size + d] /= count[k];
+    const int64_t width = kind == FULL ? size * size : kind == SHARED ? 1 : size;
+    for (int64_t i = 0; i < n; i++) {
+        const double *x = rows + i * size, *centre = mean + labels[i] * size;
+        double *to = first + labels[i] * size, *squares = second + labels[i] * width;
+        for (int64_t d = 0; d < size; d++) {
+            double apart = x[d] - centre[d];
+            to[d] += apart;
+            if (kind != FULL) squares[kind == SHARED ? 0 : d] += apart * apart;
+            for (int64_t e = 0; kind == FULL && e < size; e++)
+                squares[d * size + e] += apart * (x[e] - centre[e]);
+        }
+    }
 }
 
 }  // namespace MIXTURA_SET

@@ -12,6 +12,10 @@ constexpr double HALF_LOG_TWO_PI = 0.91893853320467274178;
 // From the key of one sweep to that of the next: odd, and not the stride of the rows.
 constexpr uint64_t STRIDE = 0xD1342543DE82EF95;
 
+// From so many components on it takes less time to part rows of full structures than to go
+// through all for each.
+constexpr int64_t MANY_COMPONENTS = 3;
+
 uint64_t key_of_sweep(uint64_t key, int64_t number) {
     uint64_t bits = key + uint64_t(number + 1) * STRIDE;
     bits = (bits ^ (bits >> 31)) * FIRST_FACTOR;
@@ -129,9 +133,67 @@ template <Kind KIND> struct Chain {
         Sums to{sums, sums + K, sums + K + K * D, n_moments};
         Assigned assigned{SAMPLED, key, nullptr, nullptr};
         Span span{0, 0, plan.n_rows, block};
+        if (KIND == MATRIX && K >= MANY_COMPONENTS && K <= block)
+            return sweep_parts(exact, to, key);
         if (KIND == VECTOR && K == 2 && D == 1)
             return sweep_pairs<true>(rows, (const double *)nullptr, exact, assigned, span, to);
         return sweep_span<KIND>(rows, (const double *)nullptr, exact, assigned, span, to, work);
+    }
+
+    // The same with the rows of each component put together, so that each is summed but once; of no
+    // more components than a block has rows.
+    double sweep_parts(const Exact &exact, const Sums &to, uint64_t key) {
+        const Span span{0, 0, plan.n_rows, block};
+        const Room parts = room_of(work, exact, block + 8);
+        const RowRoom &own = parts.rows;
+        double result = 0.0;
+        for (int64_t start = 0; start < plan.n_rows; start += block) {
+            Shape shape = shape_of(exact, span, start);
+            take_block(rows, start, shape, parts.block);
+            take_weights(nullptr, start, shape, own.weights);
+            score_block<MATRIX>(exact, parts.block, shape, parts.centred, parts.scores, own.top);
+            exponentiate(parts.scores, shape, own.top, own.sums);
+            result += data_term(own, shape.padded > shape.n, shape.padded);
+            uniforms_of(key, start, shape.padded, own.uniforms);
+            // The number of a row's component is that of the sums that its level reaches.
+            double *numbers = own.top;
+            for (int64_t b = 0; b < shape.padded; b += LANES) {
+                Lanes level = load(own.uniforms + b) * load(own.sums + b);
+                Lanes sum = splat(0.0), number = splat(0.0), one = splat(1.0), none = splat(0.0);
+                for (int64_t k = 0; k < K - 1; k++) {
+                    sum = sum + load(parts.scores + k * shape.stride + b);
+                    number = number + where_at_least(level, sum, one, none);
+                }
+                store(numbers + b, number);
+            }
+            // Scores are not needed any more: lists of rows take their place.
+            int64_t *lists = (int64_t *)parts.scores, *sizes = (int64_t *)own.sums;
+            for (int64_t k = 0; k < K; k++) sizes[k] = k * shape.stride;
+            for (int64_t b = 0; b < shape.n; b++) lists[sizes[int64_t(numbers[b])]++] = b;
+            for (int64_t k = 0; k < K; k++)
+                add_part(exact, to, shape, k, lists + k * shape.stride,
+                         sizes[k] - k * shape.stride, parts);
+        }
+        return result;
+    }
+    // Adds moments of some rows of a block, all of one component.
+    void add_part(const Exact &exact, const Sums &to, Shape shape, int64_t k, const int64_t *list,
+                  int64_t n, const Room &parts) {
+        if (n == 0) return;
+        to.count[k] += double(n);
+        shape.n = n;
+        shape.padded = (n + 2 * LANES - 1) / (2 * LANES) * (2 * LANES);
+        for (int64_t d = 0; d < D; d++) {
+            const double *from = parts.block + d * shape.stride;
+            double *line = parts.centred + d * shape.stride;
+            for (int64_t i = 0; i < n; i++) line[i] = from[list[i]];
+            for (int64_t i = n; i < shape.padded; i++) line[i] = from[list[0]];
+        }
+        double *ones = parts.rows.uniforms;
+        for (int64_t b = 0; b < shape.padded; b += LANES)
+            store(ones + b, first_lanes(n - b, splat(1.0)));
+        moments_matrix(parts.centred, shape, ones, exact.mean + k * D, parts.centred,
+                       parts.weighted, to.first + k * D, to.second + k * D * D);
     }
 
     // Draws weights, means and scales anew.

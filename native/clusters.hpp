@@ -1,9 +1,9 @@
 // Clusters that rows join and leave, their parameters integrated out: eight beside each other.
 //
-// With n rows, posterior mean m and scale S, a row x has, given those of a cluster, the log density
-// c(n) - log|S|/2 - power log(1 + step (x - m)' S^-1 (x - m)), and the last logarithm is what log|S|
-// grows by when it joins. One formula serves rows outside and inside a cluster, whose own share is
-// taken out with a step below zero: rows that stay where they are change nothing.
+// With n rows, posterior mean m and scale S, a row x has, given those of a cluster, the log
+// density c(n) - log|S|/2 - power log(1 + step (x - m)' S^-1 (x - m)), and the last logarithm is
+// what log|S| grows by when it joins. One formula serves rows outside and inside a cluster, whose
+// own share is taken out with a step below zero: rows that stay where they are change nothing.
 #pragma once
 
 #include "random.hpp"
@@ -27,8 +27,8 @@ constexpr double MARK[LANES + 1][LANES] = {
     {0, 0, 0, 0, 0, 0, 1, 0}, {0, 0, 0, 0, 0, 0, 0, 1}, {0, 0, 0, 0, 0, 0, 0, 0},
 };
 
-INLINE Lanes chosen(Lanes mark, Lanes at, Lanes elsewhere) {
-    return where_greater(mark, splat(0.5), at, elsewhere);
+template <Some V> INLINE V chosen(V mark, V at, V elsewhere) {
+    return where_greater(mark, splat<V>(0.5), at, elsewhere);
 }
 
 // What is known before any row.
@@ -41,18 +41,19 @@ struct Prior {
 };
 
 // A product of positive lanes that never overflows, for one logarithm of many numbers.
-struct Product {
-    Lanes exponent = splat(0.0), mantissa = splat(1.0);
-    void times(Lanes x) {
+template <Some V> struct Product {
+    V exponent = splat<V>(0.0), mantissa = splat<V>(1.0);
+    void times(V x) {
         x = mantissa * x;
         exponent = exponent + exponent_of(x);
         mantissa = mantissa_of(x);
     }
-    Lanes logarithm() const { return log_of(exponent, mantissa - splat(1.0)); }
+    V logarithm() const { return log_of(exponent, mantissa - splat<V>(1.0)); }
 };
 
-struct Scored {
-    Lanes score, least;  // log weights; the least share of a scale that would be left
+template <Some V> struct Scored {
+    // Log weights; the least share of a scale that would be left; the log of what all grow by.
+    V score, least, grown;
 };
 
 template <Spread KIND, int SIZE> struct Clusters {
@@ -78,55 +79,63 @@ template <Spread KIND, int SIZE> struct Clusters {
     // what is below the diagonal follows, by columns.
     int64_t inverse() const { return mean() + size(); }
 
-    static Lanes at(const double *group, int64_t place) { return load(group + LANES * place); }
-    static void put(double *group, int64_t place, Lanes x) { store(group + LANES * place, x); }
+    // The first lanes of a group are used alone where there are no more clusters.
+    template <Some V> INLINE V at(const double *group, int64_t place) {
+        return load<V>(group + LANES * place);
+    }
+    template <Some V> INLINE void put(double *group, int64_t place, V x) {
+        store(group + LANES * place, x);
+    }
 
     // Writes the scores of R rows by each cluster, each row inside the marked one.
-    template <int R>
+    template <int R, Some V>
     INLINE void score(const Clusters &c, const double *group, const double *const *x,
-                      const Lanes *mark, Scored *to) {
-        const int64_t size = c.size(), mean = c.mean(), inverse = c.inverse(), one = c.step_inside();
-        const Lanes unit = splat(1.0);
-        Lanes square[R], least[R], more[R];
-        Product product[R];
+                      const V *mark, Scored<V> *to) {
+        const int64_t size = c.size(), mean = c.mean(), inverse = c.inverse();
+        const int64_t one = c.step_inside();
+        const V unit = splat<V>(1.0);
+        V square[R], least[R], more[R];
+        Product<V> product[R];
         auto each_row = [&](auto work) {
             for (int r = 0; r < R; r++) work(r);
         };
-        each_row([&](int r) { square[r] = more[r] = splat(0.0), least[r] = unit; });
+        each_row([&](int r) { square[r] = more[r] = splat<V>(0.0), least[r] = unit; });
         if constexpr (KIND == FULL) {
-            Lanes local[SIZE ? R * SIZE : 1], *w = SIZE ? local : (Lanes *)c.room;
+            V local[SIZE ? R * SIZE : 1], *w = SIZE ? local : (V *)c.room;
             for (int64_t d = 0; d < size; d++) {
-                Lanes centre = at(group, mean + d);
-                each_row([&](int r) { w[d * R + r] = splat(x[r][d]) - centre; });
+                V centre = at<V>(group, mean + d);
+                each_row([&](int r) { w[d * R + r] = splat<V>(x[r][d]) - centre; });
             }
             int64_t below = inverse + size;
             for (int64_t j = 0; j < size; j++) {
-                Lanes pivot = at(group, inverse + j), *own = w + j * R;
+                V pivot = at<V>(group, inverse + j), *own = w + j * R;
                 each_row([&](int r) { square[r] = fma(own[r] * own[r], pivot, square[r]); });
                 for (int64_t i = j + 1; i < size; i++) {
-                    Lanes factor = at(group, below++), *its = w + i * R;
+                    V factor = at<V>(group, below++), *its = w + i * R;
                     each_row([&](int r) { its[r] = fnma(own[r], factor, its[r]); });
                 }
             }
-            Lanes inside = at(group, one), outside = at(group, STEP);
+            V inside = at<V>(group, one), outside = at<V>(group, STEP);
             each_row([&](int r) {
                 least[r] = fma(chosen(mark[r], inside, outside), square[r], unit);
                 more[r] = log(least[r]);
             });
         } else {
             for (int64_t d = 0; d < size; d++) {
-                Lanes centre = at(group, mean + d), scale = at(group, inverse + (KIND == SHARED ? 0 : d));
-                Lanes inside = at(group, one + d), outside = at(group, STEP + d);
+                V centre = at<V>(group, mean + d);
+                V scale = at<V>(group, inverse + (KIND == SHARED ? 0 : d));
+                V inside = at<V>(group, one + d), outside = at<V>(group, STEP + d);
                 each_row([&](int r) {
-                    Lanes apart = splat(x[r][d]) - centre;
-                    Lanes term = chosen(mark[r], inside, outside) * (apart * apart);
+                    V apart = splat<V>(x[r][d]) - centre;
+                    V term = chosen(mark[r], inside, outside) * (apart * apart);
                     if constexpr (KIND != EACH) {
                         square[r] = fma(term, scale, square[r]);
                         return;
                     }
-                    Lanes left = fma(term, scale, unit);
+                    V left = fma(term, scale, unit);
                     least[r] = where_greater(least[r], left, left, least[r]);
-                    if (!c.prior.alike) more[r] = fma(splat(c.prior.shape[d]), log(left), more[r]);
+                    if (!c.prior.alike)
+                        more[r] = fma(splat<V>(c.prior.shape[d]), log(left), more[r]);
                     product[r].times(left);
                 });
             }
@@ -136,100 +145,97 @@ template <Spread KIND, int SIZE> struct Clusters {
                 if (KIND == SHARED) least[r] = unit + square[r], more[r] = log(least[r]);
             });
         }
-        Lanes weight = at(group, WEIGHT), weight_inside = at(group, WEIGHT_INSIDE);
-        Lanes power = at(group, POWER), power_inside = at(group, POWER_INSIDE);
+        V weight = at<V>(group, WEIGHT), weight_inside = at<V>(group, WEIGHT_INSIDE);
+        V power = at<V>(group, POWER), power_inside = at<V>(group, POWER_INSIDE);
         each_row([&](int r) {
-            Lanes factor = chosen(mark[r], power_inside, power);
-            Lanes found = chosen(mark[r], weight_inside, weight);
+            V factor = chosen(mark[r], power_inside, power), grown = more[r];
+            V found = chosen(mark[r], weight_inside, weight);
             if (KIND == EACH && !c.prior.alike) {
-                found = fnma(factor, product[r].logarithm(), found);
-                factor = chosen(mark[r], splat(-1.0), unit);
+                grown = product[r].logarithm();
+                found = fnma(factor, grown, found);
+                factor = chosen(mark[r], splat<V>(-1.0), unit);
             }
-            to[r] = {fnma(factor, more[r], found), least[r]};
+            if (KIND == SHARED) grown = splat<V>(double(size)) * grown;
+            to[r] = {fnma(factor, more[r], found), least[r], grown};
         });
     }
 
-    // Adds a row to the marked cluster, or takes one out; it has then `count` rows.
+    // Adds a row to the marked cluster, or takes one out; it has then `count` rows. `grown` is what
+    // a score said.
     //
     // A triangular factor with a diagonal matrix changes by [GillGolubMurraySaunders1974]_, the
     // squares along the way being those of a score.
-    INLINE void turn(const Clusters &c, double *group, const double *x, Lanes mark, bool joins,
-                     int64_t count) {
+    template <bool COMPLETE = true, Some V>
+    INLINE void turn(const Clusters &c, double *group, const double *x, V mark, V grown,
+                     bool joins, int64_t count) {
         const int64_t size = c.size(), mean = c.mean(), inverse = c.inverse();
         const int64_t steps = joins ? int64_t(STEP) : c.step_inside();
-        const Lanes unit = splat(1.0), sign = splat(joins ? 1.0 : -1.0);
+        const V unit = splat<V>(1.0), sign = splat<V>(joins ? 1.0 : -1.0);
         auto moved = [&](int64_t d) {
-            Lanes old = at(group, mean + d), apart = splat(x[d]) - old;
-            Lanes total = splat(c.prior.shrinkage[d]) + at(group, COUNT);
+            V old = at<V>(group, mean + d), apart = splat<V>(x[d]) - old;
+            V total = splat<V>(c.prior.shrinkage[d]) + at<V>(group, COUNT);
             put(group, mean + d, chosen(mark, fma(sign / (total + sign), apart, old), old));
             return apart;
         };
-        auto change = [&](int64_t place, Lanes x) {
-            put(group, place, chosen(mark, x, at(group, place)));
+        auto change = [&](int64_t place, V x) {
+            put(group, place, chosen(mark, x, at<V>(group, place)));
         };
-        Lanes square = splat(0.0), grown = splat(0.0);
-        Product product;
+        V square = splat<V>(0.0);
         if constexpr (KIND == FULL) {
-            Lanes local[SIZE ? SIZE : 1], *w = SIZE ? local : (Lanes *)c.room;
+            V local[SIZE ? SIZE : 1], *w = SIZE ? local : (V *)c.room;
             for (int64_t d = 0; d < size; d++) w[d] = moved(d);
-            Lanes step = at(group, steps), before = unit;
+            V step = at<V>(group, steps), before = unit;
             int64_t below = inverse + size;
             for (int64_t j = 0; j < size; j++) {
-                Lanes old = at(group, inverse + j), along = w[j] * old;
+                V old = at<V>(group, inverse + j), along = w[j] * old;
                 square = fma(w[j], along, square);
-                Lanes after = fma(step, square, unit), ratio = unit / after;
-                Lanes turned = chosen(mark, step * along * ratio, splat(0.0));
+                V after = fma(step, square, unit), ratio = unit / after;
+                V turned = chosen(mark, step * along * ratio, splat<V>(0.0));
                 change(inverse + j, old * (before * ratio));
                 before = after;
                 for (int64_t i = j + 1; i < size; i++, below++) {
-                    Lanes factor = at(group, below);
+                    V factor = at<V>(group, below);
                     w[i] = fnma(w[j], factor, w[i]);
                     put(group, below, fma(turned, w[i], factor));
                 }
             }
-            grown = log(before);
         } else {
             for (int64_t d = 0; d < size; d++) {
-                Lanes apart = moved(d), term = at(group, steps + d) * (apart * apart);
+                V apart = moved(d), term = at<V>(group, steps + d) * (apart * apart);
                 if constexpr (KIND == EACH) {
-                    Lanes old = at(group, inverse + d), left = fma(term, old, unit);
-                    change(inverse + d, old / left);
-                    product.times(left);
-                } else if constexpr (KIND == KNOWN) {
-                    grown = fma(term, at(group, inverse + d), grown);
-                } else {
-                    square = square + term;
+                    V old = at<V>(group, inverse + d);
+                    change(inverse + d, old / fma(term, old, unit));
                 }
+                square = square + term;
             }
-            if constexpr (KIND == EACH) grown = product.logarithm();
-            if constexpr (KIND == SHARED) {
-                Lanes old = at(group, inverse), left = fma(square, old, unit);
-                change(inverse, old / left);
-                grown = splat(double(size)) * log(left);
-            }
+            V old = at<V>(group, inverse);
+            if (KIND == SHARED) change(inverse, old / fma(square, old, unit));
         }
-        change(HALF, fma(splat(0.5), grown, at(group, HALF)));
-        refresh(c, group, mark, count);
+        change(HALF, fma(splat<V>(0.5), grown, at<V>(group, HALF)));
+        refresh<COMPLETE>(c, group, mark, count);
     }
 
-    // Writes what depends on the number of rows of the marked cluster alone.
-    INLINE void refresh(const Clusters &c, double *group, Lanes mark, int64_t count) {
+    // Writes what depends on the number of rows of the marked cluster alone; of rows inside only
+    // where it is to be complete.
+    template <bool COMPLETE = true, Some V>
+    INLINE void refresh(const Clusters &c, double *group, V mark, int64_t count) {
         const int64_t size = c.size();
         const double n = double(count);
-        auto change = [&](int64_t place, Lanes x) {
-            put(group, place, chosen(mark, x, at(group, place)));
+        auto change = [&](int64_t place, V x) {
+            put(group, place, chosen(mark, x, at<V>(group, place)));
         };
-        change(COUNT, splat(n));
-        Lanes half = KIND == KNOWN ? splat(0.0) : at(group, HALF);
-        change(WEIGHT, splat(c.weights[count]) - half);
-        change(WEIGHT_INSIDE, splat(c.weights[count > 0 ? count - 1 : 0]) - half);
-        change(POWER, splat(c.power(n + 1.0)));
-        change(POWER_INSIDE, splat(-c.power(n - 1.0)));
+        change(COUNT, splat<V>(n));
+        V half = KIND == KNOWN ? splat<V>(0.0) : at<V>(group, HALF);
+        change(WEIGHT, splat<V>(c.weights[count]) - half);
+        change(POWER, splat<V>(c.power(n + 1.0)));
         for (int64_t d = 0; d < n_steps(size); d++) {
             double total = c.prior.shrinkage[d] + n;
-            change(STEP + d, splat(total / (total + 1.0)));
-            change(c.step_inside() + d, splat(-total / (total - 1.0)));
+            change(STEP + d, splat<V>(total / (total + 1.0)));
+            if (COMPLETE) change(c.step_inside() + d, splat<V>(-total / (total - 1.0)));
         }
+        if (!COMPLETE) return;
+        change(WEIGHT_INSIDE, splat<V>(c.weights[count > 0 ? count - 1 : 0]) - half);
+        change(POWER_INSIDE, splat<V>(-c.power(n - 1.0)));
     }
 
     double power(double n) const {
@@ -295,7 +301,9 @@ template <Spread KIND, int SIZE> struct Clusters {
         double *to = column + LANES * inverse(), result = 0.0;
         if constexpr (KIND == FULL) {
             double *below = to + LANES * size;
-            auto entry = [&](int64_t i, int64_t j) -> double & { return sums[i * (i + 1) / 2 + j]; };
+            auto entry = [&](int64_t i, int64_t j) -> double & {
+                return sums[i * (i + 1) / 2 + j];
+            };
             for (int64_t i = 0; i < size; i++)
                 for (int64_t j = 0; j <= i; j++) entry(i, j) += prior.scale[i * size + j];
             for (int64_t j = 0; j < size; j++) {

@@ -34,7 +34,8 @@ inline int64_t draw_number(const WeightPrior &prior, int64_t n_occupied, double 
     double most = -__builtin_inf(), sum = 0.0;
     for (int64_t number = first; number <= prior.n; number++) {
         double total = double(number) * concentration;
-        double choices = log_gamma(double(number) + 1.0) - log_gamma(double(number - n_occupied) + 1.0);
+        double choices = log_gamma(double(number) + 1.0);
+        choices -= log_gamma(double(number - n_occupied) + 1.0);
         double rising = log_gamma(total + n_rows) - log_gamma(total);
         shares[number - 1] = prior.log_numbers[number - 1] + choices - rising;
         most = at_least(most, shares[number - 1]);

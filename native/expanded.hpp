@@ -95,8 +95,8 @@ inline bool take_centred(const Expansion &e, const Row *rows, int64_t start, con
 // Writes the values times the shared factor, and -1/2 of their squares.
 inline void whiten(const Expansion &e, const Shape &shape, const ExpandedRoom &room) {
     int64_t D = e.n_features, stride = shape.stride;
-    score_products<false>(room.values, stride, shape.padded, D, e.factor, D, e.scales, room.further,
-                          stride, nullptr, nullptr, 0);
+    score_products<TRIANGULAR>(room.values, stride, shape.padded, D, e.factor, D, e.scales,
+                               room.further, stride, nullptr, nullptr, 0);
     for (int64_t b = 0; b < shape.padded; b += LANES) {
         Lanes square = splat(0.0);
         for (int64_t d = 0; d < D; d++) {
@@ -139,7 +139,7 @@ inline bool take_expanded(const Expansion &e, const void *rows, bool single, int
 inline void score_expanded(const Expansion &e, const Shape &shape, const ExpandedRoom &room,
                            const char *ahead, int64_t bytes) {
     bool quadratic = e.kind == PRODUCTS;
-    auto score = quadratic ? score_products<true> : score_products<false>;
+    auto score = quadratic ? score_products<QUADRATIC> : score_products<LINEAR>;
     score(e.kind == COMMON_MATRIX ? room.further : room.values, shape.stride, shape.padded,
           quadratic ? e.n_features : e.n_scored(), e.coefficients, e.n_components, e.constant,
           room.scores, shape.stride, room.rows.top, ahead, bytes);

@@ -44,6 +44,10 @@
        const double *partition, const double *alone, const void *const *source, int64_t *labels, \
        double *worth),                                                                           \
       (sizes, rows, numbers, constants, partition, alone, source, labels, worth))                \
+    X(void, cluster_moments,                                                                     \
+      (const int64_t *sizes, const double *rows, const int64_t *labels, double *count,           \
+       double *mean, double *first, double *second),                                             \
+      (sizes, rows, labels, count, mean, first, second))                                         \
     X(int64_t, chain,                                                                            \
       (const int64_t *sizes, const double *rows, const double *concentration,                    \
        const double *log_numbers, const double *numbers, uint64_t key, const void *const *source,\

@@ -68,6 +68,9 @@ template <class T> constexpr int WIDTH = 0;
 template <int N> constexpr int WIDTH<Part<N>> = N;
 template <class T> constexpr int WIDTH<Twice<T>> = 2 * WIDTH<T>;
 
+// Lanes, or fewer of them.
+template <class V> concept Some = (WIDTH<V> > 0);
+
 // Makes an operation on parts one on pairs of them.
 template <class F, int N, class... P> INLINE auto each(F f, Part<N> a, P... rest) {
     return Part<N>{f(a.v, rest.v...)};
@@ -163,7 +166,9 @@ template <class T> struct Make<Twice<T>> {
 INLINE Lanes splat(double x) { return Make<Lanes>::splat(x); }
 INLINE Lanes load(const double *from) { return Make<Lanes>::load(from); }
 INLINE Lanes load(const float *from) { return Make<Lanes>::load(from); }
-INLINE void store(double *to, Lanes x) { Make<Lanes>::store(to, x); }
+template <Some V> INLINE V splat(double x) { return Make<V>::splat(x); }
+template <Some V> INLINE V load(const double *from) { return Make<V>::load(from); }
+template <Some V> INLINE void store(double *to, V x) { Make<V>::store(to, x); }
 // Two lanes of eight rows: the numbers at `from + i step`, and those after them.
 template <class R>
 INLINE void load_columns(const R *from, int64_t step, Lanes &first, Lanes &second) {
@@ -174,16 +179,16 @@ template <class R> INLINE void load_by_turns(const R *from, Lanes &even, Lanes &
     Make<Lanes>::by_turns(from, even, odd);
 }
 
-INLINE Lanes operator+(Lanes a, Lanes b) {
+template <Some V> INLINE V operator+(V a, V b) {
     return each([](auto x, auto y) { return x + y; }, a, b);
 }
-INLINE Lanes operator-(Lanes a, Lanes b) {
+template <Some V> INLINE V operator-(V a, V b) {
     return each([](auto x, auto y) { return x - y; }, a, b);
 }
-INLINE Lanes operator*(Lanes a, Lanes b) {
+template <Some V> INLINE V operator*(V a, V b) {
     return each([](auto x, auto y) { return x * y; }, a, b);
 }
-INLINE Lanes operator/(Lanes a, Lanes b) {
+template <Some V> INLINE V operator/(V a, V b) {
     return each([](auto x, auto y) { return x / y; }, a, b);
 }
 
@@ -193,6 +198,7 @@ template <class V> INLINE V fused(V a, V b, V c) {
 #endif
 #if defined(__AVX2__) || defined(__AVX512F__)
     if constexpr (sizeof(V) == 32) return (V)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
+    if constexpr (sizeof(V) == 16) return (V)_mm_fmadd_pd((__m128d)a, (__m128d)b, (__m128d)c);
 #elif defined(__aarch64__)
     if constexpr (sizeof(V) == 16)
         return (V)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
@@ -201,11 +207,11 @@ template <class V> INLINE V fused(V a, V b, V c) {
 }
 
 // a b + c, rounded once where the machine can.
-INLINE Lanes fma(Lanes a, Lanes b, Lanes c) {
+template <Some V> INLINE V fma(V a, V b, V c) {
     return each([](auto x, auto y, auto z) { return fused(x, y, z); }, a, b, c);
 }
 // c - a b, rounded once where the machine can.
-INLINE Lanes fnma(Lanes a, Lanes b, Lanes c) {
+template <Some V> INLINE V fnma(V a, V b, V c) {
     return each([](auto x, auto y, auto z) { return fused(-x, y, z); }, a, b, c);
 }
 
@@ -218,10 +224,10 @@ INLINE double fma(double a, double b, double c) {
 #endif
 }
 
-INLINE Lanes where_greater(Lanes a, Lanes b, Lanes chosen, Lanes other) {
+template <Some V> INLINE V where_greater(V a, V b, V chosen, V other) {
     return each([](auto x, auto y, auto c, auto o) { return x > y ? c : o; }, a, b, chosen, other);
 }
-INLINE Lanes where_at_least(Lanes a, Lanes b, Lanes chosen, Lanes other) {
+template <Some V> INLINE V where_at_least(V a, V b, V chosen, V other) {
     return each([](auto x, auto y, auto c, auto o) { return x >= y ? c : o; }, a, b, chosen, other);
 }
 template <class V> INLINE V larger_part(V a, V b) {
@@ -237,7 +243,7 @@ template <class V> INLINE V larger_part(V a, V b) {
     return a > b ? a : b;
 }
 // a where it is larger, else b; so b where either is a NaN.
-INLINE Lanes larger(Lanes a, Lanes b) {
+template <Some V> INLINE V larger(V a, V b) {
     return each([](auto x, auto y) { return larger_part(x, y); }, a, b);
 }
 
@@ -311,11 +317,12 @@ template <int S, class T> INLINE Twice<T> behind(Twice<T> before, Twice<T> x) {
     else return {behind<S>(before.high, x.low), behind<S>(x.low, x.high)};
 }
 // The sums of the lanes up to each.
-INLINE Lanes running(Lanes x) {
-    Lanes zero = splat(0.0);
+template <Some V> INLINE V running(V x) {
+    V zero = splat<V>(0.0);
     x = x + behind<1>(zero, x);
-    x = x + behind<2>(zero, x);
-    return x + behind<4>(zero, x);
+    if constexpr (WIDTH<V> > 2) x = x + behind<2>(zero, x);
+    if constexpr (WIDTH<V> > 4) x = x + behind<4>(zero, x);
+    return x;
 }
 
 INLINE double last_lane(Part<2> x) { return x.v[1]; }
@@ -327,7 +334,7 @@ template <class V> INLINE V scaled_by_power(V x, V exponent) {
     return (V)((W)x + ((W)exponent << 52));
 }
 // x 2^k where k sits in the low bits of `exponent`, as MAGIC leaves it.
-INLINE Lanes times_power_of_two(Lanes x, Lanes exponent) {
+template <Some V> INLINE V times_power_of_two(V x, V exponent) {
     return each([](auto a, auto b) { return scaled_by_power(a, b); }, x, exponent);
 }
 
@@ -352,10 +359,10 @@ template <class V> INLINE V mantissa_part(V x) {
     return (V)((W)x - (exponent << 52));
 }
 // k and m with x = m 2^k and m from sqrt(1/2) to sqrt(2).
-INLINE Lanes exponent_of(Lanes x) {
+template <Some V> INLINE V exponent_of(V x) {
     return each([](auto a) { return exponent_part(a); }, x);
 }
-INLINE Lanes mantissa_of(Lanes x) {
+template <Some V> INLINE V mantissa_of(V x) {
     return each([](auto a) { return mantissa_part(a); }, x);
 }
 

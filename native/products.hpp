@@ -130,30 +130,33 @@ INLINE void quadratic_tile(const double *values, int64_t stride, int64_t count,
     keep_highest(scores, to);
 }
 
-// Writes the scores of n rows and all components, as QUADRATIC says.
+// Scores that are linear in features, of component k in those up to its own, or quadratic.
+enum Form { LINEAR, TRIANGULAR, QUADRATIC };
+
+// Writes the scores of n rows and all components, in a form.
 //
 // `coefficients` holds those of tiles of about as many components each, `width` for each of them.
 // Meanwhile as many `bytes` for each row are fetched to cache from `ahead` on.
-template <bool QUADRATIC>
+template <Form FORM>
 inline void score_products(const double *features, int64_t stride, int64_t n, int64_t count,
                            const double *coefficients, int64_t n_components,
                            const double *constant, double *scores, int64_t scores_stride,
                            double *top, const char *ahead, int64_t bytes) {
     int64_t n_tiles = (n_components + SCORED - 1) / SCORED;
-    int64_t width = QUADRATIC ? count * (count + 3) / 2 : count;
-    int64_t n_steps = n_tiles * (QUADRATIC ? width - count : width);
+    int64_t width = FORM == QUADRATIC ? count * (count + 3) / 2 : count;
+    int64_t n_steps = n_tiles * (FORM == QUADRATIC ? width - count : width);
     for (int64_t b = 0; b < n; b += ROWS)
         for (int64_t t = 0; t < n_tiles; t++) {
             int64_t k = t * n_components / n_tiles, end = (t + 1) * n_components / n_tiles;
             chosen<SCORED>(end - k, [&](auto c) ALWAYS {
-                constexpr int R = QUADRATIC && HAS_32_REGISTERS ? 2 : REGISTERS_SCORED<c>;
+                constexpr int R = FORM == QUADRATIC && HAS_32_REGISTERS ? 2 : REGISTERS_SCORED<c>;
                 int64_t step = (bytes * R * WIDE + n_steps - 1) / n_steps;
                 for (int64_t r = b; r < b + ROWS; r += R * WIDE) {
                     Scored to{scores + k * scores_stride + r, scores_stride, top ? top + r : nullptr,
                               t == 0};
-                    auto tile = QUADRATIC ? quadratic_tile<c, R> : linear_tile<c, R>;
-                    tile(features + r, stride, count, coefficients + k * width, constant + k, to,
-                         ahead, step);
+                    auto tile = FORM == QUADRATIC ? quadratic_tile<c, R> : linear_tile<c, R>;
+                    tile(features + r, stride, FORM == TRIANGULAR ? end : count,
+                         coefficients + k * width, constant + k, to, ahead, step);
                 }
             });
         }

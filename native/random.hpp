@@ -7,9 +7,11 @@
 
 namespace MIXTURA_SET {
 
-INLINE double exp_of_one(double x) { return first_lane(exp(splat(x < 709.0 ? x : 709.0))); }
+INLINE double exp_of_one(double x) {
+    return first_lane(exp(splat<Part<2>>(x < 709.0 ? x : 709.0)));
+}
 // Of a normal number above zero.
-INLINE double log_of_one(double x) { return first_lane(log(splat(x))); }
+INLINE double log_of_one(double x) { return first_lane(log(splat<Part<2>>(x))); }
 
 // Layers of equal area under the normal density, the lowest with its tail [MarsagliaTsang2000]_,
 // [Doornik2005]_: where they end, and how much of each lies under the next.

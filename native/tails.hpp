@@ -52,43 +52,52 @@ INLINE bool small(Lanes product) {
     return total(where_greater(splat(LARGEST_PRODUCT), product, none, one)) == 0.0;
 }
 
+// The score of eight rows under a product of univariate t, a logarithm for each feature.
+inline Lanes student_by_feature(const double *block, int64_t stride, int64_t n_features,
+                                double constant, const double *mean, const double *scale,
+                                const double *power, const double *inverse) {
+    Lanes score = splat(constant);
+    for (int64_t d = 0; d < n_features; d++) {
+        Lanes z = (load(block + d * stride) - splat(mean[d])) * splat(scale[d]), u = z * z;
+        Lanes farthest = splat(FARTHEST_SQUARE * inverse[d]);
+        score = fma(splat(power[d]), log1p(where_greater(farthest, u, u, farthest)), score);
+    }
+    return held(score);
+}
+
 // Writes the scores under products of univariate t distributions.
 //
-// `spread` holds the degrees of freedom: the terms are 1 + ((x - mean) scale)^2. Where a component
+// `spread` holds the degrees of freedom: the terms are 1 + ((x - mean) spread)^2. Where a component
 // has one power for all features, the logarithm is taken of their product.
 inline void student_features(const Tails &tails, const Exact &exact, const double *block,
                              const Shape &shape, double *scores) {
-    int64_t n_features = shape.n_features;
+    constexpr int R = IS_WIDE ? 4 : 2;
+    int64_t n_features = shape.n_features, stride = shape.stride;
     for (int64_t k = 0; k < shape.n_components; k++) {
-        const double *centre = exact.mean + k * n_features, *by = exact.spread + k * exact.spread_step;
-        const double *power = tails.power + k * n_features;
-        const double *inverse = tails.inverse + k * n_features;
-        for (int64_t b = 0; b < shape.padded; b += LANES) {
-            auto term = [&](int64_t d) {
-                Lanes z = (load(block + d * shape.stride + b) - splat(centre[d])) * splat(by[d]);
-                return z * z;
-            };
-            Lanes product = splat(0.0), score = splat(tails.constant[k]);
-            bool is_small = tails.alike[k] > 0.0;
-            if (is_small) {
-                for (int64_t d = 0; d < n_features; d++) {
+        int64_t at = k * n_features;
+        const double *mean = exact.mean + at, *scale = exact.spread + k * exact.spread_step;
+        const double *power = tails.power + at, *inverse = tails.inverse + at;
+        Lanes base = splat(tails.constant[k]);
+        for (int64_t b = 0; b < shape.padded; b += R * LANES) {
+            Lanes product[R];
+            repeat<R>([&](auto r) ALWAYS { product[r] = splat(0.0); });
+            for (int64_t d = 0; tails.alike[k] > 0.0 && d < n_features; d++) {
+                Lanes m = splat(mean[d]), s = splat(scale[d]);
+                repeat<R>([&](auto r) ALWAYS {
+                    Lanes z = (load(block + d * stride + b + r * LANES) - m) * s, u = z * z;
                     // (1 + p) (1 + u) - 1, in which nothing cancels.
-                    Lanes u = term(d);
-                    product = fma(product, u, u) + product;
-                }
-                is_small = small(product);
+                    product[r] = fma(product[r], u, u) + product[r];
+                });
             }
-            if (is_small) {
-                score = fma(splat(power[0]), log1p(product), score);
-            } else {
-                for (int64_t d = 0; d < n_features; d++) {
-                    Lanes farthest = splat(FARTHEST_SQUARE * inverse[d]), u = term(d);
-                    u = where_greater(farthest, u, u, farthest);
-                    score = fma(splat(power[d]), log1p(u), score);
-                }
-                score = held(score);
-            }
-            store(scores + k * shape.stride + b, score);
+            repeat<R>([&](auto r) ALWAYS {
+                int64_t row = b + r * LANES;
+                Lanes score = tails.alike[k] > 0.0 && small(product[r])
+                                  ? fma(splat(power[0]), log1p(product[r]), base)
+                                  : student_by_feature(block + row, stride, n_features,
+                                                       tails.constant[k], mean, scale, power,
+                                                       inverse);
+                store(scores + k * stride + row, score);
+            });
         }
     }
 }

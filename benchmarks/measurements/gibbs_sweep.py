@@ -15,6 +15,7 @@ from benchmarks.table import Table, ratio_cell, seconds_cell
 from benchmarks.timing import Contender, measure
 from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
+from mixtura.engines import best_engine
 from mixtura.inference.chains import Plan, Sampler
 from mixtura.parameters import MixtureParameters
 
@@ -65,7 +66,7 @@ def measure_gibbs_sweep(context: Context) -> Table:
 def _chain(
     rows: np.ndarray, start: StartParameters, structure: str, sweeps: int
 ) -> Callable[[], Any]:
-    engine, blocks = ours.default_engine(), ArrayRows(rows)
+    engine, blocks = best_engine(), ArrayRows(rows)
     options = {"covariance_type": structure, "init": start.means}
     model = ours.quiet_fit(rows, len(start.weights), max_iter=1, **options).fit_.model
     covariances = start.structured(structure).reshape(model.structure)
@@ -83,7 +84,7 @@ def _chain(
 def _climb(
     rows: np.ndarray, start: StartParameters, structure: str, sweeps: int
 ) -> Callable[[], Any]:
-    iteration = ours.Iteration(ours.default_engine(), start, structure, rows).warmed_up()
+    iteration = ours.Iteration(best_engine(), start, structure, rows).warmed_up()
 
     def run() -> None:
         for _, _ in zip(range(sweeps), iteration.climb(), strict=False):

@@ -30,6 +30,7 @@ from benchmarks.table import (
 )
 from benchmarks.threads import ThreadLimit
 from benchmarks.timing import Contender, Times, measure
+from mixtura.engines import best_engine
 from mixtura.fit import Fit
 
 CLOSE = 1e-8
@@ -163,7 +164,7 @@ def _iterations_needed(climb: scikit_learn.Climb) -> tuple[int, bool]:
 
     Counting ends at the limit of the climb.
     """
-    iteration = ours.Iteration(ours.default_engine(), climb.first(), "full", climb.rows)
+    iteration = ours.Iteration(best_engine(), climb.first(), "full", climb.rows)
     began = time.perf_counter()
     number = 0
     for number, value in enumerate(iteration.climb()):

@@ -19,6 +19,7 @@ from benchmarks.timing import Contender, Times, measure
 from mixtura import GaussianMixtureModel
 from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
+from mixtura.engines import best_engine
 from mixtura.inference.states import Mode, State, Summary
 from mixtura.inference.variational import Expected
 from mixtura.parameters import MixtureParameters
@@ -83,7 +84,7 @@ class SummaryIteration:
         rows: np.ndarray,
         prior: ComponentPrior | None,
     ) -> None:
-        self.summary, self.rows, self.engine = summary, ArrayRows(rows), ours.default_engine()
+        self.summary, self.rows, self.engine = summary, ArrayRows(rows), best_engine()
         n_components = len(start.weights)
         options = {"covariance_type": structure, "component_prior": prior, "init": start.means}
         self.model = ours.quiet_fit(rows, n_components, max_iter=1, **options).fit_.model
@@ -115,7 +116,7 @@ def _add_iterations(
             name: partial(SummaryIteration, summary, start, structure, rows, prior)
             for name, summary in ((VB, Expected()), (MAP, Mode()))
         }
-        prepared[EM] = ours.Iteration(ours.default_engine(), start, structure, rows).warmed_up
+        prepared[EM] = ours.Iteration(best_engine(), start, structure, rows).warmed_up
         theirs = [p for p in peers(settings, structure, rows, start) if p.group == VARIATIONAL]
         _add_row(table, settings, [case.label, structure, what], prepared, theirs)
 

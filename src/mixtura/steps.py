@@ -27,7 +27,7 @@ class WeightSteps:
 
     @property
     def arrays(self) -> tuple[Array, Array]:
-        """Both, as compiled code takes them."""
+        """Both, as native code takes them."""
         return self.concentration, self.log_numbers
 
 

@@ -236,3 +236,12 @@ def test_gibbs_takes_its_options_and_its_file_predicts(run, iris) -> None:
     assert strictly(done.out)["sections"][0]["method"] == "gibbs"
     assert load("m.mixtura").posterior_.means.shape == (2, 400, 2, 1)
     assert run("predict", "m.mixtura", iris).code == 0
+
+
+def test_a_sampler_draws_until_there_are_enough(run, iris) -> None:
+    asked = "-c petal_length -k 2 --inference gibbs --chains 2 --warmup 20 -q --save m.mixtura"
+    done = run("fit", iris, *asked.split(), *["--effective-draws", "20", "--max-draws", "60"])
+    assert done.code in (0, 4)
+    loaded = load("m.mixtura")
+    assert loaded.posterior_.means.shape[1] <= 60
+    assert loaded.fit_.method == "gibbs"

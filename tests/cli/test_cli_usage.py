@@ -111,7 +111,13 @@ def test_options_of_svi_are_fields_of_the_class() -> None:
 
 def test_words_of_the_class_become_options() -> None:
     parameters = set(inspect.signature(GaussianMixtureModel).parameters)
-    assert set(OPTION_OF) - parameters == {"n_samples", "learning_rate", "checkpoint"}
+    assert set(OPTION_OF) - parameters == {
+        "n_samples",
+        "learning_rate",
+        "checkpoint",
+        "effective_draws",
+        "max_draws",
+    }
     assert in_options("raise max_iter, or tol") == "raise --max-iter, or --tol"
     assert in_options("use inference='map'") == "use --inference map"
     assert in_options("column 'tol' is constant") == "column 'tol' is constant"
@@ -178,6 +184,8 @@ def test_help_has_an_example(run, command) -> None:
         ("fit {} --inference ml --weight-prior dirichlet:1", "leave --weight-prior out"),
         ("fit {} --steps 10", "only with --inference svi"),
         ("fit {} --draws 10 --warmup 5", "--draws, --warmup: only with --inference gibbs"),
+        ("fit {} --max-draws 100", "--max-draws: only with --inference gibbs or collapsed"),
+        ("fit {} --inference gibbs --draws 9 --effective-draws 50", "not both"),
         ("fit {} --inference gibbs --max-iter 5", "has neither"),
         ("fit {} --inference collapsed --max-iter 5", "--draws and --warmup"),
         ("fit {} --inference collapsed --covariance tied", "--inference gibbs"),

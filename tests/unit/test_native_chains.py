@@ -8,6 +8,7 @@ import pytest
 from scipy import special, stats
 
 from mixtura.data import ArrayRows
+from mixtura.engines import ReferenceEngine
 from mixtura.engines.native import NativeEngine
 from mixtura.engines.native.allocation import NativeAllocator
 from mixtura.engines.native.chains import draw_numbers
@@ -15,6 +16,7 @@ from mixtura.engines.native.library import AVX2, AVX512, BASELINE, use_instructi
 from mixtura.engines.reference_allocation import ReferenceAllocator
 from mixtura.families import FAMILIES
 from mixtura.model import MixtureModel
+from mixtura.parameters import MixtureParameters
 from mixtura.priors import (
     Dirichlet,
     DirichletProcess,
@@ -99,13 +101,18 @@ def model_of(name: str, n_features: int) -> MixtureModel:
     return MixtureModel(3, n_features, weights, prior, FAMILIES[family])
 
 
+def rows_of(n_features: int) -> np.ndarray:
+    """Return eighty rows in two groups."""
+    rows = np.random.default_rng(5).standard_normal((80, n_features))
+    rows[40:] += 3.0
+    return rows
+
+
 def chain(
     name: str, n_features: int, span: tuple[int, int], rng: Any = None, current: Any = None
 ) -> ChainDraws:
-    """Return sweeps over eighty rows in two groups, two before the first draw, one in two kept."""
-    rows = np.random.default_rng(5).standard_normal((80, n_features))
-    rows[40:] += 3.0
-    model = model_of(name, n_features)
+    """Return sweeps over eighty rows, two before the first draw, one in two kept."""
+    rows, model = rows_of(n_features), model_of(name, n_features)
     assert model.steps is not None
     if current is None:
         structure = model.structure[: model.steps.components.dimensions]
@@ -160,6 +167,45 @@ def test_where_a_chain_is_cut_shows_in_no_bit(name: str, n_features: int) -> Non
         np.testing.assert_array_equal(one, other)
     for one, other in zip(whole.last, pieces[-1].last, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@CHAINS
+def test_log_likelihoods_of_chains_are_those_of_their_draws(name: str, n_features: int) -> None:
+    found, rows = chain(name, n_features, (0, 12)), rows_of(n_features)
+    model = model_of(name, n_features)
+    for s in range(len(found.weights)):
+        covariances = found.variances[s].reshape(model.structure)
+        current = MixtureParameters(found.weights[s], found.means[s], covariances)
+        exact = ReferenceEngine().log_density(ArrayRows(rows), model.potentials(current)).sum()
+        assert found.log_likelihood[3 + 2 * s] == pytest.approx(exact, rel=1e-12)
+
+
+@pytest.mark.parametrize("n_groups", [2, 3, 5])
+def test_chains_of_groups_far_apart_have_the_conjugate_expectations(n_groups: int) -> None:
+    """No row changes its component: means and covariances follow one distribution."""
+    D, labels = 5, np.arange(400) % n_groups
+    rows = np.random.default_rng(13).standard_normal((400, D)) + 60.0 * labels[:, None]
+    prior = NormalInverseWishart(1.0, 0.001, D + 2.0, np.eye(D))
+    model = MixtureModel(n_groups, D, Dirichlet(1.0), prior, FAMILIES["full"])
+    assert model.steps is not None
+    centres = np.stack([rows[labels == k].mean(axis=0) for k in range(n_groups)])
+    current = (np.full(n_groups, 1.0 / n_groups), centres, np.tile(np.eye(D), (n_groups, 1, 1)))
+    plan = (0, 4001, 0, 1)
+    found = ENGINE.chain(ArrayRows(rows), model.steps, current, plan, 14, np.random.default_rng(14))
+    assert found is not None
+    for k in range(n_groups):
+        own = rows[labels == k]
+        n, apart, away = len(own), own - centres[k], centres[k] - 1.0
+        scale = np.eye(D) + apart.T @ apart + 0.001 * n / (0.001 + n) * np.outer(away, away)
+        expected = [
+            (n + 1.0) / (400.0 + n_groups),
+            (0.001 + n * centres[k]) / (0.001 + n),
+            scale / (D + 2.0 + n - D - 1.0),
+        ]
+        drawn = (found.weights[1:, k], found.means[1:, k], found.variances[1:, k])
+        for draws, exact in zip(drawn, expected, strict=True):
+            error = draws.std(axis=0) / np.sqrt(len(draws))
+            assert (np.abs(draws.mean(axis=0) - exact) < 5.0 * error).all()
 
 
 def test_weights_of_tiny_concentrations_are_numbers() -> None:

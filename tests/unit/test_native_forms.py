@@ -246,20 +246,26 @@ def test_where_a_row_is_too_far_for_the_expanded_form_its_piece_is_triangular(
 
 
 @pytest.mark.parametrize(
-    ("structure", "n_features", "expands"),
+    ("structure", "n_features", "times", "expands"),
     [
-        ((10, 2, 2), 2, False),
-        ((17, 2, 2), 2, True),
-        ((10, 3, 3), 3, True),
-        ((10, 5), 5, False),
-        ((10, 1), 10, True),
-        ((10, 10), 10, True),
+        ((10, 2, 2), 2, 100, False),
+        ((17, 2, 2), 2, 100, True),
+        ((10, 3, 3), 3, 4, True),
+        ((10, 3, 3), 3, 3, False),
+        ((1, 3, 3), 3, 1, True),
+        ((10, 5), 5, 100, False),
+        ((10, 1), 10, 8, True),
+        ((10, 10), 10, 8, True),
+        ((10, 10), 10, 7, False),
     ],
 )
-def test_small_problems_stay_in_triangular_form(structure, n_features: int, expands: bool) -> None:
+def test_small_problems_stay_in_triangular_form(
+    structure, n_features: int, times: float, expands: bool
+) -> None:
     """The rule of ADR 14."""
-    blank, means = np.zeros(structure[0]), np.zeros((structure[0], n_features))
-    assert is_faster(Potentials(blank, blank, means, np.ones(structure))) == expands
+    n_components = max(structure[0], 10)
+    blank, means = np.zeros(n_components), np.zeros((n_components, n_features))
+    assert is_faster(Potentials(blank, blank, means, np.ones(structure)), times) == expands
 
 
 def test_components_of_no_weight_get_nothing_in_expanded_form() -> None:

@@ -6,7 +6,13 @@ from mixtura.cli.outputs import check_outputs
 from mixtura.cli.priors import PriorTexts
 from mixtura.cli.results import CHECKPOINT, Findings, FitFiles, deliver_fit
 from mixtura.cli.resuming import replaceable
-from mixtura.cli.settings import CheckpointSettings, FitSettings, SamplerSettings, SviSettings
+from mixtura.cli.settings import (
+    CheckpointSettings,
+    FitSettings,
+    SamplerSettings,
+    SufficiencySettings,
+    SviSettings,
+)
 from mixtura.cli.streams import Talk
 
 
@@ -29,6 +35,8 @@ def fit(
     chains: options.Chains = None,
     draws: options.Draws = None,
     warmup: options.Warmup = None,
+    effective_draws: options.EffectiveDraws = None,
+    max_draws: options.MostDraws = None,
     checkpoint: options.Checkpoint = None,
     checkpoint_seconds: options.CheckpointSeconds = None,
     steps: options.Steps = None,
@@ -65,6 +73,7 @@ def fit(
         tol=tol,
         seed=seed,
         sampler=SamplerSettings(chains, draws, warmup),
+        enough=SufficiencySettings(effective_draws, max_draws),
         checkpoint=CheckpointSettings(checkpoint, checkpoint_seconds),
         svi=SviSettings(steps, learning_rate, print_every),
     )

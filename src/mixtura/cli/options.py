@@ -274,6 +274,27 @@ Warmup = Annotated[
         panel=SAMPLERS_ONLY,
     ),
 ]
+EffectiveDraws = Annotated[
+    int | None,
+    _option(
+        "--effective-draws",
+        min=1,
+        metavar="N",
+        help="Draw until R-hat is at most 1.01 and there are so many effective draws, of all "
+        "chains together; 400 by default of collapsed.",
+        panel=SAMPLERS_ONLY,
+    ),
+]
+MostDraws = Annotated[
+    int | None,
+    _option(
+        "--max-draws",
+        min=1,
+        metavar="N",
+        help="Draws of each chain at which --effective-draws gives up; 8000 by default.",
+        panel=SAMPLERS_ONLY,
+    ),
+]
 Checkpoint = Annotated[
     str | None,
     _option(

@@ -13,7 +13,12 @@ from mixtura.cli.outputs import Output, check_outputs
 from mixtura.cli.priors import PriorTexts
 from mixtura.cli.results import Findings, FitFiles, deliver_files, show_summary
 from mixtura.cli.search import Search, names_of, numbers_of
-from mixtura.cli.settings import FitSettings, SamplerSettings, SviSettings
+from mixtura.cli.settings import (
+    FitSettings,
+    SamplerSettings,
+    SufficiencySettings,
+    SviSettings,
+)
 from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
 from mixtura.cli.wording import counted, in_options
 
@@ -45,6 +50,8 @@ def select(
     chains: options.Chains = None,
     draws: options.Draws = None,
     warmup: options.Warmup = None,
+    effective_draws: options.EffectiveDraws = None,
+    max_draws: options.MostDraws = None,
     steps: options.Steps = None,
     learning_rate: options.LearningRate = None,
     print_every: options.PrintEvery = None,
@@ -81,6 +88,7 @@ def select(
         tol=tol,
         seed=seed,
         sampler=SamplerSettings(chains, draws, warmup),
+        enough=SufficiencySettings(effective_draws, max_draws),
         svi=SviSettings(steps, learning_rate, print_every),
     )
     search = Search(numbers, names, criterion, jobs, settings)

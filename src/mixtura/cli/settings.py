@@ -55,6 +55,25 @@ class SamplerSettings(MethodSettings):
 
 @final
 @dataclass(frozen=True)
+class SufficiencySettings(MethodSettings):
+    """When Gibbs sampling, collapsed or not, has drawn enough; None for its own defaults.
+
+    Parameters
+    ----------
+    effective_draws : int or None
+        Effective draws that are wanted.
+    max_draws : int or None
+        Draws of each chain at which it gives up.
+    """
+
+    methods = ("gibbs", "collapsed")
+
+    effective_draws: int | None = None
+    max_draws: int | None = None
+
+
+@final
+@dataclass(frozen=True)
 class CheckpointSettings(MethodSettings):
     """Where and how often Gibbs sampling keeps its chains; None for its own defaults.
 
@@ -111,8 +130,8 @@ class FitSettings:
         Limits; None for the defaults.
     seed : int
         Source of all randomness.
-    sampler, checkpoint, svi : SamplerSettings, CheckpointSettings, SviSettings
-        Options of the samplers, of Gibbs sampling alone, and of SVI.
+    sampler, enough, checkpoint, svi : settings of methods
+        Options of the samplers, of Gibbs sampling alone (when to stop, what to keep), and of SVI.
     """
 
     components: int
@@ -125,6 +144,7 @@ class FitSettings:
     tol: float | None
     seed: int
     sampler: SamplerSettings = SamplerSettings()
+    enough: SufficiencySettings = SufficiencySettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     svi: SviSettings = SviSettings()
 
@@ -149,8 +169,12 @@ class FitSettings:
 
             require_pyro()
             self._method()
-        for settings in (self.sampler, self.checkpoint, self.svi):
+        for settings in (self.sampler, self.enough, self.checkpoint, self.svi):
             settings.check(self.inference)
+        if self.enough.given() and self.sampler.draws is not None:
+            raise InvalidArgumentError(
+                "--draws: a number of draws, or --effective-draws and --max-draws, not both"
+            )
         if self.checkpoint.given() and self.checkpoint.checkpoint is None:
             raise InvalidArgumentError("--checkpoint-seconds: needs --checkpoint FILE")
 
@@ -202,7 +226,9 @@ class FitSettings:
             from mixtura.inference import CollapsedGibbs, Gibbs
 
             # The file outlives the fit until its results are delivered.
-            given = self.sampler.given() | self.checkpoint.given()
+            given = self.sampler.given() | self.checkpoint.given() | self.enough.given()
+            if self.enough.given():
+                given["draws"] = None
             method = Gibbs if self.inference == "gibbs" else CollapsedGibbs
             return method(**given, keep_checkpoint=True, progress=progress)
         if self.inference == "nuts" and self.sampler.given():

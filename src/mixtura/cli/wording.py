@@ -15,6 +15,8 @@ OPTION_OF = {
     "weight_prior": "--weight-prior",
     "n_samples": "--rows",
     "learning_rate": "--learning-rate",
+    "effective_draws": "--effective-draws",
+    "max_draws": "--max-draws",
     "checkpoint": "--checkpoint",
 }
 """The option that sets a parameter of the class."""

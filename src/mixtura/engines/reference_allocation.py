@@ -1,4 +1,4 @@
-"""The reference allocator: closed forms from scratch, the oracle of the compiled one."""
+"""The reference allocator: closed forms from scratch, the oracle of the native one."""
 
 from typing import final
 

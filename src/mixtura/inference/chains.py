@@ -139,7 +139,7 @@ class Sampler(Runner[ChainState]):
 
     def advance(self, state: ChainState, sweeps: int) -> ChainState:
         rng, begin = generator_of(state.random), state.sweeps
-        found = self._compiled(state, begin, begin + sweeps, rng)
+        found = self._in_one_call(state, begin, begin + sweeps, rng)
         stretch, current = found or self._by_sweeps(state, begin, begin + sweeps, rng)
         return ChainState(current, state.row_seed, rng.bit_generator.state, (*state.past, stretch))
 
@@ -200,14 +200,14 @@ class Sampler(Runner[ChainState]):
         weights, means = found.weights[: plan.draws], found.means[: plan.draws]
         covariances, log_prior = found.covariances[: plan.draws], found.log_prior[: plan.sweeps]
         log_likelihood = found.log_likelihood[: plan.sweeps]
-        # Compiled chains know the prior's density up to a constant: it is found at one draw.
+        # Native chains know the prior's density up to a constant: it is found at one draw.
         kept = log_prior[plan.kept]
         best = int(np.argmax(kept))
         at = MixtureParameters(weights[best], means[best], covariances[best])
         log_joint = log_likelihood + (log_prior + (self.model.log_prior(at) - kept[best]))
         return Chain(weights, means, covariances, log_likelihood, log_joint)
 
-    def _compiled(
+    def _in_one_call(
         self, state: ChainState, begin: int, end: int, rng: np.random.Generator
     ) -> tuple[Stretch, MixtureParameters] | None:
         """Return the sweeps that the engine runs as a whole, if it can, and the next draw."""

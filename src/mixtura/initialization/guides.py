@@ -17,6 +17,9 @@ from mixtura.typing import Array, StructureShape
 DEGENERATE = 10.0
 """Multiples of maximum likelihood's floor below which a component has collapsed."""
 
+REFRESHED = 5
+"""Steps after which the extent of all rows, in widths of the groups, is found anew."""
+
 
 class Guide(ABC):
     """How statistics become parameters, and how good an end is.
@@ -33,8 +36,8 @@ class Guide(ABC):
         self.family, self.structure = family, structure
         self.scale: Array | None = None
 
-    def begin(self, statistics: SufficientStatistics) -> None:  # noqa: B027 - most have nothing to do
-        """Prepare for a run of steps from statistics."""
+    def begin(self, statistics: SufficientStatistics, n_steps: int) -> None:  # noqa: B027 - optional
+        """Prepare for a run of so many steps from statistics."""
 
     @abstractmethod
     def steps(
@@ -185,12 +188,13 @@ class ElicitingGuide(Guide):
         super().__init__(family, structure)
         self.within = within
         self.scale = scale
-        self._farthest = 1.0
+        self._farthest, self._n_steps = 1.0, REFRESHED
 
-    def begin(self, statistics: SufficientStatistics) -> None:
-        if self.within.is_matrix:
+    def begin(self, statistics: SufficientStatistics, n_steps: int) -> None:
+        if self.within.is_matrix and self._n_steps >= REFRESHED:
             scale = self.within.pooled(statistics) if self.scale is None else self.scale
-            self._farthest = self.within.farthest(scale)
+            self._farthest, self._n_steps = self.within.farthest(scale), 0
+        self._n_steps += n_steps
 
     def steps(
         self, statistics: SufficientStatistics, rest: float
@@ -208,4 +212,6 @@ class ElicitingGuide(Guide):
         return 0.0
 
     def copy(self) -> "ElicitingGuide":
-        return ElicitingGuide(self.family, self.structure, self.within, self.scale)
+        other = ElicitingGuide(self.family, self.structure, self.within, self.scale)
+        other._farthest, other._n_steps = self._farthest, self._n_steps
+        return other

@@ -1,5 +1,6 @@
 """Components moved to where they are needed: two are merged and a third one is split."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import final
@@ -7,10 +8,9 @@ from typing import final
 import numpy as np
 from scipy.special import xlogy
 
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
-from mixtura.initialization.guides import Guide, PriorGuide, mode_under
+from mixtura.initialization.guides import Guide, PriorGuide
 from mixtura.initialization.short_runs import Limits, short_run
 from mixtura.parameters import MixtureParameters
 from mixtura.priors import ComponentPrior
@@ -75,8 +75,8 @@ def relocations(
     engine: Engine,
     statistics: SufficientStatistics,
     parameters: MixtureParameters,
-) -> list[tuple[float, SufficientStatistics]]:
-    """Return what relocations promise to gain, in nats, and lead to; the best first.
+) -> Iterator[tuple[float, SufficientStatistics]]:
+    """Yield what relocations promise to gain, in nats, and lead to; the best first.
 
     Each component is cut in two, across its longest direction, into a core and a halo, and into
     what lies about its farthest row and the rest; the halves climb a few steps on its own rows. A
@@ -118,15 +118,14 @@ def relocations(
             if half.lasts:
                 promised.append((half.gain - loss, (one, other, number), (one, one, other), half))
     promised.sort(key=lambda found: -found[0])
-    tried, found = set(), []
+    tried = set()
     for gain, cut, (k, one, other), half in promised:
         if gain < -most:
             break
         # Every cut once, and once more every pair that is merged.
         if cut not in tried or (one, other) not in tried:
             tried |= {cut, (one, other)}
-            found.append((gain, _relocated(statistics, one, other, k, half.statistics)))
-    return found
+            yield gain, _relocated(statistics, one, other, k, half.statistics)
 
 
 def _part(sample: ArrayRows, members: BooleanArray) -> ArrayRows:
@@ -163,8 +162,9 @@ class Cutter:
         whole = self.engine.overall(own, matrix=len(structure) == 3)
         if len(structure) == 2 and structure[1] < n_features:
             whole = replace(whole, second=whole.second.sum(axis=1, keepdims=True))
-        alone = mode_under(self.prior, whole)
-        height = self.engine.sweep(own, family.potentials(alone), Soft()).log_normalizer
+        single = PriorGuide(self.guide, self.prior, whole.structure)
+        swept, alone = short_run(self.engine, own, single, whole, Limits(1))
+        height = swept.log_normalizer
         shape = family.structure(2, n_features)
         guide = PriorGuide(self.guide, self.prior, shape)
         cuts = [
@@ -177,9 +177,12 @@ class Cutter:
         for first in cuts:
             statistics, parameters = short_run(self.engine, own, guide, first, Limits(LOCAL_STEPS))
             gain = statistics.log_normalizer - height
-            lasts = bool(np.isfinite(gain + self.guide.merit(parameters)))
+            lasts = bool(np.isfinite(gain)) and not self._has_collapsed(parameters)
             found.append(Halves(gain if np.isfinite(gain) else np.inf, statistics, lasts))
         return found
+
+    def _has_collapsed(self, parameters: MixtureParameters) -> bool:
+        return self.guide.may_collapse and not np.isfinite(self.guide.merit(parameters))
 
     def _farthest(self, own: ArrayRows, alone: MixtureParameters) -> Array:
         """Return the row (D,) that one component describes worst."""
@@ -188,7 +191,8 @@ class Cutter:
             densities = np.where(own.weights > 0.0, densities, np.inf)
         lowest = densities.min()
         ties = own.values[densities <= lowest + TIE * (1.0 + abs(lowest))]
-        return np.unique(ties, axis=0)[0].astype(np.float64)
+        first = ties[0] if len(ties) == 1 else np.unique(ties, axis=0)[0]
+        return first.astype(np.float64)
 
 
 def _across(

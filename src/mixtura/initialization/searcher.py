@@ -1,6 +1,7 @@
 """Short runs of EM from several clusterings, and relocations of the best ends."""
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import final
 
 import numpy as np
@@ -228,7 +229,7 @@ class Searcher:
         for _ in range(ROUNDS if n_components > 1 else 0):
             own = end.statistics * (1.0 / self.scale)
             tried = relocations(self.sample, end.guide, self.engine, own, end.parameters)
-            for promise, statistics in tried[:most]:
+            for promise, statistics in islice(tried, most):
                 trial = self._tried(end, statistics * self.scale) if promise > hopeless else None
                 if trial is not None:
                     end = trial

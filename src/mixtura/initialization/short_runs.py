@@ -42,7 +42,7 @@ def short_run(
 ) -> tuple[SufficientStatistics, MixtureParameters]:
     """Return the last sweep's statistics, and the parameters under which it swept."""
     parameters, left, ended = None, limits.n_steps, False
-    guide.begin(statistics)
+    guide.begin(statistics, left)
     while left > 0 and not ended:
         steps = guide.steps(statistics, limits.rest)
         allowed = (left, limits.factor, limits.settled)

@@ -87,7 +87,7 @@ class WeightPrior(Prior):
         return self.mode(n_components)
 
     def steps(self, n_components: int) -> WeightSteps | None:
-        """Return the prior as numbers that compiled chains draw from; None where it has none."""
+        """Return the prior as numbers that native chains draw from; None where it has none."""
         concentration = self.concentrations(n_components)
         return None if concentration is None else WeightSteps(concentration, np.empty(0))
 
@@ -315,7 +315,7 @@ class ComponentPrior(Prior):
         return None
 
     def steps(self, n_features: int) -> ComponentSteps | MatrixSteps | None:
-        """Return the prior as numbers that compiled chains can draw from; None where it has none.
+        """Return the prior as numbers that native chains can draw from; None where it has none.
 
         They are the same whatever components and features share.
         """

@@ -40,7 +40,12 @@ from mixtura.priors.marginals import (
 )
 from mixtura.priors.scale_solutions import best_matrix
 from mixtura.priors.scales import Gamma
-from mixtura.priors.wishart import Wishart, inverse_wishart_log_density, log_diagonal
+from mixtura.priors.wishart import (
+    Wishart,
+    inverse_wishart_log_density,
+    inverse_wishart_roots,
+    log_diagonal,
+)
 from mixtura.statistics import SufficientStatistics, feature_sum, outer_moments
 from mixtura.steps import (
     ClusterSteps,
@@ -130,10 +135,9 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         return isinstance(self.scale, Wishart | Gamma)
 
     def learned_scale(self, structure: StructureShape) -> tuple[LearnedScale, Array]:
-        n_matrices, n_features = structure[:2]
-        power = 0.5 * n_matrices * float(self._freedom(n_features))
         assert isinstance(self.scale, Wishart | Gamma)
-        return matrix_scale(self.scale, n_features, power)
+        power = 0.5 * structure[0] * float(self._freedom(structure[1]))
+        return matrix_scale(self.scale, structure[1], power)
 
     def given_scale(self, scale: float | Array) -> "NormalInverseWishart":
         return unchecked(NormalInverseWishart, **{**self.hyperparameters(), "scale": scale})
@@ -195,9 +199,7 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         return self._conjugate(statistics)
 
     def _conjugate(self, statistics: SufficientStatistics) -> "NormalInverseWishart":
-        structure = statistics.structure
-        n_features = structure[-1]
-        shrinkage = self.shrinkage + statistics.count
+        structure, shrinkage = statistics.structure, self.shrinkage + statistics.count
         about_prior = statistics.first + statistics.count[:, None] * (statistics.pivot - self.mean)
         mean = self.mean + about_prior / shrinkage[:, None]
         offset = mean - self.mean
@@ -207,8 +209,8 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
             NormalInverseWishart,
             mean=mean,
             shrinkage=shrinkage,
-            degrees_of_freedom=self._freedom(n_features) + count,
-            scale=self._matrix(n_features) + statistics.scatter(mean) + pull,
+            degrees_of_freedom=self._freedom(structure[-1]) + count,
+            scale=self._matrix(structure[-1]) + statistics.scatter(mean) + pull,
         )
 
     def draw_given(
@@ -225,9 +227,8 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
     def mode_steps(self, structure: StructureShape, n_features: int) -> ModeSteps | None:
         if self.learns_scale:
             return None
-        freedom = np.array([self._freedom(n_features)], dtype=np.float64)
-        scale = self._matrix(n_features)
-        return conjugate_steps(n_features, self.mean, self.shrinkage, freedom, scale)
+        given = np.array([self._freedom(n_features)]), self._matrix(n_features)
+        return conjugate_steps(n_features, self.mean, self.shrinkage, *given)
 
     def steps(self, n_features: int) -> ComponentSteps | MatrixSteps | None:
         if self.learns_scale or n_features > 1:
@@ -237,9 +238,8 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
     def clusters(
         self, structure: StructureShape, n_features: int
     ) -> ClusterSteps | MatrixSteps | None:
-        if self.learns_scale or n_features > 1:
-            return self._matrix_steps(n_features)
-        return cluster_steps_of(1, *self._as_variance)
+        matrix = self.learns_scale or n_features > 1
+        return self._matrix_steps(n_features) if matrix else cluster_steps_of(1, *self._as_variance)
 
     def _matrix_steps(self, n_features: int) -> MatrixSteps | None:
         if self.learns_scale:
@@ -306,17 +306,13 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
     ) -> tuple[Array, Array]:
         if self.learns_scale:
             return self.draw_with_scale(rng, structure, n_components, n_features)
-        size, n_matrices = n_features, structure[0]
-        freedom = np.broadcast_to(self._freedom(size), (n_matrices,))
-        # Bartlett: W = T T^T with T lower triangular is Wishart of the identity.
-        triangle = np.tril(rng.standard_normal((n_matrices, size, size)), -1)
-        squares = rng.chisquare(freedom[:, None] - np.arange(size))
-        triangle += np.sqrt(squares)[:, :, None] * np.eye(size)
-        scale_factor = covariance_factor(self._matrix(size))
-        root = scale_factor @ np.swapaxes(np.linalg.inv(triangle), -1, -2)
+        freedom = np.broadcast_to(self._freedom(n_features), structure[:1])
+        root = inverse_wishart_roots(rng, freedom, covariance_factor(self._matrix(n_features)))
         covariances = root @ np.swapaxes(root, -1, -2)
-        noise = rng.standard_normal((n_components, size))
-        spread = np.einsum("kde,ke->kd", np.broadcast_to(root, (n_components, size, size)), noise)
+        noise = rng.standard_normal((n_components, n_features))
+        spread = (
+            np.broadcast_to(root, (n_components, n_features, n_features)) @ noise[:, :, None]
+        )[:, :, 0]
         shrinkage = np.broadcast_to(self.shrinkage, (n_components,))
         return self.mean + spread / np.sqrt(shrinkage)[:, None], covariances
 
@@ -325,8 +321,7 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
 
     def expected(self) -> ExpectedComponents:
         freedom, factor = np.asarray(self.degrees_of_freedom), self._precision_factor
-        n_features = factor.shape[-1]
-        spread = n_features * (LOG_TWO_PI - LOG_TWO + 1.0 / np.asarray(self.shrinkage))
+        spread = factor.shape[-1] * (LOG_TWO_PI - LOG_TWO + 1.0 / np.asarray(self.shrinkage))
         log_precision = self._digamma_and_gammaln[0] + 2.0 * log_diagonal(factor)
         factor = factor * np.sqrt(freedom)[:, None, None]
         return ExpectedComponents(np.asarray(self.mean), factor, 0.5 * (log_precision - spread))
@@ -347,9 +342,8 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         excess = np.asarray(self.degrees_of_freedom).reshape(-1, 1, 1) - means.shape[1] - 1.0
         if (excess > 0.0).all():
             return means, self._scale / excess
-        means, mode = self.mode()
         safe = np.where(excess > 0.0, excess, 1.0)
-        return means, np.where(excess > 0.0, self._scale / safe, mode)
+        return means, np.where(excess > 0.0, self._scale / safe, self.mode()[1])
 
     def divergence(self, prior: ComponentPrior) -> float:
         if not isinstance(prior, NormalInverseWishart):
@@ -391,19 +385,16 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         return shape[:, None], 0.5 * np.einsum("kdd->kd", self._scale)
 
     def mean_marginals(self, probabilities: Array) -> Marginals:
-        shrinkage = np.asarray(self.shrinkage)[:, None]
-        shape, scale = self._variances()
-        return mean_marginals(np.asarray(self.mean), shape, scale, shrinkage, probabilities)
+        mean, shrinkage = np.asarray(self.mean), np.asarray(self.shrinkage)[:, None]
+        return mean_marginals(mean, *self._variances(), shrinkage, probabilities)
 
     def deviation_marginals(self, probabilities: Array) -> Marginals:
-        sizes = np.shape(self.mean)
-        shape, scale = (np.broadcast_to(part, sizes) for part in self._variances())
-        return deviation_marginals(shape, scale, probabilities)
+        parts = (np.broadcast_to(part, np.shape(self.mean)) for part in self._variances())
+        return deviation_marginals(*parts, probabilities)
 
     def covariance_marginals(self, probabilities: Array) -> Marginals:
         return matrix_marginals(np.asarray(self.degrees_of_freedom), self._scale, probabilities)
 
     def rescaled(self, factor: Array) -> "NormalInverseWishart":
-        scale = rescaled_matrix_scale(self.scale, factor)
-        mean = unscaled(self.mean, factor)
+        mean, scale = unscaled(self.mean, factor), rescaled_matrix_scale(self.scale, factor)
         return NormalInverseWishart(mean, self.shrinkage, self.degrees_of_freedom, scale)

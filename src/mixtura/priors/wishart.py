@@ -124,3 +124,15 @@ def inverse_wishart_log_density(
 def log_diagonal(factor: Array) -> Array:
     """Return half the log determinants of triangular factors times their transposes."""
     return feature_sum(np.log(factor.diagonal(axis1=-2, axis2=-1)))
+
+
+def inverse_wishart_roots(rng: np.random.Generator, freedom: Array, scale_factor: Array) -> Array:
+    """Return matrices (n, D, D) whose squares are inverse Wishart, given freedom (n,) and scales.
+
+    Bartlett: W = T T^T with T lower triangular is Wishart of the identity [Bartlett1933]_.
+    """
+    size = scale_factor.shape[-1]
+    triangle = np.tril(rng.standard_normal((freedom.size, size, size)), -1)
+    squares = rng.chisquare(freedom[:, None] - np.arange(size))
+    triangle += np.sqrt(squares)[:, :, None] * np.eye(size)
+    return scale_factor @ np.swapaxes(np.linalg.inv(triangle), -1, -2)

@@ -11,6 +11,7 @@ from mixtura.engines.allocation import Allocator
 from mixtura.engines.native.library import POINTER, WHOLE, address, native_function
 from mixtura.engines.native.passes import DOUBLE, LABEL, contiguous, unmasked
 from mixtura.engines.native.random import source_of
+from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ClusterSteps, MatrixSteps, PartitionSteps
 from mixtura.typing import Array, IntegerArray
 
@@ -21,6 +22,7 @@ EACH, SHARED, KNOWN, MATRIX = range(4)
 """A variance for each feature, one for all, known ones, a matrix."""
 
 
+_moments = native_function("cluster_moments", None, *[POINTER] * 7)
 _allocate = native_function("allocate", WHOLE, *[POINTER] * 9)
 
 
@@ -60,6 +62,21 @@ class NativeAllocator(Allocator):
             if not _allocate(*map(address, given), source, address(after), address(worth)):
                 raise MemoryError(f"no memory for clusters of {len(after)} rows")
         return after.astype(np.intp, copy=False), worth
+
+    def statistics(self, labels: IntegerArray) -> SufficientStatistics:
+        n_clusters, n_features = int(labels.max()) + 1, self.values.shape[1]
+        width = n_features**2 if self._kind == MATRIX else 1 if self._kind == SHARED else n_features
+        shape, spread = (n_clusters, n_features), (n_clusters, width)
+        count, mean, first, second = (
+            np.zeros(some) for some in ((n_clusters,), shape, shape, spread)
+        )
+        sizes = np.array([self._kind, *self.values.shape, n_clusters], dtype=np.int64)
+        whole = np.ascontiguousarray(labels, dtype=np.int64)
+        outputs = (count, mean, first, second)
+        _moments(*map(address, (sizes, self.values, whole)), *map(address, outputs))
+        if self._kind == MATRIX:
+            second = second.reshape(*shape, n_features)
+        return SufficientStatistics(count, first, second, mean)
 
 
 def _prior_of(n_rows: int, steps: ClusterSteps | MatrixSteps) -> tuple[int, Array, Array]:

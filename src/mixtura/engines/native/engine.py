@@ -165,6 +165,6 @@ class NativeEngine(Engine):
         size = rows.n_rows * potentials.mean.size
         if self.expanded_from is None or size < self.expanded_from:
             return Exact(potentials)
-        if self.expanded_from > 0 and not is_faster(potentials):
+        if self.expanded_from > 0 and not is_faster(potentials, size / self.expanded_from):
             return Exact(potentials)
         return expansion_of(potentials) or Exact(potentials)

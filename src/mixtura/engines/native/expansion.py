@@ -43,6 +43,9 @@ MOST_SCORED = 6
 FEW_FEATURES, FEW_COMPONENTS, FEW_MEANS = 2, 16, 64
 """Up to which, together, the triangular form is the faster one; means, with variances alone."""
 
+MATRICES_FROM, VARIANCES_FROM = 4.0, 8.0
+"""Sizes from which on own matrices, and variances, are expanded; multiples of shared ones'."""
+
 PRODUCTS, SQUARES, NORM, COMMON_MATRIX, COMMON_VARIANCES = range(5)
 """Kinds of features, as the library numbers them: those of full, diagonal, spherical, tied
 structures, and of shared variances."""
@@ -208,12 +211,18 @@ def expansion_of(potentials: Potentials) -> Expansion | None:
     return Expansion(potentials, centre, constant)
 
 
-def is_faster(potentials: Potentials) -> bool:
-    """Return whether many rows take less time in expanded form, as measured."""
+def is_faster(potentials: Potentials, times: float) -> bool:
+    """Return whether rows take less time in expanded form, as measured.
+
+    ``times`` is the size of the problem, as a multiple of that from which on matrices that
+    components share are expanded: what is prepared beforehand takes as long as some sweeps do.
+    """
     n_components, n_features = potentials.mean.shape
     if n_features <= FEW_FEATURES and n_components <= FEW_COMPONENTS:
         return False
-    return potentials.precision_cholesky.ndim == 3 or potentials.mean.size > FEW_MEANS
+    if potentials.precision_cholesky.ndim == 2:
+        return times >= VARIANCES_FROM and potentials.mean.size > FEW_MEANS
+    return times >= (1.0 if len(potentials.precision_cholesky) == 1 else MATRICES_FROM)
 
 
 @cache
