@@ -436,7 +436,9 @@ def test_allocators(sizes, kind: int, seed: int, data) -> None:
         own = replace(clusters, location=given["location"], scale=given["scale"])
         partition = PartitionSteps.of(0.0, given["log_new"])
         allocator = ENGINE.allocator(ArrayRows(given["rows"]), own)
-        return allocator.run(given["labels"], partition, (2, 1, 2), np.random.default_rng(seed))
+        statistics = allocator.statistics(given["labels"])
+        plan, source = (2, 1, 2), np.random.default_rng(seed)
+        return *parts(statistics), *allocator.run(given["labels"], partition, plan, source)
 
     check(data, arrays, run, None)
 
@@ -448,3 +450,5 @@ def test_labels_of_no_cluster(labels: list[int]) -> None:
     partition = PartitionSteps.of(0.0, np.zeros(4))
     with pytest.raises(PLAIN_ERRORS):
         allocator.run(np.array(labels), partition, (1, 1, 1), np.random.default_rng(0))
+    with pytest.raises(PLAIN_ERRORS):
+        allocator.statistics(np.array(labels))

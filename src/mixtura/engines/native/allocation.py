@@ -49,9 +49,7 @@ class NativeAllocator(Allocator):
         rng: np.random.Generator,
     ) -> tuple[IntegerArray, Array]:
         n_rows = len(self.values)
-        after, worth = contiguous(labels, LABEL).copy(), np.empty(plan[0])
-        if after.shape != (n_rows,) or after.view(np.uint64).max(initial=0) >= n_rows:
-            raise ValueError(f"labels of {n_rows} rows are wanted, from 0 to {n_rows - 1}")
+        after, worth = self._whole(labels).copy(), np.empty(plan[0])
         sizes = np.array([self._kind, *self.values.shape, *plan], dtype=np.int64)
         parts = partition.log_join, partition.log_size, partition.log_new
         weights = np.stack([contiguous(part, DOUBLE) for part in parts])
@@ -64,19 +62,26 @@ class NativeAllocator(Allocator):
         return after.astype(np.intp, copy=False), worth
 
     def statistics(self, labels: IntegerArray) -> SufficientStatistics:
-        n_clusters, n_features = int(labels.max()) + 1, self.values.shape[1]
+        whole = self._whole(labels)
+        n_clusters, n_features = int(whole.max()) + 1, self.values.shape[1]
         width = n_features**2 if self._kind == MATRIX else 1 if self._kind == SHARED else n_features
         shape, spread = (n_clusters, n_features), (n_clusters, width)
         count, mean, first, second = (
             np.zeros(some) for some in ((n_clusters,), shape, shape, spread)
         )
         sizes = np.array([self._kind, *self.values.shape, n_clusters], dtype=np.int64)
-        whole = np.ascontiguousarray(labels, dtype=np.int64)
         outputs = (count, mean, first, second)
         _moments(*map(address, (sizes, self.values, whole)), *map(address, outputs))
         if self._kind == MATRIX:
             second = second.reshape(*shape, n_features)
         return SufficientStatistics(count, first, second, mean)
+
+    def _whole(self, labels: IntegerArray) -> IntegerArray:
+        """Return the labels of all rows as the library wants them."""
+        whole, n_rows = contiguous(labels, LABEL), len(self.values)
+        if whole.shape != (n_rows,) or whole.view(np.uint64).max() >= n_rows:
+            raise ValueError(f"labels of {n_rows} rows are wanted, from 0 to {n_rows - 1}")
+        return whole
 
 
 def _prior_of(n_rows: int, steps: ClusterSteps | MatrixSteps) -> tuple[int, Array, Array]:
