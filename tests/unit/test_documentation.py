@@ -249,7 +249,7 @@ def test_bibliography_holds_every_key_once_and_nothing_uncited() -> None:
     cited = {key for page in PAGES for key in CITATION.findall(prose(page))}
     cited |= {
         key
-        for path in PACKAGE.rglob("*.py")
+        for path in [*PACKAGE.rglob("*.py"), *(ROOT / "native").iterdir()]
         for key in re.findall(r"\[(\w+)\]_", path.read_text(encoding="utf-8"))
     }
     assert len(keys) == len(set(keys))

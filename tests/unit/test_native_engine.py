@@ -314,9 +314,9 @@ def test_accuracy_far_from_the_origin_and_at_high_condition(
     scales = np.geomspace(1.0, np.sqrt(condition), n_features)
     for structure in ((3, n_features), (3, n_features, n_features)):
         made = potentials_of(rng, structure, 3, n_features)
-        factor = np.triu(made.precision_cholesky) * scales[:, None]
-        if len(structure) == 2:
-            factor = made.precision_cholesky
+        factor = made.precision_cholesky
+        if len(structure) == 3:
+            factor = np.triu(factor) * scales[:, None]
         potentials = Potentials(made.log_weight, made.offset, offset + made.mean, factor)
         expected = ReferenceEngine().sweep(rows, potentials, Soft())
         assert_close(NativeEngine().sweep(rows, potentials, Soft()), expected, 1e-9)
