@@ -17,10 +17,10 @@ using Two = Part<2>;
 
 // Hands out parts of one piece of memory; without any, only measures them.
 struct Room {
-    char *at;
+    uintptr_t at;
     template <class T> T *take(int64_t count) {
         T *found = (T *)at;
-        at += (count * int64_t(sizeof(T)) + 63) / 64 * 64;
+        at += (size_t(count) * sizeof(T) + 63) / 64 * 64;
         return found;
     }
 };
@@ -47,7 +47,7 @@ template <Spread KIND, int SIZE> struct Sweep {
         : given(given), clusters{prior, nullptr, nullptr}, labels(labels) {}
 
     // Takes the working memory; returns its end.
-    char *lay_out(char *memory) {
+    uintptr_t lay_out(uintptr_t memory) {
         Room room{memory};
         const int64_t n = given.n_rows, size = clusters.size(), width = clusters.width();
         for (int64_t **part : {&active, &place, &free, &counts, &order, &start})
@@ -399,10 +399,10 @@ bool run_sweeps(const Given &given, const Prior &prior, const int64_t *plan, int
                 double *worth) {
     Sweep<KIND, SIZE> sweep(given, prior, labels);
     // Of memory that is asked for but not touched nothing is taken.
-    const auto bytes = size_t(sweep.lay_out(nullptr) - (char *)nullptr) + 64;
+    const size_t bytes = sweep.lay_out(0) + 64;
     void *memory = std::malloc(bytes);
     if (!memory) return false;
-    sweep.lay_out((char *)(((uintptr_t)memory + 63) / 64 * 64));
+    sweep.lay_out(((uintptr_t)memory + 63) / 64 * 64);
     sweep.run(plan[0], plan[1], plan[2], worth);
     std::free(memory);
     return true;

@@ -135,7 +135,7 @@ template <Kind KIND> struct Chain {
         Span span{0, 0, plan.n_rows, block};
         if (KIND == MATRIX && K >= MANY_COMPONENTS && K <= block)
             return sweep_parts(exact, to, key);
-        if (K == 2 && D == 1)
+        if (KIND == VECTOR && K == 2 && D == 1)
             return sweep_pairs<true>(rows, (const double *)nullptr, exact, assigned, span, to);
         return sweep_span<KIND>(rows, (const double *)nullptr, exact, assigned, span, to, work);
     }

@@ -119,6 +119,7 @@ struct VectorPrior {
 inline double draw_variance(const VectorPrior &prior, int64_t e, double entries, double scatter,
                             const Source &source) {
     double drawn;
+    scatter = scatter < LARGEST ? scatter : LARGEST;
     if (prior.of_variances) {
         drawn = (prior.scale[e] + 0.5 * scatter) / source.gamma(prior.shape[e] + 0.5 * entries);
     } else {

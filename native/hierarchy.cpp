@@ -10,6 +10,8 @@ namespace {
 // Relative: costs closer than this are equal but for rounding, which must not choose.
 constexpr double TIE = 1e-9;
 constexpr double INFINITE = __builtin_inf();
+// Costs are held below it: past the end of float64 all are alike, and none is that of no cluster.
+constexpr double LARGEST = 1e300;
 
 double lowest(const double *row, int64_t n) {
     Lanes least = splat(INFINITE);
@@ -30,7 +32,7 @@ double lowest(const double *row, int64_t n) {
 int64_t ward(const double *values, const double *mass, int64_t n, int64_t n_features,
              double *steps) {
     int64_t stride = (n + LANES - 1) / LANES * LANES;
-    double *costs = threads::room(threads::RUN, n * stride + 4 * stride);
+    double *costs = threads::room(threads::RUN, n * stride + 4 * stride + LANES);
     if (!costs) return 0;
     double *size = costs + n * stride, *gone = size + stride, *chain = gone + stride;
     for (int64_t i = 0; i < n; i++) {
@@ -42,7 +44,8 @@ int64_t ward(const double *values, const double *mass, int64_t n, int64_t n_feat
                 double apart = values[i * n_features + d] - values[j * n_features + d];
                 sum += apart * apart;
             }
-            row[j] = sum * (mass[i] * mass[j] / (mass[i] + mass[j]));
+            double cost = sum * (mass[i] * mass[j] / (mass[i] + mass[j]));
+            row[j] = cost < LARGEST ? cost : LARGEST;
         }
         row[i] = INFINITE;
         size[i] = mass[i];
@@ -75,9 +78,10 @@ int64_t ward(const double *values, const double *mass, int64_t n, int64_t n_feat
         double together = size[kept] + size[lost];
         Lanes a = splat(size[kept]), b = splat(size[lost]), c = splat(cost), t = splat(together);
         for (int64_t i = 0; i < stride; i += LANES) {
-            Lanes s = load(size + i);
-            Lanes sum = (a + s) * load(own + i) + (b + s) * load(other + i) - s * c;
-            store(own + i, sum / (t + s));
+            Lanes s = load(size + i), before = load(own + i), most = splat(LARGEST);
+            Lanes merged = ((a + s) * before + (b + s) * load(other + i) - s * c) / (t + s);
+            merged = where_greater(most, merged, merged, most);
+            store(own + i, where_greater(splat(INFINITE), before, merged, before));
         }
         own[kept] = own[lost] = INFINITE;
         for (int64_t i = 0; i < n; i++) {
@@ -88,6 +92,8 @@ int64_t ward(const double *values, const double *mass, int64_t n, int64_t n_feat
         for (int64_t i = 0; i < stride; i++) other[i] = INFINITE;
         size[kept] = together;
         gone[lost] = 1.0;
+        // Where costs are alike but for rounding, a chain can meet itself.
+        while (length > 0 && gone[int64_t(chain[length - 1])] != 0.0) length--;
     }
     return 1;
 }

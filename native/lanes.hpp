@@ -12,7 +12,7 @@
 
 #if defined(__SSE2__)
 #include <immintrin.h>
-#elif defined(__ARM_NEON)
+#elif defined(__aarch64__)
 #include <arm_neon.h>
 #endif
 
@@ -199,7 +199,7 @@ template <class V> INLINE V fused(V a, V b, V c) {
 #if defined(__AVX2__) || defined(__AVX512F__)
     if constexpr (sizeof(V) == 32) return (V)_mm256_fmadd_pd((__m256d)a, (__m256d)b, (__m256d)c);
     if constexpr (sizeof(V) == 16) return (V)_mm_fmadd_pd((__m128d)a, (__m128d)b, (__m128d)c);
-#elif defined(__ARM_NEON)
+#elif defined(__aarch64__)
     if constexpr (sizeof(V) == 16)
         return (V)vfmaq_f64((float64x2_t)c, (float64x2_t)a, (float64x2_t)b);
 #endif
@@ -308,9 +308,9 @@ template <class T> INLINE double highest(Twice<T> x) {
 
 // The lanes S places on, those of `before` ahead of them.
 template <int S, int N> INLINE Part<N> behind(Part<N> before, Part<N> x) {
-    typename Part<N>::words from;
-    for (int i = 0; i < N; i++) from[i] = N - S + i;
-    return {__builtin_shuffle(before.v, x.v, from)};
+    return [&]<int... I>(std::integer_sequence<int, I...>) ALWAYS {
+        return Part<N>{__builtin_shufflevector(before.v, x.v, (N - S + I)...)};
+    }(std::make_integer_sequence<int, N>{});
 }
 template <int S, class T> INLINE Twice<T> behind(Twice<T> before, Twice<T> x) {
     if constexpr (S == WIDTH<T>) return {before.high, x.low};

@@ -166,10 +166,16 @@ inline bool conjugate_mode(const Structure &s, const Moments &m, const Prior &pr
     return true;
 }
 
-// Pooled variances, with those of all rows where groups have no width.
-INLINE double pooled_width(const Within &within, double width, int64_t i) {
+// Share of second moments that rounding leaves where moments about the means are zero.
+constexpr double LOST = 16.0 * 2.220446049250313e-16;
+
+// Pooled variances, with those of all rows where groups have no width. `second` are second moments
+// about the pivots, for each row.
+INLINE double pooled_width(const Within &within, double width, double second, int64_t i) {
     double held = width > within.rounding[i] ? width : within.rounding[i];
-    return held <= within.resolved[i] ? within.unknown[i] : held;
+    double lost = LOST * second;
+    double resolved = within.resolved[i] > lost ? within.resolved[i] : lost;
+    return held <= resolved ? within.unknown[i] : held;
 }
 
 // Puts widths on the diagonal of a scale, which leans on it where rows are few.
@@ -197,19 +203,23 @@ inline bool next_scale(const Structure &s, const Moments &m, const Within &withi
     int64_t n_widths = s.is_matrix ? D : s.width;
     double *shift = room, *scatter = shift + s.n_first(), *pooled = scatter + s.n_second();
     double *found = pooled + size, *widths = found + size, *one = widths + D, *factor = one + size;
-    double *rest = factor + size, total = 0.0;
+    double *seen = factor + size, *rest = seen + size, total = 0.0;
     shift_to_means(s, m, shift);
     scatter_about(s, m, shift, scatter);
     for (int64_t k = 0; k < s.n_components; k++) total += m.count[k] > 0.0 ? m.count[k] : 0.0;
     if (!(total > 1e-290)) return false;
     for (int64_t i = 0; i < size; i++) {
-        pooled[i] = 0.0;
-        for (int64_t k = 0; k < s.n_factors; k++) pooled[i] += scatter[k * size + i];
+        pooled[i] = seen[i] = 0.0;
+        for (int64_t k = 0; k < s.n_factors; k++) {
+            pooled[i] += scatter[k * size + i];
+            seen[i] += m.second[k * size + i];
+        }
         pooled[i] /= total * double(s.n_cells());
+        seen[i] /= total * double(s.n_cells());
     }
     if (!within.has_scale || s.n_factors == 1) {
         for (int64_t i = 0; i < n_widths; i++)
-            widths[i] = pooled_width(within, pooled[i * diagonal], i);
+            widths[i] = pooled_width(within, pooled[i * diagonal], seen[i * diagonal], i);
         shape_scale(s, within, pooled, widths, scale);
         return true;
     }
@@ -249,7 +259,8 @@ inline bool next_scale(const Structure &s, const Moments &m, const Within &withi
         for (int64_t i = 0; i < size; i++) found[i] = 1.0 / found[i];
     }
     for (int64_t i = 0; i < n_widths; i++) {
-        double lowest = within.narrowest * pooled_width(within, pooled[i * diagonal], i);
+        double width = pooled_width(within, pooled[i * diagonal], seen[i * diagonal], i);
+        double lowest = within.narrowest * width;
         if (within.rounding[i] > lowest) lowest = within.rounding[i];
         double own = found[i * diagonal];
         widths[i] = own > lowest ? own : lowest;
@@ -275,7 +286,7 @@ inline void take_scale(const Structure &s, const Within &within, Prior &prior) {
 // Numbers of room that any of the above needs.
 INLINE int64_t mode_room(const Structure &s) {
     int64_t D = s.n_features;
-    return s.n_first() + s.n_second() + 5 * s.per_factor() + D + 2 * D * D + factor_room(D) + 8;
+    return s.n_first() + s.n_second() + 6 * s.per_factor() + D + 2 * D * D + factor_room(D) + 8;
 }
 
 }  // namespace MIXTURA_SET

@@ -13,7 +13,7 @@ template <class T> struct Registers<Twice<T>> : Registers<T> {};
 using Register = Registers<Lanes>::One;
 constexpr int WIDE = WIDTH<Register>;
 
-#if defined(__AVX512F__) || defined(__ARM_NEON)
+#if defined(__AVX512F__) || defined(__aarch64__)
 constexpr bool HAS_32_REGISTERS = true;
 #else
 constexpr bool HAS_32_REGISTERS = false;

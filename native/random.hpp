@@ -83,7 +83,8 @@ struct Source {
             if (root <= 0.0) continue;
             double v = root * root * root, u = 1.0 - uniform(), square = x * x;
             if (u < 1.0 - 0.0331 * (square * square)) return d * v;
-            if (log_of_one(u) < 0.5 * square + d * (1.0 - v + log_of_one(v))) return d * v;
+            // No loop is without end where a number is none.
+            if (!(log_of_one(u) >= 0.5 * square + d * (1.0 - v + log_of_one(v)))) return d * v;
         }
     }
     // The logarithm: numbers of small shapes are below any float64.
@@ -119,7 +120,7 @@ struct Source {
                 place = place > corner ? distance : -distance;
             }
             double ratio = exp_of_one(-place);
-            if (fall(place, ratio) <= bound) return top * ratio;
+            if (!(fall(place, ratio) > bound)) return top * ratio;
         }
     }
 };

@@ -15,6 +15,9 @@ constexpr double TIE = 1e-9, EPSILON = 2.220446049250313e-16;
 // Of sizes of a direction's entries: the first of those that are the largest but for rounding.
 constexpr double ALIKE = 1e-6;
 
+// Places along a direction are held within it: none is past the end of float64, or no number.
+constexpr double FARTHEST = 1e300;
+
 // Sweeps of rotations after which a matrix is diagonal to the last digit.
 constexpr int MOST_ROTATIONS = 30;
 
@@ -114,7 +117,7 @@ void examine(const double *values, const double *weights, int64_t D, Cluster &cl
             double apart = values[own[i] * D + d] - mean[d];
             sum = fma(apart, direction[d], sum);
         }
-        projected[i] = sum;
+        projected[i] = sum < FARTHEST ? sum > -FARTHEST ? sum : -FARTHEST : FARTHEST;
     }
     // Sorted by the projection, then by position: a row's number of its own settles ties.
     int64_t *sorted = (int64_t *)(gains + n);

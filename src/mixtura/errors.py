@@ -22,7 +22,7 @@ class MissingExtraError(MixturaError, ImportError):
 
 
 class MixturaWarning(UserWarning):
-    """Base class of the warnings about an answer that is doubtful."""
+    """Base class of the warnings about an answer that is doubtful, or slow to come."""
 
 
 class ConvergenceWarning(MixturaWarning):
@@ -55,3 +55,7 @@ class InterruptedWarning(MixturaWarning):
 
 class DataWarning(MixturaWarning):
     """The data are lawful but doubtful: columns that are no measurements, odd weights, few rows."""
+
+
+class SlowEngineWarning(MixturaWarning):
+    """Fits are slow: mixtura was installed without its native library."""

@@ -13,7 +13,7 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from mixtura import arguments, lawful
+from mixtura import arguments, lawful, slowness
 from mixtura.data import ArrayRows
 from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix
 from mixtura.diagnostics import comparison
@@ -160,6 +160,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         weights = None if sample_weight is None else self._weights(sample_weight, values)
         rows = ArrayRows(values, weights)
         method, problem = build_problem(vars(self), rows, self._engine(), self._feature_names())
+        slowness.tell_once(values.size * problem.model.n_components)
         fit = method.fit(problem)
         self._adopt(fit)
         self.labels_ = fit.posterior.labels(rows, self._engine())
@@ -321,8 +322,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
                     f"the fitted model has {self.n_features_in_} features; got {n_features!r}"
                 )
             return self.fit_.model
-        n_features = 1 if n_features is None else n_features
-        n_features = lawful.whole_number(n_features, "n_features", 1)
+        n_features = lawful.whole_number(1 if n_features is None else n_features, "n_features", 1)
         return build_model(self.get_params(deep=False), n_features, None)[0]
 
     def _generator(self, random_state: Any, purpose: str) -> np.random.Generator:

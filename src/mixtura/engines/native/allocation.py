@@ -1,5 +1,6 @@
 """Rows that are put into clusters, in native code."""
 
+from dataclasses import replace
 from typing import final
 
 import numpy as np
@@ -8,6 +9,7 @@ from scipy.special import gammaln
 
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.native.library import POINTER, WHOLE, address, native_function
+from mixtura.engines.native.passes import DOUBLE, LABEL, contiguous, unmasked
 from mixtura.engines.native.random import source_of
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ClusterSteps, MatrixSteps, PartitionSteps
@@ -29,7 +31,11 @@ class NativeAllocator(Allocator):
     """Rows one at a time, a cluster's scale updated as a row joins or leaves it."""
 
     def __init__(self, values: Array, clusters: ClusterSteps | MatrixSteps) -> None:
-        super().__init__(values, clusters)
+        location, scale = (contiguous(p, DOUBLE) for p in (clusters.location, clusters.scale))
+        clusters = replace(clusters, location=location, scale=scale)
+        super().__init__(contiguous(values, DOUBLE), clusters)
+        if self.values.ndim != 2 or self.values.shape[1:] != clusters.location.shape:
+            raise ValueError(f"rows of shape {values.shape}, locations {clusters.location.shape}")
         self._kind, self._numbers, further = _prior_of(len(self.values), clusters)
         of_rows = np.append(0.0, np.cumsum(further)[:-1])
         self._constants = np.stack([further, of_rows])
@@ -42,9 +48,13 @@ class NativeAllocator(Allocator):
         plan: tuple[int, int, int],
         rng: np.random.Generator,
     ) -> tuple[IntegerArray, Array]:
-        after, worth = np.array(labels, dtype=np.int64), np.empty(plan[0])
+        n_rows = len(self.values)
+        after, worth = self._whole(labels).copy(), np.empty(plan[0])
         sizes = np.array([self._kind, *self.values.shape, *plan], dtype=np.int64)
-        weights = np.stack([partition.log_join, partition.log_size, partition.log_new])
+        parts = partition.log_join, partition.log_size, partition.log_new
+        weights = np.stack([contiguous(part, DOUBLE) for part in parts])
+        if weights.shape != (3, n_rows + 1):
+            raise ValueError(f"a partition of {weights.shape[-1] - 1} rows, not of {n_rows}")
         with source_of(rng) as source:
             given = (sizes, self.values, self._numbers, self._constants, weights, self._alone)
             if not _allocate(*map(address, given), source, address(after), address(worth)):
@@ -52,19 +62,26 @@ class NativeAllocator(Allocator):
         return after.astype(np.intp, copy=False), worth
 
     def statistics(self, labels: IntegerArray) -> SufficientStatistics:
-        n_clusters, n_features = int(labels.max()) + 1, self.values.shape[1]
+        whole = self._whole(labels)
+        n_clusters, n_features = int(whole.max()) + 1, self.values.shape[1]
         width = n_features**2 if self._kind == MATRIX else 1 if self._kind == SHARED else n_features
         shape, spread = (n_clusters, n_features), (n_clusters, width)
         count, mean, first, second = (
             np.zeros(some) for some in ((n_clusters,), shape, shape, spread)
         )
         sizes = np.array([self._kind, *self.values.shape, n_clusters], dtype=np.int64)
-        whole = np.ascontiguousarray(labels, dtype=np.int64)
         outputs = (count, mean, first, second)
         _moments(*map(address, (sizes, self.values, whole)), *map(address, outputs))
         if self._kind == MATRIX:
             second = second.reshape(*shape, n_features)
         return SufficientStatistics(count, first, second, mean)
+
+    def _whole(self, labels: IntegerArray) -> IntegerArray:
+        """Return the labels of all rows as the library wants them."""
+        whole, n_rows = contiguous(labels, LABEL), len(self.values)
+        if whole.shape != (n_rows,) or whole.view(np.uint64).max() >= n_rows:
+            raise ValueError(f"labels of {n_rows} rows are wanted, from 0 to {n_rows - 1}")
+        return whole
 
 
 def _prior_of(n_rows: int, steps: ClusterSteps | MatrixSteps) -> tuple[int, Array, Array]:
@@ -89,7 +106,10 @@ def _prior_of(n_rows: int, steps: ClusterSteps | MatrixSteps) -> tuple[int, Arra
             powers = shape[used] + more * rows[:, None]
             further += (gammaln(powers + more) - gammaln(powers)).sum(axis=1)
             before = -float((shape[used] * np.log(scale[used])).sum())
-    numbers = np.concatenate([[before], steps.location, shrinkage, shape, scale])
+    parts = [[before], steps.location, shrinkage, shape, scale]
+    numbers = unmasked(np.concatenate(parts, dtype=np.float64))
+    if shape.shape != (size,) or scale.size != (size * size if kind == MATRIX else size):
+        raise ValueError(f"a prior of {size} features with {scale.size} numbers of scales")
     return kind, numbers, further
 
 

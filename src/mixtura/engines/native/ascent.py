@@ -7,7 +7,16 @@ import numpy as np
 from mixtura.data import ArrayRows
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.native.library import POINTER, REAL, WHOLE, address, native_function
-from mixtura.engines.native.passes import SMALL, address_of, rows_of, weights_of
+from mixtura.engines.native.passes import (
+    DOUBLE,
+    SMALL,
+    address_of,
+    check_structure,
+    contiguous,
+    rows_of,
+    unmasked,
+    weights_of,
+)
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ModeSteps, ScaleSteps
 
@@ -33,14 +42,17 @@ def native_ascent(
     (piece,) = rows.pieces()
     n_components, n_features = begin.first.shape
     structure = begin.structure
+    check_structure(structure, n_components, n_features)
+    if begin.count.shape != (n_components,) or begin.pivot.shape != begin.first.shape:
+        raise ValueError(f"statistics of shapes {begin.count.shape}, {begin.pivot.shape}")
     values, single = rows_of(piece, n_features)
     weights = weights_of(piece)
     modes, scales = steps
     n_steps, factor, settled = limits
     n_first, n_second = begin.first.size, begin.second.size
-    parts = (begin.count, begin.first.ravel(), begin.second.ravel(), begin.pivot.ravel())
-    state = np.concatenate(parts, dtype=np.float64)
-    prior = modes.numbers
+    parts = (begin.count, begin.first, begin.second, begin.pivot)
+    state = np.concatenate([contiguous(part, DOUBLE).ravel() for part in parts])
+    prior = unmasked(modes.numbers)
     width, n_scale = structure[1], begin.second[0].size
     freedom = 1 if len(structure) == 3 else width
     if prior.size != 3 * n_features + freedom + n_scale:
@@ -59,9 +71,9 @@ def native_ascent(
         *(n_steps, factor, settled, n_threads),
         *(address(state), address(found)),
     )
-    if taken < 0:
+    if n_steps > 0 > taken:
         raise MemoryError("no memory to run EM")
-    if taken == 0:
+    if taken <= 0:
         return None
     cut = n_components + n_first
     statistics = SufficientStatistics(

@@ -4,6 +4,7 @@ import numpy as np
 
 from mixtura.assignments import row_key
 from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_function
+from mixtura.engines.native.passes import DOUBLE, check_structure, contiguous, unmasked
 from mixtura.engines.native.random import source_of
 from mixtura.steps import ChainDraws, ChainSteps, ComponentSteps, MatrixSteps, kept_before
 from mixtura.typing import Array, IntegerArray
@@ -29,16 +30,19 @@ def native_chain(
     The variances have the shape (K or 1, D or 1), or (K or 1, D, D) where they are matrices.
     """
     begin, end, before, every = span
+    if not (0 <= begin <= end and before >= 0 and every >= 1):
+        raise ValueError(f"no sweeps {begin} to {end}, one in {every} kept from {before} on")
     draws = kept_before(end, before, every) - kept_before(begin, before, every)
-    rows = np.ascontiguousarray(values, dtype=np.float64)
-    weights, means, variances = (np.array(part, np.float64, order="C") for part in current)
+    rows = contiguous(values, DOUBLE)
+    weights, means, variances = (contiguous(part, DOUBLE).copy() for part in current)
     last = (weights, means, variances)
+    numbers = _numbers(steps.components)
+    concentration, log_numbers = (contiguous(part, DOUBLE) for part in steps.weights.arrays)
+    _check(rows, last, numbers, (concentration, log_numbers), steps.components)
     kept_weights, kept_means, kept_variances = (np.empty((draws, *part.shape)) for part in last)
     kept = (kept_weights, kept_means, kept_variances)
     log_likelihood, log_prior = np.empty(end - begin), np.empty(end - begin)
-    concentration, log_numbers = (np.ascontiguousarray(part) for part in steps.weights.arrays)
     sizes = _sizes(len(rows), steps.components, last[1:], span, log_numbers.size > 0)
-    numbers = _numbers(steps.components)
     with source_of(rng) as source:
         done = _chain(
             *map(address, (sizes, rows, concentration, log_numbers, numbers)),
@@ -98,9 +102,39 @@ def _sizes(
     )
 
 
+def _check(
+    rows: Array,
+    current: tuple[Array, Array, Array],
+    numbers: Array,
+    of_weights: tuple[Array, Array],
+    steps: ComponentSteps | MatrixSteps,
+) -> None:
+    """Raise a ValueError unless all sizes fit."""
+    weights, means, variances = current
+    n_components, n_features = means.shape
+    check_structure(variances.shape, n_components, n_features)
+    by_components = weights.shape, of_weights[0].shape
+    expected = 2 + n_features + n_features**2 if variances.ndim == 3 else 4 * n_features
+    if (
+        variances.ndim != steps.dimensions
+        or rows.shape[1:] != (n_features,)
+        or by_components != ((n_components,),) * 2
+        or of_weights[1].shape not in ((n_components,), (0,))
+        or numbers.size != expected
+    ):
+        raise ValueError(
+            f"rows {rows.shape}, weights {by_components}, means {means.shape}, "
+            f"variances {variances.shape} and a prior of {numbers.size} numbers"
+        )
+    if not weights.min() >= 0.0 or not weights.any():
+        raise ValueError("weights are wanted from 0 on, not all of them 0")
+    if not of_weights[0].min() > 0.0:
+        raise ValueError("concentrations are wanted above 0")
+
+
 def _numbers(steps: ComponentSteps | MatrixSteps) -> Array:
     if isinstance(steps, MatrixSteps):
         parts = (steps.location, [steps.shrinkage, steps.freedom], steps.scale.ravel())
     else:
         parts = (steps.location, steps.precision, steps.shape, steps.scale)
-    return np.concatenate(parts, dtype=np.float64)
+    return unmasked(np.concatenate(parts, dtype=np.float64))

@@ -22,6 +22,8 @@ def native_ward(values: Array, mass: Array) -> Array:
 def native_split(values: Array, weights: Array, most: int) -> tuple[Array, Array]:
     """Return clusters of rows; ``Engine.split_means`` says what is what."""
     values, weights = _weighted(values, weights)
+    if most < 1:
+        raise ValueError(f"at most {most} clusters")
     masses, means = np.empty(most), np.empty((most, values.shape[1]))
     sizes = (*values.shape, most)
     number = _split(address(values), address(weights), *sizes, address(masses), address(means))
@@ -34,4 +36,6 @@ def _weighted(values: Array, weights: Array) -> tuple[Array, Array]:
     values, weights = contiguous(values, DOUBLE), contiguous(weights, DOUBLE)
     if values.ndim != 2 or not values.size or weights.shape != values.shape[:1]:
         raise ValueError(f"rows of shape {values.shape} with weights of shape {weights.shape}")
+    if not (np.isfinite(values).all() and np.isfinite(weights).all() and weights.min() >= 0.0):
+        raise ValueError("clusters are found of finite rows with weights from 0 on")
     return values, weights

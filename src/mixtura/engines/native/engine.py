@@ -76,7 +76,8 @@ class NativeEngine(Engine):
         for piece in rows.pieces():
             part = prepared.sweep(piece, assignment, self._threads)
             total = part if total is None else total + part
-        assert total is not None
+        if total is None:
+            return SufficientStatistics.zero(potentials.mean, potentials.structure)
         return total
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:

@@ -13,7 +13,9 @@ from mixtura.engines.native.passes import (
     SOFT,
     address_of,
     assigned,
+    check_structure,
     rows_of,
+    unmasked,
     weights_of,
 )
 from mixtura.potentials import Potentials
@@ -49,17 +51,16 @@ class Exact:
         n_components, n_features = mean.shape
         n_factors, width = factor.shape[:2]
         is_matrix = factor.ndim == 3
+        check_structure(factor.shape, n_components, n_features)
+        sizes = potentials.log_weight.shape, potentials.offset.shape
+        if sizes != ((n_components,),) * 2:
+            raise ValueError(f"constants of shapes {sizes} for {n_components} components")
         self.potentials = potentials
         # One array for all: one address, and whatever their types and order were is settled.
-        self.numbers = np.concatenate(
-            (potentials.log_weight, potentials.offset, mean.ravel(), factor.ravel()),
-            dtype=np.float64,
-        )
+        parts = (potentials.log_weight, potentials.offset, mean.ravel(), factor.ravel())
+        self.numbers = unmasked(np.concatenate(parts, dtype=np.float64))
         n_moments = n_features * n_features if is_matrix else n_features
         size = n_factors * (n_moments if is_matrix else width)
-        shares = n_factors in (1, n_components) and width in (1, n_features)
-        if not shares or self.numbers.size != n_components * (2 + n_features) + size:
-            raise ValueError(f"a structure {factor.shape} with means of shape {mean.shape}")
         self.at = address(self.numbers)
         self.shape = (n_components, n_features, n_factors, width, int(is_matrix))
         self.work_per_row = n_components * (n_moments + 8)

@@ -17,7 +17,15 @@ from mixtura.assignments import Assignment
 from mixtura.data import Block
 from mixtura.engines.native.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_function
-from mixtura.engines.native.passes import SOFT, address_of, assigned, rows_of, weights_of
+from mixtura.engines.native.passes import (
+    SOFT,
+    address_of,
+    assigned,
+    check_structure,
+    rows_of,
+    unmasked,
+    weights_of,
+)
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
@@ -81,9 +89,8 @@ class Expansion:
             common = [np.zeros(n_features), _tiled(factor[0].T)]
         reach = max(1.0, np.abs(quadratic).max(initial=0.0), *(np.square(c).sum() for c in common))
         largest = min(LARGEST_TERM / reach, LARGEST_TERM)
-        self.numbers = np.concatenate(
-            ([largest], constant, centre, _tiled(coefficients), *common), dtype=np.float64
-        )
+        parts = ([largest], constant, centre, _tiled(coefficients), *common)
+        self.numbers = unmasked(np.concatenate(parts, dtype=np.float64))
         self.sizes = np.array([kind, *sizes], dtype=np.int64)
         self.at = address(self.sizes), address(self.numbers)
         self.n_shared = {COMMON_MATRIX: n_features**2, COMMON_VARIANCES: n_features}.get(kind, 0)
@@ -181,7 +188,10 @@ class Expansion:
 def expansion_of(potentials: Potentials) -> Expansion | None:
     """Return the expanded form, or None where it would lose digits or gain no time."""
     constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST_CONSTANT)
-    n_features = potentials.mean.shape[1]
+    n_components, n_features = potentials.mean.shape
+    check_structure(potentials.structure, n_components, n_features)
+    if constant.shape != (n_components,):
+        raise ValueError(f"constants of shape {constant.shape} for {n_components} components")
     kind = _kind(potentials.structure, n_features)
     if kind == PRODUCTS and n_features * (n_features + 3) // 2 > MOST_PRODUCTS:
         return None

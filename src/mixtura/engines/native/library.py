@@ -1,6 +1,7 @@
 """The native library: where it lies, which instruction set it uses, how it is called."""
 
 import ctypes
+import os
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -12,8 +13,11 @@ import numpy as np
 from mixtura.typing import Array, IntegerArray
 
 SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
-PATH = Path(__file__).parent / f"libmixtura{SUFFIX}"
+BUILT = Path(__file__).parent / f"libmixtura{SUFFIX}"
 """Where the build puts it."""
+
+PATH = os.environ.get("MIXTURA_NATIVE_LIBRARY", str(BUILT))
+"""Where it is looked for: another build takes its place for the tests."""
 
 BASELINE, AVX2, AVX512 = range(3)
 """Instruction sets, from the narrowest on."""
@@ -27,15 +31,10 @@ DATA = object.__basicsize__
 """Where an array object keeps the address of its numbers: first of all, as NumPy's ABI says."""
 
 
-def is_built() -> bool:
-    """Whether the package was installed with the native library."""
-    return PATH.exists()
-
-
 @cache
 def library() -> ctypes.CDLL:
     """Return the loaded library; its functions release the interpreter's lock while they run."""
-    return ctypes.CDLL(str(PATH))
+    return ctypes.CDLL(PATH)
 
 
 def native_function(name: str, result: Any, *arguments: Any) -> Callable[..., Any]:

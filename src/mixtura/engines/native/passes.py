@@ -7,12 +7,15 @@ import numpy as np
 from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft, row_key
 from mixtura.data import Block
 from mixtura.engines.native.library import address
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, IntegerArray, StructureShape
 
 SOFT, HARD, SAMPLED, GIVEN, LABELLED = range(5)
 """Numbers of the assignments."""
 
 SINGLE, DOUBLE, LABEL = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+
+REAL = frozenset("fiub")
+"""Kinds of NumPy's types whose numbers the library can take."""
 
 SMALL = 1 << 17
 """Multiplications below which a pass is never shared by threads, as the library has it."""
@@ -20,14 +23,26 @@ SMALL = 1 << 17
 
 def contiguous(values: Any, number_type: np.dtype[Any]) -> Any:
     """Return numbers of a type one after the other, each where its size divides its address."""
+    values = np.asanyarray(values)
+    if values.dtype.kind not in REAL or isinstance(values, np.ma.MaskedArray):
+        raise TypeError(
+            f"numbers are wanted, none of them masked; got {type(values)} of {values.dtype}"
+        )
     values = np.ascontiguousarray(values, number_type)
     return values if values.flags.aligned else values.copy()
+
+
+def unmasked(numbers: Array) -> Array:
+    """Return numbers that were put together, or raise a TypeError where some of them are masked."""
+    if isinstance(numbers, np.ma.MaskedArray):
+        raise TypeError("masked numbers have no place in a sweep")
+    return numbers
 
 
 def rows_of(piece: Block, n_features: int) -> tuple[Array, bool]:
     """Return rows as a contiguous array of float32 or float64, and whether they are float32."""
     values = piece.values
-    if values.shape[1] != n_features:
+    if values.ndim != 2 or values.shape[1] != n_features:
         raise ValueError(f"rows of shape {values.shape} where {n_features} features are known")
     single = values.dtype == SINGLE
     return contiguous(values, SINGLE if single else DOUBLE), single
@@ -48,6 +63,19 @@ def address_of(array: Array | IntegerArray | None) -> int | None:
     return None if array is None else address(array)
 
 
+def check_structure(structure: StructureShape, n_components: int, n_features: int) -> None:
+    """Raise a ValueError if no structure of covariances has this shape."""
+    shared = (1, n_components), (1, n_features)
+    known = len(structure) == 2 and structure[0] in shared[0] and structure[1] in shared[1]
+    square = (n_features, n_features)
+    if len(structure) == 3:
+        known = structure[0] in shared[0] and structure[1:] == square
+    if not known or n_components < 1 or n_features < 1:
+        raise ValueError(
+            f"a structure {structure} of {n_components} components and {n_features} features"
+        )
+
+
 def assigned(
     assignment: Assignment, piece: Block, n_components: int
 ) -> tuple[int, int, Array | None]:
@@ -62,8 +90,14 @@ def assigned(
     rows = slice(piece.start, piece.start + n_rows)
     handed: Any
     if isinstance(assignment, Labelled):
-        number, handed = LABELLED, contiguous(assignment.labels[rows], LABEL)
+        labels = np.asarray(assignment.labels[rows])
+        number, handed = LABELLED, contiguous(labels, LABEL)
         expected: tuple[int, ...] = (n_rows,)
+        # As a natural number a label below zero is a large one.
+        if labels.dtype.kind == "f" or handed.view(np.uint64).max(initial=0) >= n_components:
+            raise ValueError(
+                f"labels are wanted that are whole numbers from 0 to {n_components - 1}"
+            )
     elif isinstance(assignment, Given):
         number, handed = GIVEN, contiguous(assignment.responsibilities[rows], DOUBLE)
         expected = (n_rows, n_components)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from mixtura.engines.native.exact import LOWEST_CONSTANT, Exact
+from mixtura.engines.native.passes import DOUBLE, contiguous, unmasked
 from mixtura.potentials import Potentials, ScaleMixtureTail, StudentTail
 from mixtura.typing import Array
 
@@ -19,12 +20,19 @@ def tailed(potentials: Potentials) -> Exact | None:
     if isinstance(tail, ScaleMixtureTail):
         if is_matrix:
             return None
-        shares, precision = tail.log_share, tail.precision
+        shares, precision = (contiguous(p, DOUBLE) for p in (tail.log_share, tail.precision))
+        sizes, n_widths = potentials.mean.shape, precision.shape[-1]
+        grouped = (sizes[0], 1, n_widths), (*sizes, n_widths)
+        if not precision.size or precision.shape != grouped[1] or shares.shape not in grouped:
+            raise ValueError(f"widths of shapes {shares.shape} and {precision.shape} for {sizes}")
         sizes = (WIDTHS, precision.shape[2], shares.shape[1])
         return _prepared(potentials, potentials.precision_cholesky, sizes, shares, precision)
     if not isinstance(tail, StudentTail):
         return None
-    freedom = tail.degrees_of_freedom
+    freedom = contiguous(tail.degrees_of_freedom, DOUBLE)
+    shape = np.shape(tail.degrees_of_freedom)
+    if shape not in (potentials.mean.shape[:1], potentials.mean.shape):
+        raise ValueError(f"degrees of freedom {shape} for means {potentials.mean.shape}")
     if n_features == 1:
         freedom = freedom.reshape(-1)
     by_feature = freedom.ndim == 2
@@ -48,6 +56,9 @@ def _prepared(
     gaussian = replace(potentials, log_weight=none, offset=none, tail=None)
     exact = Exact(replace(gaussian, precision_cholesky=factor))
     constant = np.maximum(potentials.log_weight + potentials.offset, LOWEST_CONSTANT)
+    if constant.shape != none.shape:
+        raise ValueError(f"constants of shape {constant.shape} for {none.size} components")
     flat = [part.reshape(-1) for part in (constant, *parts)]
-    exact.hold_tail(np.array(sizes, dtype=np.int64), np.concatenate(flat, dtype=np.float64))
+    numbers = unmasked(np.concatenate(flat, dtype=np.float64))
+    exact.hold_tail(np.array(sizes, dtype=np.int64), numbers)
     return exact
