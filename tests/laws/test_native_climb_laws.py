@@ -1,6 +1,7 @@
 """Climbs in one call take the steps that the classes take one by one."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -260,6 +261,25 @@ def test_many_rows_and_other_engines_climb_by_sweeps() -> None:
     reference: Engine = ENGINES["reference"]()
     assert ENGINE.climb(many, begin, steps, (1, TOL), by_em=False) is None
     assert reference.climb(rows, begin, steps, (1, TOL), by_em=False) is None
+
+
+def test_shapes_that_do_not_fit_are_refused() -> None:
+    model = model_of("conjugate", "full", 4, 3)
+    rows, search = begun(model)
+    steps, begin = steps_of(model, QuasiNewton()), standing(search)
+    other = steps_of(model_of("conjugate", "diag", 4, 3), QuasiNewton())
+    assert steps is not None
+    assert begin is not None
+    assert other is not None
+    for wrong in (
+        replace(begin, weights=begin.weights[:2]),
+        replace(begin, covariances=begin.covariances[:2]),
+        replace(begin, statistics=replace(begin.statistics, count=begin.weights[:3])),
+    ):
+        with pytest.raises(ValueError, match=r"shape|structure"):
+            ENGINE.climb(rows, wrong, steps, (1, TOL), by_em=False)
+    with pytest.raises(ValueError, match="structure"):
+        ENGINE.climb(rows, begin, other, (1, TOL), by_em=False)
 
 
 def test_more_rows_are_climbed_as_long_as_sweeps_are_exact() -> None:

@@ -9,7 +9,14 @@ import numpy as np
 from mixtura.data import ArrayRows
 from mixtura.engines.climb import Climb, Memory, Standing
 from mixtura.engines.native.library import POINTER, REAL, WHOLE, address, native_function
-from mixtura.engines.native.passes import SMALL, address_of, rows_of, weights_of
+from mixtura.engines.native.passes import (
+    SMALL,
+    address_of,
+    check_structure,
+    rows_of,
+    unmasked,
+    weights_of,
+)
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ClimbSteps
 from mixtura.typing import Array, StructureShape
@@ -57,7 +64,7 @@ class _Layout:
             *(begin.weights, begin.means, begin.covariances),
             *((found.log_normalizer,), found.count, found.first, found.second),
         )
-        numbers = np.concatenate([np.ravel(part) for part in parts])
+        numbers = unmasked(np.concatenate([np.ravel(part) for part in parts]))
         state[HEADER : HEADER + numbers.size] = numbers
         if memory is None:
             return state
@@ -109,10 +116,15 @@ def native_climb(
     (piece,) = rows.pieces()
     n_components, n_features = begin.means.shape
     structure = begin.covariances.shape
+    check_structure(structure, n_components, n_features)
+    found = begin.statistics
+    shapes = (begin.weights.shape, found.count.shape, found.first.shape, found.structure)
+    if shapes != ((n_components,), (n_components,), begin.means.shape, structure):
+        raise ValueError(f"weights and statistics of shapes {shapes}")
     values, single = rows_of(piece, n_features)
     weights = weights_of(piece)
     is_matrix, width = len(structure) == 3, structure[1]
-    prior = steps.numbers
+    prior = unmasked(steps.numbers)
     n_prior = 3 * n_features + (1 if is_matrix else width) + begin.covariances[0].size
     if prior.size != n_prior + n_components + 2:
         raise ValueError(f"steps of {prior.size} numbers where the structure is {structure}")
@@ -136,6 +148,6 @@ def native_climb(
     )
     if taken < 0:
         raise MemoryError("no memory to climb")
-    has_converged, found = bool(state[9]), tuple(objectives[:taken].tolist())
+    has_converged, gained = bool(state[9]), tuple(objectives[:taken].tolist())
     is_stuck = taken < n_steps and not has_converged
-    return Climb(layout.read(state), found, has_converged, is_stuck)
+    return Climb(layout.read(state), gained, has_converged, is_stuck)
