@@ -72,6 +72,11 @@
       (rows, single, n_rows, row_weights, n_components, n_features, n_factors, width, is_matrix, \
        prior_kind, prior_numbers, within_numbers, n_steps, factor, settled, n_threads,           \
        statistics, parameters)) \
+    X(int64_t, climb,                                                                            \
+      (const void *rows, int64_t single, int64_t n_rows, const double *row_weights,              \
+       const int64_t *sizes, double *prior_numbers, double tolerance, double *state,             \
+       double *objectives),                                                                      \
+      (rows, single, n_rows, row_weights, sizes, prior_numbers, tolerance, state, objectives))   \
     X(int64_t, ward,                                                                             \
       (const double *values, const double *mass, int64_t n, int64_t n_features, double *steps),  \
       (values, mass, n, n_features, steps))                                                      \

@@ -17,11 +17,10 @@ INLINE double log_of_one(double x) {
     return out[0] + extra * 0.6931471805599453;
 }
 
-// Writes upper-triangular P with P P^T the inverse of a covariance matrix, on its correlations, so
-// that columns of very different units neither overflow nor underflow. Returns the sum of the
-// logarithms of its diagonal, or NaN where the matrix is not positive definite.
-inline double precision_factor(const double *covariance, int64_t n, double *factor, double *room) {
-    double *deviation = room, *lower = room + n;
+// Writes the lower-triangular factor of a covariance matrix's correlations, and its standard
+// deviations; returns whether it is positive definite.
+inline bool correlation_factor(const double *covariance, int64_t n, double *deviation,
+                               double *lower) {
     for (int64_t i = 0; i < n; i++) deviation[i] = square_root(covariance[i * n + i]);
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j <= i; j++) {
@@ -30,10 +29,28 @@ inline double precision_factor(const double *covariance, int64_t n, double *fact
             if (i > j) {
                 lower[i * n + j] = sum / lower[j * n + j];
             } else {
-                if (!(sum > 0.0) || sum > 1e300) return __builtin_nan("");
+                if (!(sum > 0.0) || sum > 1e300) return false;
                 lower[i * n + i] = square_root(sum);
             }
         }
+    return true;
+}
+
+// Writes lower-triangular L with L L^T a covariance matrix; returns whether there is one.
+inline bool covariance_factor(const double *covariance, int64_t n, double *factor, double *room) {
+    if (!correlation_factor(covariance, n, room, factor)) return false;
+    for (int64_t i = 0; i < n; i++)
+        for (int64_t j = 0; j < n; j++)
+            factor[i * n + j] = j <= i ? factor[i * n + j] * room[i] : 0.0;
+    return true;
+}
+
+// Writes upper-triangular P with P P^T the inverse of a covariance matrix, on its correlations, so
+// that columns of very different units neither overflow nor underflow. Returns the sum of the
+// logarithms of its diagonal, or NaN where the matrix is not positive definite.
+inline double precision_factor(const double *covariance, int64_t n, double *factor, double *room) {
+    double *deviation = room, *lower = room + n;
+    if (!correlation_factor(covariance, n, deviation, lower)) return __builtin_nan("");
     // Column j of the inverse of the lower factor is row j of its transpose.
     double product = 1.0, logs = 0.0;
     for (int64_t j = 0; j < n; j++) {

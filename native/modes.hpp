@@ -91,37 +91,36 @@ INLINE double count_of_factor(const Structure &s, const Moments &m, int64_t k) {
     return sum;
 }
 
+// Whether variances, or a matrix as a whole, lie above a multiple of the smallest ones; one variance
+// for all features above that of the highest.
+inline bool is_above_floor(const Structure &s, const double *own, const double *floor,
+                           double multiple, double *room) {
+    int64_t D = s.n_features;
+    double *lifted = room, *deviation = room + D * D, *lower = deviation + D;
+    for (int64_t d = 0; d < D && !s.is_matrix; d++)
+        if (!(own[s.width == D ? d : 0] >= multiple * floor[d])) return false;
+    for (int64_t d = 0; d < D && s.is_matrix; d++)
+        for (int64_t e = 0; e < D; e++) {
+            double unit = square_root(floor[d]), other = square_root(floor[e]);
+            lifted[d * D + e] = own[d * D + e] / unit / other - (d == e ? multiple : 0.0);
+        }
+    return !s.is_matrix || correlation_factor(lifted, D, deviation, lower);
+}
+
 // Writes the mode of means and covariances; returns whether it could: components without rows and
 // floors that are met are left to the classes.
 inline bool flat_mode(const Structure &s, const Moments &m, const Prior &prior, double *means,
                       double *covariances, double *room) {
-    int64_t D = s.n_features, size = s.per_factor();
-    double *shift = room, *lifted = room + s.n_first(), *rest = lifted + D * D;
+    int64_t size = s.per_factor();
+    double *shift = room, *lifted = room + s.n_first();
     shift_to_means(s, m, shift);
     scatter_about(s, m, shift, covariances);
     for (int64_t i = 0; i < s.n_first(); i++) means[i] = m.pivot[i] + shift[i];
-    double highest = 0.0;
-    for (int64_t d = 0; d < D; d++)
-        highest = prior.floor[d] > highest ? prior.floor[d] : highest;
     for (int64_t k = 0; k < s.n_factors; k++) {
         double n = count_of_factor(s, m, k), *own = covariances + k * size;
         if (!(n > 0.0)) return false;
-        for (int64_t i = 0; i < size; i++) own[i] /= s.is_matrix ? n : n * double(s.n_cells());
-        if (!s.is_matrix || D == 1) {
-            for (int64_t d = 0; d < (s.is_matrix ? 1 : s.width); d++) {
-                double floor = s.width == D || s.is_matrix ? prior.floor[d] : highest;
-                if (!(own[d] >= floor)) return false;
-            }
-            continue;
-        }
-        for (int64_t d = 0; d < D; d++)
-            for (int64_t e = 0; e < D; e++) {
-                double unit = square_root(prior.floor[d]), other = square_root(prior.floor[e]);
-                lifted[d * D + e] = own[d * D + e] / unit / other - (d == e ? 1.0 : 0.0);
-            }
-        double *factor = rest;
-        double logs = precision_factor(lifted, D, factor, factor + D * D);
-        if (!(logs < 1e300)) return false;
+        for (int64_t i = 0; i < size; i++) own[i] /= n * double(s.n_cells());
+        if (!is_above_floor(s, own, prior.floor, 1.0, lifted)) return false;
     }
     return true;
 }
@@ -167,10 +166,16 @@ inline bool conjugate_mode(const Structure &s, const Moments &m, const Prior &pr
     return true;
 }
 
-// Pooled variances, with those of all rows where groups have no width.
-INLINE double pooled_width(const Within &within, double width, int64_t i) {
+// Share of second moments that rounding leaves where moments about the means are zero.
+constexpr double LOST = 16.0 * 2.220446049250313e-16;
+
+// Pooled variances, with those of all rows where groups have no width. `second` are second moments
+// about the pivots, for each row.
+INLINE double pooled_width(const Within &within, double width, double second, int64_t i) {
     double held = width > within.rounding[i] ? width : within.rounding[i];
-    return held <= within.resolved[i] ? within.unknown[i] : held;
+    double lost = LOST * second;
+    double resolved = within.resolved[i] > lost ? within.resolved[i] : lost;
+    return held <= resolved ? within.unknown[i] : held;
 }
 
 // Puts widths on the diagonal of a scale, which leans on it where rows are few.
@@ -198,19 +203,23 @@ inline bool next_scale(const Structure &s, const Moments &m, const Within &withi
     int64_t n_widths = s.is_matrix ? D : s.width;
     double *shift = room, *scatter = shift + s.n_first(), *pooled = scatter + s.n_second();
     double *found = pooled + size, *widths = found + size, *one = widths + D, *factor = one + size;
-    double *rest = factor + size, total = 0.0;
+    double *seen = factor + size, *rest = seen + size, total = 0.0;
     shift_to_means(s, m, shift);
     scatter_about(s, m, shift, scatter);
     for (int64_t k = 0; k < s.n_components; k++) total += m.count[k] > 0.0 ? m.count[k] : 0.0;
     if (!(total > 1e-290)) return false;
     for (int64_t i = 0; i < size; i++) {
-        pooled[i] = 0.0;
-        for (int64_t k = 0; k < s.n_factors; k++) pooled[i] += scatter[k * size + i];
+        pooled[i] = seen[i] = 0.0;
+        for (int64_t k = 0; k < s.n_factors; k++) {
+            pooled[i] += scatter[k * size + i];
+            seen[i] += m.second[k * size + i];
+        }
         pooled[i] /= total * double(s.n_cells());
+        seen[i] /= total * double(s.n_cells());
     }
     if (!within.has_scale || s.n_factors == 1) {
         for (int64_t i = 0; i < n_widths; i++)
-            widths[i] = pooled_width(within, pooled[i * diagonal], i);
+            widths[i] = pooled_width(within, pooled[i * diagonal], seen[i * diagonal], i);
         shape_scale(s, within, pooled, widths, scale);
         return true;
     }
@@ -250,7 +259,8 @@ inline bool next_scale(const Structure &s, const Moments &m, const Within &withi
         for (int64_t i = 0; i < size; i++) found[i] = 1.0 / found[i];
     }
     for (int64_t i = 0; i < n_widths; i++) {
-        double lowest = within.narrowest * pooled_width(within, pooled[i * diagonal], i);
+        double width = pooled_width(within, pooled[i * diagonal], seen[i * diagonal], i);
+        double lowest = within.narrowest * width;
         if (within.rounding[i] > lowest) lowest = within.rounding[i];
         double own = found[i * diagonal];
         widths[i] = own > lowest ? own : lowest;
@@ -276,7 +286,7 @@ inline void take_scale(const Structure &s, const Within &within, Prior &prior) {
 // Numbers of room that any of the above needs.
 INLINE int64_t mode_room(const Structure &s) {
     int64_t D = s.n_features;
-    return s.n_first() + s.n_second() + 5 * s.per_factor() + D + 2 * D * D + factor_room(D) + 8;
+    return s.n_first() + s.n_second() + 6 * s.per_factor() + D + 2 * D * D + factor_room(D) + 8;
 }
 
 }  // namespace MIXTURA_SET

@@ -159,9 +159,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         values = self._validated(X, reset=True)
         weights = None if sample_weight is None else self._weights(sample_weight, values)
         rows = ArrayRows(values, weights)
-        method, problem = build_problem(
-            self.get_params(deep=False), rows, self._engine(), self._feature_names()
-        )
+        method, problem = build_problem(vars(self), rows, self._engine(), self._feature_names())
         slowness.tell_once(values.size * problem.model.n_components)
         fit = method.fit(problem)
         self._adopt(fit)

@@ -11,7 +11,7 @@ from mixtura.parameters import MixtureParameters
 from mixtura.potentials import Potentials
 from mixtura.priors import ComponentPrior, WeightPrior
 from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ChainSteps, ClusterSteps, MatrixSteps
+from mixtura.steps import ChainSteps, ClimbSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray, Seed, StructureShape
 
 
@@ -105,6 +105,15 @@ class MixtureModel:
         if structure[0] == 1:  # clusters that share a covariance depend on each other
             return None
         return self.component_prior.clusters(structure, self.n_features)
+
+    @property
+    def climb_steps(self) -> ClimbSteps | None:
+        """The way to the mode as numbers, where the priors have such."""
+        components = self.component_prior.mode_steps(self.structure, self.n_features)
+        if components is None or not self.weight_prior.has_constant_powers:
+            return None
+        powers = self.weight_prior.log_weight_gradient(np.ones(self.n_components))
+        return ClimbSteps(components, powers, self.component_prior.pseudo_counts(self.n_features))
 
     def mode(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return the parameters of highest posterior density given sufficient statistics."""

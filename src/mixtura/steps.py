@@ -123,6 +123,32 @@ class ModeSteps:
         return np.concatenate(parts, dtype=np.float64)
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class ClimbSteps:
+    """What a climb to the posterior mode must know beyond the steps of EM.
+
+    Parameters
+    ----------
+    components : ModeSteps
+        How means and covariances follow from statistics.
+    excess : array of shape (K,)
+        Concentrations of the weights' Dirichlet distribution less one.
+    pseudo_counts : float, float
+        About how many rows the prior is worth to a mean and to a covariance.
+    """
+
+    components: ModeSteps
+    excess: Array
+    pseudo_counts: tuple[float, float]
+
+    @property
+    def numbers(self) -> Array:
+        """All of it, one after the other."""
+        parts = (self.components.numbers, self.excess, self.pseudo_counts)
+        return np.concatenate(parts, dtype=np.float64)
+
+
 def conjugate_steps(
     n_features: int, mean: PerFeature, shrinkage: PerFeature, freedom: Array, scale: Array
 ) -> ModeSteps:

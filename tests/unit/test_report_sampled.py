@@ -17,6 +17,7 @@ from mixtura.errors import ComponentLimitWarning, InvalidArgumentError
 from mixtura.priors import DirichletProcess, MixtureOfFiniteMixtures
 from mixtura.reports import as_html, as_json, as_text, build_comparison, build_report, summarize
 from mixtura.reports.convergence import convergence
+from mixtura.reports.headline import most_probable_groups
 from mixtura.reports.sampled import MOST_ROWS, SampledRows
 
 LARGEST = 150_000
@@ -202,3 +203,17 @@ def test_effective_draws_are_the_fewest_of_bulk_and_tail() -> None:
     least = min(float(size(one)) for one in drawn for size in (ess_bulk, ess_tail))
     assert f"at least {int(least)} effective draws" in table.sentences[0]
     assert least == pytest.approx(min(table.ess_bulk.min(), table.ess_tail.min()), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "words"),
+    [
+        ([0.2, 0.5, 0.3], "Most probably 2 groups describe"),
+        ([0.8, 0.2], "Most probably 1 group describes"),
+        ([1.0], "Most probably 1 group describes"),
+        ([0.1, 0.2, 0.34, 0.36], "3 or 4 groups, almost equally probable, describe"),
+        ([0.4, 0.15, 0.1, 0.35], "1 or 4 groups, almost equally probable, describe"),
+    ],
+)
+def test_numbers_of_groups_that_draws_cannot_tell_apart(probabilities, words: str) -> None:
+    assert most_probable_groups(np.array(probabilities)) == words

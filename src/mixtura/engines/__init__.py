@@ -1,6 +1,7 @@
 """Engines and their registry."""
 
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 from mixtura.engines.base import Engine
@@ -22,6 +23,7 @@ ENGINES: dict[str, Callable[..., Engine]] = {"native": _native, "reference": _re
 """Every registered engine by name; a new one is one file and one entry here."""
 
 
+@cache
 def has_native_library() -> bool:
     """Whether the package was installed with its native library, for which a compiler is needed."""
     package = Path(__file__).parent / "native"

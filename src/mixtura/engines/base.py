@@ -8,6 +8,7 @@ from mixtura.assignments import Assignment, Soft
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
+from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content import content_sample
 from mixtura.engines.reference_allocation import ReferenceAllocator
 from mixtura.engines.sorting import SortedColumns, sorted_columns
@@ -16,6 +17,7 @@ from mixtura.statistics import SufficientStatistics
 from mixtura.steps import (
     ChainDraws,
     ChainSteps,
+    ClimbSteps,
     ClusterSteps,
     MatrixSteps,
     ModeSteps,
@@ -81,6 +83,36 @@ class Engine(ABC):
         limits : int, float, float
             Largest number of steps; how many rows each row stands for; and by how many nats a step
             must change the data term to be followed by another.
+        """
+        return None
+
+    def climb(
+        self,
+        rows: Rows,
+        begin: Standing,
+        steps: ClimbSteps,
+        limits: tuple[int, float],
+        *,
+        by_em: bool,
+    ) -> Climb | None:
+        """Return where steps to the mode lead, or None to take them by sweeps.
+
+        As many as there is time for before the process must look for interrupts; what they do does
+        not depend on where they are cut into runs.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows.
+        begin : Standing
+            From where.
+        steps : ClimbSteps
+            The model as numbers.
+        limits : int, float
+            Largest number of steps, and by how much neither the objective nor the parameters may
+            have further to go at the end, relative to size and widths.
+        by_em : bool
+            Whether all steps are EM's; otherwise quasi-Newton steps follow.
         """
         return None
 

@@ -40,6 +40,7 @@ class NaturalCoordinates:
     def __init__(self, model: MixtureModel, reference: MixtureParameters, count: Array) -> None:
         self.model = model
         self.reference = reference
+        self.count = count
         structure = reference.covariances.shape
         self.is_matrix = len(structure) == 3
         n_components, n_features = reference.means.shape

@@ -16,6 +16,7 @@ from mixtura.errors import (
     StartsDisagreeWarning,
 )
 from mixtura.fit import Fit, Inference, Problem, Run, Seen, Start, canonical_order
+from mixtura.inference.climbs import leap, steps_of
 from mixtura.inference.expectation_maximization import Optimizer
 from mixtura.inference.minibatch import summed_scores
 from mixtura.inference.states import State, Summary
@@ -194,10 +195,17 @@ def climb(model: MixtureModel, rows: Rows, engine: Engine, search: Any, limits: 
     """Step from a search until it settles or meets the limit."""
     optimizer = limits.optimizer
     objectives = [optimizer.state(search).objective]
-    converged = False
+    converged, steps = False, steps_of(model, optimizer)
     while not converged and len(objectives) <= limits.max_iter:
+        allowed = (limits.max_iter + 1 - len(objectives), limits.tol)
+        leapt = steps and leap(model, rows, engine, steps, search, allowed)
+        if leapt:
+            search, run = leapt
+            converged, steps = run.converged, None if run.is_stuck else steps
+            objectives.extend(run.objectives)
+            continue
         new = optimizer.step(model, rows, engine, search)
-        converged = optimizer.settled(search, new, limits.tol)
+        converged, steps = optimizer.settled(search, new, limits.tol), None
         search = new
         objectives.append(optimizer.state(search).objective)
     return Path(search, tuple(objectives), converged)

@@ -32,6 +32,9 @@ class Prior(ABC):  # noqa: B024 - what its two kinds promise differs altogether
 class WeightPrior(Prior):
     """Prior of the mixture weights."""
 
+    has_constant_powers: ClassVar[bool] = False
+    """Whether the density is a product of powers of the weights: a Dirichlet, or flat."""
+
     @abstractmethod
     def check(self, n_components: int) -> None:
         """Raise InvalidArgumentError unless the hyperparameters fit K components."""
@@ -300,10 +303,8 @@ class ComponentPrior(Prior):
     ) -> tuple[Array, Array]:
         """Return means (K, D) and covariances (structure shape) after a step of Gibbs sampling.
 
-        The step leaves their distribution given the statistics as it is. Where that can be drawn
-        from at once, as under conjugate priors, the current ``means`` and ``covariances`` do not
-        matter; otherwise what is drawn first is drawn given them. A component without rows is
-        drawn from the prior.
+        Where their distribution given the statistics can be drawn from at once, the current ones
+        do not matter; otherwise the step leaves it as it is. Of no rows the prior is drawn from.
         """
         raise InvalidArgumentError(
             f"{type(self).__name__} cannot be sampled: use a proper prior, or another inference "
@@ -324,10 +325,9 @@ class ComponentPrior(Prior):
     def clusters(
         self, structure: StructureShape, n_features: int
     ) -> ClusterSteps | MatrixSteps | None:
-        """Return the prior as numbers that tell the rows of a cluster, parameters integrated out.
+        """Return the prior as numbers that tell a cluster's rows, parameters integrated out.
 
-        None where that has no closed form. In the structure each component has variances or a
-        matrix of its own.
+        None where there is no closed form. Each component has variances or a matrix of its own.
         """
         return None
 

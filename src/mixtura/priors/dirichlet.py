@@ -37,6 +37,8 @@ class Dirichlet(WeightPrior):
         If a concentration is not a finite number above zero.
     """
 
+    has_constant_powers = True
+
     concentration: float | Array = 1.0
 
     def __post_init__(self) -> None:

@@ -30,6 +30,9 @@ FREEDOM = 3.0
 
 EPSILON = float(np.finfo(float).eps)
 
+LOST = 16.0 * EPSILON
+"""Share of second moments that rounding leaves where moments about the means are zero."""
+
 NARROWEST = 1e-6
 """Share of the pooled variance within groups below which the scale of the prior never falls."""
 
@@ -145,7 +148,7 @@ class WithinGroups:
         """
         scatter = statistics.scatter(statistics.mean()).sum(axis=0)
         scale = scatter / (max(statistics.total, np.finfo(float).tiny) * self.n_cells)
-        return self._shaped(scale, self._pooled_widths(self._widths(scale)))
+        return self._shaped(scale, self._pooled_widths(self._widths(scale), statistics))
 
     def updated(self, scale: Array, statistics: SufficientStatistics) -> Array:
         """Return the scale whose inverse is the average of the groups' precisions.
@@ -179,15 +182,17 @@ class WithinGroups:
             found = 1.0 / (shares @ (cells / (self.freedom * scale + scatter)))
         widths = self._widths(found)
         pooled = self._widths(scatter.sum(axis=0)) / (max(count.sum(), 1e-300) * self.n_cells)
-        lowest = np.maximum(self._rounding, NARROWEST * self._pooled_widths(pooled))
+        lowest = np.maximum(self._rounding, NARROWEST * self._pooled_widths(pooled, statistics))
         return self._shaped(found, np.maximum(widths, lowest))
 
     def _widths(self, scale: Array) -> Array:
         return np.diag(scale) if self.is_matrix else scale
 
-    def _pooled_widths(self, widths: Array) -> Array:
+    def _pooled_widths(self, widths: Array, statistics: SufficientStatistics) -> Array:
         """Return pooled variances, with those of all rows where groups have no width."""
-        unknown = np.maximum(widths, self._rounding) <= self._resolved
+        second = self._widths(np.abs(statistics.second).sum(axis=0))
+        lost = LOST * second / (max(statistics.total, np.finfo(float).tiny) * self.n_cells)
+        unknown = np.maximum(widths, self._rounding) <= np.maximum(self._resolved, lost)
         return np.where(unknown, self._overall / self._shared, np.maximum(widths, self._rounding))
 
     def _shaped(self, scale: Array, widths: Array) -> Array:

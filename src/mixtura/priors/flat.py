@@ -33,6 +33,8 @@ class FlatWeights(WeightPrior):
         Rows already seen (of a posterior).
     """
 
+    has_constant_powers = True
+
     count: float | Array = 0.0
 
     def __post_init__(self) -> None:

@@ -389,8 +389,8 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         return mean_marginals(mean, *self._variances(), shrinkage, probabilities)
 
     def deviation_marginals(self, probabilities: Array) -> Marginals:
-        parts = (np.broadcast_to(part, np.shape(self.mean)) for part in self._variances())
-        return deviation_marginals(*parts, probabilities)
+        shape, scale = np.broadcast_arrays(*self._variances(), self.mean)[:2]
+        return deviation_marginals(shape, scale, probabilities)
 
     def covariance_marginals(self, probabilities: Array) -> Marginals:
         return matrix_marginals(np.asarray(self.degrees_of_freedom), self._scale, probabilities)

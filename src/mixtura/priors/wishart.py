@@ -1,6 +1,7 @@
 """The Wishart distribution: of scale matrices that are themselves unknown."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import numpy as np
@@ -115,10 +116,22 @@ def inverse_wishart_log_density(
     whitened = np.swapaxes(scale_factor, -1, -2) @ precision_factors
     return (
         0.5 * freedom * (2.0 * log_diagonal(scale_factor) - n_features * np.log(2.0))
-        - multigammaln(0.5 * np.asarray(freedom), n_features)
+        - log_multigamma(freedom, n_features)
         - 0.5 * (freedom + n_features + 1.0) * log_det
         - 0.5 * (whitened * whitened).sum(axis=(1, 2))
     )
+
+
+def log_multigamma(freedom: float | Array, n_features: int) -> float | Array:
+    """Return the log of the multivariate gamma function of half the degrees of freedom."""
+    if np.ndim(freedom) == 0:  # a prior's, of which a fit asks many times
+        return _log_multigamma_of_one(float(freedom), n_features)
+    return multigammaln(0.5 * np.asarray(freedom), n_features)
+
+
+@lru_cache(maxsize=256)
+def _log_multigamma_of_one(freedom: float, n_features: int) -> float:
+    return float(multigammaln(0.5 * freedom, n_features))
 
 
 def log_diagonal(factor: Array) -> Array:

@@ -22,6 +22,10 @@ MAX_NAMED = 4
 MAX_NUMBERS = 8
 """Numbers of components that are listed, the most probable ones."""
 
+CLEAR = 0.1
+"""By how much a number of groups must be more probable than the next to stand alone: more than
+400 effective draws may err."""
+
 LIKELY = 0.95
 """Probability that the listed numbers have together, where so many suffice."""
 
@@ -79,11 +83,20 @@ def opening(components: Components, n_rows: int) -> str:
     number = components.n_components
     rows = "1 row" if n_rows == 1 else f"{n_rows:,} rows"
     if components.is_found and components.groups is not None:
-        groups = 1 + int(np.argmax(components.groups))
-        describe = "1 group describes" if groups == 1 else f"{groups} groups describe"
-        return f"Most probably {describe} {rows} of {what}.{_unoccupied(components)}"
+        described = f"{most_probable_groups(components.groups)} {rows} of {what}."
+        return described + _unoccupied(components)
     describe = "1 component describes" if number == 1 else f"{number} components describe"
     return f"{describe} {rows} of {what}.{_unoccupied(components)}"
+
+
+def most_probable_groups(probabilities: Array) -> str:
+    """Return how many groups describe the rows, two numbers where neither is clearly ahead."""
+    order = np.argsort(-probabilities, kind="stable")[:2]
+    best, *others = (int(number) + 1 for number in order)
+    if others and probabilities[order[0]] - probabilities[order[1]] < CLEAR:
+        one, other = sorted((best, others[0]))
+        return f"{one} or {other} groups, almost equally probable, describe"
+    return "Most probably " + ("1 group describes" if best == 1 else f"{best} groups describe")
 
 
 def _unoccupied(components: Components) -> str:

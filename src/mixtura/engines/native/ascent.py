@@ -1,5 +1,7 @@
 """Whole runs of EM in one call of the library."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from mixtura.data import ArrayRows
@@ -7,6 +9,7 @@ from mixtura.engines.ascent import Ascent
 from mixtura.engines.native.library import POINTER, REAL, WHOLE, address, native_function
 from mixtura.engines.native.passes import (
     DOUBLE,
+    SMALL,
     address_of,
     check_structure,
     contiguous,
@@ -33,7 +36,7 @@ def native_ascent(
     begin: SufficientStatistics,
     steps: tuple[ModeSteps, ScaleSteps | None],
     limits: tuple[int, float, float],
-    n_threads: int,
+    threads: Callable[[], int],
 ) -> Ascent | None:
     """Return where steps of EM lead; ``Engine.ascent`` says what is what."""
     (piece,) = rows.pieces()
@@ -59,6 +62,8 @@ def native_ascent(
     if within is not None and within.size != 6 + 3 * known + n_features + n_scale:
         raise ValueError(f"a scale of {within.size} numbers where the structure is {structure}")
     found = np.empty(n_components + n_first + n_second + 1)
+    per_row = n_components * (n_features * (n_features if len(structure) == 3 else 1) + 8)
+    n_threads = 1 if len(values) * per_row < SMALL else threads()
     taken = _ascend(
         *(address(values), single, len(values), address_of(weights)),
         *(n_components, n_features, structure[0], width, len(structure) == 3),

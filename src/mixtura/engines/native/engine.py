@@ -9,10 +9,12 @@ from mixtura.assignments import Assignment, Sampled, Soft, row_key
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.base import Engine
+from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content import content_sample
 from mixtura.engines.native.allocation import NativeAllocator
 from mixtura.engines.native.ascent import native_ascent
 from mixtura.engines.native.chains import native_chain
+from mixtura.engines.native.climb import native_climb
 from mixtura.engines.native.clustering import native_split, native_ward
 from mixtura.engines.native.exact import Exact
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
@@ -26,6 +28,7 @@ from mixtura.statistics import SufficientStatistics
 from mixtura.steps import (
     ChainDraws,
     ChainSteps,
+    ClimbSteps,
     ClusterSteps,
     MatrixSteps,
     ModeSteps,
@@ -35,6 +38,9 @@ from mixtura.typing import Array, IntegerArray
 
 LARGEST_CHAIN = 1 << 18
 """Size N K D up to which whole chains run in native code, in one thread each."""
+
+LARGEST_CLIMB = 1 << 20
+"""Size N K D up to which whole climbs run in native code."""
 
 SCORED = (Soft, Sampled)
 """Assignments whose data term is the log of summed scores."""
@@ -126,7 +132,23 @@ class NativeEngine(Engine):
         steps: tuple[ModeSteps, ScaleSteps | None],
         limits: tuple[int, float, float],
     ) -> Ascent | None:
-        return native_ascent(rows, begin, steps, limits, self._threads())
+        return native_ascent(rows, begin, steps, limits, self._threads)
+
+    def climb(
+        self,
+        rows: Rows,
+        begin: Standing,
+        steps: ClimbSteps,
+        limits: tuple[int, float],
+        *,
+        by_em: bool,
+    ) -> Climb | None:
+        # Where sweeps take less time in expanded form, they are what takes time.
+        shapes = Potentials(begin.weights, begin.weights, begin.means, begin.covariances)
+        is_small = rows.n_rows * begin.means.size <= LARGEST_CLIMB
+        if not is_small or not isinstance(rows, ArrayRows) or self._expands(rows, shapes):
+            return None
+        return native_climb(rows, begin, steps, limits, by_em, self._threads)
 
     def ward_merges(self, values: Array, mass: Array) -> Array:
         return native_ward(values, mass)
@@ -162,9 +184,12 @@ class NativeEngine(Engine):
 
     def _prepared(self, rows: Rows, potentials: Potentials) -> Exact | Expansion:
         """Return the potentials in the fastest form that keeps their digits."""
+        expanded = expansion_of(potentials) if self._expands(rows, potentials) else None
+        return expanded or Exact(potentials)
+
+    def _expands(self, rows: Rows, potentials: Potentials) -> bool:
+        """Return whether sweeps are to be had in expanded form, if their digits allow."""
         size = rows.n_rows * potentials.mean.size
         if self.expanded_from is None or size < self.expanded_from:
-            return Exact(potentials)
-        if self.expanded_from > 0 and not is_faster(potentials, size / self.expanded_from):
-            return Exact(potentials)
-        return expansion_of(potentials) or Exact(potentials)
+            return False
+        return self.expanded_from == 0 or is_faster(potentials, size / self.expanded_from)

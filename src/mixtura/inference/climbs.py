@@ -1,0 +1,85 @@
+"""Climbs that an engine makes in one run, where the model can be stated as numbers."""
+
+from typing import Any
+
+import numpy as np
+
+from mixtura.data import Rows
+from mixtura.engines import Engine
+from mixtura.engines.climb import Climb, Memory, Standing
+from mixtura.inference.coordinates import NaturalCoordinates
+from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.quasi_newton import Path, QuasiNewton, Search
+from mixtura.inference.states import Mode, State
+from mixtura.model import MixtureModel
+from mixtura.parameters import MixtureParameters
+from mixtura.steps import ClimbSteps
+
+
+def steps_of(model: MixtureModel, optimizer: Optimizer[Any]) -> ClimbSteps | None:
+    """Return what an engine must know to climb as the optimizer does; None where it cannot."""
+    is_known = isinstance(optimizer, QuasiNewton | CoordinateAscent)
+    return model.climb_steps if is_known and isinstance(optimizer.summary, Mode) else None
+
+
+def leap(
+    model: MixtureModel,
+    rows: Rows,
+    engine: Engine,
+    steps: ClimbSteps,
+    search: State | Search,
+    limits: tuple[int, float],
+) -> tuple[State | Search, Climb] | None:
+    """Return where so many steps lead, within a tolerance; None where the engine takes none.
+
+    What a search that has converged remembers is left out.
+    """
+    begin = standing(search)
+    if begin is None:
+        return None
+    run = engine.climb(rows, begin, steps, limits, by_em=isinstance(search, State))
+    if run is None:
+        return None
+    ended = search_at(model, run.standing, run.converged)
+    return (ended.state if isinstance(search, State) else ended), run
+
+
+def standing(search: State | Search) -> Standing | None:
+    """Return where a search stands; None where its statistics are not about its own means."""
+    if isinstance(search, State):
+        search = Search(search)
+    state, path = search.state, search.path
+    at = state.parameters
+    if state.statistics.pivot is not at.means and (state.statistics.pivot != at.means).any():
+        return None
+    memory = None
+    if path is not None:
+        there = path.coordinates.reference
+        memory = Memory(
+            (there.weights, there.means, there.covariances),
+            path.coordinates.count,
+            path.point,
+            path.gradient,
+            np.reshape(path.pairs, (-1, 2, path.point.size)),
+            path.credit,
+            path.stretch,
+        )
+    return Standing(
+        *(at.weights, at.means, at.covariances, state.statistics, state.objective),
+        *(search.em_steps, search.gains, search.idle, memory),
+    )
+
+
+def search_at(model: MixtureModel, end: Standing, converged: bool) -> Search:
+    """Return the search that stands there."""
+    parameters = MixtureParameters(end.weights, end.means, end.covariances)
+    state = State(parameters, end.statistics, end.objective)
+    path = None
+    if end.memory is not None and not converged:
+        memory = end.memory
+        coordinates = NaturalCoordinates(model, MixtureParameters(*memory.reference), memory.count)
+        pairs = tuple((step, change) for step, change in memory.pairs)
+        path = Path(
+            coordinates, memory.point, memory.gradient, pairs, memory.credit, memory.stretch
+        )
+    return Search(state, end.em_steps, end.gains, path, end.idle)
