@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format calibrate bench clean
+.PHONY: help demo test lint format calibrate bench wheel sanitize clean
 
 help:  ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,9 +43,33 @@ calibrate: $(VENV)/.installed-test  ## Run the slow statistical tests.
 bench: $(VENV)/.installed-bench  ## Measure against other packages.
 	$(BIN)/python -m benchmarks $(ARGS)
 
+wheel: $(VENV)/.installed-test  ## Build a wheel into dist, and try it where there is no compiler.
+	rm -f dist/mixtura-*.whl
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+	$(BIN)/python tools/try_installation.py dist/mixtura-*.whl
+
+sanitize: $(VENV)/.installed-test  ## Run the native tests under GCC's sanitizers of memory, numbers and threads.
+	$(call sanitized,address,address$(comma)undefined$(comma)float-cast-overflow,asan)
+	$(call sanitized,thread,thread,tsan)
+
 clean:  ## Remove the environment and everything that was built.
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(wildcard src tests benchmarks examples) -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A build of the library of its own, and the run-time library of its sanitizer before all others.
+# What is left out of "undefined" doubles the time, for pointers that the first sanitizer watches.
+# Python keeps memory until its end, and BLAS has threads that no sanitizer knows.
+comma := ,
+POINTERS := -fno-sanitize=null,object-size,pointer-overflow,alignment
+NATIVE_TESTS := tests/unit/test_native_*.py tests/laws/test_ascent_laws.py tests/laws/test_engine_laws.py
+define sanitized
+cmake -S . -B build/$(1) -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=Sanitize \
+	-DCMAKE_CXX_FLAGS="-O1 -g1 -fno-omit-frame-pointer -fsanitize=$(2) $(POINTERS) -fno-sanitize-recover=all"
+cmake --build build/$(1) --parallel $(JOBS)
+LD_PRELOAD=$$(g++ -print-file-name=lib$(3).so) MIXTURA_NATIVE_LIBRARY=$(CURDIR)/build/$(1)/libmixtura.so \
+	ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=ignore_noninstrumented_modules=1 OPENBLAS_NUM_THREADS=1 \
+	$(BIN)/python -m pytest -n 0 -k "native or ascent" $(NATIVE_TESTS) $(ARGS)
+endef
 
 # A stamp stands for what is installed; it is renewed when the requirements change.
 
