@@ -49,8 +49,8 @@ wheel: $(VENV)/.installed-test  ## Build a wheel into dist, and try it where the
 	$(BIN)/python tools/try_installation.py dist/mixtura-*.whl
 
 sanitize: $(VENV)/.installed-test  ## Run the native tests under GCC's sanitizers of memory, numbers and threads.
-	$(call sanitized,address,address$(comma)undefined$(comma)float-cast-overflow,asan)
-	$(call sanitized,thread,thread,tsan)
+	$(call sanitized,address,address$(comma)undefined$(comma)float-cast-overflow,asan,native or ascent)
+	$(call sanitized,thread,thread,tsan,native and thread)
 
 clean:  ## Remove the environment and everything that was built.
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
@@ -68,7 +68,7 @@ cmake -S . -B build/$(1) -DCMAKE_CXX_COMPILER=g++ -DCMAKE_BUILD_TYPE=Sanitize \
 cmake --build build/$(1) --parallel $(JOBS)
 LD_PRELOAD=$$(g++ -print-file-name=lib$(3).so) MIXTURA_NATIVE_LIBRARY=$(CURDIR)/build/$(1)/libmixtura.so \
 	ASAN_OPTIONS=detect_leaks=0 TSAN_OPTIONS=ignore_noninstrumented_modules=1 OPENBLAS_NUM_THREADS=1 \
-	$(BIN)/python -m pytest -n 0 -k "native or ascent" $(NATIVE_TESTS) $(ARGS)
+	$(BIN)/python -m pytest -n 0 -k "$(4)" $(NATIVE_TESTS) $(ARGS)
 endef
 
 # A stamp stands for what is installed; it is renewed when the requirements change.

@@ -40,8 +40,8 @@ template <int N, class F> INLINE void repeat(F f) {
 
 // 1.5 * 2^52: a small number added to it is rounded to a whole one, in the low bits.
 constexpr double MAGIC = 6755399441055744.0;
-constexpr int64_t MAGIC_BITS = 0x4338000000000000;
-constexpr int64_t SQUARE_ROOT_HALF_BITS = 0x3FE6A09E667F3BCD;
+constexpr uint64_t MAGIC_BITS = 0x4338000000000000;
+constexpr uint64_t SQUARE_ROOT_HALF_BITS = 0x3FE6A09E667F3BCD;
 
 template <int N> struct Part {
     typedef double values __attribute__((vector_size(8 * N)));
@@ -329,8 +329,9 @@ INLINE double last_lane(Part<2> x) { return x.v[1]; }
 template <int N> INLINE double last_lane(Part<N> x) { return x.v[N - 1]; }
 template <class T> INLINE double last_lane(Twice<T> x) { return last_lane(x.high); }
 
+// The bits of numbers are natural numbers, whose sums may go round.
 template <class V> INLINE V scaled_by_power(V x, V exponent) {
-    typedef int64_t W __attribute__((vector_size(sizeof(V))));
+    typedef uint64_t W __attribute__((vector_size(sizeof(V))));
     return (V)((W)x + ((W)exponent << 52));
 }
 // x 2^k where k sits in the low bits of `exponent`, as MAGIC leaves it.
@@ -339,7 +340,7 @@ template <Some V> INLINE V times_power_of_two(V x, V exponent) {
 }
 
 template <class V> INLINE V whole_part(V x) {
-    typedef int64_t W __attribute__((vector_size(sizeof(V))));
+    typedef uint64_t W __attribute__((vector_size(sizeof(V))));
     return (V)((W)(x + MAGIC) - MAGIC_BITS);
 }
 // Whole numbers as the bits of 64-bit integers.
@@ -347,16 +348,19 @@ INLINE Lanes whole_bits(Lanes x) {
     return each([](auto a) { return whole_part(a); }, x);
 }
 
+// k as a whole number with a sign, of x = m 2^k.
+template <class V> INLINE auto power_of(V x) {
+    typedef uint64_t W __attribute__((vector_size(sizeof(V))));
+    typedef int64_t Signed __attribute__((vector_size(sizeof(V))));
+    return (W)((Signed)((W)x - SQUARE_ROOT_HALF_BITS) >> 52);
+}
 template <class V> INLINE V exponent_part(V x) {
-    typedef int64_t W __attribute__((vector_size(sizeof(V))));
     // Through MAGIC to a float: needs no instruction that only AVX-512 has.
-    W exponent = ((W)x - SQUARE_ROOT_HALF_BITS) >> 52;
-    return (V)(exponent + MAGIC_BITS) - MAGIC;
+    return (V)(power_of(x) + MAGIC_BITS) - MAGIC;
 }
 template <class V> INLINE V mantissa_part(V x) {
-    typedef int64_t W __attribute__((vector_size(sizeof(V))));
-    W exponent = ((W)x - SQUARE_ROOT_HALF_BITS) >> 52;
-    return (V)((W)x - (exponent << 52));
+    typedef uint64_t W __attribute__((vector_size(sizeof(V))));
+    return (V)((W)x - (power_of(x) << 52));
 }
 // k and m with x = m 2^k and m from sqrt(1/2) to sqrt(2).
 template <Some V> INLINE V exponent_of(V x) {
