@@ -101,7 +101,7 @@ def relocations(
     shares = engine.responsibilities(sample, guide.family.potentials(parameters))
     labels = shares.argmax(axis=1)
     losses = merge_losses(guide.structure, statistics.count, parameters)
-    losses = _with_overlaps(losses, shares, sample.weights)
+    losses = with_overlaps(losses, shares, sample.weights)
     promised, reach = [], 0.0
     for k in range(statistics.count.size):
         others = [pair for pair in losses if k not in pair[1:]][:PAIRS]
@@ -288,7 +288,7 @@ def merge_losses(
     return [(float(loss[n]), int(one[n]), int(other[n])) for n in order]
 
 
-def _with_overlaps(
+def with_overlaps(
     losses: list[tuple[float, int, int]], shares: Array, weights: Array | None
 ) -> list[tuple[float, int, int]]:
     """Return losses of merges with the entropy of how each pair shares its rows, in order again.
