@@ -77,6 +77,10 @@
        const int64_t *sizes, double *prior_numbers, double tolerance, double *state,             \
        double *objectives),                                                                      \
       (rows, single, n_rows, row_weights, sizes, prior_numbers, tolerance, state, objectives))   \
+    X(int64_t, search,                                                                           \
+      (const void *rows, int64_t single, int64_t n_rows, const double *row_weights,              \
+       const int64_t *sizes, double *numbers, const int64_t *labels, double *ends),              \
+      (rows, single, n_rows, row_weights, sizes, numbers, labels, ends))                         \
     X(int64_t, ward,                                                                             \
       (const double *values, const double *mass, int64_t n, int64_t n_features, double *steps),  \
       (values, mass, n, n_features, steps))                                                      \

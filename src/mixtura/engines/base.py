@@ -11,6 +11,7 @@ from mixtura.engines.ascent import Ascent
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content import content_sample
 from mixtura.engines.reference_allocation import ReferenceAllocator
+from mixtura.engines.search import Leading, Plan, SearchEnd, Starts
 from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
@@ -23,7 +24,7 @@ from mixtura.steps import (
     ModeSteps,
     ScaleSteps,
 )
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, IntegerArray, StructureShape
 
 LOOKED_AT = 1 << 13
 """Rows whose columns are sorted; of more, about so many."""
@@ -115,6 +116,31 @@ class Engine(ABC):
             Whether all steps are EM's; otherwise quasi-Newton steps follow.
         """
         return None
+
+    def search(
+        self,
+        rows: ArrayRows,
+        starts: Starts,
+        shape: tuple[int, StructureShape],
+        leading: Leading,
+        plan: Plan,
+    ) -> list[SearchEnd]:
+        """Return where starts lead, the best first; nothing to search by runs of EM.
+
+        Parameters
+        ----------
+        rows : ArrayRows
+            The rows.
+        starts : array of shape (S, N), or list of SufficientStatistics
+            Clusters, which all are led and relocated; or moments, the best of which is.
+        shape : int, tuple of int
+            Number of components K, and the structure shape.
+        leading : Leading
+            How parameters and prior follow from statistics.
+        plan : Plan
+            How far the search goes.
+        """
+        return []
 
     def ward_merges(self, values: Array, mass: Array) -> Array | None:
         """Return cost and both members of every merge of rows (N, D) by Ward's method, (N - 1, 3).

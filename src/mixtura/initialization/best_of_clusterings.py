@@ -14,8 +14,6 @@ from mixtura.fit import canonical_order
 from mixtura.initialization.base import Initializer, label_statistics
 from mixtura.initialization.guides import ElicitingGuide, ModelGuide
 from mixtura.initialization.searcher import (
-    ONCE_MORE,
-    STEPS,
     End,
     Rival,
     Searcher,
@@ -141,28 +139,13 @@ class Search(Initializer):
         if number > 0:
             best = self._drawn(searcher, guide, model, seed)
         elif known:
-            best = self._best(searcher, guide, model, known)
+            best = searcher.best(guide, known)
         else:
             best = searcher.ends(guide, model.n_components)[0]
         found = best.statistics.permuted(canonical_order(best.parameters))
         if searcher.sample.n_rows == rows.n_rows:
             return found
         return engine.sweep(rows, model.family.potentials(guide.parameters(found)), Soft())
-
-    def _best(
-        self,
-        searcher: Searcher,
-        guide: ModelGuide,
-        model: MixtureModel,
-        known: list[SufficientStatistics],
-    ) -> End:
-        """Return the best of the ends that are known, under the model."""
-        ends = [searcher.climbed(guide, one, ONCE_MORE) for one in known]
-        first, ranked = ends[0], searcher.ranked(ends)
-        sound = (end for end in ranked if searcher.is_sound(end, first) and searcher.lasts(end))
-        best = next(sound, first)
-        is_small = searcher.is_small(model.n_components, is_matrix=len(model.structure) == 3)
-        return searcher.improved(best) if is_small else best
 
     def _drawn(
         self, searcher: Searcher, guide: ModelGuide, model: MixtureModel, seed: SeedSequence
@@ -171,8 +154,7 @@ class Search(Initializer):
         sample, engine = searcher.sample, searcher.engine
         labels = cluster(sample, model.n_components, engine, np.random.default_rng(seed))
         begin = label_statistics(model, sample, engine, labels) * searcher.scale
-        end = searcher.climbed(guide, begin, sum(STEPS))
-        return searcher.improved(end)
+        return searcher.only(guide, begin)
 
 
 def after(start: Initializer, found: Elicited | None) -> Initializer:

@@ -5,11 +5,12 @@ from typing import final
 
 import numpy as np
 
+from mixtura.engines.search import NO_EXTENT, Extent, Leading, SearchEnd
 from mixtura.families import CovarianceFamily
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.priors import ComponentPrior, FlatComponents
-from mixtura.priors.elicitation import WithinGroups
+from mixtura.priors.elicitation import SHRINKAGE, WithinGroups
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ModeSteps, ScaleSteps
 from mixtura.typing import Array, StructureShape
@@ -19,6 +20,9 @@ DEGENERATE = 10.0
 
 REFRESHED = 5
 """Steps after which the extent of all rows, in widths of the groups, is found anew."""
+
+
+NO_COVARIANCE = NO_EXTENT.covariance
 
 
 class Guide(ABC):
@@ -47,6 +51,14 @@ class Guide(ABC):
 
         Where ``rest`` is above zero they end when the scale changes by no more, relatively.
         """
+
+    def leading(self) -> Leading | None:
+        """Return what leads whole searches; None where numbers cannot."""
+        return None
+
+    def reached(self, end: SearchEnd) -> "Guide":
+        """Return the guide that stands where a search has ended."""
+        return self
 
     def arrive(self, scale: Array | None) -> None:
         """Stand where steps led that were taken as numbers, the default prior's scale included."""
@@ -108,6 +120,11 @@ class ModelGuide(Guide):
         self, statistics: SufficientStatistics, rest: float
     ) -> tuple[ModeSteps, ScaleSteps | None] | None:
         return steps_under(self.model.component_prior, statistics)
+
+    def leading(self) -> Leading | None:
+        prior, n_features = self.model.component_prior, self.model.n_features
+        modes = prior.mode_steps(self.structure, n_features)
+        return None if modes is None else Leading(modes, None, NO_EXTENT)
 
     def next_prior(self, statistics: SufficientStatistics) -> ComponentPrior:
         return self.model.component_prior
@@ -200,6 +217,17 @@ class ElicitingGuide(Guide):
         self, statistics: SufficientStatistics, rest: float
     ) -> tuple[ModeSteps, ScaleSteps | None] | None:
         return self.within.steps(self.scale, self._farthest, rest)
+
+    def leading(self) -> Leading | None:
+        modes, scales = self.within.steps(self.scale, self._farthest, 0.0)
+        covariance = self.within.moments.covariance if self.within.is_matrix else NO_COVARIANCE
+        extent = Extent(REFRESHED, self._n_steps, SHRINKAGE, covariance)
+        return Leading(modes, scales, extent)
+
+    def reached(self, end: SearchEnd) -> "ElicitingGuide":
+        other = ElicitingGuide(self.family, self.structure, self.within, end.scale)
+        other._farthest, other._n_steps = SHRINKAGE / end.shrinkage, end.since
+        return other
 
     def next_prior(self, statistics: SufficientStatistics) -> ComponentPrior:
         if self.scale is None:

@@ -11,42 +11,12 @@ from scipy.special import xlogy
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
 from mixtura.initialization.guides import Guide, PriorGuide
+from mixtura.initialization.plans import REACH
 from mixtura.initialization.short_runs import Limits, short_run
 from mixtura.parameters import MixtureParameters
 from mixtura.priors import ComponentPrior
 from mixtura.statistics import SufficientStatistics, outer_moments
 from mixtura.typing import Array, BooleanArray, StructureShape
-
-LOCAL_STEPS = 4
-"""EM steps of two halves on the rows of the component that they come from."""
-
-HALF_NORMAL = float(np.sqrt(2.0 / np.pi))
-"""Distance in standard deviations from the mean of a normal distribution to those of its halves."""
-
-CORE, HALO = 0.25, 1.75
-"""Variances of the halves with one centre, relative to the whole."""
-
-PAIRS, RECUT = 8, 4
-"""Merges that a component's halves are tried with at most, and those that are cut anew."""
-
-OVERLAPS = 8
-"""Times as many pairs as are tried, whose overlap is measured."""
-
-ASIDE = 0.1
-"""Share of the rows that a component about the farthest row begins with."""
-
-TIE = 1e-9
-"""Relative: densities closer than this are equal but for rounding, which must not choose."""
-
-REACH, REACH_OF_CUTS = 5.0, 6.0
-"""A promise is a guess, and the worse a guess the less normal the rows of a component are: a
-relocation may promise to lose so many nats, and so many times what the best cut gains."""
-
-FEWEST_ROWS = 4
-"""Weight of the rows of a component that may be split."""
-
-OCCUPIED = 0.5
-"""Rows above which a component counts as occupied."""
 
 
 @final
@@ -104,13 +74,13 @@ def relocations(
     losses = with_overlaps(losses, shares, sample.weights)
     promised, reach = [], 0.0
     for k in range(statistics.count.size):
-        others = [pair for pair in losses if k not in pair[1:]][:PAIRS]
+        others = [pair for pair in losses if k not in pair[1:]][: REACH.pairs]
         for number, half in enumerate(cutter.halves(_part(sample, labels == k))):
             reach = max(reach, half.gain)
             for loss, one, other in others if half.lasts else []:
                 promised.append((half.gain - loss, (k, number), (k, one, other), half))
-    most = REACH + REACH_OF_CUTS * reach
-    for loss, one, other in losses[:RECUT]:
+    most = REACH.nats + REACH.of_cuts * reach
+    for loss, one, other in losses[: REACH.recut]:
         if loss > most:
             continue
         own = _part(sample, (labels == one) | (labels == other))
@@ -118,13 +88,14 @@ def relocations(
             if half.lasts:
                 promised.append((half.gain - loss, (one, other, number), (one, one, other), half))
     promised.sort(key=lambda found: -found[0])
-    tried = set()
+    tried_cuts, tried_pairs = set(), set()
     for gain, cut, (k, one, other), half in promised:
         if gain < -most:
             break
         # Every cut once, and once more every pair that is merged.
-        if cut not in tried or (one, other) not in tried:
-            tried |= {cut, (one, other)}
+        if cut not in tried_cuts or (one, other) not in tried_pairs:
+            tried_cuts.add(cut)
+            tried_pairs.add((one, other))
             yield gain, _relocated(statistics, one, other, k, half.statistics)
 
 
@@ -156,7 +127,7 @@ class Cutter:
 
     def halves(self, own: ArrayRows) -> list[Halves]:
         """Return the ways to cut some rows in two, after a few steps of EM."""
-        if not own.total_weight >= FEWEST_ROWS:
+        if not own.total_weight >= REACH.fewest_rows:
             return []
         family, structure, n_features = self.guide.family, self.guide.structure, own.n_features
         whole = self.engine.overall(own, matrix=len(structure) == 3)
@@ -175,7 +146,9 @@ class Cutter:
             cuts.append(_around(whole, alone, shape))
         found = []
         for first in cuts:
-            statistics, parameters = short_run(self.engine, own, guide, first, Limits(LOCAL_STEPS))
+            statistics, parameters = short_run(
+                self.engine, own, guide, first, Limits(REACH.local_steps)
+            )
             gain = statistics.log_normalizer - height
             lasts = bool(np.isfinite(gain)) and not self._has_collapsed(parameters)
             found.append(Halves(gain if np.isfinite(gain) else np.inf, statistics, lasts))
@@ -190,7 +163,7 @@ class Cutter:
         if own.weights is not None:
             densities = np.where(own.weights > 0.0, densities, np.inf)
         lowest = densities.min()
-        ties = own.values[densities <= lowest + TIE * (1.0 + abs(lowest))]
+        ties = own.values[densities <= lowest + REACH.tie * (1.0 + abs(lowest))]
         first = ties[0] if len(ties) == 1 else np.unique(ties, axis=0)[0]
         return first.astype(np.float64)
 
@@ -208,7 +181,7 @@ def _across(
         longest = np.argmax(spread)
         step = np.zeros_like(alone.means[0])
         step[longest] = np.sqrt(spread[longest])
-    step = HALF_NORMAL * step
+    step = REACH.half_normal * step
     removed = np.sqrt(whole.total) * step[None]
     second = whole.second - outer_moments(removed, removed, whole.structure)
     return _pair(whole.total, alone.means + np.stack([step, -step]), second, (0.5, 0.5), structure)
@@ -222,8 +195,10 @@ def _aside(
 ) -> SufficientStatistics:
     """Return the whole and a narrow component about its farthest row."""
     means = np.stack([alone.means[0], farthest])
-    found = _pair(whole.total, means, whole.second, (1.0 - ASIDE, ASIDE * CORE), structure)
-    return replace(found, count=whole.total * np.array([1.0 - ASIDE, ASIDE]))
+    found = _pair(
+        whole.total, means, whole.second, (1.0 - REACH.aside, REACH.aside * REACH.core), structure
+    )
+    return replace(found, count=whole.total * np.array([1.0 - REACH.aside, REACH.aside]))
 
 
 def _around(
@@ -231,7 +206,7 @@ def _around(
 ) -> SufficientStatistics:
     """Return a core and a halo about one centre."""
     means = np.repeat(alone.means, 2, axis=0)
-    return _pair(whole.total, means, whole.second, (0.5 * CORE, 0.5 * HALO), structure)
+    return _pair(whole.total, means, whole.second, (0.5 * REACH.core, 0.5 * REACH.halo), structure)
 
 
 def _pair(
@@ -255,7 +230,7 @@ def merge_losses(
     The Gaussian of the moments of both takes the place of two, as if it were known which rows are
     whose.
     """
-    pairs = np.array(list(combinations(np.flatnonzero(count > OCCUPIED), 2)), dtype=np.intp)
+    pairs = np.array(list(combinations(np.flatnonzero(count > REACH.occupied), 2)), dtype=np.intp)
     if not len(pairs):
         return []
     one, other = pairs.T
@@ -297,7 +272,7 @@ def with_overlaps(
     that would lose most even so it is left out.
     """
     own, found = xlogy(shares, shares), []
-    for loss, one, other in losses[: OVERLAPS * PAIRS]:
+    for loss, one, other in losses[: REACH.overlaps * REACH.pairs]:
         both = shares[:, one] + shares[:, other]
         entropies = xlogy(both, both) - own[:, one] - own[:, other]
         overlap = entropies.sum() if weights is None else entropies @ weights

@@ -9,57 +9,39 @@ from scipy.optimize import linear_sum_assignment
 
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
+from mixtura.engines.search import Plan, SearchEnd, Starts
 from mixtura.initialization.base import label_statistics_of
 from mixtura.initialization.clusterings import clusterings
-from mixtura.initialization.guides import Guide
+from mixtura.initialization.guides import DEGENERATE, Guide
+from mixtura.initialization.plans import (
+    ALIKE,
+    ALMOST,
+    FEW,
+    FEWEST,
+    HOPELESS,
+    LASTING_STEPS,
+    LEAST_GAIN,
+    MOST_ENDS,
+    MOST_IMPROVED,
+    ONCE_MORE,
+    REACH,
+    RELOCATION_STEPS,
+    ROUNDS,
+    SAME,
+    SAMPLE,
+    SAMPLE_OF_COMPONENT,
+    SETTLED,
+    STEPS,
+    TIE,
+    TRIAL_STEPS,
+    TRIALS,
+    TRIALS_OF_FEW,
+)
 from mixtura.initialization.relocation import relocations
 from mixtura.initialization.short_runs import Limits, short_run
 from mixtura.parameters import MixtureParameters
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
-
-SAMPLE = 1 << 12
-SAMPLE_OF_COMPONENT = 128
-"""Starts are sought in so many rows, or so many for each component, whichever is more."""
-
-STEPS = (4, 6, 8, 8, 9)
-"""EM steps from every clustering. After each of these numbers ends that group rows alike become
-one, and after the second only the best are left."""
-
-ONCE_MORE = 10
-"""EM steps of ends that have been found already, under another prior."""
-
-RELOCATION_STEPS, TRIAL_STEPS = 25, 6
-"""EM steps of a relocation, and those after which it is judged for the first time."""
-
-LASTING_STEPS = 60
-"""Further steps of maximum likelihood in which no component of a relocation may collapse."""
-
-MOST_ENDS, MOST_IMPROVED = 3, 2
-"""Ends that are kept, and those of them, of few rows, from which relocations are tried."""
-
-TRIALS, TRIALS_OF_FEW, ROUNDS = 8, 24, 20
-"""Relocations that are tried before the search ends, of few rows too, and that are made at most."""
-
-FEW = 1 << 17
-"""Size N K D of a problem of few rows, for matrices with K D^3 added."""
-
-LEAST_GAIN = 0.01
-"""Nats that a relocation must gain."""
-
-HOPELESS = 0.5
-"""Nats for each row that a relocation may promise to lose at most and still be tried."""
-
-SAME = 0.01
-"""Share of the rows that two ends which go to the same place may group otherwise."""
-
-ALMOST, ALIKE = 2.0, 0.05
-"""Nats within which an end is almost as good as the best, and share of the rows that may be grouped
-otherwise by what is the same answer."""
-
-SETTLED, TIE = 1e-9, 1e-7
-"""Nats for each row: a step that changes the log likelihood by no more is the last one, and ends
-that are closer are one, so that rounding does not choose."""
 
 
 @final
@@ -132,7 +114,11 @@ class Searcher:
     def ends(self, guide: Guide, n_components: int) -> list[End]:
         """Return where the best clusterings lead, the best first, after relocations."""
         is_matrix = len(guide.structure) == 3
-        found = clusterings(self.sample, n_components, self.engine, correlated=is_matrix)
+        found = list(clusterings(self.sample, n_components, self.engine, correlated=is_matrix))
+        n_improved = MOST_IMPROVED if self.is_small(n_components, is_matrix=is_matrix) else 1
+        run = self._searched(guide, np.stack(found), n_components, STEPS, n_improved)
+        if run:
+            return run
         shape, centre = (guide.structure, n_components), self.centre()
         starts = (
             label_statistics_of(self.sample, self.engine, *shape, labels, centre)
@@ -142,11 +128,66 @@ class Searcher:
         for number, n_steps in enumerate(STEPS[1:]):
             ends = self._different(ends, MOST_ENDS if number else len(ends))
             ends = [self.climbed(end.guide, end.statistics, n_steps) for end in ends]
-        is_small = self.is_small(n_components, is_matrix=is_matrix)
-        n_improved = MOST_IMPROVED if is_small else 1
         different = self._different(ends, MOST_ENDS)
         improved = [self.improved(end) for end in different[:n_improved]]
         return self.ranked([*improved, *different[n_improved:]])
+
+    def best(self, guide: Guide, known: list[SufficientStatistics]) -> End:
+        """Return the best of ends that are known, led once more and relocated where rows are few."""
+        n_components, is_matrix = known[0].count.size, len(guide.structure) == 3
+        n_improved = int(self.is_small(n_components, is_matrix=is_matrix))
+        run = self._searched(guide, known, n_components, (ONCE_MORE,), n_improved)
+        if run:
+            return run[0]
+        ends = [self.climbed(guide, one, ONCE_MORE) for one in known]
+        first, ranked = ends[0], self.ranked(ends)
+        sound = (end for end in ranked if self.is_sound(end, first) and self.lasts(end))
+        best = next(sound, first)
+        return self.improved(best) if n_improved else best
+
+    def only(self, guide: Guide, begin: SufficientStatistics) -> End:
+        """Return where relocations lead from one start."""
+        run = self._searched(guide, [begin], begin.count.size, (sum(STEPS),), 1)
+        return run[0] if run else self.improved(self.climbed(guide, begin, sum(STEPS)))
+
+    def _searched(
+        self,
+        guide: Guide,
+        starts: Starts,
+        n_components: int,
+        steps: tuple[int, ...],
+        n_improved: int,
+    ) -> list[End]:
+        """Return where a search in one run leads; nothing where that is not to be had."""
+        leading, structure = guide.leading(), guide.structure
+        if leading is None:
+            return []
+        is_matrix = len(structure) == 3
+        if is_matrix and self.sample.n_features * n_components >= self.total_weight:
+            n_improved = 0  # the prior alone decides of shapes
+        is_small = self.is_small(n_components, is_matrix=is_matrix)
+        plan = Plan(
+            n_kept=MOST_ENDS,
+            n_improved=n_improved,
+            most_trials=TRIALS_OF_FEW if is_small else TRIALS,
+            n_rounds=ROUNDS,
+            relocation_steps=RELOCATION_STEPS,
+            trial_steps=TRIAL_STEPS,
+            lasting_steps=LASTING_STEPS,
+            steps=steps,
+            factor=self.scale,
+            settled=SETTLED * self.total_weight,
+            slack=self.slack,
+            least_gain=LEAST_GAIN,
+            hopeless=-HOPELESS * self.sample.total_weight,
+            same=SAME,
+            fewest=FEWEST,
+            degenerate=DEGENERATE,
+            reach=REACH,
+        )
+        shape = n_components, structure
+        found = self.engine.search(self.sample, starts, shape, leading, plan)
+        return self.ranked([_read(guide, end) for end in found])
 
     def centre(self) -> Array:
         """Return the mean of the rows, shape (D,)."""
@@ -274,7 +315,7 @@ class Searcher:
         n_groups, n_features = end.parameters.means.shape
         if not end.guide.counts_density:
             return True
-        fewest = min(n_features + 0.5, end.statistics.total / (4.0 * n_groups))
+        fewest = min(n_features + 0.5, FEWEST * end.statistics.total / n_groups)
         few, before = (int((one.statistics.count < fewest).sum()) for one in (end, other))
         return few <= before
 
@@ -283,6 +324,13 @@ class Searcher:
         if not end.guide.may_collapse:
             return True
         return bool(np.isfinite(self.climbed(end.guide, end.statistics, LASTING_STEPS).merit))
+
+
+def _read(guide: Guide, end: SearchEnd) -> End:
+    reached = guide.reached(end)
+    parameters = MixtureParameters(end.weights, end.means, end.covariances)
+    merit = end.statistics.log_normalizer + reached.merit(parameters)
+    return End(end.statistics, parameters, merit, reached)
 
 
 def searcher_of(rows: Rows, n_components: int, engine: Engine) -> Searcher:

@@ -21,8 +21,10 @@ from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
 from mixtura.engines.native.passes import HARD, SAMPLED
 from mixtura.engines.native.processors import available_threads
+from mixtura.engines.native.search import native_search
 from mixtura.engines.native.tailed import tailed
 from mixtura.engines.reference import ReferenceEngine
+from mixtura.engines.search import Leading, Plan, SearchEnd, Starts
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import (
@@ -34,13 +36,17 @@ from mixtura.steps import (
     ModeSteps,
     ScaleSteps,
 )
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, IntegerArray, StructureShape
 
 LARGEST_CHAIN = 1 << 18
 """Size N K D up to which whole chains run in native code, in one thread each."""
 
 LARGEST_CLIMB = 1 << 20
 """Size N K D up to which whole climbs run in native code."""
+
+LARGEST_SEARCH = 1 << 22
+"""Numbers of all second moments of the rows by component up to which whole searches for starts run
+in native code: a second or less, in which the process does not look for interrupts."""
 
 SCORED = (Soft, Sampled)
 """Assignments whose data term is the log of summed scores."""
@@ -149,6 +155,20 @@ class NativeEngine(Engine):
         if not is_small or not isinstance(rows, ArrayRows) or self._expands(rows, shapes):
             return None
         return native_climb(rows, begin, steps, limits, by_em, self._threads)
+
+    def search(
+        self,
+        rows: ArrayRows,
+        starts: Starts,
+        shape: tuple[int, StructureShape],
+        leading: Leading,
+        plan: Plan,
+    ) -> list[SearchEnd]:
+        n_components, structure = shape
+        work = rows.n_rows * n_components * int(np.prod(structure[1:]))
+        if work > LARGEST_SEARCH:
+            return []
+        return native_search(rows, starts, shape, leading, plan, self._threads)
 
     def ward_merges(self, values: Array, mass: Array) -> Array:
         return native_ward(values, mass)

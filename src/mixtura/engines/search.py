@@ -1,0 +1,178 @@
+"""Searches for starts in one run: what they are told, and where they end."""
+
+from dataclasses import astuple, dataclass
+from typing import final
+
+import numpy as np
+
+from mixtura.statistics import SufficientStatistics
+from mixtura.steps import ModeSteps, ScaleSteps
+from mixtura.typing import Array, IntegerArray
+
+
+@final
+@dataclass(frozen=True)
+class Reach:
+    """How components are cut in two, and which relocations are tried.
+
+    Parameters
+    ----------
+    half_normal, core, halo, aside : float
+        Distance of halves from the mean in standard deviations; variances of halves with one
+        centre, relative to the whole; and the share of rows a component about the farthest row
+        begins with.
+    tie : float
+        Relative: densities closer than this are equal.
+    nats, of_cuts : float
+        How much a relocation may promise to lose, and how many times what the best cut gains.
+    fewest_rows, occupied : float
+        Weight of rows that may be split, and above which a component may be merged.
+    local_steps, pairs, recut, overlaps : int
+        EM steps of halves; merges that halves are tried with; those cut anew; and times as many
+        pairs whose overlap is measured.
+    """
+
+    half_normal: float
+    core: float
+    halo: float
+    aside: float
+    tie: float
+    nats: float
+    of_cuts: float
+    fewest_rows: float
+    occupied: float
+    local_steps: int
+    pairs: int
+    recut: int
+    overlaps: int
+
+
+@final
+@dataclass(frozen=True)
+class Plan:
+    """How far a search goes.
+
+    Parameters
+    ----------
+    n_kept, n_improved, most_trials, n_rounds : int
+        Ends that are kept, those that relocations are tried from, how many are tried before a
+        search ends, and how many are made at most.
+    relocation_steps, trial_steps, lasting_steps : int
+        EM steps of a relocation, those after which it is judged first, and further ones in which
+        no component may collapse.
+    steps : tuple of int
+        EM steps of every start; after each of these numbers ends that group rows alike become one.
+    factor : float
+        How many rows each row stands for.
+    settled, slack, least_gain, hopeless : float
+        Nats: a step that gains no more is the last; ends that are closer are one; what a
+        relocation must gain; and what it must promise to gain.
+    same, fewest, degenerate : float
+        Share of the rows that ends which are one may group otherwise; share of a component's part
+        of the rows below which they are too few; multiples of the floor below which a component
+        has collapsed.
+    reach : Reach
+        How relocations are found.
+    """
+
+    n_kept: int
+    n_improved: int
+    most_trials: int
+    n_rounds: int
+    relocation_steps: int
+    trial_steps: int
+    lasting_steps: int
+    steps: tuple[int, ...]
+    factor: float
+    settled: float
+    slack: float
+    least_gain: float
+    hopeless: float
+    same: float
+    fewest: float
+    degenerate: float
+    reach: Reach
+
+    @property
+    def whole_numbers(self) -> tuple[int, ...]:
+        """All whole numbers, in the order of the library."""
+        counts = astuple(self)[:7]
+        return (*counts, len(self.steps), *self.steps, *astuple(self.reach)[9:])
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """What ends are judged by, in the order of the library."""
+        return astuple(self)[8:15]
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Extent:
+    """How the extent of all rows, in widths of the groups, is found anew for matrices.
+
+    Parameters
+    ----------
+    refreshed, since : float, int
+        Steps after which, and those that have been taken.
+    shrinkage : float
+        How many rows means are worth where groups are as wide as all rows.
+    covariance : array of shape (D, D)
+        Of all rows; empty where there are no matrices.
+    """
+
+    refreshed: float
+    since: int
+    shrinkage: float
+    covariance: Array
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Leading:
+    """What leads a search.
+
+    Parameters
+    ----------
+    modes : ModeSteps
+        How parameters follow from statistics.
+    scales : ScaleSteps, optional
+        How the default prior follows from them.
+    extent : Extent
+        What the default prior of matrices must know besides.
+    """
+
+    modes: ModeSteps
+    scales: ScaleSteps | None
+    extent: Extent
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class SearchEnd:
+    """Where one of the starts led.
+
+    Parameters
+    ----------
+    statistics : SufficientStatistics
+        What the last sweep found.
+    weights, means, covariances : array of shape (K,), (K, D) and the structure's
+        Under which it swept.
+    scale : array, optional
+        The scale of the default prior.
+    shrinkage, since : float, int
+        How many rows means are worth under it, and for how many steps this is known.
+    """
+
+    statistics: SufficientStatistics
+    weights: Array
+    means: Array
+    covariances: Array
+    scale: Array | None
+    shrinkage: float
+    since: int
+
+
+Starts = IntegerArray | list[SufficientStatistics]
+"""Clusters (S, N), or statistics of the rows."""
+
+NO_EXTENT = Extent(0.0, 0, 0.0, np.empty((0, 0)))
