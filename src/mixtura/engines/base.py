@@ -156,6 +156,30 @@ class Engine(ABC):
         """
         return None
 
+    def clusters(
+        self,
+        values: Array,
+        weights: Array,
+        few: tuple[Array, Array, IntegerArray | None],
+        limits: tuple[int, int, int, float],
+    ) -> IntegerArray | None:
+        """Return clusterings (S, N) of rows in one run, numbered by appearance; None without one.
+
+        Those of splits moved by k-means, those of Ward's hierarchy, and these moved.
+
+        Parameters
+        ----------
+        values, weights : array of shape (N, D), (N,)
+            The rows.
+        few : array of shape (M, D), (M,), and (N,) or None
+            Distinct rows in which a hierarchy is sought, how much they weigh, and which of them
+            each row is if they are all there are.
+        limits : int, int, int, float
+            Number of clusters K, how many times as many pieces are merged, steps of k-means, and
+            how far means must move to be moved again.
+        """
+        return None
+
     def chain(
         self,
         rows: Rows,

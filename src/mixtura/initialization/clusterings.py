@@ -11,7 +11,15 @@ from mixtura.engines import Engine
 from mixtura.engines.content import fewer_rows
 from mixtura.initialization.base import standard_units
 from mixtura.initialization.hierarchy import ward_labels
-from mixtura.initialization.split import moved_labels, nearest_labels, split_means
+from mixtura.initialization.split import (
+    CLOSE,
+    MOST_FEATURES,
+    MOST_MOVES,
+    PIECES,
+    moved_labels,
+    nearest_labels,
+    split_means,
+)
 from mixtura.typing import Array, IntegerArray
 
 HIERARCHY = 300
@@ -130,6 +138,14 @@ def _in_coordinates(
     rows: ArrayRows, values: Array, few: FewRows, n_clusters: int, engine: Engine
 ) -> Iterator[IntegerArray]:
     """Yield clusters of rows; ``values`` are those of the few in which a hierarchy is sought."""
+    if values.shape[1] <= MOST_FEATURES:
+        weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+        limits = (n_clusters, PIECES, MOST_MOVES, CLOSE)
+        known = few.mass, few.positions
+        run = engine.clusters(rows.values, weights, (values, *known), limits)
+        if run is not None:
+            yield from run
+            return
     yield moved_labels(rows, split_means(rows, n_clusters, engine), engine)
     if few.mass.size < n_clusters:
         return

@@ -1,12 +1,15 @@
 """Clusters of few rows, from which starts are made."""
 
+from collections.abc import Callable
+
 import numpy as np
 
-from mixtura.engines.native.library import POINTER, WHOLE, address, native_function
-from mixtura.engines.native.passes import DOUBLE, contiguous
-from mixtura.typing import Array
+from mixtura.engines.native.library import POINTER, REAL, WHOLE, address, native_function
+from mixtura.engines.native.passes import DOUBLE, LABEL, SMALL, address_of, contiguous
+from mixtura.typing import Array, IntegerArray
 
 _ward = native_function("ward", WHOLE, POINTER, POINTER, WHOLE, WHOLE, POINTER)
+_cluster = native_function("cluster", WHOLE, POINTER, REAL, *(POINTER,) * 6)
 _split = native_function("split", WHOLE, POINTER, POINTER, WHOLE, WHOLE, WHOLE, POINTER, POINTER)
 
 
@@ -30,6 +33,38 @@ def native_split(values: Array, weights: Array, most: int) -> tuple[Array, Array
     if number < 0:
         raise MemoryError("no memory to split rows")
     return means[:number], masses[:number]
+
+
+def native_clusters(
+    values: Array,
+    weights: Array,
+    few: tuple[Array, Array, IntegerArray | None],
+    limits: tuple[int, int, int, float],
+    threads: Callable[[], int],
+) -> IntegerArray:
+    """Return clusters of rows; ``Engine.clusters`` says what is what."""
+    values, weights = _weighted(values, weights)
+    chosen, mass = _weighted(*few[:2])
+    n_clusters, pieces, most_moves, close = limits
+    if chosen.shape[1] != values.shape[1] or min(n_clusters, pieces) < 1 or not mass.min() > 0.0:
+        raise ValueError(f"{n_clusters} clusters of rows {values.shape} and {chosen.shape}")
+    positions = few[2]
+    if positions is not None:
+        positions = contiguous(positions, LABEL)
+        if positions.shape != weights.shape or positions.view(np.uint64).max() >= len(chosen):
+            raise ValueError(f"positions of shape {positions.shape} among {len(chosen)} rows")
+    n_rows, n_features = values.shape
+    shared = n_rows * n_clusters * (n_features + 8) >= SMALL
+    sizes = (n_rows, n_features, n_clusters, pieces, most_moves, len(chosen))
+    given = np.array([*sizes, threads() if shared else 1], dtype=np.int64)
+    labels = np.empty((3, n_rows), dtype=np.int64)
+    found = _cluster(
+        *(address(given), close, address(values), address(weights)),
+        *(address(chosen), address(mass), address_of(positions), address(labels)),
+    )
+    if found < 0:
+        raise MemoryError("no memory to cluster rows")
+    return labels[:found].astype(np.intp, copy=False)
 
 
 def _weighted(values: Array, weights: Array) -> tuple[Array, Array]:

@@ -15,7 +15,7 @@ from mixtura.engines.native.allocation import NativeAllocator
 from mixtura.engines.native.ascent import native_ascent
 from mixtura.engines.native.chains import native_chain
 from mixtura.engines.native.climb import native_climb
-from mixtura.engines.native.clustering import native_split, native_ward
+from mixtura.engines.native.clustering import native_clusters, native_split, native_ward
 from mixtura.engines.native.exact import Exact
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
@@ -175,6 +175,15 @@ class NativeEngine(Engine):
 
     def split_means(self, values: Array, weights: Array, most: int) -> tuple[Array, Array]:
         return native_split(values, weights, most)
+
+    def clusters(
+        self,
+        values: Array,
+        weights: Array,
+        few: tuple[Array, Array, IntegerArray | None],
+        limits: tuple[int, int, int, float],
+    ) -> IntegerArray:
+        return native_clusters(values, weights, few, limits, self._threads)
 
     def chain(
         self,
