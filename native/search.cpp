@@ -263,8 +263,17 @@ struct Search {
                 if (!(count > 0.0)) return 0;
                 for (int64_t d = 0; d < D; d++) centre[d] += first[d] / count;
             }
-            for (int64_t i = 0; i < n; i++)
-                if (!assign(known + i * sample.n, centre, ends[i])) return -1;
+            // Clusters that are almost alike lead to the same end: the first of them is enough.
+            n = 0;
+            for (int64_t i = 0; i < plan.n_starts; i++) {
+                const int64_t *own = known + i * sample.n;
+                bool is_new = true;
+                for (int64_t j = 0; j < n && is_new; j++)
+                    is_new = share_apart(own, known + left[j] * sample.n) > plan.same;
+                if (!is_new) continue;
+                left[n] = i;
+                if (!assign(own, centre, ends[n++])) return -1;
+            }
         }
         for (int64_t run = 0; run < plan.n_runs; run++) {
             if (run) n = different(n, run > 1 ? plan.n_kept : n);

@@ -122,7 +122,7 @@ class Searcher:
         shape, centre = (guide.structure, n_components), self.centre()
         starts = (
             label_statistics_of(self.sample, self.engine, *shape, labels, centre)
-            for labels in found
+            for labels in self._unlike(found)
         )
         ends = [self.climbed(guide.copy(), one * self.scale, STEPS[0]) for one in starts]
         for number, n_steps in enumerate(STEPS[1:]):
@@ -247,6 +247,14 @@ class Searcher:
             if share > ALIKE:
                 return Rival(float(behind), share)
         return None
+
+    def _unlike(self, found: list[IntegerArray]) -> list[IntegerArray]:
+        """Return clusters without those that are almost alike, which lead to the same end."""
+        kept: list[IntegerArray] = []
+        for labels in found:
+            if all(self._share_apart(labels, other) > SAME for other in kept):
+                kept.append(labels)
+        return kept
 
     def _labels(self, end: End) -> IntegerArray:
         return self.engine.labels(self.sample, end.guide.family.potentials(end.parameters))
