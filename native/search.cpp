@@ -13,8 +13,9 @@ constexpr int64_t MOST_RUNS = 8;
 // What `Searcher` states in Python, as numbers.
 struct Plan {
     int64_t n_starts, from_labels, n_kept, n_improved, most_trials, n_rounds;
-    int64_t relocation_steps, trial_steps, lasting_steps, n_runs, steps[MOST_RUNS];
-    double factor, settled, slack, least_gain, hopeless, same, fewest;
+    int64_t relocation_steps, trial_steps, lasting_steps, scale_rounds, scale_steps;
+    int64_t n_runs, steps[MOST_RUNS];
+    double factor, settled, slack, least_gain, hopeless, same, fewest, scale_rest;
 };
 
 struct Search {
@@ -285,7 +286,30 @@ struct Search {
         if (!has_memory) return -1;
         n = rank(n);
         arrange(n);
-        return n;
+        if (n > 0 && guide.frame.is_elicited && !settle(ends[0])) return -1;
+        return n > 0 && ends[0].is_of_use() ? n : 0;
+    }
+
+    // Takes steps until the scale has come to rest, so that the way there does not show; whether
+    // there was memory.
+    bool settle(End &end) {
+        const Frame &f = guide.frame;
+        double *within = end.within(f), *scale = within_of(f, within).scale;
+        double *before = moves.columns;
+        for (int64_t round = 0; round < plan.scale_rounds && end.is_of_use(); round++) {
+            std::memcpy(before, scale, f.s.per_factor() * sizeof(double));
+            within[5] = plan.scale_rest;
+            if (!lead(end, plan.scale_steps)) return false;
+            within[5] = 0.0;
+            double moved = 0.0, size = 0.0;
+            for (int64_t i = 0; i < f.s.per_factor(); i++) {
+                double change = absolute(scale[i] - before[i]), now = absolute(scale[i]);
+                moved = change > moved ? change : moved;
+                size = now > size ? now : size;
+            }
+            if (moved <= plan.scale_rest * size) break;
+        }
+        return true;
     }
 
     // Puts the best of ends that were known first, which must be as sound as the first of them.
@@ -306,8 +330,8 @@ struct Search {
 // those of a sweep, how the prior is given, the threads, and a plan of whole numbers; `numbers` a
 // plan of others, the prior, the default prior's scale and the covariance of all rows. `ends`
 // holds the statistics of starts, if there are any, and takes those of ends with parameters, data
-// term, prior and scale, and the steps since the extent of all rows was found. Returns how many
-// ends there are; none where more than numbers is needed; below zero where there is no memory.
+// term, prior and scale, the steps since the extent of all rows was found, and merit. Returns how
+// many ends there are; none where more than numbers is needed; below zero where there is no memory.
 int64_t search(const void *rows, int64_t single, int64_t n_rows, const double *row_weights,
                const int64_t *sizes, double *numbers, const int64_t *labels, double *ends) {
     const int64_t *at = sizes;
@@ -317,11 +341,11 @@ int64_t search(const void *rows, int64_t single, int64_t n_rows, const double *r
     search.sample = {rows, single, n_rows, row_weights, at[7]};
     Plan &plan = search.plan;
     plan = {at[8],  at[9],  at[10], at[11], at[12], at[13], at[14], at[15], at[16],
-            at[17], {},     numbers[0], numbers[1], numbers[2], numbers[3], numbers[4],
-            numbers[5], numbers[6]};
-    for (int64_t i = 0; i < plan.n_runs; i++) plan.steps[i] = at[18 + i];
-    at += 18 + plan.n_runs;
-    const double *r = numbers + 7;
+            at[17], at[18], at[19], {},     numbers[0], numbers[1], numbers[2], numbers[3],
+            numbers[4], numbers[5], numbers[6], numbers[7]};
+    for (int64_t i = 0; i < plan.n_runs; i++) plan.steps[i] = at[20 + i];
+    at += 20 + plan.n_runs;
+    const double *r = numbers + 8;
     double since = r[2];
     search.moves.reach = {r[4], r[5], r[6], r[7], r[8], r[9], r[10], r[11], r[12],
                           at[0], at[1], at[2], at[3]};
@@ -336,16 +360,17 @@ int64_t search(const void *rows, int64_t single, int64_t n_rows, const double *r
     int64_t size = frame.size();
     for (int64_t i = 0; i < plan.n_starts; i++) {
         End &end = search.ends[i];
-        std::memcpy(end.numbers, ends + i * (size + 1), frame.n_statistics() * sizeof(double));
+        std::memcpy(end.numbers, ends + i * (size + 2), frame.n_statistics() * sizeof(double));
         std::memcpy(end.prior(frame), prior, (size - frame.n_statistics() - frame.n_parameters()) *
                                                  sizeof(double));
         end.since = int64_t(since);
     }
     int64_t n = search.run(labels);
     for (int64_t i = 0; i < n; i++) {
-        double *to = ends + i * (size + 1);
+        double *to = ends + i * (size + 2);
         std::memcpy(to, search.ends[i].numbers, size * sizeof(double));
         to[size] = double(search.ends[i].since);
+        to[size + 1] = search.ends[i].merit;
     }
     std::free(memory);
     return n;

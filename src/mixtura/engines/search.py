@@ -1,6 +1,6 @@
 """Searches for starts in one run: what they are told, and where they end."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import final
 
 import numpy as np
@@ -46,6 +46,17 @@ class Reach:
     recut: int
     overlaps: int
 
+    @property
+    def whole_numbers(self) -> tuple[int, ...]:
+        """All whole numbers, in the order of the library."""
+        return self.local_steps, self.pairs, self.recut, self.overlaps
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """All others, in the order of the library."""
+        cuts = self.half_normal, self.core, self.halo, self.aside, self.tie
+        return (*cuts, self.nats, self.of_cuts, self.fewest_rows, self.occupied)
+
 
 @final
 @dataclass(frozen=True)
@@ -60,6 +71,8 @@ class Plan:
     relocation_steps, trial_steps, lasting_steps : int
         EM steps of a relocation, those after which it is judged first, and further ones in which
         no component may collapse.
+    scale_rounds, scale_steps : int
+        Rounds of so many steps in which the scale of the default prior comes to rest in the end.
     steps : tuple of int
         EM steps of every start; after each of these numbers ends that group rows alike become one.
     factor : float
@@ -67,10 +80,10 @@ class Plan:
     settled, slack, least_gain, hopeless : float
         Nats: a step that gains no more is the last; ends that are closer are one; what a
         relocation must gain; and what it must promise to gain.
-    same, fewest, degenerate : float
+    same, fewest, scale_rest, degenerate : float
         Share of the rows that ends which are one may group otherwise; share of a component's part
-        of the rows below which they are too few; multiples of the floor below which a component
-        has collapsed.
+        of the rows below which they are too few; relative change of the scale that is rest; and
+        multiples of the floor below which a component has collapsed.
     reach : Reach
         How relocations are found.
     """
@@ -82,6 +95,8 @@ class Plan:
     relocation_steps: int
     trial_steps: int
     lasting_steps: int
+    scale_rounds: int
+    scale_steps: int
     steps: tuple[int, ...]
     factor: float
     settled: float
@@ -90,19 +105,26 @@ class Plan:
     hopeless: float
     same: float
     fewest: float
+    scale_rest: float
     degenerate: float
     reach: Reach
 
     @property
     def whole_numbers(self) -> tuple[int, ...]:
         """All whole numbers, in the order of the library."""
-        counts = astuple(self)[:7]
-        return (*counts, len(self.steps), *self.steps, *astuple(self.reach)[9:])
+        counts = self.n_kept, self.n_improved, self.most_trials, self.n_rounds
+        runs = self.relocation_steps, self.trial_steps, self.lasting_steps, self.scale_rounds
+        return (
+            *(*counts, *runs, self.scale_steps),
+            *(len(self.steps), *self.steps),
+            *self.reach.whole_numbers,
+        )
 
     @property
     def numbers(self) -> tuple[float, ...]:
-        """What ends are judged by, in the order of the library."""
-        return astuple(self)[8:15]
+        """All others, in the order of the library."""
+        nats = self.factor, self.settled, self.slack, self.least_gain, self.hopeless
+        return (*nats, self.same, self.fewest, self.scale_rest, self.degenerate)
 
 
 @final
@@ -157,6 +179,8 @@ class SearchEnd:
         What the last sweep found.
     weights, means, covariances : array of shape (K,), (K, D) and the structure's
         Under which it swept.
+    merit : float
+        Log likelihood and log prior density of the components, up to a constant, in nats.
     scale : array, optional
         The scale of the default prior.
     shrinkage, since : float, int
@@ -167,6 +191,7 @@ class SearchEnd:
     weights: Array
     means: Array
     covariances: Array
+    merit: float
     scale: Array | None
     shrinkage: float
     since: int

@@ -26,10 +26,6 @@ from mixtura.priors.elicitation import OverallMoments, WithinGroups
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
 
-SCALE_ROUNDS, SCALE_STEPS, SCALE_SETTLED = 5, 20, 1e-10
-"""Most rounds of so many steps after which the scale of the default prior must have come to rest,
-and the relative change that is rest. What means are worth is found anew before each round."""
-
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -88,22 +84,10 @@ class Elicitation:
         within = WithinGroups(self.moments, structure, n_sharing, self.resolution)
         searcher = searcher_of(self.rows, n_groups, self.engine)
         ends = searcher.ends(ElicitingGuide(family, structure, within), n_groups)
-        best, scale = self._settled(searcher, ends[0])
-        statistics = (best.statistics, *(end.statistics for end in ends[1:]))
+        scale = ends[0].guide.scale
+        assert scale is not None
+        statistics = tuple(end.statistics for end in ends)
         return Elicited(within, scale, statistics, searcher.rival(ends))
-
-    def _settled(self, searcher: Searcher, end: End) -> tuple[End, Array]:
-        """Return the end once its scale has come to rest, so that the way there does not show."""
-        guide = end.guide
-        assert isinstance(guide, ElicitingGuide)
-        assert guide.scale is not None
-        for _ in range(SCALE_ROUNDS):
-            before = guide.scale
-            end = searcher.climbed(guide, end.statistics, SCALE_STEPS, SCALE_SETTLED)
-            moved = np.abs(guide.scale - before).max()
-            if moved <= SCALE_SETTLED * np.abs(guide.scale).max():
-                break
-        return end, guide.scale
 
 
 @final

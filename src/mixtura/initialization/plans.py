@@ -45,6 +45,10 @@ SETTLED, TIE = 1e-9, 1e-7
 """Nats for each row: a step that changes the log likelihood by no more is the last one, and ends
 that are closer are one, so that rounding does not choose."""
 
+SCALE_ROUNDS, SCALE_STEPS, SCALE_SETTLED = 5, 20, 1e-10
+"""Most rounds of so many steps after which the scale of the default prior must have come to rest,
+and the relative change that is rest. What means are worth is found anew before each round."""
+
 FEWEST = 0.25
 """Share of the average number of rows of a component below which a component has too few."""
 
@@ -66,5 +70,5 @@ REACH = Reach(
     recut=4,
     overlaps=8,
 )
-"""How relocations are found. A promise is a guess, and the worse a guess the less normal the rows of
-a component are: hence the multiple of what the best cut gains."""
+"""How relocations are found. A promise is a guess, and the worse a guess the less normal the rows
+of a component are: hence the multiple of what the best cut gains."""

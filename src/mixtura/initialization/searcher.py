@@ -30,6 +30,9 @@ from mixtura.initialization.plans import (
     SAME,
     SAMPLE,
     SAMPLE_OF_COMPONENT,
+    SCALE_ROUNDS,
+    SCALE_SETTLED,
+    SCALE_STEPS,
     SETTLED,
     STEPS,
     TIE,
@@ -130,10 +133,24 @@ class Searcher:
             ends = [self.climbed(end.guide, end.statistics, n_steps) for end in ends]
         different = self._different(ends, MOST_ENDS)
         improved = [self.improved(end) for end in different[:n_improved]]
-        return self.ranked([*improved, *different[n_improved:]])
+        best, *others = self.ranked([*improved, *different[n_improved:]])
+        return [self.settled(best), *others]
+
+    def settled(self, end: End) -> End:
+        """Return an end once its scale has come to rest, so that the way there does not show."""
+        guide = end.guide
+        for _ in range(SCALE_ROUNDS):
+            before = guide.scale
+            if before is None or guide.scale is None:
+                break
+            end = self.climbed(guide, end.statistics, SCALE_STEPS, SCALE_SETTLED)
+            moved = np.abs(guide.scale - before).max()
+            if moved <= SCALE_SETTLED * np.abs(guide.scale).max():
+                break
+        return end
 
     def best(self, guide: Guide, known: list[SufficientStatistics]) -> End:
-        """Return the best of ends that are known, led once more and relocated where rows are few."""
+        """Return the best of ends that are known, led once more; relocated where rows are few."""
         n_components, is_matrix = known[0].count.size, len(guide.structure) == 3
         n_improved = int(self.is_small(n_components, is_matrix=is_matrix))
         run = self._searched(guide, known, n_components, (ONCE_MORE,), n_improved)
@@ -174,6 +191,8 @@ class Searcher:
             relocation_steps=RELOCATION_STEPS,
             trial_steps=TRIAL_STEPS,
             lasting_steps=LASTING_STEPS,
+            scale_rounds=SCALE_ROUNDS,
+            scale_steps=SCALE_STEPS,
             steps=steps,
             factor=self.scale,
             settled=SETTLED * self.total_weight,
@@ -182,12 +201,13 @@ class Searcher:
             hopeless=-HOPELESS * self.sample.total_weight,
             same=SAME,
             fewest=FEWEST,
+            scale_rest=SCALE_SETTLED,
             degenerate=DEGENERATE,
             reach=REACH,
         )
         shape = n_components, structure
         found = self.engine.search(self.sample, starts, shape, leading, plan)
-        return self.ranked([_read(guide, end) for end in found])
+        return [_read(guide, end) for end in found]
 
     def centre(self) -> Array:
         """Return the mean of the rows, shape (D,)."""
@@ -337,8 +357,7 @@ class Searcher:
 def _read(guide: Guide, end: SearchEnd) -> End:
     reached = guide.reached(end)
     parameters = MixtureParameters(end.weights, end.means, end.covariances)
-    merit = end.statistics.log_normalizer + reached.merit(parameters)
-    return End(end.statistics, parameters, merit, reached)
+    return End(end.statistics, parameters, end.merit, reached)
 
 
 def searcher_of(rows: Rows, n_components: int, engine: Engine) -> Searcher:

@@ -1,7 +1,6 @@
 """Whole searches for starts in one call of the library."""
 
 from collections.abc import Callable
-from dataclasses import astuple
 
 import numpy as np
 
@@ -20,6 +19,9 @@ from mixtura.engines.native.passes import (
 from mixtura.engines.search import Leading, Plan, SearchEnd, Starts
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, StructureShape
+
+MOST_RUNS = 8
+"""Numbers of steps that the library has room for."""
 
 _search = native_function("search", WHOLE, POINTER, WHOLE, WHOLE, *(POINTER,) * 5)
 
@@ -52,6 +54,8 @@ def native_search(
         for number, statistics in enumerate(starts):
             ends[number, : layout.n_moments] = layout.written(statistics)
     structure_sizes = (structure[0], structure[1], len(structure) == 3)
+    if not 0 < len(plan.steps) <= MOST_RUNS:
+        raise ValueError(f"{len(plan.steps)} numbers of steps")
     whole_numbers = (
         *(n_components, n_features, *structure_sizes),
         *(leading.modes.is_conjugate, leading.scales is not None, threads()),
@@ -83,15 +87,15 @@ class _Layout:
         scales = leading.scales
         n_within = 0 if scales is None else 6 + 3 * known + n_features + self.n_scale
         moments = (n_components, n_first, n_second, n_first)
-        parts = (*moments, *moments[:3], 1, self.n_prior, n_within, 1)
+        parts = (*moments, *moments[:3], 1, self.n_prior, n_within, 1, 1)
         ends = np.cumsum((0, *parts)).tolist()
         self.n_moments, self.size = ends[4], ends[-1]
         self.ends, self.is_elicited = ends, scales is not None
 
     def numbers(self, leading: Leading, plan: Plan) -> Array:
         """Return what is no whole number, one after the other."""
-        extent, reach = leading.extent, astuple(plan.reach)[:9]
-        single = (*plan.numbers, plan.degenerate, extent.refreshed, extent.since)
+        extent, reach = leading.extent, plan.reach.numbers
+        single = (*plan.numbers, extent.refreshed, extent.since)
         prior = leading.modes.numbers
         scales = leading.scales
         within = np.empty(0) if scales is None else scales.numbers(self.structure)
@@ -116,7 +120,9 @@ class _Layout:
     def read(self, end: Array) -> SearchEnd:
         """Return an end, a copy of its numbers."""
         pieces = [end[a:b].copy() for a, b in zip(self.ends, self.ends[1:], strict=False)]
-        count, first, second, pivot, weights, means, covariances, term, _, within, since = pieces
+        count, first, second, pivot, weights, means, covariances, term, _, within, since, merit = (
+            pieces
+        )
         statistics = SufficientStatistics(
             count,
             first.reshape(self.means),
@@ -129,6 +135,7 @@ class _Layout:
             weights,
             means.reshape(self.means),
             covariances.reshape(self.structure),
+            merit=float(merit[0]),
             scale=within[-self.n_scale :].reshape(self.structure[1:]) if within.size else None,
             shrinkage=float(within[2]) if within.size else 0.0,
             since=int(since[0]),
