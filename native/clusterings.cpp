@@ -152,13 +152,13 @@ void number_by_appearance(int64_t *labels, int64_t n, int64_t K, int64_t *number
 // Writes clusters of rows (n, D), each numbered by first appearance: those of splits moved by
 // k-means, those of Ward's hierarchy of a few distinct rows, and these moved. `sizes` holds n, D,
 // the number of clusters and how many times as many pieces are merged, steps of k-means, the
-// number of few rows, and threads; `positions` say which of the few each row is, unless it is
+// numbers of few rows and of the part of the rows that is split, and threads; `positions` say which of the few each row is, unless it is
 // null. Returns how many clusterings there are, below zero where there is no memory.
 int64_t cluster(const int64_t *sizes, double close, const double *values, const double *weights,
-                const double *few, const double *mass, const int64_t *positions,
-                int64_t *labels) {
+                const double *part, const double *its_weights, const double *few,
+                const double *mass, const int64_t *positions, int64_t *labels) {
     int64_t n = sizes[0], D = sizes[1], K = sizes[2], most = K * sizes[3], m = sizes[5];
-    int64_t n_threads = sizes[6], n_numbers = most + most * D + 3 * m + (3 + 2 * D) * K + 3;
+    int64_t n_threads = sizes[7], n_numbers = most + most * D + 3 * m + (3 + 2 * D) * K + 3;
     n_numbers += 1 + K + K * D + D + 2 * (m > K ? m : K);
     double *room = (double *)std::malloc(size_t(n_numbers) * sizeof(double));
     if (!room) return -1;
@@ -166,7 +166,7 @@ int64_t cluster(const int64_t *sizes, double close, const double *values, const 
     double *potentials = merges + 3 * m, *swept = potentials + (3 + 2 * D) * K + 3;
     int64_t *roots = (int64_t *)(swept + 1 + K + K * D + D), *numbers = roots + (m > K ? m : K);
     Rows rows{values, weights, n, D, K, sizes[4], close, potentials, swept};
-    int64_t found = split(values, weights, n, D, most, masses, means);
+    int64_t found = split(part, its_weights, sizes[6], D, most, masses, means);
     bool enough = found > 0;
     if (enough) {
         found = merge(means, masses, found, D, K);

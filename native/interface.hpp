@@ -83,8 +83,9 @@
       (rows, single, n_rows, row_weights, sizes, numbers, labels, ends))                         \
     X(int64_t, cluster,                                                                          \
       (const int64_t *sizes, double close, const double *values, const double *weights,          \
-       const double *few, const double *mass, const int64_t *positions, int64_t *labels),        \
-      (sizes, close, values, weights, few, mass, positions, labels))                             \
+       const double *part, const double *its_weights, const double *few, const double *mass,     \
+       const int64_t *positions, int64_t *labels),                                               \
+      (sizes, close, values, weights, part, its_weights, few, mass, positions, labels))          \
     X(int64_t, ward,                                                                             \
       (const double *values, const double *mass, int64_t n, int64_t n_features, double *steps),  \
       (values, mass, n, n_features, steps))                                                      \

@@ -158,8 +158,8 @@ class Engine(ABC):
 
     def clusters(
         self,
-        values: Array,
-        weights: Array,
+        rows: ArrayRows,
+        split: ArrayRows,
         few: tuple[Array, Array, IntegerArray | None],
         limits: tuple[int, int, int, float],
     ) -> IntegerArray | None:
@@ -169,8 +169,8 @@ class Engine(ABC):
 
         Parameters
         ----------
-        values, weights : array of shape (N, D), (N,)
-            The rows.
+        rows, split : ArrayRows
+            The rows, and those of them whose clusters are split.
         few : array of shape (M, D), (M,), and (N,) or None
             Distinct rows in which a hierarchy is sought, how much they weigh, and which of them
             each row is if they are all there are.

@@ -26,6 +26,10 @@ HIERARCHY = 300
 HIERARCHY_OF_COMPONENT = 20
 """Rows in which a hierarchy is sought, and rows for each component, whichever is more."""
 
+SPLIT = 1 << 10
+SPLIT_OF_COMPONENT = 64
+"""Rows whose clusters are split, and rows for each component, whichever is more."""
+
 FLAT = 1e-8
 """Share of the largest eigenvalue of the correlations below which a direction is left out."""
 
@@ -53,11 +57,16 @@ def clusterings(
     seen: set[bytes] = set()
     most = max(HIERARCHY, HIERARCHY_OF_COMPONENT * n_clusters)
     few = _different(fewer_rows(sample, most), is_all=sample.n_rows <= most)
+    most = max(SPLIT, SPLIT_OF_COMPONENT * n_clusters)
+    part = sample if sample.n_rows <= most else fewer_rows(sample, most)
     for centre, mapping in coordinates(sample, engine, correlated=correlated):
         rows = ArrayRows(_mapped(sample.values, centre, mapping), sample.weights)
+        split = rows
+        if part is not sample:
+            split = ArrayRows(_mapped(part.values, centre, mapping), part.weights)
         values = _mapped(few.values, centre, mapping)
-        for labels in _in_coordinates(rows, values, few, n_clusters, engine):
-            key = _numbered_by_appearance(labels).tobytes()
+        for labels in _in_coordinates(rows, split, values, few, n_clusters, engine):
+            key = labels.tobytes()
             if key not in seen:
                 seen.add(key)
                 yield labels
@@ -135,25 +144,33 @@ def _mapped(values: Array, centre: Array, mapping: Array) -> Array:
 
 
 def _in_coordinates(
-    rows: ArrayRows, values: Array, few: FewRows, n_clusters: int, engine: Engine
+    rows: ArrayRows,
+    split: ArrayRows,
+    values: Array,
+    few: FewRows,
+    n_clusters: int,
+    engine: Engine,
 ) -> Iterator[IntegerArray]:
-    """Yield clusters of rows; ``values`` are those of the few in which a hierarchy is sought."""
+    """Yield clusters of rows, numbered by the rows where they appear first.
+
+    Clusters of ``split`` are split; ``values`` are those of the few rows in which a hierarchy is
+    sought.
+    """
     if values.shape[1] <= MOST_FEATURES:
-        weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
         limits = (n_clusters, PIECES, MOST_MOVES, CLOSE)
-        known = few.mass, few.positions
-        run = engine.clusters(rows.values, weights, (values, *known), limits)
+        run = engine.clusters(rows, split, (values, few.mass, few.positions), limits)
         if run is not None:
             yield from run
             return
-    yield moved_labels(rows, split_means(rows, n_clusters, engine), engine)
+    found = moved_labels(rows, split_means(split, n_clusters, engine), engine)
+    yield _numbered_by_appearance(found)
     if few.mass.size < n_clusters:
         return
     found = ward_labels(values, few.mass, n_clusters, engine)
     members = np.equal.outer(np.arange(n_clusters), found) * few.mass
     means = (members @ values) / members.sum(axis=1, keepdims=True)
     if few.positions is None:
-        yield nearest_labels(rows, means, engine)
+        yield _numbered_by_appearance(nearest_labels(rows, means, engine))
     else:
-        yield found[few.positions]
-    yield moved_labels(rows, means, engine)
+        yield _numbered_by_appearance(found[few.positions])
+    yield _numbered_by_appearance(moved_labels(rows, means, engine))

@@ -260,12 +260,12 @@ class Searcher:
     def rival(self, ends: list[End]) -> Rival | None:
         """Return the first end that is almost as good as the best and groups rows otherwise."""
         best, *others = ends
-        own = self._labels(best)
-        for end in others:
-            behind = best.merit - end.merit
-            share = self._share_apart(own, self._labels(end)) if behind <= ALMOST else 0.0
+        near = [end for end in others if best.merit - end.merit <= ALMOST]
+        own = self._labels(best) if near else None
+        for end in near:
+            share = 0.0 if own is None else self._share_apart(own, self._labels(end))
             if share > ALIKE:
-                return Rival(float(behind), share)
+                return Rival(float(best.merit - end.merit), share)
         return None
 
     def _unlike(self, found: list[IntegerArray]) -> list[IntegerArray]:

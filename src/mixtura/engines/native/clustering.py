@@ -4,12 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from mixtura.data import ArrayRows
 from mixtura.engines.native.library import POINTER, REAL, WHOLE, address, native_function
 from mixtura.engines.native.passes import DOUBLE, LABEL, SMALL, address_of, contiguous
 from mixtura.typing import Array, IntegerArray
 
 _ward = native_function("ward", WHOLE, POINTER, POINTER, WHOLE, WHOLE, POINTER)
-_cluster = native_function("cluster", WHOLE, POINTER, REAL, *(POINTER,) * 6)
+_cluster = native_function("cluster", WHOLE, POINTER, REAL, *(POINTER,) * 8)
 _split = native_function("split", WHOLE, POINTER, POINTER, WHOLE, WHOLE, WHOLE, POINTER, POINTER)
 
 
@@ -36,17 +37,21 @@ def native_split(values: Array, weights: Array, most: int) -> tuple[Array, Array
 
 
 def native_clusters(
-    values: Array,
-    weights: Array,
+    rows: ArrayRows,
+    split: ArrayRows,
     few: tuple[Array, Array, IntegerArray | None],
     limits: tuple[int, int, int, float],
     threads: Callable[[], int],
 ) -> IntegerArray:
     """Return clusters of rows; ``Engine.clusters`` says what is what."""
-    values, weights = _weighted(values, weights)
+    values, weights = _weighted(rows.values, _row_weights(rows))
+    part, its_weights = (
+        (values, weights) if split is rows else _weighted(split.values, _row_weights(split))
+    )
     chosen, mass = _weighted(*few[:2])
     n_clusters, pieces, most_moves, close = limits
-    if chosen.shape[1] != values.shape[1] or min(n_clusters, pieces) < 1 or not mass.min() > 0.0:
+    widths = {array.shape[1] for array in (values, part, chosen)}
+    if len(widths) > 1 or min(n_clusters, pieces) < 1 or not mass.min() > 0.0:
         raise ValueError(f"{n_clusters} clusters of rows {values.shape} and {chosen.shape}")
     positions = few[2]
     if positions is not None:
@@ -55,16 +60,21 @@ def native_clusters(
             raise ValueError(f"positions of shape {positions.shape} among {len(chosen)} rows")
     n_rows, n_features = values.shape
     shared = n_rows * n_clusters * (n_features + 8) >= SMALL
-    sizes = (n_rows, n_features, n_clusters, pieces, most_moves, len(chosen))
+    sizes = (n_rows, n_features, n_clusters, pieces, most_moves, len(chosen), len(part))
     given = np.array([*sizes, threads() if shared else 1], dtype=np.int64)
     labels = np.empty((3, n_rows), dtype=np.int64)
     found = _cluster(
         *(address(given), close, address(values), address(weights)),
+        *(address(part), address(its_weights)),
         *(address(chosen), address(mass), address_of(positions), address(labels)),
     )
     if found < 0:
         raise MemoryError("no memory to cluster rows")
     return labels[:found].astype(np.intp, copy=False)
+
+
+def _row_weights(rows: ArrayRows) -> Array:
+    return np.ones(rows.n_rows) if rows.weights is None else rows.weights
 
 
 def _weighted(values: Array, weights: Array) -> tuple[Array, Array]:

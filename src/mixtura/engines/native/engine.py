@@ -178,12 +178,12 @@ class NativeEngine(Engine):
 
     def clusters(
         self,
-        values: Array,
-        weights: Array,
+        rows: ArrayRows,
+        split: ArrayRows,
         few: tuple[Array, Array, IntegerArray | None],
         limits: tuple[int, int, int, float],
     ) -> IntegerArray:
-        return native_clusters(values, weights, few, limits, self._threads)
+        return native_clusters(rows, split, few, limits, self._threads)
 
     def chain(
         self,
