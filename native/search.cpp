@@ -93,7 +93,8 @@ struct Search {
             for (int64_t i = 0; i < n_left; i++)
                 best = ends[left[i]].merit > best ? ends[left[i]].merit : best;
             int64_t chosen = 0;
-            while (!(ends[left[chosen]].merit >= best - plan.slack)) chosen++;
+            while (chosen + 1 < n_left && !(ends[left[chosen]].merit >= best - plan.slack))
+                chosen++;
             order[n_ranked++] = left[chosen];
             for (int64_t i = chosen; i + 1 < n_left; i++) left[i] = left[i + 1];
             n_left--;
@@ -164,6 +165,7 @@ struct Search {
                     if (cost < least[j]) least[j] = cost, before[j] = at;
                     if (least[j] < step) step = least[j], next = j;
                 }
+                if (next == K) return 0.0;  // weights beyond float64
                 for (int64_t j = 0; j <= K; j++) {
                     if (seen[j]) row[owner[j]] += step, column[j] -= step;
                     else least[j] -= step;

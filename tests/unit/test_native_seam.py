@@ -14,12 +14,15 @@ from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
 from mixtura.engines.native import NativeEngine
+from mixtura.engines.search import Extent, Leading, Plan
+from mixtura.initialization.plans import REACH
 from mixtura.potentials import Potentials, ScaleMixtureTail, StudentTail, Tail
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import (
     ChainSteps,
     MatrixSteps,
     PartitionSteps,
+    ScaleSteps,
     WeightSteps,
     cluster_steps_of,
     conjugate_steps,
@@ -31,6 +34,28 @@ from mixtura.steps import (
 PLAIN_ERRORS = (TypeError, ValueError, IndexError, ZeroDivisionError, np.exceptions.ComplexWarning)
 ENGINES = [NativeEngine(1, expanded_from=None), NativeEngine(2, expanded_from=0)]
 ENGINE = ENGINES[0]
+PLAN = Plan(
+    n_kept=3,
+    n_improved=2,
+    most_trials=6,
+    n_rounds=3,
+    relocation_steps=8,
+    trial_steps=4,
+    lasting_steps=5,
+    scale_rounds=2,
+    scale_steps=5,
+    steps=(2, 3),
+    factor=1.0,
+    settled=1e-9,
+    slack=1e-6,
+    least_gain=0.01,
+    hopeless=-100.0,
+    same=0.01,
+    fewest=0.25,
+    scale_rest=1e-9,
+    degenerate=10.0,
+    reach=REACH,
+)
 
 # ------------------------------------------------------------------- the same numbers elsewhere
 
@@ -360,6 +385,83 @@ def test_clusters_of_rows_past_the_end_of_numbers(n: int, d: int, seed: int) -> 
     assert sorted(merges[:, 2]) == sorted(set(range(n)) - {int(merges[-1, 1])})
     means, masses = ENGINE.split_means(rows, weights, 9)
     assert len(means) == len(masses) <= 9
+
+
+@given(SIZES, st.booleans(), SEEDS, st.data())
+def test_clusterings(sizes, is_whole: bool, seed: int, data) -> None:
+    n, d, k = sizes
+    rng = np.random.default_rng(seed)
+    rows = rng.standard_normal((n, d))
+    arrays = {
+        "rows": rows,
+        "weights": rng.uniform(0.5, 2.0, n),
+        "few": rows[: max(1, n // 2)].copy(),
+        "mass": np.ones(max(1, n // 2)),
+    }
+    if is_whole:
+        arrays["positions"] = rng.integers(len(arrays["few"]), size=n)
+
+    def clustered(given: Arrays) -> Any:
+        sample = ArrayRows(given["rows"], given["weights"])
+        few = given["few"], given["mass"], given.get("positions")
+        found = ENGINE.clusters(sample, sample, few, (k, 3, 10, 1e-6))
+        assert found.min() >= 0
+        assert found.max() < k
+        return found
+
+    check(data, arrays, clustered, None)
+
+
+# ------------------------------------------------------------------------- searches for starts
+
+
+@given(SIZES, st.sampled_from(STRUCTURES), st.integers(0, 2), st.booleans(), SEEDS, st.data())
+def test_searches(sizes, structure, kind: int, by_labels: bool, seed: int, data) -> None:
+    n, d, k = sizes
+    shape = structure(k, d)
+    rng = np.random.default_rng(seed)
+    scale = np.eye(d) if len(shape) == 3 else np.ones(shape[1])
+    freedom = np.full(1 if len(shape) == 3 else shape[1], d + 2.0)
+    width = d if len(shape) == 3 else shape[1]
+    arrays = {
+        "rows": rng.standard_normal((n, d)),
+        "weights": rng.uniform(0.5, 2.0, n),
+        "mean": np.zeros(d),
+        "prior": scale,
+        "floor": np.full(d, 1e-9),
+        "scale": scale,
+        "overall": np.ones(d),
+        "covariance": np.eye(d) if len(shape) == 3 else np.empty((0, 0)),
+    }
+    if by_labels:
+        arrays["labels"] = rng.integers(k, size=(3, n))
+    else:
+        arrays |= {
+            "count": np.full(k, n / k),
+            "first": 0.1 * rng.standard_normal((k, d)),
+            "second": np.broadcast_to(n / k * scale, shape).copy(),
+            "pivot": rng.standard_normal((k, d)),
+        }
+
+    def searched(given: Arrays) -> Any:
+        modes, scales = conjugate_steps(d, given["mean"], 0.1, freedom, given["prior"]), None
+        if kind == 1:
+            modes = replace(flat_steps(np.zeros(d), shape), floor=given["floor"])
+        if kind == 2:
+            small = np.full(width, 1e-20)
+            numbers = (d + 2.0, 0.1, 0.01, 1e-6, 0.0, small, small, np.ones(width))
+            scales = ScaleSteps(*numbers, given["overall"], given["scale"])
+        extent = Extent(5.0, 5, 0.01, given["covariance"] if kind == 2 else np.empty((0, 0)))
+        starts = given.get("labels")
+        if starts is None:
+            names = ("count", "first", "second", "pivot")
+            starts = [SufficientStatistics(*(given[name] for name in names))]
+        rows, plan = ArrayRows(given["rows"], given["weights"]), PLAN
+        found = ENGINE.search(rows, starts, (k, shape), Leading(modes, scales, extent), plan)
+        parameters = [(end.weights, end.means, end.covariances) for end in found]
+        return [part for parts in parameters for part in parts]
+
+    check(data, arrays, searched, None)
 
 
 # ------------------------------------------------------------------------- chains, allocators

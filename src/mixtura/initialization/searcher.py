@@ -176,14 +176,23 @@ class Searcher:
         n_improved: int,
     ) -> list[End]:
         """Return where a search in one run leads; nothing where that is not to be had."""
-        leading, structure = guide.leading(), guide.structure
+        leading = guide.leading()
         if leading is None:
             return []
-        is_matrix = len(structure) == 3
+        plan = self.plan(guide, n_components, steps, n_improved)
+        shape = n_components, guide.structure
+        found = self.engine.search(self.sample, starts, shape, leading, plan)
+        return [_read(guide, end) for end in found]
+
+    def plan(
+        self, guide: Guide, n_components: int, steps: tuple[int, ...], n_improved: int
+    ) -> Plan:
+        """Return how far a search goes that leads starts for so many steps each."""
+        is_matrix = len(guide.structure) == 3
         if is_matrix and self.sample.n_features * n_components >= self.total_weight:
             n_improved = 0  # the prior alone decides of shapes
         is_small = self.is_small(n_components, is_matrix=is_matrix)
-        plan = Plan(
+        return Plan(
             n_kept=MOST_ENDS,
             n_improved=n_improved,
             most_trials=TRIALS_OF_FEW if is_small else TRIALS,
@@ -205,9 +214,6 @@ class Searcher:
             degenerate=DEGENERATE,
             reach=REACH,
         )
-        shape = n_components, structure
-        found = self.engine.search(self.sample, starts, shape, leading, plan)
-        return [_read(guide, end) for end in found]
 
     def centre(self) -> Array:
         """Return the mean of the rows, shape (D,)."""

@@ -1,6 +1,7 @@
 """Whole searches for starts in one call of the library."""
 
 from collections.abc import Callable
+from typing import final
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from mixtura.engines.native.passes import (
 )
 from mixtura.engines.search import Leading, Plan, SearchEnd, Starts
 from mixtura.statistics import SufficientStatistics
-from mixtura.typing import Array, StructureShape
+from mixtura.typing import Array, IntegerArray, StructureShape
 
 MOST_RUNS = 8
 """Numbers of steps that the library has room for."""
@@ -42,7 +43,7 @@ def native_search(
     values, single = rows_of(piece, n_features)
     weights = weights_of(piece)
     layout = _Layout(n_components, n_features, structure, leading)
-    labels = None
+    labels: IntegerArray | None = None
     if isinstance(starts, np.ndarray):
         labels = contiguous(starts, LABEL)
         if labels.ndim != 2 or labels.shape[1:] != values.shape[:1] or not labels.size:
@@ -54,8 +55,10 @@ def native_search(
         for number, statistics in enumerate(starts):
             ends[number, : layout.n_moments] = layout.written(statistics)
     structure_sizes = (structure[0], structure[1], len(structure) == 3)
-    if not 0 < len(plan.steps) <= MOST_RUNS:
-        raise ValueError(f"{len(plan.steps)} numbers of steps")
+    if not len(starts) or not 0 < len(plan.steps) <= MOST_RUNS:
+        raise ValueError(f"{len(starts)} starts and {len(plan.steps)} numbers of steps")
+    if not (np.isfinite(values).all() and (weights is None or np.isfinite(weights).all())):
+        raise ValueError("starts are sought in finite rows with finite weights")
     whole_numbers = (
         *(n_components, n_features, *structure_sizes),
         *(leading.modes.is_conjugate, leading.scales is not None, threads()),
@@ -72,6 +75,7 @@ def native_search(
     return [layout.read(end) for end in ends[:found]]
 
 
+@final
 class _Layout:
     """How the library has the numbers of an end."""
 

@@ -1,0 +1,170 @@
+"""Searches for starts in one run, against the same searches by sweeps."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mixtura.data import ArrayRows
+from mixtura.engines import Engine
+from mixtura.engines.native import NativeEngine
+from mixtura.engines.native.library import AVX2, AVX512, use_instruction_set
+from mixtura.families import FAMILIES
+from mixtura.initialization.clusterings import HIERARCHY, SPLIT, clusterings
+from mixtura.initialization.guides import ElicitingGuide, ModelGuide
+from mixtura.initialization.searcher import End, Searcher, searcher_of
+from mixtura.model import MixtureModel
+from mixtura.priors import (
+    Dirichlet,
+    FlatComponents,
+    NormalInverseGamma,
+    NormalInverseWishart,
+)
+from mixtura.priors.elicitation import OverallMoments, WithinGroups
+
+ENGINE = NativeEngine(1)
+
+
+def rows_of(seed: int, n_rows: int, n_features: int, *, weighted: bool = False) -> ArrayRows:
+    """Return rows of four overlapping groups of different widths."""
+    rng = np.random.default_rng([seed, n_rows, n_features])
+    centres, widths = 2.0 * rng.normal(size=(4, n_features)), rng.uniform(0.4, 1.6, (4, 1))
+    own = rng.integers(4, size=n_rows)
+    values = centres[own] + widths[own] * rng.normal(size=(n_rows, n_features))
+    return ArrayRows(values, rng.integers(0, 4, n_rows).astype(float) if weighted else None)
+
+
+def guide_of(kind: str, family: str, rows: ArrayRows, n_components: int) -> Any:
+    known, n_features = FAMILIES[family], rows.n_features
+    structure = known.structure(n_components, n_features)
+    if kind == "elicited":
+        moments = OverallMoments(ENGINE.overall(rows, matrix=len(structure) == 3))
+        return ElicitingGuide(known, structure, WithinGroups(moments, structure, n_components))
+    priors = {
+        "flat": FlatComponents(np.full(n_features, 1e-9)),
+        "matrices": NormalInverseWishart(0.0, 0.05, n_features + 2.0, 2.0 * np.eye(n_features)),
+        "variances": NormalInverseGamma(0.0, 0.05, 1.5, 1.0),
+    }
+    conjugate = "matrices" if len(structure) == 3 else "variances"
+    prior = priors["flat" if kind == "flat" else conjugate]
+    return ModelGuide(MixtureModel(n_components, n_features, Dirichlet(1.0), prior, known))
+
+
+def swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let engines search by sweeps and by single runs of EM."""
+    monkeypatch.setattr(NativeEngine, "search", Engine.search)
+
+
+def near(found: End, expected: End) -> None:
+    for name in ("weights", "means", "covariances"):
+        one, other = (getattr(end.parameters, name) for end in (found, expected))
+        np.testing.assert_allclose(one, other, rtol=1e-6, atol=1e-7)
+    one, other = found.statistics, expected.statistics
+    assert one.log_normalizer == pytest.approx(other.log_normalizer, rel=1e-10)
+    np.testing.assert_allclose(one.count, other.count, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", ["elicited", "conjugate", "flat"])
+@pytest.mark.parametrize("family", sorted(FAMILIES))
+def test_searches_end_where_sweeps_do(
+    family: str, kind: str, weighted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for n_features, n_components in ((1, 3), (2, 4), (3, 1)):
+        rows = rows_of(7, 240, n_features, weighted=weighted)
+        ends = []
+        for by_sweeps in (False, True):
+            with monkeypatch.context() as patch:
+                if by_sweeps:
+                    swept(patch)
+                searcher = searcher_of(rows, n_components, ENGINE)
+                guide = guide_of(kind, family, rows, n_components)
+                ends.append(searcher.ends(guide, n_components))
+        for found, expected in zip(*ends, strict=True):
+            near(found, expected)
+        scales = [found[0].guide.scale for found in ends]
+        if kind == "elicited":
+            np.testing.assert_allclose(*scales, rtol=1e-7)
+
+
+@pytest.mark.parametrize("kind", ["conjugate", "flat"])
+def test_known_ends_are_led_on_alike(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = rows_of(3, 300, 2)
+    searcher, guide = searcher_of(rows, 4, ENGINE), guide_of(kind, "full", rows, 4)
+    known = [end.statistics for end in searcher.ends(guide, 4)]
+    best, only = searcher.best(guide, known), searcher.only(guide, known[-1])
+    swept(monkeypatch)
+    near(best, searcher.best(guide, known))
+    near(only, searcher.only(guide, known[-1]))
+
+
+def test_a_sample_stands_for_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = rows_of(5, 200, 2)
+    searcher, guide = Searcher(rows, ENGINE, 7.0), guide_of("conjugate", "diag", rows, 3)
+    found = searcher.ends(guide, 3)
+    assert found[0].statistics.total == pytest.approx(7.0 * 200)
+    swept(monkeypatch)
+    for one, other in zip(found, searcher.ends(guide, 3), strict=True):
+        near(one, other)
+
+
+def bits(engine: NativeEngine, rows: ArrayRows) -> list[bytes]:
+    guide = guide_of("elicited", "full", rows, 4)
+    ends = Searcher(rows, engine, 1.0).ends(guide, 4)
+    parts = [(end.parameters.means, end.parameters.covariances, end.merit) for end in ends]
+    return [np.concatenate([np.ravel(part) for part in end]).tobytes() for end in parts]
+
+
+def test_bits_do_not_depend_on_threads_or_instructions() -> None:
+    rows = rows_of(11, 4096, 3)
+    expected = bits(NativeEngine(1), rows)
+    assert bits(NativeEngine(2), rows) == bits(NativeEngine(4), rows) == expected
+    widest = use_instruction_set(-1)
+    try:
+        if widest == AVX512 and use_instruction_set(AVX2) == AVX2:
+            assert bits(NativeEngine(1), rows) == expected
+    finally:
+        use_instruction_set(-1)
+
+
+def test_float32_rows_are_searched_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    wide = rows_of(13, 300, 2)
+    rows = ArrayRows(wide.values.astype(np.float32))
+    searcher, guide = searcher_of(rows, 3, ENGINE), guide_of("elicited", "full", rows, 3)
+    found = searcher.ends(guide, 3)
+    swept(monkeypatch)
+    near(found[0], searcher.ends(guide_of("elicited", "full", rows, 3), 3)[0])
+
+
+@pytest.mark.parametrize("n_rows", [40, HIERARCHY + 50, SPLIT + 200])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("n_features", [1, 3])
+def test_clusterings_are_alike(
+    n_rows: int, weighted: bool, n_features: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample = rows_of(17, n_rows, n_features, weighted=weighted)
+    ties = ArrayRows(np.round(sample.values), sample.weights)
+    for rows in (sample, ties):
+        for correlated in (False, True):
+            found = list(clusterings(rows, 4, ENGINE, correlated=correlated))
+            with monkeypatch.context() as patch:
+                patch.setattr(NativeEngine, "clusters", Engine.clusters)
+                expected = list(clusterings(rows, 4, ENGINE, correlated=correlated))
+            np.testing.assert_array_equal(np.stack(found), np.stack(expected))
+
+
+def test_starts_that_do_not_fit_are_refused() -> None:
+    rows = rows_of(1, 30, 2)
+    guide = guide_of("conjugate", "full", rows, 2)
+    leading, shape = guide.leading(), (2, guide.structure)
+    searcher = searcher_of(rows, 2, ENGINE)
+    plan = searcher.plan(guide, 2, (4,), 1)
+    for labels in (np.zeros((1, 29), int), np.full((1, 30), 2), np.zeros((0, 30), int)):
+        with pytest.raises(ValueError, match=r"clusters|starts"):
+            ENGINE.search(rows, labels, shape, leading, plan)
+    with pytest.raises(ValueError, match="steps"):
+        ENGINE.search(rows, np.zeros((1, 30), int), shape, leading, replace(plan, steps=()))
+    broken = ArrayRows(np.full((30, 2), np.nan))
+    with pytest.raises(ValueError, match="finite"):
+        ENGINE.search(broken, np.zeros((1, 30), int), shape, leading, plan)
