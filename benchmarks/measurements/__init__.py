@@ -19,6 +19,7 @@ from benchmarks.measurements import (
     starts,
     sweep,
     vb,
+    whole_fits,
 )
 from benchmarks.table import Table
 
@@ -38,6 +39,7 @@ MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
     "choice": choice.measure_choice,
     "starts": starts.measure_starts,
     "default_speed": default_speed.measure_default_speed,
+    "whole_fits": whole_fits.measure_whole_fits,
 }
 """Every measurement by name; a new one is one file and one entry here."""
 

@@ -12,8 +12,9 @@ from mixtura.engines.native import NativeEngine
 from mixtura.engines.native.library import AVX2, AVX512, use_instruction_set
 from mixtura.families import FAMILIES
 from mixtura.initialization.clusterings import HIERARCHY, SPLIT, clusterings
+from mixtura.initialization.ends import End
 from mixtura.initialization.guides import ElicitingGuide, ModelGuide
-from mixtura.initialization.searcher import End, Searcher, searcher_of
+from mixtura.initialization.searcher import Searcher, searcher_of
 from mixtura.model import MixtureModel
 from mixtura.priors import (
     Dirichlet,

@@ -12,13 +12,9 @@ from mixtura.engines import Engine
 from mixtura.families import CovarianceFamily
 from mixtura.fit import canonical_order
 from mixtura.initialization.base import Initializer, label_statistics
+from mixtura.initialization.ends import End, Rival
 from mixtura.initialization.guides import ElicitingGuide, ModelGuide
-from mixtura.initialization.searcher import (
-    End,
-    Rival,
-    Searcher,
-    searcher_of,
-)
+from mixtura.initialization.searcher import Searcher, searcher_of
 from mixtura.initialization.split import Split, cluster
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior

@@ -6,6 +6,9 @@ SAMPLE = 1 << 12
 SAMPLE_OF_COMPONENT = 128
 """Starts are sought in so many rows, or so many for each component, whichever is more."""
 
+WIDER, WIDER_STEPS = 8, 8
+"""Times as many rows, in which the ends of a sample are compared, and EM steps there before."""
+
 STEPS = (4, 6, 8, 8)
 """EM steps from every clustering. After each of these numbers ends that group rows alike become
 one, and after the second only the best are left."""

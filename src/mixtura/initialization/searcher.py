@@ -1,6 +1,7 @@
 """Short runs of EM from several clusterings, and relocations of the best ends."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import islice
 from typing import final
 
@@ -9,9 +10,10 @@ from scipy.optimize import linear_sum_assignment
 
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
-from mixtura.engines.search import Plan, SearchEnd, Starts
+from mixtura.engines.search import Plan, Starts
 from mixtura.initialization.base import label_statistics_of
 from mixtura.initialization.clusterings import clusterings
+from mixtura.initialization.ends import End, Rival, end_of
 from mixtura.initialization.guides import DEGENERATE, Guide
 from mixtura.initialization.plans import (
     ALIKE,
@@ -39,60 +41,13 @@ from mixtura.initialization.plans import (
     TRIAL_STEPS,
     TRIALS,
     TRIALS_OF_FEW,
+    WIDER,
+    WIDER_STEPS,
 )
 from mixtura.initialization.relocation import relocations
 from mixtura.initialization.short_runs import Limits, short_run
-from mixtura.parameters import MixtureParameters
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class End:
-    """Where a short run led.
-
-    Parameters
-    ----------
-    statistics : SufficientStatistics
-        Moments of the sample's rows, in total weight those of all rows.
-    parameters : MixtureParameters
-        Where the last step went to.
-    merit : float
-        Its log likelihood and what the guide adds, in nats.
-    guide : Guide
-        The guide there.
-    """
-
-    statistics: SufficientStatistics
-    parameters: MixtureParameters
-    merit: float
-    guide: Guide
-
-
-@final
-@dataclass(frozen=True)
-class Rival:
-    """An end that is almost as good as the best, and another answer.
-
-    Parameters
-    ----------
-    behind : float
-        By how much its log likelihood is lower, in nats.
-    share : float
-        Share of the rows that it groups otherwise.
-    """
-
-    behind: float
-    share: float
-
-    @property
-    def told(self) -> str:
-        """One plain line."""
-        return (
-            f"Start: another grouping, which differs in {100.0 * self.share:.0f} % of the rows, "
-            f"was only {max(self.behind, 0.0):.1f} nats less likely when the search ended."
-        )
 
 
 @final
@@ -108,11 +63,21 @@ class Searcher:
         What sweeps them.
     scale : float
         Total weight of all rows over the sample's.
+    rows : Rows, optional
+        All rows, where there are more than those of the sample.
     """
 
     sample: ArrayRows
     engine: Engine
     scale: float
+    rows: Rows | None = None
+
+    @cached_property
+    def wider(self) -> "Searcher | None":
+        """More rows, by which ends of the sample are compared: it may favour one by chance."""
+        if self.rows is None:
+            return None
+        return _searcher_in(self.rows, WIDER * self.sample.n_rows, self.engine)
 
     def ends(self, guide: Guide, n_components: int) -> list[End]:
         """Return where the best clusterings lead, the best first, after relocations."""
@@ -121,7 +86,7 @@ class Searcher:
         n_improved = MOST_IMPROVED if self.is_small(n_components, is_matrix=is_matrix) else 1
         run = self._searched(guide, np.stack(found), n_components, STEPS, n_improved)
         if run:
-            return run
+            return self._compared(run)
         shape, centre = (guide.structure, n_components), self.centre()
         starts = (
             label_statistics_of(self.sample, self.engine, *shape, labels, centre)
@@ -134,7 +99,21 @@ class Searcher:
         different = self._different(ends, MOST_ENDS)
         improved = [self.improved(end) for end in different[:n_improved]]
         best, *others = self.ranked([*improved, *different[n_improved:]])
+        return self._compared([self.settled(best), *others])
+
+    def _compared(self, ends: list[End]) -> list[End]:
+        """Return ends of a sample in the order in which they are for more rows."""
+        if self.wider is None or len(ends) == 1:
+            return ends
+        led = self.wider.led(ends)
+        best, *others = self.wider.ranked(led)
+        if best is led[0]:
+            return [ends[0], *others]
         return [self.settled(best), *others]
+
+    def led(self, ends: list[End]) -> list[End]:
+        """Return where a few steps on these rows lead from other ends."""
+        return [self.climbed(end.guide.copy(), end.statistics, WIDER_STEPS) for end in ends]
 
     def settled(self, end: End) -> End:
         """Return an end once its scale has come to rest, so that the way there does not show."""
@@ -151,6 +130,9 @@ class Searcher:
 
     def best(self, guide: Guide, known: list[SufficientStatistics]) -> End:
         """Return the best of ends that are known, led once more; relocated where rows are few."""
+        if self.wider is not None:
+            ends = [self.wider.climbed(guide.copy(), one, ONCE_MORE) for one in known]
+            return self.wider.ranked(ends)[0]
         n_components, is_matrix = known[0].count.size, len(guide.structure) == 3
         n_improved = int(self.is_small(n_components, is_matrix=is_matrix))
         run = self._searched(guide, known, n_components, (ONCE_MORE,), n_improved)
@@ -182,7 +164,7 @@ class Searcher:
         plan = self.plan(guide, n_components, steps, n_improved)
         shape = n_components, guide.structure
         found = self.engine.search(self.sample, starts, shape, leading, plan)
-        return [_read(guide, end) for end in found]
+        return [end_of(guide, end) for end in found]
 
     def plan(
         self, guide: Guide, n_components: int, steps: tuple[int, ...], n_improved: int
@@ -360,15 +342,13 @@ class Searcher:
         return bool(np.isfinite(self.climbed(end.guide, end.statistics, LASTING_STEPS).merit))
 
 
-def _read(guide: Guide, end: SearchEnd) -> End:
-    reached = guide.reached(end)
-    parameters = MixtureParameters(end.weights, end.means, end.covariances)
-    return End(end.statistics, parameters, end.merit, reached)
-
-
 def searcher_of(rows: Rows, n_components: int, engine: Engine) -> Searcher:
     """Return what seeks starts in a sample of the rows."""
-    most = max(SAMPLE, SAMPLE_OF_COMPONENT * n_components)
+    return _searcher_in(rows, max(SAMPLE, SAMPLE_OF_COMPONENT * n_components), engine)
+
+
+def _searcher_in(rows: Rows, most: int, engine: Engine) -> Searcher:
     sample = engine.subsample(rows, most)
     weight = sample.total_weight
-    return Searcher(sample, engine, rows.total_weight / weight if weight > 0.0 else 1.0)
+    scale = rows.total_weight / weight if weight > 0.0 else 1.0
+    return Searcher(sample, engine, scale, rows if sample.n_rows < rows.n_rows else None)
