@@ -299,7 +299,11 @@ class Searcher:
         """Whether steps of EM cost so little that many relocations may be tried."""
         n_features = self.sample.n_features
         work = self.sample.total_weight * n_features * n_components
-        return work + (n_components * n_features**3 if is_matrix else 0) <= FEW
+        if not is_matrix:
+            return work <= FEW
+        # More parameters than rows: many ends, of which none is to be believed.
+        n_parameters = n_components * n_features * (n_features + 3) // 2
+        return work + n_components * n_features**3 <= FEW and n_parameters <= self.total_weight
 
     def _tried(self, end: End, statistics: SufficientStatistics) -> End | None:
         """Return where a relocation leads, or None where that is no better.
