@@ -134,7 +134,9 @@ class Searcher:
             ends = [self.wider.climbed(guide.copy(), one, ONCE_MORE) for one in known]
             return self.wider.ranked(ends)[0]
         n_components, is_matrix = known[0].count.size, len(guide.structure) == 3
-        n_improved = int(self.is_small(n_components, is_matrix=is_matrix))
+        is_small = self.is_small(n_components, is_matrix=is_matrix)
+        # Under the default prior relocations have been tried on the way to it.
+        n_improved = int(is_small and guide.may_collapse)
         run = self._searched(guide, known, n_components, (ONCE_MORE,), n_improved)
         if run:
             return run[0]
