@@ -201,14 +201,11 @@ struct Guide {
             } else {
                 logs = precision_factor(own, D, factor, rest);
                 sum += (prior.freedom[0] + double(D) + 1.0 + double(sharing)) * logs;
-                // The trace of S P P^T.
+                // The trace of S P P^T, both symmetric.
                 for (int64_t i = 0; i < D; i++)
-                    for (int64_t j = 0; j < D; j++) {
-                        double entry = 0.0;
-                        for (int64_t k = larger(i, j); k < D; k++)
-                            entry = fma(factor[i * D + k], factor[j * D + k], entry);
-                        sum -= 0.5 * prior.scale[i * D + j] * entry;
-                    }
+                    for (int64_t j = 0; j <= i; j++)
+                        sum -= (i == j ? 0.5 : 1.0) * prior.scale[i * D + j] *
+                               precision_entry(factor, D, i, j);
             }
             for (int64_t k = f * sharing; k < (f + 1) * sharing; k++)
                 for (int64_t d = 0; d < D; d++) {

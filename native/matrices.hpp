@@ -74,6 +74,13 @@ inline double precision_factor(const double *covariance, int64_t n, double *fact
     return logs + log_of_one(product);
 }
 
+// An entry of P P^T, of which P is the upper-triangular factor of n columns; e is at most d.
+INLINE double precision_entry(const double *factor, int64_t n, int64_t d, int64_t e) {
+    double sum = 0.0;
+    for (int64_t c = d; c < n; c++) sum = fma(factor[d * n + c], factor[e * n + c], sum);
+    return sum;
+}
+
 // Numbers of room that `precision_factor` needs for n columns.
 INLINE int64_t factor_room(int64_t n) { return n + n * n; }
 

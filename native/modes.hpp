@@ -236,12 +236,8 @@ inline bool next_scale(const Structure &s, const Moments &m, const Within &withi
         double logs = precision_factor(one, D, factor, rest);
         if (!(logs > -1e300 && logs < 1e300)) return false;
         for (int64_t d = 0; d < D; d++)
-            for (int64_t e = 0; e <= d; e++) {
-                double sum = 0.0;
-                for (int64_t c = d; c < D; c++)
-                    sum = fma(factor[d * D + c], factor[e * D + c], sum);
-                found[d * D + e] += share * sum;
-            }
+            for (int64_t e = 0; e <= d; e++)
+                found[d * D + e] += share * precision_entry(factor, D, d, e);
     }
     if (s.is_matrix) {
         for (int64_t d = 0; d < D; d++)
@@ -249,12 +245,8 @@ inline bool next_scale(const Structure &s, const Moments &m, const Within &withi
         double logs = precision_factor(found, D, factor, rest);
         if (!(logs > -1e300 && logs < 1e300)) return false;
         for (int64_t d = 0; d < D; d++)
-            for (int64_t e = 0; e <= d; e++) {
-                double sum = 0.0;
-                for (int64_t c = d; c < D; c++)
-                    sum = fma(factor[d * D + c], factor[e * D + c], sum);
-                found[d * D + e] = found[e * D + d] = sum;
-            }
+            for (int64_t e = 0; e <= d; e++)
+                found[d * D + e] = found[e * D + d] = precision_entry(factor, D, d, e);
     } else {
         for (int64_t i = 0; i < size; i++) found[i] = 1.0 / found[i];
     }

@@ -43,15 +43,9 @@ def native_search(
     values, single = rows_of(piece, n_features)
     weights = weights_of(piece)
     layout = _Layout(n_components, n_features, structure, leading)
-    labels: IntegerArray | None = None
-    if isinstance(starts, np.ndarray):
-        labels = contiguous(starts, LABEL)
-        if labels.ndim != 2 or labels.shape[1:] != values.shape[:1] or not labels.size:
-            raise ValueError(f"clusters of shape {labels.shape} of {len(values)} rows")
-        if labels.view(np.uint64).max() >= n_components:
-            raise ValueError(f"clusters are numbered from 0 to {n_components - 1}")
+    labels = _labels(starts, len(values), n_components) if isinstance(starts, np.ndarray) else None
     ends = np.zeros((len(starts), layout.size))
-    if labels is None:
+    if not isinstance(starts, np.ndarray):
         for number, statistics in enumerate(starts):
             ends[number, : layout.n_moments] = layout.written(statistics)
     structure_sizes = (structure[0], structure[1], len(structure) == 3)
@@ -73,6 +67,15 @@ def native_search(
     if found < 0:
         raise MemoryError("no memory to search for starts")
     return [layout.read(end) for end in ends[:found]]
+
+
+def _labels(starts: IntegerArray, n_rows: int, n_components: int) -> IntegerArray:
+    labels: IntegerArray = contiguous(starts, LABEL)
+    if labels.ndim != 2 or labels.shape[1] != n_rows or not labels.size:
+        raise ValueError(f"clusters of shape {labels.shape} of {n_rows} rows")
+    if labels.view(np.uint64).max() >= n_components:
+        raise ValueError(f"clusters are numbered from 0 to {n_components - 1}")
+    return labels
 
 
 @final
