@@ -6,19 +6,14 @@ from typing import Any, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_array,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted
 
-from mixtura import arguments, lawful, slowness
+from mixtura import arguments, lawful, slowness, validation
 from mixtura.data import ArrayRows
-from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix
+from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import comparison
 from mixtura.engines import Engine, best_engine
-from mixtura.errors import DataError, InvalidArgumentError
+from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.model import MixtureModel, PriorSample
 from mixtura.online import OnlineFitting
@@ -193,41 +188,10 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         return best_engine(arguments.number_of_threads(self.n_jobs))
 
     def _validated(self, X: Any, *, reset: bool) -> Array:
-        matrix, names = as_matrix(X)
-        if names is None:
-            checked: Any = validate_data(
-                self, X, reset=reset, dtype=PRECISIONS, order="C", ensure_all_finite=False
-            )
-            return finite_matrix(checked, getattr(self, "feature_names_in_", None))
-        # scikit-learn annotates dtype as a string.
-        values: Any = check_array(
-            matrix, dtype="float64", order="C", estimator=self, ensure_all_finite=False
-        )
-        values = finite_matrix(values, names)
-        if reset:
-            self.n_features_in_ = values.shape[1]
-            self.feature_names_in_ = np.asarray(names, dtype=object)
-            return values
-        if values.shape[1] != self.n_features_in_:
-            raise DataError(
-                f"X has {values.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
-            )
-        known = getattr(self, "feature_names_in_", names)
-        if list(known) != list(names):
-            raise DataError(
-                f"the feature names should match those passed during fit: {list(known)!r}; "
-                f"got {list(names)!r}"
-            )
-        return values
+        return validation.checked_rows(self, X, reset=reset)
 
     def _weights(self, sample_weight: Any, values: Array) -> Array:
-        weights = _check_sample_weight(
-            sample_weight, values, dtype=np.float64, ensure_non_negative=True
-        )
-        if not weights.any():
-            raise DataError("sample_weight must hold at least one weight above zero")
-        return weights
+        return row_weights(sample_weight, len(values))
 
     def _rows(self, X: Any) -> ArrayRows:
         check_is_fitted(self)

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from mixtura import arguments
+from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import comparison
 from mixtura.diagnostics.candidates import CRITERIA, Candidate, Criterion, rank, with_shortfalls
 from mixtura.errors import (
@@ -230,7 +231,7 @@ def _candidate(gmm: GaussianMixtureModel, X: Any, sample_weight: Any) -> Candida
     by_row = gmm.score_samples(X)
     weights = np.ones_like(by_row)
     if sample_weight is not None:
-        weights = weights * np.asarray(sample_weight, dtype=float)
+        weights = row_weights(sample_weight, by_row.size)
     log_likelihood, total = float(weights @ by_row), float(weights.sum())
     entropy = comparison.assignment_entropy(gmm.predict_proba(X), weights)
     n_parameters = fit.model.n_parameters

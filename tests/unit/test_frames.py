@@ -64,13 +64,9 @@ def test_series_are_one_column(series, names):
     [
         np.ones(3),
         np.ones((3, 2), np.float32),
-        np.array([["a"]], dtype=object),
-        [[1.0, 2.0]],
-        (1, 2),
         "text",
         None,
         7,
-        pd.Index([1, 2]),
         object(),
     ],
 )
@@ -78,6 +74,53 @@ def test_everything_else_is_untouched(X):
     values, names = as_matrix(X)
     assert values is X
     assert names is None
+
+
+@pytest.mark.parametrize("X", [[[1.0, 2.0]], (1, 2), pd.Index([1, 2])])
+def test_what_numpy_makes_an_array_of_is_one(X):
+    values, names = as_matrix(X)
+    np.testing.assert_array_equal(values, np.asarray(X))
+    assert names is None
+
+
+class Variable:
+    """Gives a masked array when asked for an array, as variables of netCDF files do."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self):
+        return self.values
+
+
+MASKED = np.ma.masked_values([[1.0, 2.0], [-999.0, 4.0], [5.0, 6.0]], -999.0)
+GAPPED = [[1.0, 2.0], [np.nan, 4.0], [5.0, 6.0]]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        MASKED,
+        MASKED.astype(np.float32),
+        MASKED.astype(int),
+        MASKED.astype(object),
+        list(MASKED),
+        Variable(MASKED),
+    ],
+    ids=["float64", "float32", "int", "object", "list", "variable"],
+)
+def test_masked_cells_are_missing_cells(X):
+    values, names = as_matrix(X)
+    np.testing.assert_array_equal(np.asarray(values, dtype=float), GAPPED)
+    assert names is None
+    assert values.dtype == (np.float32 if getattr(X, "dtype", None) == np.float32 else float) or (
+        values.dtype == object
+    )
+
+
+def test_a_mask_that_hides_nothing_costs_nothing():
+    data = np.ones((3, 2))
+    assert np.shares_memory(as_matrix(np.ma.array(data))[0], data)
 
 
 def test_homogeneous_pandas_frame_is_not_copied():

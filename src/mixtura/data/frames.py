@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixtura.conversion import as_array
 from mixtura.data.sources import one_line, shown
 from mixtura.data.tabular import Table
 from mixtura.errors import DataError
@@ -21,20 +22,22 @@ PRECISIONS = [np.float64, np.float32]
 
 
 def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
-    """Turn a data frame or a series into a matrix.
+    """Turn a data frame, a series or an array into a matrix.
 
     Parameters
     ----------
-    X : frame, series, Table or anything else
+    X : frame, series, Table, array or anything else
         A pandas, polars or pyarrow frame, or whatever else narwhals knows, with N rows and D
-        columns; or one such column; or what ``read_table`` returned.
+        columns; or one such column; or what ``read_table`` returned; or an array, a list, or
+        whatever else NumPy can make an array of.
 
     Returns
     -------
     values : array of shape (N, D), or X itself
-        Float64 numbers, missing ones NaN; D is 1 for a series. What is neither frame nor series,
-        a NumPy array of any shape included, is returned untouched. A pandas frame of float64
-        alone is not copied: its matrix may be read-only and in column order.
+        Numbers, masked and missing ones NaN; float64 of frames, in which D is 1 for a series. An
+        array of numbers without a mask is returned as it is, whatever its shape, and so is what is
+        none of these. A pandas frame of float64 alone is not copied: its matrix may be read-only
+        and in column order.
     names : tuple of str of length D, or None
         The column names; None where X has none, or some are not strings.
 
@@ -43,8 +46,28 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     DataError
         If a column is not numeric, or two columns share a name.
     """
+    values, names = _read(X)
+    is_series = names is not None and isinstance(values, np.ndarray) and values.ndim == 1
+    if not is_series:
+        return values, None if names is None else _strings(names)
+    return values[:, np.newaxis], _strings(names or ())
+
+
+def as_column(given: Any) -> Any:
+    """Turn a series into an array of shape (N,), and all else into what :func:`as_matrix` makes.
+
+    Raises
+    ------
+    DataError
+        If a column is not numeric.
+    """
+    return _read(given)[0]
+
+
+def _read(X: Any) -> tuple[Any, Sequence[Any] | None]:
+    """Return numbers, (N,) of a series, and the names of the columns, of which arrays have none."""
     if isinstance(X, np.ndarray | list | tuple):
-        return X, None  # the usual case, without importing narwhals
+        return _array(X), None  # the usual case, without importing narwhals
     if isinstance(X, Table):
         return X.values, X.names
     import narwhals as nw
@@ -54,12 +77,17 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
         if isinstance(data, nw.LazyFrame):
             data = data.collect()
         if isinstance(data, nw.Series):
-            return _numbers(data, data.name)[:, np.newaxis], _strings([data.name])
+            return _numbers(data, data.name), [data.name]
         if isinstance(data, nw.DataFrame):
-            return _frame_values(data), _strings(data.columns)
+            return _frame_values(data), data.columns
     except nw.exceptions.DuplicateError as error:
         raise DataError(f"two columns of the data share a name: {one_line(error)}") from None
-    return X, None
+    return _array(X), None
+
+
+def _array(X: Any) -> Any:
+    array = as_array(X)
+    return X if array is None else array
 
 
 def finite_matrix(values: Array, names: Any) -> Array:

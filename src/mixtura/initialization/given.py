@@ -7,6 +7,7 @@ import numpy as np
 from numpy.random import SeedSequence
 
 from mixtura.assignments import Given, Soft
+from mixtura.conversion import as_float64
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
@@ -104,7 +105,7 @@ def given_start(value: Any, n_components: int, rows: Rows) -> Initializer:
         "or a fitted model"
     )
     try:
-        array = np.asarray(value, dtype=np.float64)
+        array = as_float64(value)
     except (TypeError, ValueError):
         raise InvalidArgumentError(f"init must be {wanted}; got no numbers") from None
     if not np.isfinite(array).all():

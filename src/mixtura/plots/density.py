@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixtura.conversion import as_float64
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.plots.canvas import axes_grid, single_axes
@@ -81,7 +82,7 @@ def density(
         If rows, weights, feature or axes do not fit the model.
     """
     rows = as_rows(x, fit)
-    shares = None if weights is None else np.asarray(weights, dtype=np.float64)
+    shares = None if weights is None else as_float64(weights)
     if shares is not None and shares.shape != (rows.shape[0],):
         raise InvalidArgumentError(f"weights must be one for each of the {rows.shape[0]} rows")
     if rows.shape[1] == 1 or feature is not None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixtura.conversion import as_float64
 from mixtura.errors import InvalidArgumentError
 from mixtura.plots.canvas import axes_grid
 from mixtura.plots.style import COLOURS, ink, label_x, legend, note, open_frame
@@ -58,7 +59,7 @@ def predictive_check(
     InvalidArgumentError
         If rows, replicates and names are not of the same features.
     """
-    rows = np.asarray(x, dtype=np.float64)
+    rows = as_float64(x)
     rows = rows[:, None] if rows.ndim == 1 else rows
     drawn = np.asarray(replicates, dtype=np.float64)
     if drawn.ndim != 3 or drawn.shape[1:] != rows.shape or not drawn.size:

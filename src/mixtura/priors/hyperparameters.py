@@ -4,6 +4,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from mixtura.conversion import as_float64, told
 from mixtura.errors import InvalidArgumentError
 from mixtura.typing import Array, PerFeature
 
@@ -15,9 +16,11 @@ def hyperparameter(
 ) -> float | Array:
     """Return a validated hyperparameter: a float, or a float64 array where one was given."""
     try:
-        array = np.asarray(value, dtype=np.float64)
+        array = as_float64(value)
     except (TypeError, ValueError):
-        raise InvalidArgumentError(f"{name} must be a number or numbers; got {value!r}") from None
+        raise InvalidArgumentError(
+            f"{name} must be a number or numbers; got {told(value)}"
+        ) from None
     if array.ndim > max_ndim or array.size == 0:
         raise InvalidArgumentError(
             f"{name} must be a number or an array of at most {max_ndim} dimension(s); "
@@ -25,9 +28,9 @@ def hyperparameter(
         )
     low, high = array.min(), array.max()  # NaN where one is
     if not (low > -np.inf and high < np.inf):
-        raise InvalidArgumentError(f"{name} must be finite; got {value!r}")
+        raise InvalidArgumentError(f"{name} must be finite; got {told(value)}")
     if positive and not low > 0:
-        raise InvalidArgumentError(f"{name} must be above zero; got {value!r}")
+        raise InvalidArgumentError(f"{name} must be above zero; got {told(value)}")
     return float(array) if array.ndim == 0 else array
 
 
