@@ -1,9 +1,13 @@
 """What users give as numbers, as NumPy arrays: one rule wherever it is given."""
 
+import numbers
+import sys
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
 
+from mixtura.errors import NotNumbersError
 from mixtura.typing import Array
 
 LONGEST_TOLD = 100
@@ -59,11 +63,64 @@ def as_float64(value: Any) -> Array:
 
     Raises
     ------
-    TypeError, ValueError
+    NotNumbersError
         If the value holds something else than numbers.
     """
-    array = as_array(value)
-    return np.asarray(value if array is None else array, dtype=np.float64)
+    try:
+        array = as_array(value)
+        array = np.asarray(value) if array is None else array
+    except (TypeError, ValueError):
+        raise NotNumbersError("rows of different lengths") from None
+    return np.asarray(as_numbers(array), dtype=np.float64)
+
+
+def as_numbers(array: np.ndarray) -> np.ndarray:
+    """Return an array of numbers as it is, and one of objects as float64, what is missing NaN.
+
+    Booleans are numbers, 0 and 1, and so are decimals and fractions, as the nearest float64.
+
+    Raises
+    ------
+    NotNumbersError
+        If it holds texts, dates, durations, complex numbers or anything else.
+    """
+    kind = array.dtype.kind
+    if kind in "fiub":
+        return array
+    if kind != "O":
+        raise NotNumbersError(f"values of type {array.dtype}")
+    values = np.empty(array.shape)
+    for place, cell in np.ndenumerate(array):
+        try:
+            values[place] = cell_number(cell)
+        except (TypeError, ValueError, OverflowError):
+            labels = ("row", "column") if array.ndim <= 2 else ("axis",) * array.ndim
+            where = ", ".join(f"{name} {at}" for name, at in zip(labels, place, strict=False))
+            raise NotNumbersError(f"{told(cell)}{' in ' if where else ''}{where}") from None
+    return values
+
+
+def cell_number(cell: Any) -> float:
+    """Return the number that one object is; NaN where it stands for a missing one.
+
+    Raises
+    ------
+    TypeError
+        If it is no number.
+    OverflowError
+        If it is beyond float64.
+    """
+    if cell is None or cell is np.ma.masked or cell is _pandas_missing():
+        return np.nan
+    if isinstance(cell, numbers.Real | Decimal | np.bool_):
+        return float(cell)
+    raise TypeError(f"{type(cell).__name__} is no number")
+
+
+def _pandas_missing() -> Any:
+    """Return what pandas puts where a number is missing; nobody has it without pandas."""
+    pandas = sys.modules.get("pandas")
+    return np.ma.masked if pandas is None else pandas.NA
 
 
 def told(value: Any) -> str:

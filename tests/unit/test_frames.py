@@ -1,6 +1,7 @@
 """Frames and series become matrices; all else passes through."""
 
 import decimal
+import fractions
 import subprocess
 import sys
 
@@ -171,7 +172,7 @@ def test_other_numbers():
 
 @pytest.mark.parametrize(
     "column",
-    [["a", "b"], [True, False], pd.to_datetime(["2020-01-01", "2021-01-01"]), [[1.0], [2.0]]],
+    [["a", "b"], pd.to_datetime(["2020-01-01", "2021-01-01"]), [[1.0], [2.0]]],
 )
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_columns_that_are_not_numeric(make, column):
@@ -180,6 +181,63 @@ def test_columns_that_are_not_numeric(make, column):
         as_matrix(frame)
     assert str(caught.value).startswith("column 'bad\\n' is not numeric: it holds values of type ")
     assert str(caught.value).isprintable()
+
+
+DATES = np.array(["2020-01-01", "NaT"], "datetime64[D]")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["1", "2"],
+        [b"1", b"2"],
+        DATES,
+        DATES - DATES[0],
+        np.array([1, "2"], dtype=object),
+        np.array([1, DATES[1]], dtype=object),
+    ],
+    ids=["texts", "bytes", "dates", "durations", "a text", "a date"],
+)
+def test_what_is_no_number_in_a_frame_is_none_in_an_array(column):
+    for make in (
+        lambda cells: pd.DataFrame({"x": cells}),
+        pd.Series,
+        lambda cells: np.asarray(cells).reshape(-1, 1),
+        lambda cells: np.asarray(cells).reshape(-1, 1).astype(object),
+        lambda cells: [[cell] for cell in cells],
+    ):
+        with pytest.raises(DataError, match=r"numeric|must be an array of numbers"):
+            as_matrix(make(column))
+
+
+@pytest.mark.parametrize(
+    ("column", "numbers"),
+    [
+        ([True, False], [1.0, 0.0]),
+        ([True, None], [1.0, NAN]),
+        ([decimal.Decimal("0.1"), None], [0.1, NAN]),
+        ([fractions.Fraction(1, 3), 2], [1 / 3, 2.0]),
+    ],
+)
+def test_what_is_a_number_in_a_frame_is_one_in_an_array(column, numbers):
+    expected = np.reshape(numbers, (-1, 1))
+    made = [pd.DataFrame({"x": column}), pd.Series(column), [[cell] for cell in column]]
+    made += [np.array(column, dtype=object)[:, None]]
+    if not isinstance(column[0], fractions.Fraction):
+        made += [pl.DataFrame({"x": column}), pa.table({"x": column})]
+    for X in made:
+        values = np.asarray(as_matrix(X)[0], dtype=float)
+        np.testing.assert_array_equal(values, expected)
+
+
+def test_missing_values_of_pandas_are_missing_in_objects():
+    for X in (np.array([[1], [pd.NA]], dtype=object), pd.DataFrame([1, pd.NA], dtype=object)):
+        np.testing.assert_array_equal(as_matrix(X)[0], [[1.0], [NAN]])
+
+
+def test_rows_of_different_lengths_are_refused():
+    with pytest.raises(DataError, match="rows of one length"):
+        as_matrix([[1.0, 2.0], [3.0]])
 
 
 def test_series_without_name_that_is_not_numeric():

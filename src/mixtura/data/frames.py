@@ -1,17 +1,16 @@
 """Data frames and series as plain matrices; everything else passes through."""
 
-import numbers
 import sys
 from collections.abc import Sequence
-from decimal import Decimal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.conversion import as_array
+from mixtura.conversion import as_array, as_numbers
 from mixtura.data.sources import one_line, shown
 from mixtura.data.tabular import Table
-from mixtura.errors import DataError
+from mixtura.errors import DataError, NotNumbersError
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
@@ -19,6 +18,10 @@ if TYPE_CHECKING:
 
 PRECISIONS = [np.float64, np.float32]
 """In which rows of NumPy arrays are taken as they are; sums are always in the first."""
+
+
+UNREAD = "cV"
+"""Kinds of arrays that are left to scikit-learn, which refuses them."""
 
 
 def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
@@ -46,14 +49,14 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     DataError
         If a column is not numeric, or two columns share a name.
     """
-    values, names = _read(X)
+    values, names = _read(X, "X")
     is_series = names is not None and isinstance(values, np.ndarray) and values.ndim == 1
     if not is_series:
         return values, None if names is None else _strings(names)
     return values[:, np.newaxis], _strings(names or ())
 
 
-def as_column(given: Any) -> Any:
+def as_column(given: Any, name: str) -> Any:
     """Turn a series into an array of shape (N,), and all else into what :func:`as_matrix` makes.
 
     Raises
@@ -61,13 +64,13 @@ def as_column(given: Any) -> Any:
     DataError
         If a column is not numeric.
     """
-    return _read(given)[0]
+    return _read(given, name)[0]
 
 
-def _read(X: Any) -> tuple[Any, Sequence[Any] | None]:
+def _read(X: Any, name: str) -> tuple[Any, Sequence[Any] | None]:
     """Return numbers, (N,) of a series, and the names of the columns, of which arrays have none."""
     if isinstance(X, np.ndarray | list | tuple):
-        return _array(X), None  # the usual case, without importing narwhals
+        return _array(X, name), None  # the usual case, without importing narwhals
     if isinstance(X, Table):
         return X.values, X.names
     import narwhals as nw
@@ -82,12 +85,24 @@ def _read(X: Any) -> tuple[Any, Sequence[Any] | None]:
             return _frame_values(data), data.columns
     except nw.exceptions.DuplicateError as error:
         raise DataError(f"two columns of the data share a name: {one_line(error)}") from None
-    return _array(X), None
+    return _array(X, name), None
 
 
-def _array(X: Any) -> Any:
-    array = as_array(X)
-    return X if array is None else array
+def _array(X: Any, name: str) -> Any:
+    """Return what is an array, or can be one, as an array of numbers; all else as it is."""
+    try:
+        array = as_array(X)
+    except ValueError:
+        raise DataError(f"{name} must have rows of one length") from None
+    if array is None or array.dtype.kind in UNREAD:
+        return X if array is None else array
+    try:
+        return as_numbers(array)
+    except NotNumbersError as error:
+        raise NotNumbersError(
+            f"{name}: the argument must be an array of numbers, not of strings, dates or anything "
+            f"but numbers; it holds {error}"
+        ) from None
 
 
 def finite_matrix(values: Array, names: Any) -> Array:
@@ -142,20 +157,15 @@ def _numbers(series: "nw.Series[Any]", name: Any) -> Array:
     import narwhals as nw
 
     cells = series.to_numpy()
-    if cells.dtype.kind in "iuf":
+    if cells.dtype.kind in "iufb":
         return cells.astype(np.float64, copy=False)
     if series.dtype.is_numeric():  # decimals, and integers with gaps
         return series.cast(nw.Float64).to_numpy()
-    if cells.dtype.kind == "O" and all(_is_number_or_missing(cell) for cell in cells):
-        return np.array([np.nan if cell is None else float(cell) for cell in cells])
+    if cells.dtype.kind == "O":
+        with suppress(NotNumbersError):
+            return as_numbers(cells)
     column = "the column" if name is None else f"column {shown(name)}"
     raise DataError(f"{column} is not numeric: it holds {_described(series)}")
-
-
-def _is_number_or_missing(cell: Any) -> bool:
-    return cell is None or (
-        isinstance(cell, numbers.Real | Decimal) and not isinstance(cell, bool | np.bool_)
-    )
 
 
 def _described(series: "nw.Series[Any]") -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from mixtura.conversion import as_float64
 from mixtura.data.frames import as_column
-from mixtura.errors import DataError
+from mixtura.errors import DataError, NotNumbersError
 from mixtura.typing import Array
 
 ACCEPTED = "sample_weight must be one non-negative number for each row"
@@ -27,10 +27,10 @@ def row_weights(sample_weight: Any, n_rows: int) -> Array:
     DataError
         If they are no weights of so many rows, or none is above zero.
     """
-    given = as_column(sample_weight)
+    given = as_column(sample_weight, "sample_weight")
     try:
         weights = as_float64(given)
-    except (TypeError, ValueError):
+    except NotNumbersError:
         raise DataError(f"{ACCEPTED}; got {type(sample_weight).__name__}") from None
     if weights.ndim == 0:
         weights = np.full(n_rows, float(weights))

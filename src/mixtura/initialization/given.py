@@ -10,7 +10,7 @@ from mixtura.assignments import Given, Soft
 from mixtura.conversion import as_float64
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, NotNumbersError
 from mixtura.fit import Fit
 from mixtura.initialization.base import (
     Initializer,
@@ -106,7 +106,7 @@ def given_start(value: Any, n_components: int, rows: Rows) -> Initializer:
     )
     try:
         array = as_float64(value)
-    except (TypeError, ValueError):
+    except NotNumbersError:
         raise InvalidArgumentError(f"init must be {wanted}; got no numbers") from None
     if not np.isfinite(array).all():
         raise InvalidArgumentError(f"init must be {wanted}; got something that is not finite")

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mixtura.conversion import as_float64, told
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, NotNumbersError
 from mixtura.typing import Array, PerFeature
 
 Distribution = TypeVar("Distribution")
@@ -17,7 +17,7 @@ def hyperparameter(
     """Return a validated hyperparameter: a float, or a float64 array where one was given."""
     try:
         array = as_float64(value)
-    except (TypeError, ValueError):
+    except NotNumbersError:
         raise InvalidArgumentError(
             f"{name} must be a number or numbers; got {told(value)}"
         ) from None
