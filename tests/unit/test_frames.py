@@ -9,9 +9,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from mixtura.data.frames import as_matrix
+from mixtura.data.tabular import read_table
 from mixtura.errors import DataError
 
 COLUMNS = {"x": [1.5, 2.5, 3.5], "y": [1, 2, 3]}
@@ -228,6 +231,35 @@ def test_what_is_a_number_in_a_frame_is_one_in_an_array(column, numbers):
     for X in made:
         values = np.asarray(as_matrix(X)[0], dtype=float)
         np.testing.assert_array_equal(values, expected)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.decimal128(38, 18), pa.decimal128(10, 2), pa.decimal256(60, 30), pa.decimal128(9, -3)],
+    ids=str,
+)
+def test_decimals_are_the_nearest_numbers(kind, rng, tmp_path):
+    """By Python, which rounds correctly, in frames of three libraries and in files of two kinds."""
+    cells = [
+        decimal.Decimal(int(digits)).scaleb(-kind.scale)
+        for digits in [1, *rng.integers(-(10**8), 10**8, size=500)]
+    ]
+    if kind.scale == 18:
+        cells.append(decimal.Decimal("0.1"))
+    expected = np.array([[float(cell)] for cell in cells])
+    table = pa.table({"x": pa.array(cells, kind)})
+    frames = [table]
+    if isinstance(kind, pa.Decimal128Type) and kind.scale >= 0:
+        frames.append(pl.from_arrow(table))
+        frames.append(pd.DataFrame({"x": pd.Series(cells, dtype=pd.ArrowDtype(kind))}))
+    for frame in frames:
+        np.testing.assert_array_equal(as_matrix(frame)[0], expected)
+    parquet, arrow = tmp_path / "x.parquet", tmp_path / "x.arrow"
+    feather.write_feather(table, arrow, compression="uncompressed")
+    np.testing.assert_array_equal(read_table(arrow).values, expected)
+    if kind.scale >= 0:  # Parquet has no others
+        pq.write_table(table, parquet)
+        np.testing.assert_array_equal(read_table(parquet).values, expected)
 
 
 def test_missing_values_of_pandas_are_missing_in_objects():

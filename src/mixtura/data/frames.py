@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixtura.conversion import as_array, as_numbers
+from mixtura.data.columns import fill, is_numeric
 from mixtura.data.sources import one_line, shown
 from mixtura.data.tabular import Table
 from mixtura.errors import DataError, NotNumbersError
@@ -156,16 +157,29 @@ def _numbers(series: "nw.Series[Any]", name: Any) -> Array:
     """Return the cells of one column as float64, shape (N,)."""
     import narwhals as nw
 
+    if series.implementation.is_pyarrow() and is_numeric(series.to_native().type):
+        return _filled(series.to_native())
     cells = series.to_numpy()
     if cells.dtype.kind in "iufb":
         return cells.astype(np.float64, copy=False)
-    if series.dtype.is_numeric():  # decimals, and integers with gaps
+    if series.dtype.is_decimal():
+        return _filled(series.to_arrow())
+    if series.dtype.is_numeric():  # integers with gaps
         return series.cast(nw.Float64).to_numpy()
     if cells.dtype.kind == "O":
         with suppress(NotNumbersError):
             return as_numbers(cells)
     column = "the column" if name is None else f"column {shown(name)}"
     raise DataError(f"{column} is not numeric: it holds {_described(series)}")
+
+
+def _filled(column: Any) -> Array:
+    """Return the cells of a numeric Arrow column, or array, as float64, shape (N,)."""
+    import pyarrow as pa
+
+    values = np.empty(len(column))
+    fill(values, pa.chunked_array([column]) if isinstance(column, pa.Array) else column)
+    return values
 
 
 def _described(series: "nw.Series[Any]") -> str:
