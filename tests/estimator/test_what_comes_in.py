@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mixtura import GaussianMixtureModel
+from mixtura import GaussianMixtureModel, select
 from mixtura.datasets import load_faithful
 from mixtura.errors import MixturaError
 from mixtura.priors import Dirichlet, KnownScale
@@ -53,3 +53,56 @@ def test_masked_weights_starts_and_priors_are_refused(rows):
     assert "concentration must" in refusal(lambda: Dirichlet(np.ma.masked))
     masked = np.ma.array([1.0, 2.0], mask=[0, 1])
     assert "scale must" in refusal(lambda: KnownScale(masked))
+
+
+@pytest.mark.parametrize(
+    "weights",
+    [
+        np.nan,
+        np.inf,
+        -1.0,
+        "1",
+        "many",
+        np.full(272, np.nan),
+        np.full(272, 1e307),
+        np.full(272, 1e99),
+        np.full(272, 1e-310),
+        np.zeros(272),
+        np.ones((272, 1)),
+        np.ones(271),
+        np.ones(272, dtype=complex),
+        np.full(272, np.timedelta64(1, "s")),
+        np.array(["1"] * 272),
+        [[1.0], [1.0, 2.0]],
+        {"a": 1.0},
+    ],
+    ids=lambda weights: f"{type(weights).__name__} {np.ravel(np.array(weights, object))[0]}",
+)
+def test_weights_that_are_none_are_refused_before_anything(rows, gmm, weights):
+    earlier = gmm.fit_
+    online = GaussianMixtureModel(2).fit(rows)
+    for ask in (
+        lambda: GaussianMixtureModel(2).fit(rows, sample_weight=weights),
+        lambda: GaussianMixtureModel(2, inference="vb").fit(rows, sample_weight=weights),
+        lambda: online.partial_fit(rows, sample_weight=weights),
+        lambda: gmm.score(rows, sample_weight=weights),
+        lambda: gmm.bic(rows, sample_weight=weights),
+        lambda: select(rows, [1, 2], sample_weight=weights),
+    ):
+        assert refusal(ask).startswith("sample_weight")
+    assert gmm.fit_ is earlier
+    assert online.fit_.n_rows == 272
+
+
+@pytest.mark.filterwarnings("ignore::mixtura.errors.DataWarning")  # what such weights count as
+@pytest.mark.parametrize("inference", ["map", "vb"])
+def test_the_largest_weights_give_the_maximum_of_the_likelihood(rows, inference):
+    """Under which the prior no longer counts; and so the criteria per unit of weight."""
+    weights = np.full(272, 1e97)
+    heavy = GaussianMixtureModel(2, inference=inference).fit(rows, sample_weight=weights)
+    likely = GaussianMixtureModel(2, inference="ml").fit(rows)
+    np.testing.assert_allclose(heavy.means_, likely.means_, rtol=1e-8)
+    np.testing.assert_allclose(heavy.covariances_, likely.covariances_, rtol=1e-6)
+    mean = likely.score(rows)
+    assert heavy.score(rows, sample_weight=weights) == pytest.approx(mean, rel=1e-9)
+    assert heavy.aic(rows, sample_weight=weights) == pytest.approx(-2 * 272e97 * mean, rel=1e-9)

@@ -11,6 +11,9 @@ from mixtura.typing import Array
 
 ACCEPTED = "sample_weight must be one non-negative number for each row"
 
+MOST_TOTAL = 1e100
+"""Sum of the weights at most: its products with squares of safe size are far from the limits."""
+
 
 def row_weights(sample_weight: Any, n_rows: int) -> Array:
     """Return weights of rows as a float64 array of shape (N,).
@@ -25,7 +28,7 @@ def row_weights(sample_weight: Any, n_rows: int) -> Array:
     Raises
     ------
     DataError
-        If they are no weights of so many rows, or none is above zero.
+        If they are no weights of so many rows, none is above zero, or their sum is extreme.
     """
     given = as_column(sample_weight, "sample_weight")
     try:
@@ -40,6 +43,13 @@ def row_weights(sample_weight: Any, n_rows: int) -> Array:
     if unlawful.any():
         row = int(np.flatnonzero(unlawful)[0])
         raise DataError(f"{ACCEPTED}; got {weights[row]} in row {row}, rows counted from 0")
-    if not weights.any():
+    total = float(weights.sum()) if weights.max(initial=0.0) <= MOST_TOTAL else np.inf
+    if total == 0.0:
         raise DataError("sample_weight must hold at least one weight above zero")
+    if not 1.0 / MOST_TOTAL <= total <= MOST_TOTAL:
+        added = "to more than 1e100" if total > MOST_TOTAL else f"to {total:.3g}"
+        raise DataError(
+            "sample_weight must add up to between 1e-100 and 1e100, a weight of 2 counting as two "
+            f"rows; got weights that add up {added}: divide them by their mean"
+        )
     return weights
