@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura import arguments, lawful, slowness, validation
 from mixtura.data import ArrayRows
+from mixtura.data.kept_rows import KeptRows
 from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import comparison
 from mixtura.engines import Engine, best_engine
@@ -159,7 +160,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         fit = method.fit(problem)
         self._adopt(fit)
         self.labels_ = fit.posterior.labels(rows, self._engine())
-        self._training = (values, weights)
+        self._training = KeptRows.of(values, weights)
         for doubt in fit.doubts:
             warnings.warn(doubt.message, doubt.category, stacklevel=2)
         return self

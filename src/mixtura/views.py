@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura import arguments, judgements
 from mixtura.data import ArrayRows
+from mixtura.data.kept_rows import KeptRows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
@@ -25,7 +26,7 @@ class FittedViews(ABC):
     inference: Any
     get_params: Callable[..., dict[str, Any]]
     labels_: IntegerArray
-    _training: tuple[Array, Array | None]
+    _training: KeptRows
 
     @abstractmethod
     def _engine(self) -> Engine:
@@ -42,7 +43,7 @@ class FittedViews(ABC):
         check_is_fitted(self)
         if not hasattr(self, "_training"):
             return summarize(self.fit_)
-        values, weights = self._training
+        values, weights = self._training.read()
         rows, engine = ArrayRows(values, weights), self._engine()
         shares = self.posterior_.responsibilities(rows, engine)
         occupied = judgements.occupied(self.posterior_, rows, engine)
@@ -121,7 +122,7 @@ class FittedViews(ABC):
             raise InvalidArgumentError(
                 "the training rows are not kept by partial_fit, in files and in pickles: pass X"
             )
-        return self._training
+        return self._training.read()
 
     def _feature_number(self, feature: int | str) -> int:
         names = self.fit_.feature_names

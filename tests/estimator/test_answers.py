@@ -455,7 +455,7 @@ def test_single_precision_rows_give_the_same_answer_without_a_copy(init, inferen
     wide = narrow.astype(np.float64)
     options = {"inference": inference, "init": init, "n_init": 1, "random_state": 0}
     one, other = (GaussianMixtureModel(3, **options).fit(rows) for rows in (narrow, wide))
-    assert one._training[0] is narrow
+    assert one._validated(narrow, reset=False) is narrow
     assert one.means_.dtype == np.float64
     np.testing.assert_allclose(one.objective_, other.objective_, rtol=1e-12)
     np.testing.assert_allclose(one.score_samples(narrow), other.score_samples(wide), rtol=1e-9)

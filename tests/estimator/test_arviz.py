@@ -52,7 +52,7 @@ def test_tree_has_the_draws_by_name(gmm: GaussianMixtureModel) -> None:
 
 def test_tree_has_rows_and_what_draws_say_of_them(gmm: GaussianMixtureModel) -> None:
     pytest.importorskip("xarray")
-    tree, (rows, _) = gmm.to_arviz(), gmm._training
+    tree, (rows, _) = gmm.to_arviz(), gmm._shown(None)
     np.testing.assert_array_equal(tree["observed_data"]["x"], rows)
     densities = tree["log_likelihood"]["x"]
     assert densities.dims == ("chain", "draw", "obs")
@@ -110,7 +110,7 @@ def test_many_draws_are_thinned_where_rows_come_in(monkeypatch: pytest.MonkeyPat
 
 def test_other_fits_and_a_missing_extra_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     gmm = sampled()
-    rows, _ = gmm._training
+    rows, _ = gmm._shown(None)
     with pytest.raises(InvalidArgumentError, match="to_arviz needs draws"):
         GaussianMixtureModel(2).fit(rows).to_arviz()
     with pytest.raises(InvalidArgumentError, match="about the rows that were fitted"):

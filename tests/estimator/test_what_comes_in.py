@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from mixtura import GaussianMixtureModel, select
+from mixtura import GaussianMixtureModel, Gibbs, select
+from mixtura.data import kept_rows
 from mixtura.datasets import load_faithful
 from mixtura.errors import MixturaError
 from mixtura.priors import Dirichlet, KnownScale
@@ -106,3 +107,38 @@ def test_the_largest_weights_give_the_maximum_of_the_likelihood(rows, inference)
     mean = likely.score(rows)
     assert heavy.score(rows, sample_weight=weights) == pytest.approx(mean, rel=1e-9)
     assert heavy.aic(rows, sample_weight=weights) == pytest.approx(-2 * 272e97 * mean, rel=1e-9)
+
+
+@pytest.mark.parametrize("size", ["copied", "checked"])
+@pytest.mark.filterwarnings("ignore::mixtura.errors.ConvergenceWarning")  # of so few draws
+def test_answers_about_the_fitted_rows_outlive_changes_to_them(rows, monkeypatch, size):
+    """The rows belong to the user: what is said of them is true of the fitted ones, or refused."""
+    if size == "checked":
+        monkeypatch.setattr(kept_rows, "COPIED", 0)
+    own, weights = rows.copy(), np.ones(544)[::2]
+    sampler = Gibbs(chains=2, draws=50, warmup=20)
+    gmm = GaussianMixtureModel(2, inference=sampler, random_state=0).fit(own, sample_weight=weights)
+    views = (
+        lambda: str(gmm.summary()),
+        lambda: str(gmm.report()),
+        lambda: str(gmm.convergence()),
+        lambda: list(gmm.consensus().labels),
+        lambda: list(gmm.co_clustering().ravel()),
+        lambda: gmm.loo().total,
+        lambda: gmm.plot_swarm().collections[0].get_offsets().tolist(),
+    )
+    before = [view() for view in views]
+    weights[:] = 3.0
+    own -= own.mean(axis=0)
+    for view, known in zip(views, before, strict=True):
+        if size == "copied":
+            assert view() == known
+        else:
+            assert "written to after they were fitted" in refusal(view)
+
+
+def test_priors_outlive_changes_to_what_they_were_made_of():
+    concentration = np.array([1.0, 2.0])
+    prior = Dirichlet(concentration)
+    concentration[:] = 9.0
+    np.testing.assert_array_equal(prior.concentration, [1.0, 2.0])

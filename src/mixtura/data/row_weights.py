@@ -35,8 +35,9 @@ def row_weights(sample_weight: Any, n_rows: int) -> Array:
         weights = as_float64(given)
     except NotNumbersError:
         raise DataError(f"{ACCEPTED}; got {type(sample_weight).__name__}") from None
-    if weights.ndim == 0:
-        weights = np.full(n_rows, float(weights))
+    weights = (
+        np.full(n_rows, float(weights)) if weights.ndim == 0 else np.asarray(weights, order="C")
+    )
     if weights.shape != (n_rows,):
         raise DataError(f"{ACCEPTED}: shape ({n_rows},); got shape {weights.shape}")
     unlawful = ~(np.isfinite(weights) & (weights >= 0.0))

@@ -31,7 +31,7 @@ def hyperparameter(
         raise InvalidArgumentError(f"{name} must be finite; got {told(value)}")
     if positive and not low > 0:
         raise InvalidArgumentError(f"{name} must be above zero; got {told(value)}")
-    return float(array) if array.ndim == 0 else array
+    return float(array) if array.ndim == 0 else array.copy()  # the user may write to theirs
 
 
 def check_per_feature(value: PerFeature, name: str, n_features: int) -> None:
