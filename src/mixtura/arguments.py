@@ -240,8 +240,10 @@ def _flat_priors(
     return Priors(FlatWeights(), likelihood_floor(data.moments), (floor,))
 
 
-def initializer(value: Any, n_components: int, rows: Rows) -> Initializer:
-    """Return the start of a name, array, fit or fitted estimator."""
+def initializer(
+    value: Any, n_components: int, rows: Rows, names: tuple[str, ...] | None = None
+) -> Initializer:
+    """Return the start of a name, array, frame, fit or fitted estimator."""
     if isinstance(value, str):
         if value in INITIALIZERS:
             return INITIALIZERS[value]
@@ -249,7 +251,7 @@ def initializer(value: Any, n_components: int, rows: Rows) -> Initializer:
             f"init must be {_choices(INITIALIZERS)}, an array or a fitted model; got {value!r}"
         )
     earlier = getattr(value, "fit_", value)
-    return given_start(earlier, n_components, rows)
+    return given_start(earlier, n_components, rows, names)
 
 
 def starts_of(

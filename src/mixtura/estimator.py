@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura import arguments, lawful, slowness, validation
 from mixtura.data import ArrayRows
+from mixtura.data.frames import default_names
 from mixtura.data.kept_rows import KeptRows
 from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import comparison
@@ -45,7 +46,8 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         ``pyro``), or an inference object with its options, such as ``Gibbs(draws=4000)``.
     init : str, array or fitted model, default="search"
         "search", "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D),
-        labels (N,), responsibilities (N, K), or an earlier fit. With a given start component k
+        labels (N,), responsibilities (N, K), or an earlier fit; of a frame of means the columns are
+        those of the rows by name. With a given start component k
         stays component k; otherwise components are numbered by their means, first feature first.
     n_init : int, optional
         Number of starts, of which the best is kept; by default 1 for "search", "split",
@@ -201,7 +203,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
     def _feature_names(self) -> tuple[str, ...]:
         names = getattr(self, "feature_names_in_", None)
         if names is None:
-            return tuple(f"x{number}" for number in range(self.n_features_in_))
+            return default_names(self.n_features_in_)
         return tuple(str(name) for name in names)
 
     def predict(self, X: Any) -> IntegerArray:

@@ -53,7 +53,7 @@ def build_problem(
     spacing = facts.spacing * units
     data = Elicitation(in_units_of(rows, moments), engine, moments, spacing)
     model, assumptions, found = build_model(given, rows.n_features, data)
-    start = arguments.initializer(given["init"], n_components, rows)
+    start = arguments.initializer(given["init"], n_components, rows, names)
     if method.uses_flat_priors and isinstance(start, Search):
         found = data.groups(family, n_components)
     start = after(start, found)

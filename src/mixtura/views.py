@@ -26,6 +26,8 @@ class FittedViews(ABC):
     inference: Any
     get_params: Callable[..., dict[str, Any]]
     labels_: IntegerArray
+    n_features_in_: int
+    feature_names_in_: Any
     _training: KeptRows
 
     @abstractmethod

@@ -1,6 +1,9 @@
 """Rows, weights and starts of every kind: taken for what they are, or refused in one line."""
 
 import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from mixtura import GaussianMixtureModel, Gibbs, select
@@ -142,3 +145,34 @@ def test_priors_outlive_changes_to_what_they_were_made_of():
     prior = Dirichlet(concentration)
     concentration[:] = 9.0
     np.testing.assert_array_equal(prior.concentration, [1.0, 2.0])
+
+
+@pytest.mark.parametrize("kind", [pd.DataFrame, pl.DataFrame, pa.table])
+@pytest.mark.filterwarnings("ignore::mixtura.errors.ConvergenceWarning")  # after one iteration
+def test_means_in_a_frame_start_their_columns(rows, kind):
+    frame = pd.DataFrame(rows, columns=["duration", "waiting"])
+    means = {"waiting": [80.0, 54.0], "duration": [4.3, 2.0]}
+    by_name = GaussianMixtureModel(2, init=kind(means), max_iter=1).fit(frame)
+    by_place = GaussianMixtureModel(2, init=[[4.3, 80.0], [2.0, 54.0]], max_iter=1).fit(frame)
+    np.testing.assert_array_equal(by_name.means_, by_place.means_)
+    turned = kind({name: means[name] for name in frame.columns})
+    unnamed = GaussianMixtureModel(2, init=turned, max_iter=1)
+    np.testing.assert_array_equal(unnamed.fit(rows).means_, by_place.means_)
+    wrong = kind({"waiting": [80.0, 54.0], "length": [4.3, 2.0]})
+    said = refusal(lambda: GaussianMixtureModel(2, init=wrong).fit(frame))
+    assert said.startswith("init must have the columns of the rows, 'duration', 'waiting'")
+
+
+def test_an_earlier_fit_of_columns_in_another_order_is_no_start(rows):
+    frame = pd.DataFrame(rows, columns=["duration", "waiting"])
+    earlier = GaussianMixtureModel(2).fit(frame[["waiting", "duration"]])
+    said = refusal(lambda: GaussianMixtureModel(2, init=earlier).fit(frame))
+    assert said.startswith("init is a fit of the columns 'waiting', 'duration'")
+    assert GaussianMixtureModel(2, init=earlier).fit(frame[["waiting", "duration"]]).converged_
+
+
+@pytest.mark.parametrize("kind", [pd.Series, pl.Series, pa.array, list, np.array])
+def test_labels_in_a_series_are_labels(rows, kind):
+    labels = (rows[:, 0] > 3.0).astype(int)
+    gmm = GaussianMixtureModel(2, init=kind(labels)).fit(rows)
+    np.testing.assert_allclose(gmm.means_[0, 0], 2.04, atol=0.01)

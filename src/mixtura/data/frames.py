@@ -50,26 +50,21 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     DataError
         If a column is not numeric, or two columns share a name.
     """
-    values, names = _read(X, "X")
+    values, names = numbers_of(X, "X")
     is_series = names is not None and isinstance(values, np.ndarray) and values.ndim == 1
     if not is_series:
         return values, None if names is None else _strings(names)
     return values[:, np.newaxis], _strings(names or ())
 
 
-def as_column(given: Any, name: str) -> Any:
-    """Turn a series into an array of shape (N,), and all else into what :func:`as_matrix` makes.
+def numbers_of(X: Any, name: str) -> tuple[Any, tuple[Any, ...] | None]:
+    """Return what :func:`as_matrix` does, but (N,) for a series, and names of whatever kind.
 
     Raises
     ------
     DataError
-        If a column is not numeric.
+        If a column is not numeric, or two columns share a name.
     """
-    return _read(given, name)[0]
-
-
-def _read(X: Any, name: str) -> tuple[Any, Sequence[Any] | None]:
-    """Return numbers, (N,) of a series, and the names of the columns, of which arrays have none."""
     if isinstance(X, np.ndarray | list | tuple):
         return _array(X, name), None  # the usual case, without importing narwhals
     if isinstance(X, Table):
@@ -81,9 +76,9 @@ def _read(X: Any, name: str) -> tuple[Any, Sequence[Any] | None]:
         if isinstance(data, nw.LazyFrame):
             data = data.collect()
         if isinstance(data, nw.Series):
-            return _numbers(data, data.name), [data.name]
+            return _numbers(data, data.name), (data.name,)
         if isinstance(data, nw.DataFrame):
-            return _frame_values(data), data.columns
+            return _frame_values(data), tuple(data.columns)
     except nw.exceptions.DuplicateError as error:
         raise DataError(f"two columns of the data share a name: {one_line(error)}") from None
     return _array(X, name), None
@@ -104,6 +99,11 @@ def _array(X: Any, name: str) -> Any:
             f"{name}: the argument must be an array of numbers, not of strings, dates or anything "
             f"but numbers; it holds {error}"
         ) from None
+
+
+def default_names(n_features: int) -> tuple[str, ...]:
+    """Return the names of columns that have none: x0, x1 and so on."""
+    return tuple(f"x{number}" for number in range(n_features))
 
 
 def finite_matrix(values: Array, names: Any) -> Array:

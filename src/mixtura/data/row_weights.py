@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from mixtura.conversion import as_float64
-from mixtura.data.frames import as_column
+from mixtura.data.frames import numbers_of
 from mixtura.errors import DataError, NotNumbersError
 from mixtura.typing import Array
 
@@ -30,7 +30,7 @@ def row_weights(sample_weight: Any, n_rows: int) -> Array:
     DataError
         If they are no weights of so many rows, none is above zero, or their sum is extreme.
     """
-    given = as_column(sample_weight, "sample_weight")
+    given, _ = numbers_of(sample_weight, "sample_weight")
     try:
         weights = as_float64(given)
     except NotNumbersError:
