@@ -47,8 +47,9 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
     init : str, array or fitted model, default="search"
         "search", "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D),
         labels (N,), responsibilities (N, K), or an earlier fit; of a frame of means the columns are
-        those of the rows by name. With a given start component k
-        stays component k; otherwise components are numbered by their means, first feature first.
+        those of the rows by name. With a given start component k stays component k, but under
+        processes with "vb" and "collapsed", where components are numbered by size; otherwise
+        they are numbered by their means, first feature first.
     n_init : int, optional
         Number of starts, of which the best is kept; by default 1 for "search", "split",
         "quantile" and given starts, 4 for "kmeans", 10 for "random".

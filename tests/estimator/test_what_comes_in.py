@@ -6,11 +6,11 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from mixtura import GaussianMixtureModel, Gibbs, select
+from mixtura import CollapsedGibbs, GaussianMixtureModel, Gibbs, select
 from mixtura.data import kept_rows
 from mixtura.datasets import load_faithful
 from mixtura.errors import MixturaError
-from mixtura.priors import Dirichlet, KnownScale
+from mixtura.priors import Dirichlet, DirichletProcess, KnownScale, PitmanYor
 
 
 @pytest.fixture(scope="module")
@@ -176,3 +176,28 @@ def test_labels_in_a_series_are_labels(rows, kind):
     labels = (rows[:, 0] > 3.0).astype(int)
     gmm = GaussianMixtureModel(2, init=kind(labels)).fit(rows)
     np.testing.assert_allclose(gmm.means_[0, 0], 2.04, atol=0.01)
+
+
+@pytest.mark.filterwarnings("ignore::mixtura.errors.MixturaWarning")  # of so few draws
+@pytest.mark.parametrize(
+    "weight_prior", [None, DirichletProcess(1.0), PitmanYor(1.0, 0.1)], ids=str
+)
+@pytest.mark.parametrize(
+    "inference",
+    ["map", "vb", Gibbs(2, 50, 20), CollapsedGibbs(2, 50, 20)],
+    ids=["map", "vb", "gibbs", "collapsed"],
+)
+def test_components_keep_the_numbers_of_a_given_start(rows, inference, weight_prior):
+    """But where the documentation says that they are numbered by size."""
+    is_process = weight_prior is not None
+    by_size = is_process and (inference == "vb" or isinstance(inference, CollapsedGibbs))
+    for first, second in ((2.0, 4.3), (4.3, 2.0)):
+        gmm = GaussianMixtureModel(
+            2,
+            inference=inference,
+            weight_prior=weight_prior,
+            random_state=0,
+            init=[[one, 54.0 if one == 2.0 else 80.0] for one in (first, second)],
+        ).fit(rows)
+        expected = [4.3, 2.0] if by_size else [first, second]
+        np.testing.assert_allclose(gmm.means_[:2, 0], expected, atol=0.1)
