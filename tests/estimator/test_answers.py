@@ -75,6 +75,22 @@ def test_densities_and_probabilities_are_those_of_the_attributes(fitted, iris):
     assert fitted.score(iris) == pytest.approx(fitted.score_samples(iris).mean())
 
 
+@pytest.mark.parametrize("family", ["tied_diag", "tied_spherical"])
+def test_scikit_learn_twin_counts_parameters_that_are_not_shared(iris, family):
+    gmm = GaussianMixtureModel(3, covariance_type=family).fit(iris)
+    more = {"tied_diag": 2 * 4, "tied_spherical": 2 * 1}[family]  # 3 covariances in place of 1
+    twin = gmm.to_sklearn()
+    assert twin.bic(iris) - gmm.bic(iris) == pytest.approx(more * np.log(150))
+    assert twin.aic(iris) - gmm.aic(iris) == pytest.approx(2 * more)
+
+
+def test_scikit_learn_twin_has_the_right_density_far_away_of_float64_rows(fitted, iris):
+    moved = iris + 1e4
+    twin = GaussianMixtureModel(3, covariance_type=fitted.covariance_type).fit(moved)
+    exact = twin.score_samples(moved)
+    np.testing.assert_allclose(twin.to_sklearn().score_samples(moved), exact, atol=1e-5)
+
+
 def test_scikit_learn_twin_has_the_same_density(fitted, iris):
     twin = fitted.to_sklearn()
     assert isinstance(twin, GaussianMixture)
