@@ -15,7 +15,6 @@ from mixtura.data.kept_rows import KeptRows
 from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import comparison
 from mixtura.engines import Engine, best_engine
-from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.model import MixtureModel, PriorSample
 from mixtura.online import OnlineFitting
@@ -285,13 +284,11 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
 
     def _described_model(self, n_features: int | None) -> MixtureModel:
         if hasattr(self, "fit_"):
-            if n_features not in (None, self.n_features_in_):
-                raise InvalidArgumentError(
-                    f"the fitted model has {self.n_features_in_} features; got {n_features!r}"
-                )
+            known = self.n_features_in_
+            lawful.Whole(known, known, optional=True).read(n_features, "n_features")
             return self.fit_.model
-        n_features = lawful.whole_number(1 if n_features is None else n_features, "n_features", 1)
-        return build_model(self.get_params(deep=False), n_features, None)[0]
+        number = lawful.whole_number_or_none(n_features, "n_features", 1)
+        return build_model(self.get_params(deep=False), number or 1, None)[0]
 
     def _generator(self, random_state: Any, purpose: str) -> np.random.Generator:
         root = arguments.seed_sequence(self.random_state if random_state is None else random_state)
@@ -350,6 +347,7 @@ def load(path: str | Path) -> GaussianMixtureModel:
     """
     from mixtura.storage import load_fit
 
+    lawful.FilePath().read(path, "path")
     stored = load_fit(path)
     model = stored.fit.model
     given = {"weight_prior", "component_prior"} - set(stored.default_priors)

@@ -13,6 +13,7 @@ from mixtura.data.kept_rows import KeptRows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
+from mixtura.lawful import Column, FilePath, Flag
 from mixtura.posteriors import Posterior
 from mixtura.typing import Array, IntegerArray
 
@@ -71,7 +72,7 @@ class FittedViews(ABC):
         from mixtura.plots import swarm
 
         values, _ = self._shown(X)
-        column = self._feature_number(feature)
+        column = Column(self.fit_.feature_names).read(feature, "feature")
         return swarm(values[:, column], feature_name=self.fit_.feature_names[column], ax=ax)
 
     def plot_objective(self, *, ax: Any = None) -> Any:
@@ -94,8 +95,7 @@ class FittedViews(ABC):
         from mixtura.plots import density
 
         values, weights = self._shown(X)
-        column = None if feature is None else self._feature_number(feature)
-        return density(self.fit_, values, weights=weights, feature=column, ax=ax)
+        return density(self.fit_, values, weights=weights, feature=feature, ax=ax)
 
     def plot_clusters(self, X: Any = None, *, ax: Any = None) -> Any:
         """Plot the rows by their most probable component.
@@ -126,17 +126,6 @@ class FittedViews(ABC):
             )
         return self._training.read()
 
-    def _feature_number(self, feature: int | str) -> int:
-        names = self.fit_.feature_names
-        if isinstance(feature, str) and feature in names:
-            return names.index(feature)
-        if isinstance(feature, int) and 0 <= feature < len(names):
-            return feature
-        raise InvalidArgumentError(
-            f"feature must be a number from 0 to {len(names) - 1} or one of {list(names)!r}; "
-            f"got {feature!r}"
-        )
-
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the fitted model to a file that holds numbers and JSON, and no code.
 
@@ -158,6 +147,8 @@ class FittedViews(ABC):
         from mixtura.storage import StoredFit, save_fit, settings_of
 
         check_is_fitted(self)
+        FilePath().read(path, "path")
+        Flag().read(overwrite, "overwrite")
         named = hasattr(self, "feature_names_in_")
         priors = ("weight_prior", "component_prior")
         defaults = tuple(name for name in priors if getattr(self, name) is None)
@@ -186,6 +177,8 @@ class FittedViews(ABC):
         """
         from mixtura.reports import write_report
 
+        FilePath().read(path, "path")
+        Flag().read(overwrite, "overwrite")
         return write_report(self.report(X), path, force=overwrite)
 
     def to_sklearn(self) -> Any:

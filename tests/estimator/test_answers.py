@@ -225,7 +225,7 @@ def test_prior_can_be_drawn_from_before_any_fit():
         GaussianMixtureModel(2).sample_prior()
     with pytest.raises(InvalidArgumentError, match="use inference='map'"):
         GaussianMixtureModel(2, inference="ml").sample_prior()
-    with pytest.raises(InvalidArgumentError, match="fitted model has 4 features; got 2"):
+    with pytest.raises(InvalidArgumentError, match="n_features must be None or 4; got 2"):
         GaussianMixtureModel(2).fit(load_iris().data).sample_prior(n_features=2)
 
 

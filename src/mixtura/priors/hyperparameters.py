@@ -12,10 +12,16 @@ Distribution = TypeVar("Distribution")
 
 
 def hyperparameter(
-    value: Any, name: str, *, positive: bool = False, max_ndim: int = 1
+    value: Any, name: str, *, positive: bool = False, max_ndim: int = 1, or_matrix: bool = False
 ) -> float | Array:
-    """Return a validated hyperparameter: a float, or a float64 array where one was given."""
+    """Return a validated hyperparameter: a float, or a float64 array where one was given.
+
+    With ``or_matrix`` one of two dimensions or more need not be positive: :func:`check_matrix`
+    looks at it.
+    """
     try:
+        if isinstance(value, bool) or getattr(value, "dtype", None) == np.bool_:
+            raise NotNumbersError("a truth value")
         array = as_float64(value)
     except NotNumbersError:
         raise InvalidArgumentError(
@@ -29,7 +35,7 @@ def hyperparameter(
     low, high = array.min(), array.max()  # NaN where one is
     if not (low > -np.inf and high < np.inf):
         raise InvalidArgumentError(f"{name} must be finite; got {told(value)}")
-    if positive and not low > 0:
+    if positive and not low > 0 and not (or_matrix and array.ndim >= 2):
         raise InvalidArgumentError(f"{name} must be above zero; got {told(value)}")
     return float(array) if array.ndim == 0 else array.copy()  # the user may write to theirs
 
