@@ -15,6 +15,7 @@ from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
 from mixtura.inference import MAP, ML, VB, CollapsedGibbs, Gibbs
 from mixtura.initialization import INITIALIZERS, Elicitation, Elicited, Initializer, given_start
+from mixtura.lawful import Jobs, OneOf, Parameter, Real, Seed, Verbosity, Whole
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
 from mixtura.priors.elicitation import likelihood_floor
@@ -46,14 +47,8 @@ INFERENCES: dict[str, Callable[[], Inference]] = {
 
 def inference_method(value: Any) -> Inference:
     """Return the inference method of a name or an object."""
-    if isinstance(value, Inference):
-        return value
-    if isinstance(value, str) and value in INFERENCES:
-        return INFERENCES[value]()
-    raise InvalidArgumentError(
-        f"inference must be {_choices(INFERENCES)} or an inference object such as mixtura.MAP(); "
-        f"got {value!r}"
-    )
+    given = PARAMETERS["inference"].read(value, "inference")
+    return given if isinstance(given, Inference) else INFERENCES[given]()
 
 
 def options_of(value: Any) -> dict[str, bool | int | float | str | None]:
@@ -87,9 +82,7 @@ def stored_method(name: str, options: Mapping[str, Any]) -> str | Inference:
 
 def covariance_family(value: Any, argument: str = "covariance_type") -> CovarianceFamily:
     """Return the covariance family of a name."""
-    if isinstance(value, str) and value in FAMILIES:
-        return FAMILIES[value]
-    raise InvalidArgumentError(f"{argument} must be {_choices(FAMILIES)}; got {value!r}")
+    return FAMILIES[OneOf(tuple(FAMILIES)).read(value, argument)]
 
 
 def criterion(value: Any, method: Inference) -> Criterion:
@@ -117,27 +110,22 @@ def partition_loss(value: Any) -> PartitionLoss:
     """Return the distance between partitions of a name, or the one given."""
     if isinstance(value, PartitionLoss):
         return value
-    if isinstance(value, str) and value in LOSSES:
-        return LOSSES[value]
-    raise InvalidArgumentError(f"loss must be {_choices(LOSSES)}; got {value!r}")
+    return LOSSES[OneOf(tuple(LOSSES)).read(value, "loss")]
 
 
 def share(value: Any, name: str) -> float:
     """Return a validated number above 0 and at most 1."""
-    if not isinstance(value, (int, float, np.number)) or not 0.0 < value <= 1.0:
-        raise InvalidArgumentError(f"{name} must be above 0 and at most 1; got {value!r}")
-    return float(value)
+    return Real(0.0, 1.0, above=True).read(value, name)
 
 
 def number_of_jobs(value: Any) -> int:
     """Return a number of threads: 1 for None, counted from all processors where negative."""
-    if value is None:
+    given = PARAMETERS["n_jobs"].read(value, "n_jobs")
+    if given is None:
         return 1
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value == 0:
-        raise InvalidArgumentError(f"n_jobs must be None or a whole number but 0; got {value!r}")
     from joblib import effective_n_jobs
 
-    return effective_n_jobs(int(value))
+    return effective_n_jobs(given)
 
 
 def number_of_threads(value: Any) -> int | None:
@@ -145,13 +133,84 @@ def number_of_threads(value: Any) -> int | None:
     return None if value is None else number_of_jobs(value)
 
 
-def tolerance(value: Any) -> float | None:
-    """Return a validated tolerance, or None for the method's own."""
-    if value is None:
-        return None
-    if not isinstance(value, (int, float, np.number)) or not 0 <= value < np.inf:
-        raise InvalidArgumentError(f"tol must be None or a number of at least 0; got {value!r}")
-    return float(value)
+@final
+@dataclass(frozen=True)
+class _Prior(Parameter):
+    """A prior, or None for the default."""
+
+    kind: type
+    names: str
+
+    @property
+    def accepted(self) -> str:
+        return f"None, {self.names}"
+
+    def is_lawful(self, value: Any) -> bool:
+        return value is None or isinstance(value, self.kind)
+
+
+@final
+@dataclass(frozen=True)
+class _Method(Parameter):
+    """The name of an inference method, or one with its options."""
+
+    @property
+    def accepted(self) -> str:
+        return f"{_choices(INFERENCES)} or an inference object such as mixtura.MAP()"
+
+    def is_lawful(self, value: Any) -> bool:
+        return isinstance(value, Inference) or (isinstance(value, str) and value in INFERENCES)
+
+
+@final
+@dataclass(frozen=True)
+class _Beginning(Parameter):
+    """The name of a start, or what may be one; rows say later whether it is."""
+
+    @property
+    def accepted(self) -> str:
+        return f"{_choices(INITIALIZERS)}, an array or a fitted model"
+
+    def is_lawful(self, value: Any) -> bool:
+        return value in INITIALIZERS if isinstance(value, str) else value is not None
+
+
+PARAMETERS: dict[str, Parameter] = {
+    "n_components": Whole(1, 1_000_000),
+    "covariance_type": OneOf(tuple(FAMILIES)),
+    "weight_prior": _Prior(
+        WeightPrior, "Dirichlet, DirichletProcess, PitmanYor or MixtureOfFiniteMixtures"
+    ),
+    "component_prior": _Prior(
+        ComponentPrior, "NormalInverseWishart, NormalInverseGamma, Independent or KnownScale"
+    ),
+    "inference": _Method(),
+    "init": _Beginning(),
+    "n_init": Whole(1, 100_000, optional=True),
+    "max_iter": Whole(1, 10**15, optional=True),
+    "tol": Real(optional=True),
+    "random_state": Seed(),
+    "n_jobs": Jobs(),
+    "verbose": Verbosity(),
+}
+"""What each parameter of the estimator may be."""
+
+
+def check_parameters(given: Mapping[str, Any]) -> None:
+    """Check every parameter of an estimator, before any work is done.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If one has a value that is not allowed; it names the first.
+    """
+    for name, kind in PARAMETERS.items():
+        kind.read(given[name], name)
+
+
+def parameter(given: Mapping[str, Any], name: str) -> Any:
+    """Return one parameter of an estimator as it is used."""
+    return PARAMETERS[name].read(given[name], name)
 
 
 @final
@@ -195,11 +254,6 @@ def priors(
     if weight_prior is None:
         weight_prior = Dirichlet(1.0)
         assumptions.append("Weights: uniform prior, Dirichlet(1).")
-    if not isinstance(weight_prior, WeightPrior):
-        raise InvalidArgumentError(
-            "weight_prior must be None, Dirichlet, DirichletProcess, PitmanYor or "
-            f"MixtureOfFiniteMixtures; got {weight_prior!r}"
-        )
     found = None
     if component_prior is None:
         if data is None:
@@ -213,11 +267,6 @@ def priors(
         assumptions.append(
             "Components: weakly informative prior, about as wide as the groups that a search "
             "for starts finds."
-        )
-    if not isinstance(component_prior, ComponentPrior):
-        raise InvalidArgumentError(
-            "component_prior must be None, NormalInverseWishart, NormalInverseGamma, "
-            f"Independent or KnownScale; got {component_prior!r}"
         )
     return Priors(weight_prior, component_prior, tuple(assumptions), found)
 
@@ -240,16 +289,15 @@ def _flat_priors(
     return Priors(FlatWeights(), likelihood_floor(data.moments), (floor,))
 
 
-def initializer(value: Any, n_components: int, rows: Rows) -> Initializer:
-    """Return the start of a name, array, fit or fitted estimator."""
+def initializer(
+    value: Any, n_components: int, rows: Rows, names: tuple[str, ...] | None = None
+) -> Initializer:
+    """Return the start of a name, array, frame, fit or fitted estimator."""
+    value = PARAMETERS["init"].read(value, "init")
     if isinstance(value, str):
-        if value in INITIALIZERS:
-            return INITIALIZERS[value]
-        raise InvalidArgumentError(
-            f"init must be {_choices(INITIALIZERS)}, an array or a fitted model; got {value!r}"
-        )
+        return INITIALIZERS[value]
     earlier = getattr(value, "fit_", value)
-    return given_start(earlier, n_components, rows)
+    return given_start(earlier, n_components, rows, names)
 
 
 def starts_of(
@@ -273,20 +321,16 @@ def starts_of(
 
 def seed_sequence(random_state: Any) -> np.random.SeedSequence:
     """Return the root of a run's random streams for any scikit-learn random state."""
+    random_state = PARAMETERS["random_state"].read(random_state, "random_state")
     if random_state is None:
         return np.random.SeedSequence()
     if isinstance(random_state, np.random.SeedSequence):
         return np.random.SeedSequence(random_state.entropy, spawn_key=random_state.spawn_key)
-    if isinstance(random_state, (int, np.integer)) and random_state >= 0:
-        return np.random.SeedSequence(int(random_state))
     if isinstance(random_state, np.random.RandomState):
         return np.random.SeedSequence(int(random_state.randint(2**31)))
     if isinstance(random_state, np.random.Generator):
         return np.random.SeedSequence(int(random_state.integers(2**63)))
-    raise InvalidArgumentError(
-        "random_state must be None, a whole number of at least 0, or a NumPy generator; "
-        f"got {random_state!r}"
-    )
+    return np.random.SeedSequence(int(random_state))
 
 
 def repeatable(random_state: Any, method: Inference) -> None:

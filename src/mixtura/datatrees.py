@@ -1,8 +1,9 @@
 """Draws as an xarray tree, in the groups and dimensions that ArviZ expects."""
 
+from dataclasses import dataclass
 from importlib import metadata
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 
@@ -11,12 +12,16 @@ from mixtura.diagnostics.partitions import occupied_components
 from mixtura.engines import Engine
 from mixtura.errors import MissingExtraError
 from mixtura.fit import Fit
-from mixtura.judgements import BLOCK, MOST_ALLOCATED, draws_of
+from mixtura.judgements import draws_of
 from mixtura.model import MixtureModel
+from mixtura.posteriors import DrawsPosterior
 from mixtura.typing import Array
 
 INSTALL = 'pip install "mixtura[arviz]"'
 """The command that installs what this module needs."""
+
+MOST_NUMBERS = 20_000_000
+"""Numbers for rows under all draws together, unless the user asks for more."""
 
 
 def require_xarray() -> None:
@@ -29,12 +34,13 @@ def require_xarray() -> None:
         raise MissingExtraError(f"to_arviz needs xarray: {INSTALL}")
 
 
-def to_datatree(fit: Fit, values: Array, engine: Engine) -> Any:
+def to_datatree(fit: Fit, values: Array, engine: Engine, n_draws: int | None = None) -> Any:
     """Return the draws of a fit and what they say of rows as an ``xarray.DataTree``.
 
-    Groups ``posterior`` and ``sample_stats`` have all draws; ``log_likelihood`` and
-    ``posterior_predictive`` at most 1000 (fewer of very many rows), evenly spaced in each chain,
-    whose numbers are in the coordinate ``draw``; ``observed_data`` has the rows.
+    Groups ``posterior``, ``sample_stats``, ``log_prior``, ``log_likelihood`` and
+    ``posterior_predictive`` have the same draws, whose numbers are in the coordinate ``draw``;
+    ``prior`` and ``prior_predictive`` as many draws in one chain, ``observed_data`` the rows. One
+    feature, or one component, has no dimension of its own.
 
     Parameters
     ----------
@@ -44,6 +50,9 @@ def to_datatree(fit: Fit, values: Array, engine: Engine) -> Any:
         The rows that were fitted.
     engine : Engine
         What scores them.
+    n_draws : int, optional
+        Draws of each chain, evenly spaced; all where there are no more. By default as many as give
+        at most 20 million numbers for the rows.
 
     Raises
     ------
@@ -56,62 +65,139 @@ def to_datatree(fit: Fit, values: Array, engine: Engine) -> Any:
     require_xarray()
     from xarray import DataTree
 
-    n_chains, n_draws = posterior.log_joint.shape
-    most = min(MOST_ALLOCATED, max(n_chains, 5 * BLOCK // max(1, values.size)))
-    some, kept = posterior.thinned(most), posterior.kept(most)
-    every, few = (
-        {"chain": np.arange(n_chains), "draw": draws} for draws in (np.arange(n_draws), kept)
-    )
-    components = {"component": np.arange(fit.model.n_components)}
-    features = {"feature": list(fit.feature_names)}
-    rows = {"obs": np.arange(len(values))}
-    matrix = len(fit.model.structure) == 3
-    also = {"other_feature": list(fit.feature_names)} if matrix else {}
-    covariances, dimensions = _public(fit.model, posterior.covariances)
-    by_draw, by_component = ("chain", "draw"), ("chain", "draw", "component")
-    numbers = {}
-    if fit.model.weight_prior.has_random_number:
-        numbers["number_of_components"] = (by_draw, posterior.used_components)
-    counted = {}
-    if fit.model.weight_prior.finds_components:
+    most = posterior.n_chains * n_draws if n_draws else MOST_NUMBERS // max(1, values.size)
+    kept, some = posterior.kept(most), posterior.thinned(most)
+    every = {"chain": np.arange(posterior.n_chains), "draw": kept}
+    names = _Names.of(fit, len(values))
+    rows = ArrayRows(values)
+    densities = some.log_densities(rows, engine)
+    replicated = some.replicates(len(values), np.random.default_rng(0))
+    by_draw = ("chain", "draw")
+    groups = {
+        "/": _dataset({}, {}, _attributes(fit, posterior.log_joint.shape[1], kept.size)),
+        "/posterior": names.dataset(
+            by_draw, every, {**_parameters(some), **_number(some)}, "components after renumbering"
+        ),
+        "/sample_stats": names.dataset(by_draw, every, _statistics(some, rows, engine)),
+        "/log_prior": names.dataset(by_draw, every, _log_priors(some)),
+        "/log_likelihood": names.dataset(by_draw, every, {"x": (("obs",), densities)}),
+        "/posterior_predictive": names.dataset(
+            by_draw, every, {"x": (("obs", "feature"), replicated)}
+        ),
+        "/observed_data": names.dataset((), {}, {"x": (("obs", "feature"), values)}),
+    }
+    return DataTree.from_dict(groups | _priors(fit.model, names, some.n_draws, len(values)))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Names:
+    """Dimensions of a fit, and the names along each of them."""
+
+    coordinates: dict[str, Any]
+    single: frozenset[str]
+
+    @classmethod
+    def of(cls, fit: Fit, n_rows: int) -> "_Names":
+        model, names = fit.model, list(fit.feature_names)
+        coordinates = {
+            "component": np.arange(model.n_components),
+            "feature": names,
+            "other_feature": names,
+            "obs": np.arange(n_rows),
+        }
+        single = {name for name in list(coordinates)[:3] if len(coordinates[name]) == 1}
+        return cls(coordinates, frozenset(single))
+
+    def dataset(
+        self,
+        leading: tuple[str, ...],
+        coordinates: dict[str, Any],
+        variables: dict[str, tuple[tuple[str, ...], Array]],
+        numbering: str = "",
+    ) -> Any:
+        """Return a data set of arrays, each with its dimensions after the leading ones."""
+        kept, used = {}, set()
+        for name, (dimensions, array) in variables.items():
+            single = [len(leading) + i for i, one in enumerate(dimensions) if one in self.single]
+            own = tuple(one for one in dimensions if one not in self.single)
+            kept[name] = ((*leading, *own), array.squeeze(tuple(single)))
+            used |= set(own)
+        along = {name: at for name, at in self.coordinates.items() if name in used}
+        return _dataset(kept, coordinates | along, {"numbering": numbering} if numbering else {})
+
+
+def _parameters(posterior: DrawsPosterior) -> dict[str, Any]:
+    """Return the drawn parameters with their dimensions."""
+    covariances, dimensions = _public(posterior.model, posterior.covariances)
+    return {
+        "weights": (("component",), posterior.weights),
+        "means": (("component", "feature"), posterior.means),
+        "scales": (("component", "feature"), posterior.scales),
+        "covariances": (dimensions, covariances),
+    }
+
+
+def _number(posterior: DrawsPosterior) -> dict[str, Any]:
+    """Return the drawn number of components where it has a prior."""
+    if not posterior.model.weight_prior.has_random_number:
+        return {}
+    return {"number_of_components": ((), posterior.used_components)}
+
+
+def _statistics(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> dict[str, Any]:
+    """Return what is known of each draw, besides its parameters."""
+    counted: dict[str, Any] = {}
+    if posterior.model.weight_prior.finds_components:
         own = posterior.partitions
         found = None if own is None else own.occupied.astype(np.intp)
-        if found is None and posterior.n_draws * len(values) <= 5 * BLOCK:
-            found = occupied_components(posterior.allocations(ArrayRows(values), engine))
+        if found is None and posterior.n_draws * rows.n_rows <= MOST_NUMBERS:
+            found = occupied_components(posterior.allocations(rows, engine))
         if found is not None:
-            counted["n_occupied"] = (by_draw, found)
-    densities = some.log_densities(ArrayRows(values), engine)
-    replicated = some.replicates(len(values), np.random.default_rng(0))
-    return DataTree.from_dict(
-        {
-            "/": _dataset({}, {}, _attributes(fit)),
-            "/posterior": _dataset(
-                {
-                    "weights": (by_component, posterior.weights),
-                    "means": ((*by_component, "feature"), posterior.means),
-                    "scales": ((*by_component, "feature"), posterior.scales),
-                    "covariances": ((*by_draw, *dimensions), covariances),
-                    **numbers,
-                },
-                every | components | features | also,
-                {"numbering": "components after renumbering"},
-            ),
-            "/sample_stats": _dataset(
-                {
-                    "lp": (by_draw, posterior.log_joint),
-                    "log_likelihood": (by_draw, posterior.log_likelihood),
-                    "number_when_drawn": (by_component, posterior.numbers),
-                    **counted,
-                },
-                every | components,
-            ),
-            "/log_likelihood": _dataset({"x": ((*by_draw, "obs"), densities)}, few | rows),
-            "/posterior_predictive": _dataset(
-                {"x": ((*by_draw, "obs", "feature"), replicated)}, few | rows | features
-            ),
-            "/observed_data": _dataset({"x": (("obs", "feature"), values)}, rows | features),
-        }
+            counted["n_occupied"] = ((), found)
+    return {
+        "lp": ((), posterior.log_joint),
+        "log_likelihood": ((), posterior.log_likelihood),
+        "number_when_drawn": (("component",), posterior.numbers),
+        **counted,
+    }
+
+
+def _log_priors(posterior: DrawsPosterior) -> dict[str, Any]:
+    """Return the log prior densities of weights, and of means and covariances, of each draw."""
+    model, shape = posterior.model, posterior.log_joint.shape
+    found = np.empty((2, posterior.n_draws))
+    for number in range(posterior.n_draws):
+        drawn = posterior.draw(number)
+        found[:, number] = (
+            model.weight_prior.log_density(drawn.weights),
+            model.component_prior.log_density(drawn.means, drawn.covariances),
+        )
+    weights, components = found.reshape(2, *shape)
+    return {"weights": ((), weights), "components": ((), components)}
+
+
+def _priors(model: MixtureModel, names: _Names, n_draws: int, n_rows: int) -> dict[str, Any]:
+    """Return the groups of draws from the prior, one chain of them."""
+    rng = np.random.default_rng(0)
+    drawn = [model.sample_prior(n_rows, rng) for _ in range(n_draws)]
+    weights, means, covariances = (
+        np.array([getattr(one.parameters, name) for one in drawn])[None]
+        for name in ("weights", "means", "covariances")
     )
+    shown, dimensions = _public(model, covariances)
+    parameters = {
+        "weights": (("component",), weights),
+        "means": (("component", "feature"), means),
+        "scales": (("component", "feature"), np.array([one.scales for one in drawn])[None]),
+        "covariances": (dimensions, shown),
+    }
+    rows = {"x": (("obs", "feature"), np.array([one.rows for one in drawn])[None])}
+    by_draw, along = ("chain", "draw"), {"chain": np.arange(1), "draw": np.arange(n_draws)}
+    return {
+        "/prior": names.dataset(by_draw, along, parameters, "components as they were drawn"),
+        "/prior_predictive": names.dataset(by_draw, along, rows),
+    }
 
 
 def _dataset(variables: dict[str, Any], coordinates: dict[str, Any], attributes: Any = None) -> Any:
@@ -120,11 +206,12 @@ def _dataset(variables: dict[str, Any], coordinates: dict[str, Any], attributes:
     return Dataset(variables, coordinates, attributes)
 
 
-def _attributes(fit: Fit) -> dict[str, str]:
+def _attributes(fit: Fit, n_drawn: int, n_kept: int) -> dict[str, Any]:
     return {
         "inference_library": "mixtura",
         "inference_library_version": metadata.version("mixtura"),
         "inference_method": fit.method,
+        "draws_of_each_chain": f"{n_kept} of {n_drawn}",
     }
 
 

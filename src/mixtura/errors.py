@@ -13,6 +13,10 @@ class DataError(MixturaError, ValueError):
     """The data cannot be used as they are; the message names the file, row or column."""
 
 
+class NotNumbersError(DataError, TypeError):
+    """Something else was given where numbers are needed; the message says what was found."""
+
+
 class ModelFileError(MixturaError, ValueError):
     """A model file is damaged, foreign or of a version that this release cannot read."""
 

@@ -6,19 +6,15 @@ from typing import Any, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_array,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils.validation import check_is_fitted
 
-from mixtura import arguments, lawful, slowness
+from mixtura import arguments, lawful, slowness, validation
 from mixtura.data import ArrayRows
-from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix
+from mixtura.data.frames import default_names
+from mixtura.data.kept_rows import KeptRows
+from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import comparison
 from mixtura.engines import Engine, best_engine
-from mixtura.errors import DataError, InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.model import MixtureModel, PriorSample
 from mixtura.online import OnlineFitting
@@ -49,8 +45,10 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         ``pyro``), or an inference object with its options, such as ``Gibbs(draws=4000)``.
     init : str, array or fitted model, default="search"
         "search", "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D),
-        labels (N,), responsibilities (N, K), or an earlier fit. With a given start component k
-        stays component k; otherwise components are numbered by their means, first feature first.
+        labels (N,), responsibilities (N, K), or an earlier fit; of a frame of means the columns are
+        those of the rows by name. With a given start component k stays component k, but under
+        processes with "vb" and "collapsed", where components are numbered by size; otherwise
+        they are numbered by their means, first feature first.
     n_init : int, optional
         Number of starts, of which the best is kept; by default 1 for "search", "split",
         "quantile" and given starts, 4 for "kmeans", 10 for "random".
@@ -164,7 +162,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         fit = method.fit(problem)
         self._adopt(fit)
         self.labels_ = fit.posterior.labels(rows, self._engine())
-        self._training = (values, weights)
+        self._training = KeptRows.of(values, weights)
         for doubt in fit.doubts:
             warnings.warn(doubt.message, doubt.category, stacklevel=2)
         return self
@@ -193,41 +191,10 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         return best_engine(arguments.number_of_threads(self.n_jobs))
 
     def _validated(self, X: Any, *, reset: bool) -> Array:
-        matrix, names = as_matrix(X)
-        if names is None:
-            checked: Any = validate_data(
-                self, X, reset=reset, dtype=PRECISIONS, order="C", ensure_all_finite=False
-            )
-            return finite_matrix(checked, getattr(self, "feature_names_in_", None))
-        # scikit-learn annotates dtype as a string.
-        values: Any = check_array(
-            matrix, dtype="float64", order="C", estimator=self, ensure_all_finite=False
-        )
-        values = finite_matrix(values, names)
-        if reset:
-            self.n_features_in_ = values.shape[1]
-            self.feature_names_in_ = np.asarray(names, dtype=object)
-            return values
-        if values.shape[1] != self.n_features_in_:
-            raise DataError(
-                f"X has {values.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
-            )
-        known = getattr(self, "feature_names_in_", names)
-        if list(known) != list(names):
-            raise DataError(
-                f"the feature names should match those passed during fit: {list(known)!r}; "
-                f"got {list(names)!r}"
-            )
-        return values
+        return validation.checked_rows(self, X, reset=reset)
 
     def _weights(self, sample_weight: Any, values: Array) -> Array:
-        weights = _check_sample_weight(
-            sample_weight, values, dtype=np.float64, ensure_non_negative=True
-        )
-        if not weights.any():
-            raise DataError("sample_weight must hold at least one weight above zero")
-        return weights
+        return row_weights(sample_weight, len(values))
 
     def _rows(self, X: Any) -> ArrayRows:
         check_is_fitted(self)
@@ -236,7 +203,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
     def _feature_names(self) -> tuple[str, ...]:
         names = getattr(self, "feature_names_in_", None)
         if names is None:
-            return tuple(f"x{number}" for number in range(self.n_features_in_))
+            return default_names(self.n_features_in_)
         return tuple(str(name) for name in names)
 
     def predict(self, X: Any) -> IntegerArray:
@@ -317,13 +284,11 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
 
     def _described_model(self, n_features: int | None) -> MixtureModel:
         if hasattr(self, "fit_"):
-            if n_features not in (None, self.n_features_in_):
-                raise InvalidArgumentError(
-                    f"the fitted model has {self.n_features_in_} features; got {n_features!r}"
-                )
+            known = self.n_features_in_
+            lawful.Whole(known, known, optional=True).read(n_features, "n_features")
             return self.fit_.model
-        n_features = lawful.whole_number(1 if n_features is None else n_features, "n_features", 1)
-        return build_model(self.get_params(deep=False), n_features, None)[0]
+        number = lawful.whole_number_or_none(n_features, "n_features", 1)
+        return build_model(self.get_params(deep=False), number or 1, None)[0]
 
     def _generator(self, random_state: Any, purpose: str) -> np.random.Generator:
         root = arguments.seed_sequence(self.random_state if random_state is None else random_state)
@@ -382,6 +347,7 @@ def load(path: str | Path) -> GaussianMixtureModel:
     """
     from mixtura.storage import load_fit
 
+    lawful.FilePath().read(path, "path")
     stored = load_fit(path)
     model = stored.fit.model
     given = {"weight_prior", "component_prior"} - set(stored.default_priors)

@@ -2,9 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from types import MappingProxyType
-from typing import ClassVar, final
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -15,14 +14,29 @@ from mixtura.diagnostics.components import Doubt
 from mixtura.diagnostics.resolution import Resolvable
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, LabelsWarning
+from mixtura.lawful import Parameter
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior, Posterior
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
-UNSTORED = MappingProxyType({"stored": False})
-"""Metadata of options of a method that show in no answer: model files leave them out."""
+
+def option(default: Any, kind: Parameter, *, stored: bool = True, shown: bool = True) -> Any:
+    """Return a field of a method's class that says what it may be.
+
+    Parameters
+    ----------
+    default : object
+        Its default.
+    kind : Parameter
+        What it may be.
+    stored : bool
+        Whether model files keep it, as they do with what shows in an answer.
+    shown : bool
+        Whether the method's ``repr`` shows it.
+    """
+    return field(default=default, repr=shown, metadata={"kind": kind, "stored": stored})
 
 
 @final
@@ -307,6 +321,13 @@ class Inference(ABC):
     bounds_evidence: ClassVar[bool] = False
     """Whether the objective is a lower bound of the log evidence."""
     default_max_iter: ClassVar[int]
+
+    def __post_init__(self) -> None:
+        """Check every option against its declaration."""
+        for known in fields(self):  # type: ignore[arg-type]  # implementations are dataclasses
+            kind = known.metadata.get("kind")
+            if kind is not None:
+                kind.read(getattr(self, known.name), f"{type(self).__name__} {known.name}")
 
     @property
     def default_starts(self) -> int | None:

@@ -2,12 +2,17 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 from scipy.special import logsumexp
 
-from mixtura.typing import Array, IntegerArray, StructureShape
+from mixtura.typing import Array, BooleanArray, IntegerArray, StructureShape
+
+_Parts: TypeAlias = tuple[Array, Array]
+
+SQUARABLE = 1e150
+"""Largest distance whose square is a number."""
 
 
 class Tail(ABC):
@@ -16,6 +21,25 @@ class Tail(ABC):
     @abstractmethod
     def log_kernel(self, component: int, whitened: Array) -> Array:
         """Return what takes the place of ``-1/2 |z|^2`` for standardised rows z (n, D): (n,)."""
+
+    @abstractmethod
+    def far_kernel(self, component: int, whitened: Array, exponent: IntegerArray) -> _Parts:
+        """Return the kernel of standardised rows whose squares may be beyond float64.
+
+        Parameters
+        ----------
+        component : int
+            The component.
+        whitened : array of shape (n, D)
+            Standardised rows, each divided by two to the power of its exponent.
+        exponent : integer array of shape (n,)
+            The exponents e.
+
+        Returns
+        -------
+        leading, rest : arrays of shape (n,)
+            The kernel is ``leading * 4**e + rest``.
+        """
 
     @abstractmethod
     def draw(self, components: IntegerArray, n_features: int, rng: np.random.Generator) -> Array:
@@ -42,6 +66,18 @@ class StudentTail(Tail):
             distance = np.einsum("nd,nd->n", whitened, whitened)
             return -0.5 * (freedom + whitened.shape[1]) * np.log1p(distance / freedom)
         return np.log1p(whitened * whitened / freedom) @ (-0.5 * (freedom + 1.0))
+
+    def far_kernel(self, component: int, whitened: Array, exponent: IntegerArray) -> _Parts:
+        freedom = self.degrees_of_freedom[component]
+        if np.ndim(freedom) == 0:
+            power = freedom + whitened.shape[1]
+            logs = np.log(np.einsum("nd,nd->n", whitened, whitened)) + exponent * np.log(4.0)
+            return np.zeros(len(whitened)), -0.5 * power * (logs - np.log(freedom))
+        near, distance = _near(whitened, exponent)
+        with np.errstate(divide="ignore"):  # of rows that are near, which are not asked
+            logs = 2.0 * np.log(np.abs(whitened)) + exponent[:, None] * np.log(4.0)
+        terms = np.where(near, np.log1p(distance * distance / freedom), logs - np.log(freedom))
+        return np.zeros(len(whitened)), terms @ (-0.5 * (freedom + 1.0))
 
     def draw(self, components: IntegerArray, n_features: int, rng: np.random.Generator) -> Array:
         noise = rng.standard_normal((components.size, n_features))
@@ -78,6 +114,21 @@ class ScaleMixtureTail(Tail):
             total += np.asarray(logsumexp(exponents + share[d], axis=1))
         return total
 
+    def far_kernel(self, component: int, whitened: Array, exponent: IntegerArray) -> _Parts:
+        share, precision = self.log_share[component], self.precision[component]
+        squares = whitened * whitened
+        if len(share) == 1:
+            return _widest(-0.5 * (squares @ precision), share[0])
+        near, distance = _near(whitened, exponent)
+        leading, rest = np.zeros(len(squares)), np.zeros(len(squares))
+        for d in range(len(share)):
+            squared = np.multiply.outer(distance[:, d] ** 2, precision[d])
+            here = np.asarray(logsumexp(share[d] - 0.5 * squared, axis=1))
+            ahead, there = _widest(-0.5 * np.multiply.outer(squares[:, d], precision[d]), share[d])
+            leading += np.where(near[:, d], 0.0, ahead)
+            rest += np.where(near[:, d], here, there)
+        return leading, rest
+
     def draw(self, components: IntegerArray, n_features: int, rng: np.random.Generator) -> Array:
         noise = rng.standard_normal((components.size, n_features))
         # The shares hold the widths' determinants, which are no part of a probability.
@@ -89,6 +140,21 @@ class ScaleMixtureTail(Tail):
         chosen = np.broadcast_to((cumulative < uniform).sum(axis=2), noise.shape)
         rows, features = components[:, None], np.arange(n_features)
         return noise / np.sqrt(self.precision[rows, features, chosen])
+
+
+def _near(whitened: Array, exponent: IntegerArray) -> tuple[BooleanArray, Array]:
+    """Return which coordinates (n, D) can be squared as they are, and those, zero elsewhere."""
+    with np.errstate(over="ignore"):
+        distance = np.ldexp(whitened, exponent[:, None])
+    near = np.abs(distance) < SQUARABLE
+    return near, np.where(near, distance, 0.0)
+
+
+def _widest(exponents: Array, log_share: Array) -> _Parts:
+    """Return the largest of the exponents (n, J), and the log of the shares of those that are."""
+    largest = exponents.max(axis=1)
+    has_it = exponents == largest[:, None]
+    return largest, np.asarray(logsumexp(np.where(has_it, log_share, -np.inf), axis=1))
 
 
 @final

@@ -16,7 +16,6 @@ from mixtura.errors import DataError, DataWarning, InvalidArgumentError
 from mixtura.families import univariate
 from mixtura.fit import Fit, Inference, Problem
 from mixtura.initialization import Elicitation, Elicited, Search, after
-from mixtura.lawful import whole_number, whole_number_or_none
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
 from mixtura.typing import Array, StructureShape
@@ -42,7 +41,8 @@ def build_problem(
     InvalidArgumentError
         If a parameter has a value that is not allowed.
     """
-    n_components = whole_number(given["n_components"], "n_components", 1)
+    arguments.check_parameters(given)
+    n_components = arguments.parameter(given, "n_components")
     method = arguments.inference_method(given["inference"])
     arguments.repeatable(given["random_state"], method)
     family = arguments.covariance_family(given["covariance_type"])
@@ -53,15 +53,14 @@ def build_problem(
     spacing = facts.spacing * units
     data = Elicitation(in_units_of(rows, moments), engine, moments, spacing)
     model, assumptions, found = build_model(given, rows.n_features, data)
-    start = arguments.initializer(given["init"], n_components, rows)
+    start = arguments.initializer(given["init"], n_components, rows, names)
     if method.uses_flat_priors and isinstance(start, Search):
         found = data.groups(family, n_components)
     start = after(start, found)
     if isinstance(start, Search) and found is not None and found.rival is not None:
         assumptions = (*assumptions, found.rival.told)
     of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
-    n_init = whole_number_or_none(given["n_init"], "n_init", 1)
-    max_iter = whole_number_or_none(given["max_iter"], "max_iter", 1)
+    n_init = arguments.parameter(given, "n_init")
     n_init = method.default_starts if n_init is None else n_init
     problem = Problem(
         model=model,
@@ -69,15 +68,15 @@ def build_problem(
         engine=engine,
         starts=arguments.starts_of(start, n_init, engine, of_starts),
         keep_numbering=start.numbers_components or not model.weight_prior.is_exchangeable,
-        max_iter=max_iter,
-        tol=arguments.tolerance(given["tol"]),
+        max_iter=arguments.parameter(given, "max_iter"),
+        tol=arguments.parameter(given, "tol"),
         n_jobs=arguments.number_of_jobs(given["n_jobs"]),
         seed=of_method,
         feature_names=names,
         assumptions=assumptions,
         doubts=data_doubts(facts),
         resolvable=Resolvable(facts.spacing, facts.dependent, names),
-        report=print if given["verbose"] else lambda line: None,
+        report=print if arguments.parameter(given, "verbose") else lambda line: None,
     )
     return method, problem
 
@@ -94,6 +93,7 @@ def build_update(
     DataError
         If float64 cannot hold the rows beside those of the fit.
     """
+    arguments.check_parameters(given)
     method = arguments.inference_method(given["inference"])
     _check_unchanged(given, method, fit)
     _check_magnitude(rows.magnitude(), fit.feature_names)
@@ -104,8 +104,8 @@ def build_update(
         engine=engine,
         starts=lambda model, rows: [],
         keep_numbering=True,
-        max_iter=whole_number_or_none(given["max_iter"], "max_iter", 1),
-        tol=arguments.tolerance(given["tol"]),
+        max_iter=arguments.parameter(given, "max_iter"),
+        tol=arguments.parameter(given, "tol"),
         seed=np.random.SeedSequence(0),
         feature_names=fit.feature_names,
         assumptions=fit.assumptions,
@@ -119,7 +119,8 @@ def build_model(
     given: Mapping[str, Any], n_features: int, data: Elicitation | None
 ) -> tuple[MixtureModel, tuple[str, ...], Elicited | None]:
     """Return the model that an estimator's parameters describe, what was assumed, and found."""
-    n_components = whole_number(given["n_components"], "n_components", 1)
+    arguments.check_parameters(given)
+    n_components = arguments.parameter(given, "n_components")
     family = arguments.covariance_family(given["covariance_type"])
     priors = arguments.priors(
         given["weight_prior"],

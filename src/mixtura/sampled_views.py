@@ -14,7 +14,7 @@ from mixtura.diagnostics.evidence import Evidence
 from mixtura.diagnostics.predictive import PredictiveAccuracy
 from mixtura.engines import Engine
 from mixtura.fit import Fit
-from mixtura.lawful import whole_number
+from mixtura.lawful import whole_number, whole_number_or_none
 from mixtura.posteriors import DrawsPosterior
 from mixtura.typing import Array, IntegerArray
 
@@ -129,13 +129,21 @@ class SampledViews(ABC):
         judgements.check_rows(posterior, rows, engine, "log_evidence")
         return judgements.log_evidence(posterior, rows, engine)
 
-    def to_arviz(self, X: Any = None) -> Any:
+    def to_arviz(self, X: Any = None, *, n_draws: int | None = None) -> Any:
         """Return the draws as an ``xarray.DataTree`` in the groups that ArviZ expects.
 
-        Groups posterior, sample_stats, log_likelihood, posterior_predictive and observed_data;
-        dimensions chain, draw, component, feature and obs; components after renumbering. Needs the
-        extra ``arviz``. A row of weight 2 is two rows. X, where the training rows are not kept,
-        must be those rows.
+        Groups posterior, sample_stats, log_prior, log_likelihood and posterior_predictive, all of
+        the same draws; prior and prior_predictive, of one chain; and observed_data. Dimensions
+        chain, draw, component, feature and obs, without those of length 1; components after
+        renumbering. Needs the extra ``arviz``. A row of weight 2 is two rows.
+
+        Parameters
+        ----------
+        X : array or frame of shape (N, D), optional
+            The rows that were fitted, where they are not kept.
+        n_draws : int, optional
+            Draws of each chain, evenly spaced; all where there are no more. By default as many as
+            give at most 20 million numbers for the rows.
 
         Raises
         ------
@@ -145,10 +153,11 @@ class SampledViews(ABC):
         from mixtura.datatrees import to_datatree
 
         posterior = self._draws("to_arviz")
+        n_draws = whole_number_or_none(n_draws, "n_draws", 1)
         values, weights = self._shown(X)
         judgements.check_rows(posterior, ArrayRows(values, weights), self._engine(), "to_arviz")
         counted = judgements.counted_rows(values, weights, "to_arviz")
-        return to_datatree(self.fit_, counted, self._engine())
+        return to_datatree(self.fit_, counted, self._engine(), n_draws)
 
     def plot_trace(self, *, feature: int | str | None = None, ax: Any = None) -> np.ndarray:
         """Plot the draws of each chain in their order; returns an array of matplotlib Axes."""

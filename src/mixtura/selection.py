@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from mixtura import arguments
+from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import comparison
 from mixtura.diagnostics.candidates import CRITERIA, Candidate, Criterion, rank, with_shortfalls
 from mixtura.errors import (
@@ -21,13 +22,15 @@ from mixtura.errors import (
     MixturaWarning,
 )
 from mixtura.estimator import GaussianMixtureModel
-from mixtura.lawful import whole_number
+from mixtura.lawful import Called, whole_number
 
 Progress: TypeAlias = Callable[[Candidate, int, int], None]
 """Called with a candidate that has ended, the number of those that have, and that of all."""
 
 FAILURES = (MixturaError, ValueError, ArithmeticError, MemoryError)
 """What one candidate may raise without losing the others."""
+
+PROGRESS = Called("a candidate, the fits that have ended and all", optional=False, or_flag=True)
 
 
 @final
@@ -149,6 +152,7 @@ def select(
            [ 4.5, 80.9]])
     """
     numbers, names = _numbers(components), _names(families)
+    PROGRESS.read(progress, "progress")
     method = arguments.inference_method(inference)
     judge = arguments.criterion(criterion, method)
     arguments.repeatable(random_state, method)
@@ -194,7 +198,7 @@ def _names(families: Any) -> list[str]:
 
 def _listed(value: Any, name: str, accepted: str) -> list[Any]:
     """Return one value or several as a list that is not empty."""
-    if isinstance(value, str) or not isinstance(value, Iterable):
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
         return [value]
     listed = list(value.ravel() if isinstance(value, np.ndarray) else value)
     if not listed:
@@ -230,7 +234,7 @@ def _candidate(gmm: GaussianMixtureModel, X: Any, sample_weight: Any) -> Candida
     by_row = gmm.score_samples(X)
     weights = np.ones_like(by_row)
     if sample_weight is not None:
-        weights = weights * np.asarray(sample_weight, dtype=float)
+        weights = row_weights(sample_weight, by_row.size)
     log_likelihood, total = float(weights @ by_row), float(weights.sum())
     entropy = comparison.assignment_entropy(gmm.predict_proba(X), weights)
     n_parameters = fit.model.n_parameters

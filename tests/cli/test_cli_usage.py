@@ -3,12 +3,13 @@
 import dataclasses
 import inspect
 import re
+from typing import Any, get_args
 
 import numpy as np
 import pytest
 
-from mixtura import SVI, GaussianMixtureModel, __version__
-from mixtura.arguments import INFERENCES
+from mixtura import SVI, GaussianMixtureModel, Gibbs, __version__
+from mixtura.arguments import INFERENCES, PARAMETERS
 from mixtura.cli import options
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.settings import SviSettings
@@ -38,6 +39,39 @@ def test_choices_are_those_of_the_registries() -> None:
     assert set(options.STARTS) == set(INITIALIZERS)
     assert set(options.METHODS) == set(INFERENCES)
     assert set(options.CRITERIA) == set(CRITERIA)
+
+
+def declared(method: type, name: str) -> Any:
+    """Return what an option of a method's class may be."""
+    return next(
+        field.metadata["kind"] for field in dataclasses.fields(method) if field.name == name
+    )
+
+
+DECLARED = [
+    (options.Jobs, PARAMETERS["n_jobs"]),
+    (options.Runs, PARAMETERS["n_init"]),
+    (options.Iterations, PARAMETERS["max_iter"]),
+    (options.Tolerance, PARAMETERS["tol"]),
+    (options.Seed, PARAMETERS["random_state"]),
+    (options.Chains, declared(Gibbs, "chains")),
+    (options.Draws, declared(Gibbs, "draws")),
+    (options.Warmup, declared(Gibbs, "warmup")),
+    (options.EffectiveDraws, declared(Gibbs, "effective_draws")),
+    (options.MostDraws, declared(Gibbs, "max_draws")),
+    (options.CheckpointSeconds, declared(Gibbs, "checkpoint_seconds")),
+    (options.Steps, declared(SVI, "steps")),
+    (options.PrintEvery, declared(SVI, "print_every")),
+]
+
+
+def test_options_begin_where_the_parameters_do_that_they_set() -> None:
+    for option, parameter in DECLARED:
+        _, information = get_args(option)
+        smallest = information.min
+        assert parameter.is_lawful(type(smallest)(smallest))
+        if option is not options.Jobs:  # the class also takes -1
+            assert not parameter.is_lawful(smallest - 1)
 
 
 def test_every_prior_of_a_scale_can_be_written() -> None:

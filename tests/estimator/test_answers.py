@@ -75,6 +75,22 @@ def test_densities_and_probabilities_are_those_of_the_attributes(fitted, iris):
     assert fitted.score(iris) == pytest.approx(fitted.score_samples(iris).mean())
 
 
+@pytest.mark.parametrize("family", ["tied_diag", "tied_spherical"])
+def test_scikit_learn_twin_counts_parameters_that_are_not_shared(iris, family):
+    gmm = GaussianMixtureModel(3, covariance_type=family).fit(iris)
+    more = {"tied_diag": 2 * 4, "tied_spherical": 2 * 1}[family]  # 3 covariances in place of 1
+    twin = gmm.to_sklearn()
+    assert twin.bic(iris) - gmm.bic(iris) == pytest.approx(more * np.log(150))
+    assert twin.aic(iris) - gmm.aic(iris) == pytest.approx(2 * more)
+
+
+def test_scikit_learn_twin_has_the_right_density_far_away_of_float64_rows(fitted, iris):
+    moved = iris + 1e4
+    twin = GaussianMixtureModel(3, covariance_type=fitted.covariance_type).fit(moved)
+    exact = twin.score_samples(moved)
+    np.testing.assert_allclose(twin.to_sklearn().score_samples(moved), exact, atol=1e-5)
+
+
 def test_scikit_learn_twin_has_the_same_density(fitted, iris):
     twin = fitted.to_sklearn()
     assert isinstance(twin, GaussianMixture)
@@ -209,7 +225,7 @@ def test_prior_can_be_drawn_from_before_any_fit():
         GaussianMixtureModel(2).sample_prior()
     with pytest.raises(InvalidArgumentError, match="use inference='map'"):
         GaussianMixtureModel(2, inference="ml").sample_prior()
-    with pytest.raises(InvalidArgumentError, match="fitted model has 4 features; got 2"):
+    with pytest.raises(InvalidArgumentError, match="n_features must be None or 4; got 2"):
         GaussianMixtureModel(2).fit(load_iris().data).sample_prior(n_features=2)
 
 
@@ -455,7 +471,7 @@ def test_single_precision_rows_give_the_same_answer_without_a_copy(init, inferen
     wide = narrow.astype(np.float64)
     options = {"inference": inference, "init": init, "n_init": 1, "random_state": 0}
     one, other = (GaussianMixtureModel(3, **options).fit(rows) for rows in (narrow, wide))
-    assert one._training[0] is narrow
+    assert one._validated(narrow, reset=False) is narrow
     assert one.means_.dtype == np.float64
     np.testing.assert_allclose(one.objective_, other.objective_, rtol=1e-12)
     np.testing.assert_allclose(one.score_samples(narrow), other.score_samples(wide), rtol=1e-9)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import stats
@@ -170,6 +171,65 @@ def test_rows_at_the_end_of_float64_have_densities_under_tails(
         density = engine.log_density(ArrayRows(missing), potentials)
         assert np.isnan(density[0])
         assert np.isfinite(density[1])
+
+
+def exact_scores(potentials: Potentials, row: np.ndarray, k: int) -> mpmath.mpf:
+    """Return a row's score of a component in 1,000 digits, as its formula says."""
+    tail, factor = potentials.tail, potentials.precision_cholesky
+    own = factor[0 if len(factor) == 1 else k]
+    centred = [
+        mpmath.mpf(float(x)) - mpmath.mpf(float(m))
+        for x, m in zip(row, potentials.mean[k], strict=True)
+    ]
+    if own.ndim == 2:
+        z = [sum(c * float(p) for c, p in zip(centred, column, strict=True)) for column in own.T]
+    else:
+        z = [c * float(p) for c, p in zip(centred, np.broadcast_to(own, row.shape), strict=True)]
+    total = mpmath.mpf(float(potentials.log_weight[k])) + float(potentials.offset[k])
+    squares = [one * one for one in z]
+    if tail is None:
+        return total - sum(squares) / 2
+    if isinstance(tail, StudentTail):
+        freedom = [mpmath.mpf(float(one)) for one in np.atleast_1d(tail.degrees_of_freedom[k])]
+        if tail.degrees_of_freedom.ndim == 1:
+            (nu,) = freedom
+            return total - (nu + len(z)) / 2 * mpmath.log(1 + sum(squares) / nu)
+        return total - sum(
+            (nu + 1) / 2 * mpmath.log(1 + one / nu)
+            for nu, one in zip(freedom, squares, strict=True)
+        )
+    share, precision = tail.log_share[k], tail.precision[k]
+    groups = [range(len(z))] if len(share) == 1 else [[d] for d in range(len(z))]
+    for logs, group in zip(share, groups, strict=True):
+        widths = [
+            mpmath.exp(float(log) - sum(squares[d] * float(precision[d, j]) for d in group) / 2)
+            for j, log in enumerate(logs)
+        ]
+        total += mpmath.log(sum(widths))
+    return total
+
+
+@pytest.mark.parametrize("size", [1e8, 1e50, 1e160, 1e200, 1e300])
+@pytest.mark.parametrize("structure", sorted(STRUCTURES))
+@pytest.mark.parametrize("kind", ["none", *sorted(TAILS)])
+def test_rows_at_the_end_of_float64_go_where_nearer_ones_go(
+    engine: Engine, structure: str, kind: str, size: float
+) -> None:
+    """Against the scores themselves in 1,000 digits, which have no end of float64."""
+    make: MakeTail = TAILS.get(kind, lambda rng, K, D: None)  # type: ignore[arg-type]
+    potentials, _ = scene((9, 2, 3), structure, make)
+    values = size * np.array([[1.0, 0.0], [-0.3, 0.9], [0.2, -1.0], [0.0, 0.7]])
+    values[3, 0] = 0.7
+    rows = ArrayRows(values)
+    with mpmath.workdps(1000):
+        scores = [[exact_scores(potentials, row, k) for k in range(3)] for row in values]
+        relative = [[mpmath.exp(one - max(row)) for one in row] for row in scores]
+        shares = np.array([[float(one / sum(row)) for one in row] for row in relative])
+    np.testing.assert_allclose(engine.responsibilities(rows, potentials), shares, atol=1e-9)
+    np.testing.assert_array_equal(engine.labels(rows, potentials), shares.argmax(axis=1))
+    certain = shares.max(axis=1) > 1.0 - 1e-9
+    drawn = engine.sample_labels(rows, potentials, 5, 3)
+    assert (drawn == shares.argmax(axis=1))[:, certain].all()
 
 
 def test_tails_leave_components_of_weight_zero_alone(engine: Engine, tail: MakeTail) -> None:

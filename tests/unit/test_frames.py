@@ -1,6 +1,7 @@
 """Frames and series become matrices; all else passes through."""
 
 import decimal
+import fractions
 import subprocess
 import sys
 
@@ -8,9 +9,12 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 from mixtura.data.frames import as_matrix
+from mixtura.data.tabular import read_table
 from mixtura.errors import DataError
 
 COLUMNS = {"x": [1.5, 2.5, 3.5], "y": [1, 2, 3]}
@@ -64,13 +68,9 @@ def test_series_are_one_column(series, names):
     [
         np.ones(3),
         np.ones((3, 2), np.float32),
-        np.array([["a"]], dtype=object),
-        [[1.0, 2.0]],
-        (1, 2),
         "text",
         None,
         7,
-        pd.Index([1, 2]),
         object(),
     ],
 )
@@ -78,6 +78,53 @@ def test_everything_else_is_untouched(X):
     values, names = as_matrix(X)
     assert values is X
     assert names is None
+
+
+@pytest.mark.parametrize("X", [[[1.0, 2.0]], (1, 2), pd.Index([1, 2])])
+def test_what_numpy_makes_an_array_of_is_one(X):
+    values, names = as_matrix(X)
+    np.testing.assert_array_equal(values, np.asarray(X))
+    assert names is None
+
+
+class Variable:
+    """Gives a masked array when asked for an array, as variables of netCDF files do."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self):
+        return self.values
+
+
+MASKED = np.ma.masked_values([[1.0, 2.0], [-999.0, 4.0], [5.0, 6.0]], -999.0)
+GAPPED = [[1.0, 2.0], [np.nan, 4.0], [5.0, 6.0]]
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        MASKED,
+        MASKED.astype(np.float32),
+        MASKED.astype(int),
+        MASKED.astype(object),
+        list(MASKED),
+        Variable(MASKED),
+    ],
+    ids=["float64", "float32", "int", "object", "list", "variable"],
+)
+def test_masked_cells_are_missing_cells(X):
+    values, names = as_matrix(X)
+    np.testing.assert_array_equal(np.asarray(values, dtype=float), GAPPED)
+    assert names is None
+    assert values.dtype == (np.float32 if getattr(X, "dtype", None) == np.float32 else float) or (
+        values.dtype == object
+    )
+
+
+def test_a_mask_that_hides_nothing_costs_nothing():
+    data = np.ones((3, 2))
+    assert np.shares_memory(as_matrix(np.ma.array(data))[0], data)
 
 
 def test_homogeneous_pandas_frame_is_not_copied():
@@ -128,7 +175,7 @@ def test_other_numbers():
 
 @pytest.mark.parametrize(
     "column",
-    [["a", "b"], [True, False], pd.to_datetime(["2020-01-01", "2021-01-01"]), [[1.0], [2.0]]],
+    [["a", "b"], pd.to_datetime(["2020-01-01", "2021-01-01"]), [[1.0], [2.0]]],
 )
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_columns_that_are_not_numeric(make, column):
@@ -137,6 +184,92 @@ def test_columns_that_are_not_numeric(make, column):
         as_matrix(frame)
     assert str(caught.value).startswith("column 'bad\\n' is not numeric: it holds values of type ")
     assert str(caught.value).isprintable()
+
+
+DATES = np.array(["2020-01-01", "NaT"], "datetime64[D]")
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        ["1", "2"],
+        [b"1", b"2"],
+        DATES,
+        DATES - DATES[0],
+        np.array([1, "2"], dtype=object),
+        np.array([1, DATES[1]], dtype=object),
+    ],
+    ids=["texts", "bytes", "dates", "durations", "a text", "a date"],
+)
+def test_what_is_no_number_in_a_frame_is_none_in_an_array(column):
+    for make in (
+        lambda cells: pd.DataFrame({"x": cells}),
+        pd.Series,
+        lambda cells: np.asarray(cells).reshape(-1, 1),
+        lambda cells: np.asarray(cells).reshape(-1, 1).astype(object),
+        lambda cells: [[cell] for cell in cells],
+    ):
+        with pytest.raises(DataError, match=r"numeric|must be an array of numbers"):
+            as_matrix(make(column))
+
+
+@pytest.mark.parametrize(
+    ("column", "numbers"),
+    [
+        ([True, False], [1.0, 0.0]),
+        ([True, None], [1.0, NAN]),
+        ([decimal.Decimal("0.1"), None], [0.1, NAN]),
+        ([fractions.Fraction(1, 3), 2], [1 / 3, 2.0]),
+    ],
+)
+def test_what_is_a_number_in_a_frame_is_one_in_an_array(column, numbers):
+    expected = np.reshape(numbers, (-1, 1))
+    made = [pd.DataFrame({"x": column}), pd.Series(column), [[cell] for cell in column]]
+    made += [np.array(column, dtype=object)[:, None]]
+    if not isinstance(column[0], fractions.Fraction):
+        made += [pl.DataFrame({"x": column}), pa.table({"x": column})]
+    for X in made:
+        values = np.asarray(as_matrix(X)[0], dtype=float)
+        np.testing.assert_array_equal(values, expected)
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [pa.decimal128(38, 18), pa.decimal128(10, 2), pa.decimal256(60, 30), pa.decimal128(9, -3)],
+    ids=str,
+)
+def test_decimals_are_the_nearest_numbers(kind, rng, tmp_path):
+    """By Python, which rounds correctly, in frames of three libraries and in files of two kinds."""
+    cells = [
+        decimal.Decimal(int(digits)).scaleb(-kind.scale)
+        for digits in [1, *rng.integers(-(10**8), 10**8, size=500)]
+    ]
+    if kind.scale == 18:
+        cells.append(decimal.Decimal("0.1"))
+    expected = np.array([[float(cell)] for cell in cells])
+    table = pa.table({"x": pa.array(cells, kind)})
+    frames = [table]
+    if isinstance(kind, pa.Decimal128Type) and kind.scale >= 0:
+        frames.append(pl.from_arrow(table))
+        frames.append(pd.DataFrame({"x": pd.Series(cells, dtype=pd.ArrowDtype(kind))}))
+    for frame in frames:
+        np.testing.assert_array_equal(as_matrix(frame)[0], expected)
+    parquet, arrow = tmp_path / "x.parquet", tmp_path / "x.arrow"
+    feather.write_feather(table, arrow, compression="uncompressed")
+    np.testing.assert_array_equal(read_table(arrow).values, expected)
+    if kind.scale >= 0:  # Parquet has no others
+        pq.write_table(table, parquet)
+        np.testing.assert_array_equal(read_table(parquet).values, expected)
+
+
+def test_missing_values_of_pandas_are_missing_in_objects():
+    for X in (np.array([[1], [pd.NA]], dtype=object), pd.DataFrame([1, pd.NA], dtype=object)):
+        np.testing.assert_array_equal(as_matrix(X)[0], [[1.0], [NAN]])
+
+
+def test_rows_of_different_lengths_are_refused():
+    with pytest.raises(DataError, match="rows of one length"):
+        as_matrix([[1.0, 2.0], [3.0]])
 
 
 def test_series_without_name_that_is_not_numeric():

@@ -14,11 +14,12 @@ from matplotlib.text import Text
 from scipy.integrate import trapezoid
 from test_plots_examples import HOSTILE_NAMES, SIZES, example, irises
 
-from mixtura import plots
+from mixtura import GaussianMixtureModel, plots
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit, Run
 from mixtura.plots.beeswarm import beeswarm, even_sequence
-from mixtura.plots.curves import Marginals
+from mixtura.plots.curves import Marginals, histogram
+from mixtura.plots.predictive_check import count_edges
 from mixtura.plots.separation import best_features, feature_separation
 from mixtura.plots.style import COLOURS, MARKERS, RASTER_THRESHOLD
 
@@ -435,3 +436,43 @@ def test_pictures_refuse_rows_of_another_model() -> None:
         plots.uncertainty(made.fit, made.x, made.responsibilities[:, :1])
     with pytest.raises(InvalidArgumentError, match="weights"):
         plots.density(made.fit, made.x, weights=[1.0])
+
+
+def flat(spacing: float, n_values: int, start: float) -> np.ndarray:
+    """Every value of a grid ten times, in no order."""
+    values = start + spacing * np.repeat(np.arange(n_values), 10)
+    return np.random.default_rng(1).permutation(values)
+
+
+@pytest.mark.parametrize("n_values", [4, 37, 85, 121, 500])
+@pytest.mark.parametrize(("spacing", "start"), [(1.0, 0.0), (0.1, -3.7), (250.0, 1e6)])
+def test_bins_of_rounded_values_hold_equally_many_of_them(n_values, spacing, start) -> None:
+    """Of a column in which every value comes as often, all bars are alike: no teeth, no gaps."""
+    values = flat(spacing, n_values, start)
+    found = histogram(values, None)
+    assert found is not None
+    heights, edges = found
+    counts = np.histogram(values, edges)[0]
+    assert counts.sum() == values.size
+    assert len(set(counts[:-1])) <= 1
+    assert 0 < counts[-1] <= counts[0]
+    assert heights @ np.diff(edges) == pytest.approx(1.0)
+    replicates = np.random.default_rng(0).choice(values, size=(3, values.size))
+    edges = count_edges(values, replicates)
+    inner = np.histogram(values, edges)[0]
+    inner = inner[np.flatnonzero(inner)[0] :]
+    assert len(set(inner[1:-1])) <= 1
+
+
+def test_the_axis_of_densities_holds_the_bars() -> None:
+    rng = np.random.default_rng(3)
+    counts = np.where(rng.random(2000) < 0.6, 0, rng.poisson(6.0, 2000)).astype(float)[:, None]
+    gmm = GaussianMixtureModel(1).fit(counts)
+    ax = gmm.plot_density()
+    (bars,) = ax.patches
+    heights, edges, _ = bars.get_data()
+    assert heights.max() == pytest.approx(np.mean(counts == 0.0))  # the bar of nought alone
+    assert ax.get_ylim()[1] >= heights.max()
+    low, high = ax.get_xlim()
+    assert low <= edges[0]
+    assert edges[-1] <= high

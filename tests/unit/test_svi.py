@@ -41,11 +41,14 @@ def unsettled(inference: SVI, **options: Any) -> GaussianMixtureModel:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"steps": 0}, "SVI steps must be at least 1; got 0"),
-        ({"print_every": 0}, "SVI print_every must be at least 1; got 0"),
-        ({"from_prior": True, "restarts": 0}, "SVI restarts must be at least 1; got 0"),
-        ({"learning_rate": 0.0}, "SVI learning_rate must be a number above zero; got 0.0"),
-        ({"learning_rate": float("nan")}, "SVI learning_rate must be a number above zero; got nan"),
+        ({"steps": 0}, "SVI steps must be None or a whole number of at least 1; got 0"),
+        ({"print_every": 0}, "SVI print_every must be None or a whole number"),
+        (
+            {"from_prior": True, "restarts": 0},
+            "SVI restarts must be a whole number of at least 1",
+        ),
+        ({"learning_rate": 0.0}, "SVI learning_rate must be a number above 0; got 0.0"),
+        ({"learning_rate": float("nan")}, "SVI learning_rate must be a number above 0; got nan"),
         ({"restarts": 2}, "set from_prior=True"),
     ],
 )

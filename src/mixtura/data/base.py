@@ -74,6 +74,10 @@ class Rows(ABC):
     def magnitude(self) -> Array:
         """Return the largest absolute value of each feature, shape (D,)."""
 
+    def is_within(self, limit: float) -> bool:
+        """Return whether no value is larger than a limit."""
+        return bool(self.magnitude().max(initial=0.0) <= limit)
+
     @abstractmethod
     def rescaled(self, factor: Array) -> "Rows":
         """Return the rows times ``factor`` of shape (D,)."""

@@ -109,22 +109,31 @@ def fill(target: Array, values: "pa.ChunkedArray") -> None:
     start = 0
     for chunk in values.chunks:
         # An integer above 2**53 is rounded to the nearest float64, not refused.
-        numbers = _plain(chunk).to_numpy(zero_copy_only=False)
+        numbers = plain(chunk).to_numpy(zero_copy_only=False)
         with np.errstate(invalid="ignore"):  # signalling NaNs of a damaged file
             target[start : start + len(numbers)] = numbers
         start += len(numbers)
 
 
-def _plain(chunk: "pa.Array") -> "pa.Array":
-    """Return integers or floats in place of dictionaries, runs and decimals of them."""
+def plain(chunk: "pa.Array") -> "pa.Array":
+    """Return integers or floats in place of dictionaries, runs and decimals of them.
+
+    A decimal becomes the nearest float64, by way of its text: Arrow's own cast divides by a power
+    of ten and may be one bit off.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
 
     if pa.types.is_dictionary(chunk.type):
-        return _plain(chunk.dictionary_decode())
+        return plain(chunk.dictionary_decode())
     if pa.types.is_run_end_encoded(chunk.type):
-        return _plain(pc.call_function("run_end_decode", [chunk]))
-    return pc.cast(chunk, pa.float64()) if pa.types.is_decimal(chunk.type) else chunk
+        return plain(pc.call_function("run_end_decode", [chunk]))
+    if not pa.types.is_decimal(chunk.type):
+        return chunk
+    try:
+        return pc.cast(pc.cast(chunk, pa.string()), pa.float64())
+    except pa.ArrowInvalid:  # a damaged file may give a scale that has no text
+        return pc.cast(chunk, pa.float64())
 
 
 def counts_rows(values: "pa.ChunkedArray") -> bool:

@@ -1,16 +1,17 @@
 """Data frames and series as plain matrices; everything else passes through."""
 
-import numbers
 import sys
 from collections.abc import Sequence
-from decimal import Decimal
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixtura.conversion import as_array, as_numbers
+from mixtura.data.columns import fill, is_numeric
 from mixtura.data.sources import one_line, shown
 from mixtura.data.tabular import Table
-from mixtura.errors import DataError
+from mixtura.errors import DataError, NotNumbersError
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
@@ -20,21 +21,27 @@ PRECISIONS = [np.float64, np.float32]
 """In which rows of NumPy arrays are taken as they are; sums are always in the first."""
 
 
+UNREAD = "cV"
+"""Kinds of arrays that are left to scikit-learn, which refuses them."""
+
+
 def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
-    """Turn a data frame or a series into a matrix.
+    """Turn a data frame, a series or an array into a matrix.
 
     Parameters
     ----------
-    X : frame, series, Table or anything else
+    X : frame, series, Table, array or anything else
         A pandas, polars or pyarrow frame, or whatever else narwhals knows, with N rows and D
-        columns; or one such column; or what ``read_table`` returned.
+        columns; or one such column; or what ``read_table`` returned; or an array, a list, or
+        whatever else NumPy can make an array of.
 
     Returns
     -------
     values : array of shape (N, D), or X itself
-        Float64 numbers, missing ones NaN; D is 1 for a series. What is neither frame nor series,
-        a NumPy array of any shape included, is returned untouched. A pandas frame of float64
-        alone is not copied: its matrix may be read-only and in column order.
+        Numbers, masked and missing ones NaN; float64 of frames, in which D is 1 for a series. An
+        array of numbers without a mask is returned as it is, whatever its shape, and so is what is
+        none of these. A pandas frame of float64 alone is not copied: its matrix may be read-only
+        and in column order.
     names : tuple of str of length D, or None
         The column names; None where X has none, or some are not strings.
 
@@ -43,8 +50,23 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     DataError
         If a column is not numeric, or two columns share a name.
     """
+    values, names = numbers_of(X, "X")
+    is_series = names is not None and isinstance(values, np.ndarray) and values.ndim == 1
+    if not is_series:
+        return values, None if names is None else _strings(names)
+    return values[:, np.newaxis], _strings(names or ())
+
+
+def numbers_of(X: Any, name: str) -> tuple[Any, tuple[Any, ...] | None]:
+    """Return what :func:`as_matrix` does, but (N,) for a series, and names of whatever kind.
+
+    Raises
+    ------
+    DataError
+        If a column is not numeric, or two columns share a name.
+    """
     if isinstance(X, np.ndarray | list | tuple):
-        return X, None  # the usual case, without importing narwhals
+        return _array(X, name), None  # the usual case, without importing narwhals
     if isinstance(X, Table):
         return X.values, X.names
     import narwhals as nw
@@ -54,12 +76,34 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
         if isinstance(data, nw.LazyFrame):
             data = data.collect()
         if isinstance(data, nw.Series):
-            return _numbers(data, data.name)[:, np.newaxis], _strings([data.name])
+            return _numbers(data, data.name), (data.name,)
         if isinstance(data, nw.DataFrame):
-            return _frame_values(data), _strings(data.columns)
+            return _frame_values(data), tuple(data.columns)
     except nw.exceptions.DuplicateError as error:
         raise DataError(f"two columns of the data share a name: {one_line(error)}") from None
-    return X, None
+    return _array(X, name), None
+
+
+def _array(X: Any, name: str) -> Any:
+    """Return what is an array, or can be one, as an array of numbers; all else as it is."""
+    try:
+        array = as_array(X)
+    except ValueError:
+        raise DataError(f"{name} must have rows of one length") from None
+    if array is None or array.dtype.kind in UNREAD:
+        return X if array is None else array
+    try:
+        return as_numbers(array)
+    except NotNumbersError as error:
+        raise NotNumbersError(
+            f"{name}: the argument must be an array of numbers, not of strings, dates or anything "
+            f"but numbers; it holds {error}"
+        ) from None
+
+
+def default_names(n_features: int) -> tuple[str, ...]:
+    """Return the names of columns that have none: x0, x1 and so on."""
+    return tuple(f"x{number}" for number in range(n_features))
 
 
 def finite_matrix(values: Array, names: Any) -> Array:
@@ -113,21 +157,29 @@ def _numbers(series: "nw.Series[Any]", name: Any) -> Array:
     """Return the cells of one column as float64, shape (N,)."""
     import narwhals as nw
 
+    if series.implementation.is_pyarrow() and is_numeric(series.to_native().type):
+        return _filled(series.to_native())
     cells = series.to_numpy()
-    if cells.dtype.kind in "iuf":
+    if cells.dtype.kind in "iufb":
         return cells.astype(np.float64, copy=False)
-    if series.dtype.is_numeric():  # decimals, and integers with gaps
+    if series.dtype.is_decimal():
+        return _filled(series.to_arrow())
+    if series.dtype.is_numeric():  # integers with gaps
         return series.cast(nw.Float64).to_numpy()
-    if cells.dtype.kind == "O" and all(_is_number_or_missing(cell) for cell in cells):
-        return np.array([np.nan if cell is None else float(cell) for cell in cells])
+    if cells.dtype.kind == "O":
+        with suppress(NotNumbersError):
+            return as_numbers(cells)
     column = "the column" if name is None else f"column {shown(name)}"
     raise DataError(f"{column} is not numeric: it holds {_described(series)}")
 
 
-def _is_number_or_missing(cell: Any) -> bool:
-    return cell is None or (
-        isinstance(cell, numbers.Real | Decimal) and not isinstance(cell, bool | np.bool_)
-    )
+def _filled(column: Any) -> Array:
+    """Return the cells of a numeric Arrow column, or array, as float64, shape (N,)."""
+    import pyarrow as pa
+
+    values = np.empty(len(column))
+    fill(values, pa.chunked_array([column]) if isinstance(column, pa.Array) else column)
+    return values
 
 
 def _described(series: "nw.Series[Any]") -> str:

@@ -8,6 +8,7 @@ from scipy.special import logsumexp
 from mixtura.assignments import Assignment, Sampled, shares
 from mixtura.data import Block, Rows
 from mixtura.engines.base import Engine
+from mixtura.engines.far_rows import told_draws, told_labels, told_shares
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray, StructureShape
@@ -33,7 +34,7 @@ class ReferenceEngine(Engine):
         for block in rows.blocks():
             scores = block_scores(block.values, potentials)
             result[block.start : block.start + len(scores)] = shares(scores)
-        return result
+        return told_shares(rows, potentials, result)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
         parts = [_log_normalizer(block_scores(b.values, potentials)) for b in rows.blocks()]
@@ -41,7 +42,7 @@ class ReferenceEngine(Engine):
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
         parts = [block_scores(b.values, potentials).argmax(axis=1) for b in rows.blocks()]
-        return np.concatenate(parts)
+        return told_labels(rows, potentials, np.concatenate(parts))
 
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
@@ -54,7 +55,7 @@ class ReferenceEngine(Engine):
             for sweep in range(n_draws):
                 chosen = Sampled(seed, sweep).assign(scores, normalizer, block.start)
                 drawn[sweep, where] = chosen.argmax(axis=1)
-        return drawn
+        return told_draws(rows, potentials, drawn, seed)
 
 
 def block_scores(values: Array, potentials: Potentials) -> Array:

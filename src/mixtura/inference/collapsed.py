@@ -9,7 +9,7 @@ import numpy as np
 from mixtura.chains import Chains
 from mixtura.data import Rows
 from mixtura.errors import InvalidArgumentError
-from mixtura.fit import Problem, Swept
+from mixtura.fit import Problem, Swept, option
 from mixtura.inference.partitions import (
     PartitionSampler,
     PartitionState,
@@ -19,6 +19,7 @@ from mixtura.inference.partitions import (
 )
 from mixtura.inference.runs import Plan
 from mixtura.inference.sampling import ChainMethod, Given, each_on_its_own
+from mixtura.lawful import Whole
 from mixtura.posteriors import DrawsPosterior
 from mixtura.posteriors.partitions import MOST_LABELS, KeptPartitions, fingerprints, narrowed
 
@@ -67,8 +68,9 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         Most sweeps of a chain from one writing to the next; no limit where None.
     keep_checkpoint : bool, default=False
         Whether the file stays, with all draws, when the fit is done. Otherwise it is deleted.
-    progress : callable, optional
-        Called with the number of sweeps that each chain has done, and that of all, as it grows.
+    progress : bool or callable, optional
+        True draws a bar on standard error; a function is called with the number of sweeps that
+        each chain has done, and that of all, as it grows.
     max_draws : int, default=8000
         Most draws of each chain where ``draws`` is None; fewer, but 1000, where the numbers of all
         draws would take more than half a gigabyte. If they do not suffice the fit says about how
@@ -85,13 +87,13 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         If an option is not a number, or too small.
     """
 
-    draws: int | None = None
-    moves: int = 3
+    draws: int | None = option(None, Whole(1, optional=True))
+    moves: int = option(3, Whole(0))
 
     name = "collapsed"
     objective_name = "mean log joint density of rows and partition"
     stream = 0x636F_6C6C
-    smallest: ClassVar[dict[str, int]] = {**ChainMethod.smallest, "moves": 0}
+    decisive: ClassVar[tuple[str, ...]] = (*ChainMethod.decisive, "moves")
 
     def _runner(self, problem: Problem, swept: Swept, plan: Plan) -> PartitionSampler:
         model = swept.model

@@ -64,8 +64,9 @@ class Gibbs(ChainMethod[ChainState]):
         Most sweeps of a chain from one writing to the next; no limit where None.
     keep_checkpoint : bool, default=False
         Whether the file stays, with all draws, when the fit is done. Otherwise it is deleted.
-    progress : callable, optional
-        Called with the number of sweeps that each chain has done, and that of all, as it grows.
+    progress : bool or callable, optional
+        True draws a bar on standard error; a function is called with the number of sweeps that
+        each chain has done, and that of all, as it grows.
     max_draws : int, default=8000
         Most draws of each chain where ``draws`` is None; fewer, but 1000, where the numbers of all
         draws would take more than half a gigabyte. If they do not suffice the fit says about how

@@ -12,10 +12,13 @@ from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.states import State, Summary
-from mixtura.lawful import whole_number
+from mixtura.lawful import Whole
 from mixtura.model import MixtureModel
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
+
+BATCH_SIZE = Whole(1, optional=True)
+"""What the number of rows of a minibatch may be."""
 
 
 @final
@@ -58,7 +61,7 @@ class Incremental(Optimizer[Memory]):
     batch_size: int
 
     def __post_init__(self) -> None:
-        whole_number(self.batch_size, "batch_size", 1)
+        replace(BATCH_SIZE, optional=False).read(self.batch_size, "batch_size")
 
     def begin(self, model: MixtureModel, state: State) -> Memory:
         return Memory(state)

@@ -16,7 +16,7 @@ from mixtura.inference.driver import Path, climb, in_own_units, limits_of
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.minibatch import summed_scores, visited
 from mixtura.inference.states import State, Summary
-from mixtura.lawful import whole_number_or_none
+from mixtura.lawful import Real, Whole
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
@@ -25,6 +25,12 @@ IN_BATCHES = (
     "Rows came in batches: start and default priors are those of the first, and the "
     "responsibilities of each are those of its own time."
 )
+
+DECAY = Real(0.5, 1.0, above=True)
+"""What the power of a batch's share may be."""
+
+N_ROWS = Whole(1, 10**15, optional=True)
+"""What the number of all rows may be."""
 
 
 @final
@@ -45,12 +51,8 @@ class Schedule:
     n_rows: int | None = None
 
     def __post_init__(self) -> None:
-        number = isinstance(self.decay, (int, float, np.number)) and self.decay is not True
-        if not number or not 0.5 < self.decay <= 1.0:
-            raise InvalidArgumentError(
-                f"decay must be a number above 0.5 and at most 1; got {self.decay!r}"
-            )
-        whole_number_or_none(self.n_rows, "n_rows", 1)
+        DECAY.read(self.decay, "decay")
+        N_ROWS.read(self.n_rows, "n_rows")
 
     def total(self, seen: float) -> float:
         """Return what the statistics of rows of this weight are weighed to."""

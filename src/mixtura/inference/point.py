@@ -3,15 +3,14 @@
 from dataclasses import dataclass
 from typing import Any, final
 
-from mixtura.errors import InvalidArgumentError
-from mixtura.fit import Fit, Inference, Problem
+from mixtura.fit import Fit, Inference, Problem, option
 from mixtura.inference.driver import limits_of, optimise
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
-from mixtura.inference.minibatch import Incremental
-from mixtura.inference.online import Online, Schedule
+from mixtura.inference.minibatch import BATCH_SIZE, Incremental
+from mixtura.inference.online import DECAY, N_ROWS, Online, Schedule
 from mixtura.inference.quasi_newton import QuasiNewton
 from mixtura.inference.states import Mode
-from mixtura.lawful import whole_number_or_none
+from mixtura.lawful import OneOf
 
 OPTIMIZERS: dict[str, Optimizer[Any]] = {"quasi-newton": QuasiNewton(), "em": CoordinateAscent()}
 """Every registered optimizer by name."""
@@ -43,16 +42,12 @@ class MAP(Inference):
         each row that comes is a new one.
     """
 
-    optimizer: str = "quasi-newton"
-    batch_size: int | None = None
-    decay: float = 1.0
-    n_rows: int | None = None
+    optimizer: str = option("quasi-newton", OneOf(tuple(OPTIMIZERS)))
+    batch_size: int | None = option(None, BATCH_SIZE)
+    decay: float = option(1.0, DECAY)
+    n_rows: int | None = option(None, N_ROWS)
     name = "map"
     default_max_iter = 10_000
-
-    def __post_init__(self) -> None:
-        Schedule(self.decay, self.n_rows)
-        whole_number_or_none(self.batch_size, "batch_size", 1)
 
     def fit(self, problem: Problem) -> Fit:
         problem.refuse_unbounded()
@@ -82,18 +77,14 @@ class ML(Inference):
         As for :class:`MAP`.
     """
 
-    optimizer: str = "quasi-newton"
-    batch_size: int | None = None
-    decay: float = 1.0
-    n_rows: int | None = None
+    optimizer: str = option("quasi-newton", OneOf(tuple(OPTIMIZERS)))
+    batch_size: int | None = option(None, BATCH_SIZE)
+    decay: float = option(1.0, DECAY)
+    n_rows: int | None = option(None, N_ROWS)
     name = "ml"
     objective_name = "log likelihood"
     uses_flat_priors = True
     default_max_iter = 10_000
-
-    def __post_init__(self) -> None:
-        Schedule(self.decay, self.n_rows)
-        whole_number_or_none(self.batch_size, "batch_size", 1)
 
     def fit(self, problem: Problem) -> Fit:
         limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
@@ -105,7 +96,4 @@ class ML(Inference):
 
 
 def _optimizer(name: str, batch_size: int | None) -> Optimizer[Any]:
-    if name not in OPTIMIZERS:
-        names = ", ".join(repr(known) for known in OPTIMIZERS)
-        raise InvalidArgumentError(f"optimizer must be {names}; got {name!r}")
     return OPTIMIZERS[name] if batch_size is None else Incremental(Mode(), batch_size)

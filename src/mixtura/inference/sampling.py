@@ -3,7 +3,7 @@
 import time
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Generic, final
 
@@ -13,12 +13,13 @@ from mixtura.chains import Chains, fit_of
 from mixtura.data import ArrayRows, Rows
 from mixtura.diagnostics.components import Doubt
 from mixtura.errors import InterruptedWarning, InvalidArgumentError
-from mixtura.fit import UNSTORED, Fit, Inference, Problem, Start, Swept
+from mixtura.fit import Fit, Inference, Problem, Start, Swept, option
 from mixtura.inference.checkpoints import Checkpoint, digest_of, recorded_results
+from mixtura.inference.progress import teller
 from mixtura.inference.rounds import Keeper, Reached, run_rounds
 from mixtura.inference.runs import Plan, Runner, State
 from mixtura.inference.sufficiency import Sufficiency
-from mixtura.lawful import whole_number
+from mixtura.lawful import Called, FilePath, Flag, Real, Whole
 from mixtura.model import MixtureModel
 
 MOST_COPIES = 10_000_000
@@ -59,6 +60,10 @@ class Given(Generic[State]):
         return self.starts[number % len(self.starts)]
 
 
+SWEEPS = Called("the sweeps of each chain so far, and all of them", or_flag=True)
+"""What may be told how far the sweeps are; True is a bar."""
+
+
 @dataclass(frozen=True)
 class ChainMethod(Inference, Generic[State]):
     """A sampler of several chains, which advance together and can be kept in a file.
@@ -71,46 +76,27 @@ class ChainMethod(Inference, Generic[State]):
         If an option is not a number, or too small.
     """
 
-    chains: int = 4
-    draws: int | None = 1000
-    warmup: int = 500
-    thin: int = 1
-    checkpoint: str | Path | None = field(default=None, metadata=UNSTORED)
-    checkpoint_seconds: float = field(default=30.0, metadata=UNSTORED)
-    checkpoint_sweeps: int | None = field(default=None, metadata=UNSTORED)
-    keep_checkpoint: bool = field(default=False, metadata=UNSTORED)
-    progress: Callable[[int, int], None] | None = field(default=None, metadata=UNSTORED)
-    max_draws: int = 8000
-    effective_draws: int = 400
+    chains: int = option(4, Whole(1, 10_000))
+    draws: int | None = option(1000, Whole(1, optional=True))
+    warmup: int = option(500, Whole(0))
+    thin: int = option(1, Whole(1))
+    checkpoint: str | Path | None = option(None, FilePath(optional=True), stored=False)
+    checkpoint_seconds: float = option(30.0, Real(), stored=False)
+    checkpoint_sweeps: int | None = option(None, Whole(1, optional=True), stored=False)
+    keep_checkpoint: bool = option(False, Flag(), stored=False)
+    progress: bool | Callable[[int, int], None] | None = option(None, SWEEPS, stored=False)
+    max_draws: int = option(8000, Whole(1))
+    effective_draws: int = option(400, Whole(1))
 
     default_max_iter = 0
     stream: ClassVar[int]
     """Key of the method's random streams among those of the problem's seed."""
 
-    smallest: ClassVar[dict[str, int]] = {"chains": 1, "draws": 1, "warmup": 0, "thin": 1}
-    """Least values of the options on which draws depend."""
+    decisive: ClassVar[tuple[str, ...]] = ("chains", "draws", "warmup", "thin")
+    """Options on which draws depend."""
 
-    limits: ClassVar[dict[str, int]] = {"max_draws": 1, "effective_draws": 1}
-    """Least values of those on which they depend where ``draws`` is None."""
-
-    def __post_init__(self) -> None:
-        name = type(self).__name__
-        smallest = self.smallest | self.limits
-        if self.draws is None:
-            del smallest["draws"]
-        if self.checkpoint_sweeps is not None:
-            smallest["checkpoint_sweeps"] = 1
-        for option, least in smallest.items():
-            whole_number(getattr(self, option), f"{name} {option}", least)
-        seconds = self.checkpoint_seconds
-        if not isinstance(seconds, (int, float, np.number)) or not seconds >= 0:
-            raise InvalidArgumentError(
-                f"{name} checkpoint_seconds must be a number of at least 0; got {seconds!r}"
-            )
-        if self.checkpoint is not None and not isinstance(self.checkpoint, (str, Path)):
-            raise InvalidArgumentError(
-                f"{name} checkpoint must be None or the path of a file; got {self.checkpoint!r}"
-            )
+    limits: ClassVar[tuple[str, ...]] = ("max_draws", "effective_draws")
+    """Those on which they depend where ``draws`` is None."""
 
     @property
     def default_starts(self) -> int | None:
@@ -192,11 +178,11 @@ class ChainMethod(Inference, Generic[State]):
         """
         plan = runner.plan
         if self.draws is not None:
-            return run_rounds(runner, states, n_jobs, keeper, self.progress), plan
+            return run_rounds(runner, states, n_jobs, keeper, teller(self.progress)), plan
         goal = Sufficiency(self.effective_draws, min(FIRST_LOOK, plan.draws), plan.draws)
         plan = replace(plan, draws=goal.first)
         while True:
-            reached = run_rounds(runner, states, n_jobs, keeper, self.progress, plan.sweeps)
+            reached = run_rounds(runner, states, n_jobs, keeper, teller(self.progress), plan.sweeps)
             if reached.sweeps < plan.sweeps:
                 return reached, plan
             states = reached.states
@@ -209,7 +195,7 @@ class ChainMethod(Inference, Generic[State]):
     def _file(self, given: Given[State]) -> Checkpoint[State] | None:
         if self.checkpoint is None:
             return None
-        names = dict(self.smallest) if self.draws is not None else self.smallest | self.limits
+        names = self.decisive if self.draws is not None else (*self.decisive, *self.limits)
         # Earlier files know nothing of the limits, which show in no draw where draws are given.
         given_numbers = {name: getattr(self, name) for name in names}
         options = {n: int(value) for n, value in given_numbers.items() if value is not None}

@@ -6,14 +6,13 @@ from typing import Any, final
 from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.fit import Fit, Inference, Problem
+from mixtura.fit import Fit, Inference, Problem, option
 from mixtura.inference.driver import limits_of, optimise
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
-from mixtura.inference.minibatch import Incremental
+from mixtura.inference.minibatch import BATCH_SIZE, Incremental
 from mixtura.inference.moves import Moves
-from mixtura.inference.online import Online, Schedule
+from mixtura.inference.online import DECAY, N_ROWS, Online, Schedule
 from mixtura.inference.states import State, Summary
-from mixtura.lawful import whole_number_or_none
 from mixtura.model import MixtureModel
 from mixtura.posteriors import PointPosterior, Posterior, VariationalPosterior
 from mixtura.potentials import Potentials
@@ -94,18 +93,14 @@ class VB(Inference):
         variational inference [Hoffman2013]_. By default each row that comes is a new one.
     """
 
-    batch_size: int | None = None
-    decay: float = 1.0
-    n_rows: int | None = None
+    batch_size: int | None = option(None, BATCH_SIZE)
+    decay: float = option(1.0, DECAY)
+    n_rows: int | None = option(None, N_ROWS)
 
     name = "vb"
     objective_name = "evidence lower bound"
     bounds_evidence = True
     default_max_iter = 10_000
-
-    def __post_init__(self) -> None:
-        Schedule(self.decay, self.n_rows)
-        whole_number_or_none(self.batch_size, "batch_size", 1)
 
     def fit(self, problem: Problem) -> Fit:
         problem.refuse_improper()

@@ -7,9 +7,12 @@ import numpy as np
 from numpy.random import SeedSequence
 
 from mixtura.assignments import Given, Soft
+from mixtura.conversion import as_float64
 from mixtura.data import Rows
+from mixtura.data.frames import default_names, numbers_of
+from mixtura.data.sources import listed
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import DataError, InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.initialization.base import (
     Initializer,
@@ -87,16 +90,29 @@ class GivenFit(Initializer):
         return share_statistics(model, rows, engine, Given(shares))
 
 
-def given_start(value: Any, n_components: int, rows: Rows) -> Initializer:
+def given_start(
+    value: Any, n_components: int, rows: Rows, names: tuple[str, ...] | None = None
+) -> Initializer:
     """Return the initializer for means (K, D), labels (N,), responsibilities (N, K) or a Fit.
+
+    Parameters
+    ----------
+    value : array, list, frame, series or Fit
+        What the user gave. A frame of means is taken by the names of its columns.
+    n_components : int
+        Number of components K.
+    rows : Rows
+        The N rows of D features that it is for.
+    names : tuple of str of length D, optional
+        Names of the features; None where they have none.
 
     Raises
     ------
     InvalidArgumentError
-        If the value has none of these forms.
+        If the value has none of these forms, or is about other features.
     """
     if isinstance(value, Fit):
-        return _from_fit(value, n_components, rows)
+        return _from_fit(value, n_components, rows, names)
     wanted = (
         "'search', 'split', 'quantile', 'kmeans', 'random', means of shape "
         f"({n_components}, {rows.n_features}), labels 0 to {n_components - 1} of shape "
@@ -104,13 +120,14 @@ def given_start(value: Any, n_components: int, rows: Rows) -> Initializer:
         "or a fitted model"
     )
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
+        given, columns = numbers_of(value, "init")
+        array = as_float64(given)
+    except DataError:
         raise InvalidArgumentError(f"init must be {wanted}; got no numbers") from None
     if not np.isfinite(array).all():
         raise InvalidArgumentError(f"init must be {wanted}; got something that is not finite")
     if array.shape == (n_components, rows.n_features):
-        return GivenMeans(array)
+        return GivenMeans(array[:, _order(columns, names)])
     if array.shape == (rows.n_rows,):
         labels = array.astype(np.intp)
         if (labels != array).any() or labels.min() < 0 or labels.max() >= n_components:
@@ -127,11 +144,31 @@ def given_start(value: Any, n_components: int, rows: Rows) -> Initializer:
     raise InvalidArgumentError(f"init must be {wanted}; got an array of shape {array.shape}")
 
 
-def _from_fit(fit: Fit, n_components: int, rows: Rows) -> Initializer:
+def _order(columns: tuple[str, ...] | None, names: tuple[str, ...] | None) -> slice | list[int]:
+    """Return which columns of a frame of means are the features, in their order."""
+    has_names = columns is not None and all(isinstance(name, str) for name in columns)
+    if columns is None or not has_names or names in (None, default_names(len(columns))):
+        return slice(None)
+    if sorted(columns) != sorted(names):
+        raise InvalidArgumentError(
+            f"init must have the columns of the rows, {listed(names)}; got {listed(columns)}"
+        )
+    return [columns.index(name) for name in names]
+
+
+def _from_fit(
+    fit: Fit, n_components: int, rows: Rows, names: tuple[str, ...] | None
+) -> Initializer:
     sizes = (fit.model.n_components, fit.model.n_features)
     if sizes != (n_components, rows.n_features):
         raise InvalidArgumentError(
             f"init is a fit of {sizes[0]} components and {sizes[1]} features; needed are "
             f"{n_components} and {rows.n_features}"
+        )
+    known = fit.feature_names
+    if names is not None and known != names and sorted(known) == sorted(names):
+        raise InvalidArgumentError(
+            f"init is a fit of the columns {listed(known)}, in this order, and the rows have "
+            f"{listed(names)}: select the columns in one order"
         )
     return GivenFit(fit)

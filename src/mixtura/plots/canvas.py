@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixtura.conversion import told
 from mixtura.errors import InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def new_figure(size: Size) -> "FigureBase":
 def single_axes(ax: "Axes | None", figure: "FigureBase | None", size: Size) -> "Axes":
     """Return the axes given, or new ones in the figure given, or in a new figure."""
     if ax is not None:
-        return ax
+        return _checked(ax, "matplotlib Axes")
     return (new_figure(size) if figure is None else figure).add_subplot()
 
 
@@ -45,14 +46,32 @@ def axes_grid(
         If an array of another size was given.
     """
     if ax is not None:
-        given = np.asarray(ax, dtype=object)
+        given = _flat(ax)
         if given.size != shape[0] * shape[1]:
             raise InvalidArgumentError(
                 f"ax must hold {shape[0]} x {shape[1]} axes for this plot; got {given.size}"
             )
+        for one in given.ravel():
+            _checked(one, "matplotlib Axes, or an array of them")
         return given.reshape(shape)
     figure = new_figure(size) if figure is None else figure
     return figure.subplots(*shape, squeeze=False, gridspec_kw=layout or None)
+
+
+def _flat(ax: Any) -> np.ndarray:
+    """Return what may be axes, in whatever array or lists, one after the other."""
+    try:
+        return np.asarray(ax, dtype=object).ravel()
+    except ValueError:  # lists of different lengths
+        return np.array([None], dtype=object)
+
+
+def _checked(ax: Any, accepted: str) -> Any:
+    from matplotlib.axes import Axes
+
+    if not isinstance(ax, Axes):
+        raise InvalidArgumentError(f"ax must be None or {accepted}; got {told(ax)}")
+    return ax
 
 
 def size_in_points(ax: "Axes") -> Size:

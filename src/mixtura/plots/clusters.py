@@ -63,7 +63,7 @@ def clusters(
         names = [f"component {k} ({size:,})" for k, size in enumerate(sizes)]
         return draw_lanes(rows[:, 0], numbers, names, fit.feature_names[0], ax, figure)
     cloud = Cloud.of(fit, rows, numbers)
-    if ax is None or np.ndim(ax) > 0:
+    if ax is None or isinstance(ax, list | tuple | np.ndarray):
         return draw_pairs(cloud, max(2, max_features), ax, figure)
     ax = single_axes(ax, figure, (5.6, 4.6))
     (first, second), chosen = best_features(fit, 2)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from mixtura.fit import Fit
+from mixtura.plots.bins import bin_edges
 from mixtura.plots.separation import standard_deviations
 from mixtura.plots.style import component_colour, component_marker, ink
 from mixtura.posteriors import DrawsPosterior
@@ -205,12 +206,11 @@ def draw_total(ax: "Axes", total: Total) -> "Line2D":
     return line
 
 
-def histogram(
-    values: Array, weights: Array | None, marginals: Marginals
-) -> tuple[Array, Array] | None:
+def histogram(values: Array, weights: Array | None) -> tuple[Array, Array] | None:
     """Return densities and edges of a histogram, None for values without any range.
 
-    Freedman and Diaconis's width, between 10 and 120 bins.
+    Freedman and Diaconis's width, between 10 and 120 bins; of rounded values a multiple of their
+    spacing near it.
     """
     if values.size < 2 or not np.ptp(values) > 0:
         return None
@@ -219,8 +219,9 @@ def histogram(
     width = 2.0 * quarter / np.cbrt(values.size)
     wanted = (high - low) / width if width > 0 else 10.0
     bins = int(np.clip(np.ceil(wanted), 10, 120))
-    counts, edges = np.histogram(values, bins=bins, range=(low, high), weights=weights)
-    if not (np.diff(edges) > 0).all():
-        return None  # the range is too small for its magnitude
+    edges = bin_edges(values, low, high, bins)
+    if edges is None:
+        return None
+    counts, _ = np.histogram(values, edges, weights=weights)
     total = counts.sum()
     return counts / (total if total > 0 else 1.0) / np.diff(edges), edges

@@ -4,10 +4,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixtura.conversion import as_float64
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.plots.canvas import axes_grid, single_axes
-from mixtura.plots.curves import Marginals, Total, draw_components, draw_total, histogram
+from mixtura.plots.curves import TALLEST, Marginals, Total, draw_components, draw_total, histogram
 from mixtura.plots.observations import as_rows
 from mixtura.plots.separation import best_features, feature_position
 from mixtura.plots.style import (
@@ -81,7 +82,7 @@ def density(
         If rows, weights, feature or axes do not fit the model.
     """
     rows = as_rows(x, fit)
-    shares = None if weights is None else np.asarray(weights, dtype=np.float64)
+    shares = None if weights is None else as_float64(weights)
     if shares is not None and shares.shape != (rows.shape[0],):
         raise InvalidArgumentError(f"weights must be one for each of the {rows.shape[0]} rows")
     if rows.shape[1] == 1 or feature is not None:
@@ -153,18 +154,21 @@ def _draw(
         handles.append(draw_total(ax, total))
         labels.append("all components")
     top, is_cut = marginals.ceiling() if _n_lines(fit) else total.ceiling()
-    bars = histogram(rows[:, feature], weights, marginals)
+    values = np.asarray(rows[:, feature], dtype=np.float64)
+    bars = histogram(values, weights)
     if bars is not None and (rows.shape[0] > rug_limit or weights is not None):
         handles.append(_draw_histogram(ax, *bars))
-        top = max(top, min(float(bars[0].max()), 1.5 * top))
+        bar = float(bars[0].max())
+        is_cut = is_cut or bar > TALLEST * top
+        top = max(top, min(bar, TALLEST * top))
         bottom = 0.0
     else:
-        handles.append(_draw_crosses(ax, rows[:, feature], top))
+        handles.append(_draw_crosses(ax, values, top))
         bottom = -0.1 * top
     n_rows = rows.shape[0]
     labels.append(f"data, {n_rows:,} row" + ("s" if n_rows != 1 else ""))
     ax.set_ylim(bottom, (1.16 if has_total else 1.08) * top)
-    _set_width(ax, marginals if _n_lines(fit) else total, rows[:, feature])
+    _set_width(ax, marginals if _n_lines(fit) else total, values if bars is None else bars[1])
     if _n_lines(fit) > 1:
         _number(ax, marginals)
     label_x(ax, fit.feature_names[feature], 32)

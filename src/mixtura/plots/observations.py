@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.conversion import as_float64
+from mixtura.errors import InvalidArgumentError, NotNumbersError
 from mixtura.fit import Fit
 from mixtura.typing import Array, IntegerArray
 
@@ -17,7 +18,7 @@ def as_column(x: Any, name: str = "x") -> Array:
     InvalidArgumentError
         If there is more than one column.
     """
-    values = np.asarray(x, dtype=np.float64)
+    values = _numbers(x, name)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
@@ -33,7 +34,7 @@ def as_rows(x: Any, fit: Fit) -> Array:
     InvalidArgumentError
         If the number of columns is not the model's.
     """
-    values = np.asarray(x, dtype=np.float64)
+    values = _numbers(x, "x")
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] != fit.model.n_features:
@@ -70,12 +71,19 @@ def as_responsibilities(responsibilities: Any, n_rows: int, n_components: int) -
     InvalidArgumentError
         If they have another shape.
     """
-    values = np.asarray(responsibilities, dtype=np.float64)
+    values = _numbers(responsibilities, "responsibilities")
     if values.shape != (n_rows, n_components):
         raise InvalidArgumentError(
             f"responsibilities must have shape {(n_rows, n_components)}; got {values.shape}"
         )
     return values
+
+
+def _numbers(value: Any, name: str) -> Array:
+    try:
+        return as_float64(value)
+    except NotNumbersError as error:
+        raise InvalidArgumentError(f"{name} must hold numbers; it holds {error}") from None
 
 
 def subsample(n_rows: int, limit: int) -> tuple[IntegerArray, str]:

@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixtura.conversion import as_float64
 from mixtura.errors import InvalidArgumentError
+from mixtura.plots.bins import bin_edges
 from mixtura.plots.canvas import axes_grid
 from mixtura.plots.style import COLOURS, ink, label_x, legend, note, open_frame
 from mixtura.typing import Array, IntegerArray
@@ -58,7 +60,7 @@ def predictive_check(
     InvalidArgumentError
         If rows, replicates and names are not of the same features.
     """
-    rows = np.asarray(x, dtype=np.float64)
+    rows = as_float64(x)
     rows = rows[:, None] if rows.ndim == 1 else rows
     drawn = np.asarray(replicates, dtype=np.float64)
     if drawn.ndim != 3 or drawn.shape[1:] != rows.shape or not drawn.size:
@@ -102,8 +104,8 @@ def count_edges(values: Array, drawn: Array) -> Array:
     outer = np.quantile(drawn, (0.001, 0.999))
     low, high = min(low, float(outer[0])), max(high, float(outer[1]))
     n_bins = int(np.clip(2.0 * np.cbrt(values.size), 5, MAX_BINS))
-    edges = np.linspace(low, high, n_bins + 1)
-    if (np.diff(edges) > 0).all():
+    edges = bin_edges(values, low, high, n_bins)
+    if edges is not None:
         return edges
     width = max(abs(low), 1.0) * 1e-6
     return np.array([low - width, high + width])

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
+from mixtura.lawful import Column
 from mixtura.typing import Array, IntegerArray
 
 
@@ -53,13 +53,4 @@ def feature_position(fit: Fit, feature: int | str) -> int:
     InvalidArgumentError
         If the fit has no such feature.
     """
-    n_features = fit.model.n_features
-    if isinstance(feature, str):
-        if feature in fit.feature_names:
-            return fit.feature_names.index(feature)
-        raise InvalidArgumentError(
-            f"feature must be one of the fit's {n_features} names; got {feature!r}"
-        )
-    if not 0 <= feature < n_features:
-        raise InvalidArgumentError(f"feature must lie between 0 and {n_features - 1}")
-    return int(feature)
+    return Column(fit.feature_names).read(feature, "feature")

@@ -11,8 +11,8 @@ from mixtura.chains import Chains, fit_of
 from mixtura.diagnostics.components import Doubt
 from mixtura.engines import Engine
 from mixtura.errors import ConvergenceWarning, InvalidArgumentError
-from mixtura.fit import Fit, Inference, Problem, Start, Swept
-from mixtura.lawful import whole_number
+from mixtura.fit import Fit, Inference, Problem, Start, Swept, option
+from mixtura.lawful import Real, Whole
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl.extra import require_pyro
@@ -59,23 +59,15 @@ class NUTS(Inference):
         If an option is out of its range.
     """
 
-    chains: int = 4
-    draws: int = 500
-    warmup: int = 500
-    target_accept: float = 0.8
-    max_tree_depth: int = 10
+    chains: int = option(4, Whole(1, 10_000))
+    draws: int = option(500, Whole(1))
+    warmup: int = option(500, Whole(1))
+    target_accept: float = option(0.8, Real(0.0, 1.0, above=True, below=True))
+    max_tree_depth: int = option(10, Whole(1, 30))
 
     name = "nuts"
     objective_name = "mean log joint density"
     default_max_iter = 0
-
-    def __post_init__(self) -> None:
-        for name in ("chains", "draws", "warmup", "max_tree_depth"):
-            whole_number(getattr(self, name), f"NUTS {name}", 1)
-        if not 0.0 < self.target_accept < 1.0:
-            raise InvalidArgumentError(
-                f"NUTS target_accept must lie between 0 and 1; got {self.target_accept!r}"
-            )
 
     @property
     def default_starts(self) -> int | None:

@@ -1,13 +1,14 @@
 """Stochastic variational inference by Pyro: the article's method."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Self, final
 
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.fit import Fit, Inference, Problem
+from mixtura.fit import Fit, Inference, Problem, option
+from mixtura.lawful import Called, Flag, Real, Whole
 from mixtura.ppl.extra import require_pyro
 from mixtura.ppl.task import Begin, End, Task
 
@@ -64,23 +65,16 @@ class SVI(Inference):
     name = "svi"
     default_max_iter = 3000
 
-    steps: int | None = None
-    learning_rate: float = 0.05
-    print_every: int | None = None
-    printer: Callable[[str], None] = field(default=print, repr=False)
-    from_prior: bool = False
-    restarts: int = 1
-    plain: bool = False
+    steps: int | None = option(None, Whole(1, optional=True))
+    learning_rate: float = option(0.05, Real(0.0, above=True))
+    print_every: int | None = option(None, Whole(1, optional=True))
+    printer: Callable[[str], None] = option(print, Called("one line", optional=False), shown=False)
+    from_prior: bool = option(False, Flag())
+    restarts: int = option(1, Whole(1, 100_000))
+    plain: bool = option(False, Flag())
 
     def __post_init__(self) -> None:
-        for name in ("steps", "print_every", "restarts"):
-            value = getattr(self, name)
-            if value is not None and value < 1:
-                raise InvalidArgumentError(f"SVI {name} must be at least 1; got {value}")
-        if not 0 < self.learning_rate < np.inf:
-            raise InvalidArgumentError(
-                f"SVI learning_rate must be a number above zero; got {self.learning_rate}"
-            )
+        super().__post_init__()
         if self.restarts > 1 and not self.from_prior:
             raise InvalidArgumentError(
                 "SVI restarts counts draws from the prior: set from_prior=True, or the "

@@ -4,20 +4,29 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.conversion import as_float64, told
+from mixtura.errors import InvalidArgumentError, NotNumbersError
 from mixtura.typing import Array, PerFeature
 
 Distribution = TypeVar("Distribution")
 
 
 def hyperparameter(
-    value: Any, name: str, *, positive: bool = False, max_ndim: int = 1
+    value: Any, name: str, *, positive: bool = False, max_ndim: int = 1, or_matrix: bool = False
 ) -> float | Array:
-    """Return a validated hyperparameter: a float, or a float64 array where one was given."""
+    """Return a validated hyperparameter: a float, or a float64 array where one was given.
+
+    With ``or_matrix`` one of two dimensions or more need not be positive: :func:`check_matrix`
+    looks at it.
+    """
     try:
-        array = np.asarray(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise InvalidArgumentError(f"{name} must be a number or numbers; got {value!r}") from None
+        if isinstance(value, bool) or getattr(value, "dtype", None) == np.bool_:
+            raise NotNumbersError("a truth value")
+        array = as_float64(value)
+    except NotNumbersError:
+        raise InvalidArgumentError(
+            f"{name} must be a number or numbers; got {told(value)}"
+        ) from None
     if array.ndim > max_ndim or array.size == 0:
         raise InvalidArgumentError(
             f"{name} must be a number or an array of at most {max_ndim} dimension(s); "
@@ -25,10 +34,10 @@ def hyperparameter(
         )
     low, high = array.min(), array.max()  # NaN where one is
     if not (low > -np.inf and high < np.inf):
-        raise InvalidArgumentError(f"{name} must be finite; got {value!r}")
-    if positive and not low > 0:
-        raise InvalidArgumentError(f"{name} must be above zero; got {value!r}")
-    return float(array) if array.ndim == 0 else array
+        raise InvalidArgumentError(f"{name} must be finite; got {told(value)}")
+    if positive and not low > 0 and not (or_matrix and array.ndim >= 2):
+        raise InvalidArgumentError(f"{name} must be above zero; got {told(value)}")
+    return float(array) if array.ndim == 0 else array.copy()  # the user may write to theirs
 
 
 def check_per_feature(value: PerFeature, name: str, n_features: int) -> None:

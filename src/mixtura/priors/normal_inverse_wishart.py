@@ -101,15 +101,15 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
 
     def __post_init__(self) -> None:
         def keep(name: str, positive: bool, max_ndim: int) -> None:
-            label = f"NormalInverseWishart {name}"
-            value = hyperparameter(getattr(self, name), label, positive=positive, max_ndim=max_ndim)
-            object.__setattr__(self, name, value)
+            given, label = getattr(self, name), f"NormalInverseWishart {name}"
+            checks = {"positive": positive, "max_ndim": max_ndim, "or_matrix": True}
+            object.__setattr__(self, name, hyperparameter(given, label, **checks))
 
         # Posteriors hold one value for each component as well, hence the extra dimension.
         keep("mean", False, 2)
         keep("shrinkage", True, 1)
         if not self.learns_scale:
-            keep("scale", np.ndim(self._scale) < 2, 3)
+            keep("scale", True, 3)
         if self.degrees_of_freedom is not None:
             keep("degrees_of_freedom", True, 1)
 

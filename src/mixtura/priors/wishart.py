@@ -44,8 +44,9 @@ class Wishart(Prior):
         freedom = hyperparameter(
             self.degrees_of_freedom, "Wishart degrees_of_freedom", positive=True, max_ndim=0
         )
-        is_matrix = np.ndim(self.scale) >= 2
-        scale = hyperparameter(self.scale, "Wishart scale", positive=not is_matrix, max_ndim=2)
+        scale = hyperparameter(
+            self.scale, "Wishart scale", positive=True, max_ndim=2, or_matrix=True
+        )
         object.__setattr__(self, "degrees_of_freedom", freedom)
         object.__setattr__(self, "scale", scale)
 

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from mixtura.fit import Fit
+from mixtura.plots.bins import bin_edges
 from mixtura.plots.curves import Marginals
 from mixtura.plots.separation import best_features
 from mixtura.plots.uncertainty import row_uncertainty
@@ -21,8 +22,8 @@ MOST_DOUBTFUL = 10
 
 def _edges(values: Array) -> Array:
     low, high = float(values.min()), float(values.max())
-    edges = np.linspace(low, high, N_BINS + 1)
-    return edges if (np.diff(edges) > 0).all() else np.array([low, high])
+    edges = bin_edges(values, low, high, N_BINS)
+    return np.array([low, high]) if edges is None else edges
 
 
 def _intervals(edges: Array) -> list[str]:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from mixtura.conversion import told
 from mixtura.errors import InvalidArgumentError
 from mixtura.files import write_atomically
 from mixtura.reports.content import Report
@@ -50,6 +51,6 @@ def write_report(report: Report, path: str | os.PathLike[str], *, force: bool = 
     render = RENDERERS.get(target.suffix.lower())
     if render is None:
         known = ", ".join(RENDERERS)
-        raise InvalidArgumentError(f"a report must end in one of {known}; got {target.name!r}")
+        raise InvalidArgumentError(f"path must end in one of {known}; got {told(target.name)}")
     write_atomically(target, render(report).encode("utf-8"), overwrite=force)
     return target

@@ -11,6 +11,7 @@ from mixtura.engines.ascent import Ascent
 from mixtura.engines.base import Engine
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content import content_sample
+from mixtura.engines.far_rows import told_draws, told_labels, told_shares
 from mixtura.engines.native.allocation import NativeAllocator
 from mixtura.engines.native.ascent import native_ascent
 from mixtura.engines.native.chains import native_chain
@@ -93,7 +94,7 @@ class NativeEngine(Engine):
         shares = np.empty((rows.n_rows, potentials.mean.shape[0]))
         for piece in rows.pieces():
             prepared.tell(piece, self._threads, shares=shares[piece.start :])
-        return shares
+        return told_shares(rows, potentials, shares)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
         prepared = self._telling(rows, potentials)
@@ -112,7 +113,7 @@ class NativeEngine(Engine):
         for piece in rows.pieces():
             to = labels[piece.start :]
             prepared.tell(piece, self._threads, labels=to, assignment=(HARD, 0))
-        return labels.astype(np.intp, copy=False)
+        return told_labels(rows, potentials, labels.astype(np.intp, copy=False))
 
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
@@ -126,7 +127,7 @@ class NativeEngine(Engine):
             for piece in rows.pieces():
                 to = drawn[sweep, piece.start :]
                 prepared.tell(piece, self._threads, labels=to, assignment=chosen)
-        return drawn.astype(np.intp, copy=False)
+        return told_draws(rows, potentials, drawn.astype(np.intp, copy=False), seed)
 
     def subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most, native_rows_below)

@@ -1,0 +1,51 @@
+"""Bins of histograms: of rounded numbers each holds equally many of the possible values."""
+
+import numpy as np
+
+from mixtura.data import ArrayRows
+from mixtura.diagnostics.resolution import resolution
+from mixtura.engines.sorting import sorted_columns
+from mixtura.plots.observations import subsample
+from mixtura.typing import Array
+
+LOOKED_AT = 1 << 13
+"""Values by which the spacing of a column is found."""
+
+
+def bin_edges(values: Array, low: float, high: float, n_bins: int) -> Array | None:
+    """Return the edges of about so many bins from ``low`` to ``high`` or a little beyond.
+
+    Of a column of rounded numbers (counts, ratings, decimals) the width is a multiple of their
+    spacing, and edges lie midway between two of them: bins of another width would hold now more,
+    now fewer of the values that there can be, and show teeth that are not in the data.
+
+    Parameters
+    ----------
+    values : array of shape (N,)
+        The data, from which the spacing is found.
+    low, high : float
+        What the bins are to hold, at least.
+    n_bins : int
+        Number of bins of a column that is not rounded.
+
+    Returns
+    -------
+    array of shape (n + 1,), or None where the range is too small for its magnitude
+    """
+    spacing = _spacing(values)
+    if spacing > 0.0:
+        steps = max(1, round((high - low) / (n_bins * spacing)))
+        width = steps * spacing
+        first = float(values.min()) - 0.5 * spacing
+        first -= width * np.ceil(max(0.0, first - low) / width)
+        number = int(np.ceil((high + 0.49 * spacing - first) / width))
+        edges = first + width * np.arange(max(1, number) + 1)
+    else:
+        edges = np.linspace(low, high, n_bins + 1)
+    return edges if (np.diff(edges) > 0).all() else None
+
+
+def _spacing(values: Array) -> float:
+    some, _ = subsample(values.size, LOOKED_AT)
+    column = ArrayRows(values[some, np.newaxis])
+    return float(resolution(sorted_columns(column, values.size, float(values.size)))[0])

@@ -1,0 +1,53 @@
+"""Rows as an estimator must have them: finite numbers, named as before."""
+
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array
+
+from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix
+from mixtura.errors import DataError
+from mixtura.typing import Array
+
+
+def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
+    """Return rows as an array of shape (N, D), float64 or float32.
+
+    Parameters
+    ----------
+    estimator : GaussianMixtureModel
+        Whose features they are: with ``reset`` it gets their number and names, otherwise the
+        rows must have those that it has.
+    X : array, frame, series or Table of shape (N, D)
+        The rows.
+    reset : bool
+        Whether these are the first rows that the estimator sees.
+
+    Raises
+    ------
+    ValueError
+        If the rows are no finite numbers in two dimensions, or have other features.
+    """
+    matrix, names = as_matrix(X)
+    dtype: Any = PRECISIONS if names is None else np.float64
+    values: Any = check_array(
+        matrix, dtype=dtype, order="C", estimator=estimator, ensure_all_finite=False
+    )
+    if names is None:
+        _check_feature_names(estimator, X, reset=reset)
+        _check_n_features(estimator, values, reset=reset)
+        return finite_matrix(values, getattr(estimator, "feature_names_in_", None))
+    values = finite_matrix(values, names)
+    if reset:
+        _check_n_features(estimator, values, reset=True)
+        vars(estimator)["feature_names_in_"] = np.asarray(names, dtype=object)
+        return values
+    _check_n_features(estimator, values, reset=False)
+    known = getattr(estimator, "feature_names_in_", names)
+    if list(known) != list(names):
+        raise DataError(
+            f"the feature names should match those passed during fit: {list(known)!r}; "
+            f"got {list(names)!r}"
+        )
+    return values
