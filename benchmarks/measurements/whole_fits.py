@@ -19,7 +19,7 @@ SIZES = (300, 1_000, 3_000, 10_000, 30_000, 100_000)
 MOST_FEATURES, MOST_COMPONENTS = 20, 10
 
 NOTES = [
-    "Whole calls of `fit` with all defaults, in turn within one process; medians of the rounds. The "
+    "Whole calls of `fit` with all defaults, in turn within one process; medians of rounds. The "
     "ratio is scikit-learn's time over ours: above one we are faster.",
     "Separation: the least distance between two means, in standard deviations of the groups; the "
     "sets are drawn, none was chosen.",
