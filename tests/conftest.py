@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
+from covering_array import mark_the_rest
 from mixtura.engines import ENGINES, Engine, ReferenceEngine
 from mixtura.engines.native import NativeEngine
 from mixtura.errors import InvalidArgumentError
@@ -52,6 +53,12 @@ settings.load_profile("laws")
 
 SEED = 20_240_229
 """Of every random number in the tests that hypothesis does not choose; any other would do."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave full products to the slow tests."""
+    mark_the_rest(items)
 
 
 @pytest.fixture
@@ -231,6 +238,13 @@ class ComponentCase:
     def structure(self) -> tuple[int, ...]:
         return self.family.structure(self.n_components, self.n_features)
 
+    name: str = ""
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """Return what a covering array is to combine."""
+        return self.name, self.family.name, f"{self.n_components} {self.n_features}"
+
     @property
     def is_proper(self) -> bool:
         try:
@@ -257,8 +271,9 @@ def _component_cases() -> list:
                         continue
                     if len(structure) not in prior.structure_dimensions:
                         continue
-                    case = ComponentCase(prior, family, n_components, n_features)
-                    label = f"{name}{number}-{family.name}-K{n_components}D{n_features}"
+                    sizes, known = (n_components, n_features), f"{name}{number}"
+                    case = ComponentCase(prior, family, *sizes, known)
+                    label = f"{known}-{family.name}-K{n_components}D{n_features}"
                     cases.append(pytest.param(case, id=label))
     return cases
 

@@ -1,0 +1,73 @@
+"""Which of the combinations of a test's parameters run with all tests.
+
+A full product of members grows with every member. Defects that show only where three particular
+members meet are rare, so the fast suite has a covering array: combinations in which every pair of
+values of two parameters meets at least once. The rest runs with ``make calibrate``.
+"""
+
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from itertools import combinations
+from typing import Any
+
+import pytest
+
+SMALLEST = 12
+"""Combinations up to which all are run."""
+
+Factors = tuple[Hashable, ...]
+
+
+def covering(table: Sequence[Factors]) -> set[int]:
+    """Return the positions of combinations in which all pairs of values meet that are in a table.
+
+    Those that bring most pairs together for the first time are taken first; a function of the
+    table alone.
+    """
+    n_pairs = len(list(combinations(table[0], 2)))
+    # Strides that have no factor in common with the length visit all places, far ones in turn.
+    stride = next(s for s in (7919, 7907, 7901) if len(table) % s)
+    order = sorted(range(len(table)), key=lambda place: place * stride % 10_007)
+    met: set[tuple[int, Hashable, int, Hashable]] = set()
+    taken: set[int] = set()
+    for wanted in range(n_pairs, 0, -1):
+        for place in order:
+            numbered = enumerate(table[place])
+            pairs = {(i, a, j, b) for (i, a), (j, b) in combinations(numbered, 2)}
+            if len(pairs - met) >= wanted:
+                taken.add(place)
+                met |= pairs
+    return taken
+
+
+def factors_of(item: pytest.Function) -> Factors:
+    """Return the values of a test's parameters, cases of several members as these members."""
+    found: list[Hashable] = []
+    for _, value in sorted(item.callspec.params.items()):
+        parts = getattr(value, "factors", None)
+        found += [_key(value)] if parts is None else list(parts)
+    return tuple(found)
+
+
+def _key(value: Any) -> Hashable:
+    # pytest's own indices count combinations where decorators are stacked.
+    plain = isinstance(value, str | int | float)
+    return (type(value).__name__, value) if plain else id(value)
+
+
+def mark_the_rest(items: Sequence[Any]) -> None:
+    """Mark what is no part of a covering array as ``calibrate``."""
+    groups: dict[tuple[str, str], list[pytest.Function]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            groups[item.module.__name__, item.originalname].append(item)
+    for group in groups.values():
+        table = [factors_of(item) for item in group]
+        if len(group) <= SMALLEST or len({len(factors) for factors in table}) > 1:
+            continue
+        if len(table[0]) < 3:
+            continue
+        taken = covering(table)
+        for place, item in enumerate(group):
+            if place not in taken:
+                item.add_marker(pytest.mark.calibrate)
