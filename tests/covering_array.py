@@ -57,10 +57,10 @@ def _key(value: Any) -> Hashable:
 
 def mark_the_rest(items: Sequence[Any]) -> None:
     """Mark what is no part of a covering array as ``calibrate``."""
-    groups: dict[tuple[str, str], list[pytest.Function]] = defaultdict(list)
+    groups: dict[str, list[pytest.Function]] = defaultdict(list)
     for item in items:
         if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-            groups[item.module.__name__, item.originalname].append(item)
+            groups[item.nodeid.partition("[")[0]].append(item)
     for group in groups.values():
         table = [factors_of(item) for item in group]
         if len(group) <= SMALLEST or len({len(factors) for factors in table}) > 1:
