@@ -12,6 +12,7 @@ from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content import content_sample
 from mixtura.engines.reference_allocation import ReferenceAllocator
 from mixtura.engines.sorting import SortedColumns, sorted_columns
+from mixtura.engines.variation import Factors, Variation
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import (
@@ -24,6 +25,7 @@ from mixtura.steps import (
     ScaleSteps,
 )
 from mixtura.typing import Array, IntegerArray
+from mixtura.variational_steps import VariationalSteps
 
 LOOKED_AT = 1 << 13
 """Rows whose columns are sorted; of more, about so many."""
@@ -113,6 +115,15 @@ class Engine(ABC):
             have further to go at the end, relative to size and widths.
         by_em : bool
             Whether all steps are EM's; otherwise quasi-Newton steps follow.
+        """
+        return None
+
+    def variation(
+        self, rows: Rows, begin: Factors, steps: VariationalSteps, limits: tuple[int, float]
+    ) -> Variation | None:
+        """Return where steps of variational Bayes lead, or None to take them by sweeps.
+
+        As many, and cut into runs, as those of ``climb``; ``limits`` are as there.
         """
         return None
 

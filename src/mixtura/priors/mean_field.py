@@ -20,9 +20,9 @@ from mixtura.statistics import SufficientStatistics, shared_sum
 from mixtura.typing import Array
 
 NEGLIGIBLE = 45.0
-"""Drop of a log density below its top past which nothing is left to add."""
+"""Drop of a log density, or of its product with the precision, past which nothing is to add."""
 
-WIDEST_STEP = 0.1
+WIDEST_STEP = 0.07
 STEP = 0.6
 """Of the trapezoid rule: at most this, and at most this share of the density's width."""
 
@@ -84,10 +84,10 @@ class ScaleFactor:
 
     def _reach(self, width: Array, sign: float) -> Array:
         """Return how far from the top the density is negligible, at most twice too far."""
-        limit = FARTHEST - sign * self.top
+        limit, power = FARTHEST - sign * self.top, 1.0 - sign  # the precision is exp(-2t)
         far = np.minimum(8.0 * width, limit)
         for _ in range(64):
-            short = (self.fall(sign * far) < NEGLIGIBLE) & (far < limit)
+            short = (self.fall(sign * far) - power * far < NEGLIGIBLE) & (far < limit)
             if not short.any():
                 break
             far = np.where(short, np.minimum(2.0 * far, limit), far)

@@ -1,0 +1,376 @@
+// From statistics to the factors of variational Bayes: the expected log densities under which rows
+// are swept, divergences from the priors, and expected parameters, as the classes in `priors` state
+// them.
+#pragma once
+
+#include "coordinates.hpp"
+#include "gammas.hpp"
+#include "scale_factors.hpp"
+
+namespace MIXTURA_SET {
+
+// Priors of the components: conjugate ones, known scales, or scales that are independent of means.
+enum FactorKind : int64_t { CONJUGATE_FACTORS, KNOWN_SCALES, INDEPENDENT_SCALES };
+
+// The priors as numbers, and what follows from these alone. `prior.shrinkage` is a precision where
+// the prior is not conjugate; known scales are the variances in `prior.scale`.
+struct Beliefs {
+    int64_t kind;
+    const double *concentration;
+    Prior prior;
+    const Spread *spread;
+    double *scale_factor;
+    double total, of_weights, of_scales;
+};
+
+// What statistics say: potentials as `sweep` takes them, expected parameters, how far rounding is
+// from log determinants, and the divergence of all factors from the priors in nats.
+struct Factors {
+    double *potentials;
+    Mixture expected;
+    double *inflation, divergence;
+};
+
+// Sums logarithms, one of which serves several numbers while their product is far from the limits.
+struct LogSum {
+    double product = 1.0, logs = 0.0;
+    void add(double x) {
+        if (x > 1e-50 && x < 1e50 && product > 1e-200 && product < 1e200) product *= x;
+        else logs += log_of_one(x);
+    }
+    double value() const { return logs + log_of_one(product); }
+};
+
+// The functions of x, x + 1, ... x + count - 1, summed.
+inline Gammas gammas_of_steps(double x, int64_t count) {
+    if (count == 0) return {0.0, 0.0};
+    Gammas first = gammas(x);
+    double digammas = double(count) * first.digamma, rising = 0.0;
+    Lanes sum = splat(0.0);
+    for (int64_t i = 0; i + 1 < count; i++) digammas += rising += 1.0 / (x + double(i));
+    for (int64_t i = 0; i + 1 < count; i += LANES) {
+        Lanes number = Make<Lanes>::numbered(double(i));
+        Lanes above = splat(double(count - 1)) - number;
+        sum = fma(larger(above, splat(0.0)), log(splat(x) + number), sum);
+    }
+    return {fma(double(count), first.log_gamma, total(sum)), digammas};
+}
+// Those of half the degrees of freedom of a determinant's D factors: freedom, less 1, 2, ...
+inline Gammas gammas_of_halves(double freedom, int64_t D) {
+    Gammas one = gammas_of_steps(0.5 * (freedom - double(D - 1)), (D + 1) / 2);
+    Gammas other = gammas_of_steps(0.5 * (freedom - double(D - 2)), D / 2);
+    return {one.log_gamma + other.log_gamma, one.digamma + other.digamma};
+}
+
+// Works out what follows from the priors alone; returns whether it could.
+inline bool begin_beliefs(const Structure &s, Beliefs &b, double *room) {
+    int64_t K = s.n_components, D = s.n_features;
+    const Prior &prior = b.prior;
+    b.total = b.of_weights = b.of_scales = 0.0;
+    for (int64_t k = 0; k < K; k++) {
+        b.total += b.concentration[k];
+        b.of_weights += log_gamma(b.concentration[k]);
+    }
+    b.of_weights -= log_gamma(b.total);
+    if (b.kind != CONJUGATE_FACTORS) return true;
+    double each = 0.0;
+    if (s.is_matrix) {
+        if (!covariance_factor(prior.scale, D, b.scale_factor, room)) return false;
+        LogSum logs;
+        for (int64_t d = 0; d < D; d++) logs.add(b.scale_factor[d * D + d]);
+        each = gammas_of_halves(prior.freedom[0], D).log_gamma - prior.freedom[0] * logs.value();
+    } else {
+        for (int64_t i = 0; i < s.width; i++)
+            each += log_gamma(prior.freedom[i]) - prior.freedom[i] * log_of_one(prior.scale[i]);
+    }
+    b.of_scales = double(s.n_factors) * each;
+    return true;
+}
+
+// Writes expected weights and log weights; returns the divergence of their factor.
+inline double weights_factor(const Structure &s, const Beliefs &b, const double *count,
+                             Factors &to) {
+    int64_t K = s.n_components;
+    double all = 0.0, result = b.of_weights;
+    for (int64_t k = 0; k < K; k++) all += b.concentration[k] + count[k];
+    Gammas whole = gammas(all);
+    result += whole.log_gamma;
+    for (int64_t k = 0; k < K; k++) {
+        double own = b.concentration[k] + count[k];
+        Gammas at = gammas(own);
+        to.expected.weights[k] = own / all;
+        to.potentials[k] = at.digamma - whole.digamma;
+        result += fma(count[k], to.potentials[k], -at.log_gamma);
+    }
+    return result;
+}
+
+// Normal-inverse-Wishart factors.
+inline bool matrix_factors(const Structure &s, const Beliefs &b, const Moments &m, Factors &to,
+                           double *room) {
+    int64_t K = s.n_components, D = s.n_features, size = D * D;
+    const Prior &prior = b.prior;
+    double *offset = to.potentials + K, *means = to.expected.means;
+    double *factors = to.potentials + 2 * K + s.n_first(), *scales = to.expected.covariances;
+    double sharing = double(K) / double(s.n_factors);
+    LogSum ratios;
+    conjugate_scales(s, m, prior, means, scales, room);
+    for (int64_t j = 0; j < s.n_factors; j++) {
+        double *factor = factors + j * size, *own = scales + j * size;
+        double n = count_of_factor(s, m, j), freedom = prior.freedom[0] + n;
+        double logs = precision_factor(own, D, factor, room);
+        if (!(logs > -1e300 && logs < 1e300)) return false;
+        Gammas halves = gammas_of_halves(freedom, D);
+        double squares = 0.0;
+        for (int64_t d = 0; d < D; d++)
+            for (int64_t e = d; e < D; e++) {
+                double sum = 0.0;
+                for (int64_t c = d; c <= e; c++)
+                    sum = fma(b.scale_factor[c * D + d], factor[c * D + e], sum);
+                squares = fma(sum, sum, squares);
+            }
+        to.divergence += 0.5 * freedom * (squares - double(D)) - prior.freedom[0] * logs -
+                         halves.log_gamma + 0.5 * n * halves.digamma;
+        constexpr double LOG_TWO = 0.6931471805599453;
+        double log_precision = halves.digamma + 2.0 * logs;
+        for (int64_t k = first_of(s, j); k < end_of(s, j); k++) {
+            double shrinkage = prior.shrinkage[0] + m.count[k], pull = 0.0;
+            double spread = double(D) * (LOG_TWO_PI - LOG_TWO + 1.0 / shrinkage);
+            offset[k] = 0.5 * (log_precision - spread);
+            for (int64_t e = 0; e < D; e++) {
+                double z = 0.0;
+                for (int64_t d = 0; d <= e; d++)
+                    z = fma(means[k * D + d] - prior.mean[d], factor[d * D + e], z);
+                pull = fma(z, z, pull);
+            }
+            double ratio = prior.shrinkage[0] / shrinkage;
+            ratios.add(ratio);
+            to.divergence += 0.5 * (double(D) * (ratio - 1.0) + prior.shrinkage[0] * freedom * pull);
+        }
+    }
+    to.divergence -= 0.5 * double(D) * ratios.value();
+    take_inflation(s, scales, factors, to.inflation);
+    for (int64_t j = 0; j < s.n_factors; j++) {
+        double freedom = prior.freedom[0] + count_of_factor(s, m, j);
+        double excess = freedom - double(D) - 1.0, unit = square_root(freedom);
+        if (!(excess > 0.0)) excess = freedom + double(D) + 1.0 + sharing;
+        for (int64_t i = j * size; i < (j + 1) * size; i++) scales[i] /= excess, factors[i] *= unit;
+    }
+    return true;
+}
+
+// Normal-inverse-gamma factors.
+inline bool variance_factors(const Structure &s, const Beliefs &b, const Moments &m, Factors &to,
+                             double *room) {
+    int64_t K = s.n_components, D = s.n_features;
+    const Prior &prior = b.prior;
+    double *offset = to.potentials + K, *means = to.expected.means;
+    double *factors = to.potentials + 2 * K + s.n_first(), *scales = to.expected.covariances;
+    double sharing = double(K) / double(s.n_factors) * double(s.n_cells()), cells = double(s.n_cells());
+    LogSum ratios;
+    conjugate_scales(s, m, prior, means, scales, room);
+    for (int64_t k = 0; k < K; k++) offset[k] = -0.5 * double(D) * LOG_TWO_PI;
+    for (int64_t j = 0; j < s.n_factors; j++) {
+        double n = count_of_factor(s, m, j) * cells;
+        for (int64_t i = 0; i < s.width; i++) {
+            double &own = scales[j * s.width + i], scale = own;
+            double given = prior.freedom[i], shape = given + 0.5 * n;
+            double precision = shape / scale, logs = log_of_one(scale);
+            if (!(precision > 0.0 && precision < 1e300)) return false;
+            Gammas at = gammas(shape);
+            to.divergence += 0.5 * n * at.digamma - at.log_gamma + given * logs +
+                             shape * (prior.scale[i] / scale - 1.0);
+            double excess = shape - 1.0;
+            own /= excess > 0.0 ? excess : shape + 1.0 + 0.5 * sharing;
+            double unit = factors[j * s.width + i] = 1.0 / square_root(scale / shape);
+            int64_t begin = s.width == D ? i : 0, end = s.width == D ? i + 1 : D;
+            for (int64_t k = first_of(s, j); k < end_of(s, j); k++)
+                for (int64_t d = begin; d < end; d++) {
+                    double shrinkage = prior.shrinkage[d] + m.count[k];
+                    double ratio = prior.shrinkage[d] / shrinkage;
+                    double pull = (means[k * D + d] - prior.mean[d]) * unit;
+                    offset[k] += 0.5 * (at.digamma - logs - 1.0 / shrinkage);
+                    ratios.add(ratio);
+                    to.divergence += 0.5 * (ratio - 1.0 + prior.shrinkage[d] * pull * pull);
+                }
+        }
+    }
+    to.divergence -= 0.5 * ratios.value();
+    return true;
+}
+
+// The cells, means of one component in one feature, that share variance i of factor j.
+template <class F> INLINE void each_cell(const Structure &s, int64_t j, int64_t i, F f) {
+    int64_t begin = s.width == s.n_features ? i : 0, end = s.width == s.n_features ? i + 1 : s.n_features;
+    for (int64_t k = first_of(s, j); k < end_of(s, j); k++)
+        for (int64_t d = begin; d < end; d++) f(k, d);
+}
+
+// The sum of squares about means whose Normal factors are best for a precision, and its derivative.
+inline double scatter_at(const Structure &s, const Beliefs &b, const Moments &m,
+                         const double *rows_mean, int64_t j, int64_t i, double scatter,
+                         double precision, double &slope) {
+    slope = 0.0;
+    each_cell(s, j, i, [&](int64_t k, int64_t d) ALWAYS {
+        double n = m.count[k], own = b.prior.shrinkage[d];
+        double variance = 1.0 / fma(n, precision, own);
+        double offset = (rows_mean[k * s.n_features + d] - b.prior.mean[d]) * own * variance;
+        double square = offset * offset;
+        scatter += n * (square + variance);
+        slope -= n * n * variance * (2.0 * square + variance);
+    });
+    return scatter;
+}
+
+// Whether means and scale have but one pair of best factors: the rows' means lie so near to the
+// prior's that a wider scale, which draws them there, does not widen itself further.
+inline bool is_single(const Structure &s, const Beliefs &b, const Moments &m,
+                      const double *rows_mean, int64_t j, int64_t i, double scatter) {
+    double far = 0.0;
+    each_cell(s, j, i, [&](int64_t k, int64_t d) ALWAYS {
+        double offset = rows_mean[k * s.n_features + d] - b.prior.mean[d];
+        double square = offset * offset;
+        if (square * b.prior.shrinkage[d] > 1.0) far += m.count[k] * square;
+    });
+    return far <= 27.0 * scatter;
+}
+
+// Finds the precision that answers itself by Newton's steps; returns whether they ended.
+inline bool single_scale(const Structure &s, const Beliefs &b, const Moments &m,
+                         const double *rows_mean, int64_t j, int64_t i, double entries,
+                         double scatter, ScaleFactor &to, double &precision) {
+    constexpr double SETTLED = 1e-13;
+    Spread whole = b.spread[i].with(entries, 0.0);
+    double slope;
+    if (whole.is_plain()) {
+        // E[exp(-t)] is about the root of E[exp(-2t)], but for its own spread.
+        double line = whole.inverse * whole.linear / (whole.linear + 0.25), now = scatter;
+        for (int64_t pass = 0; pass < 3; pass++) {
+            double squares = 4.0 * (2.0 * whole.inverse_square + now) * whole.linear;
+            double root = 2.0 * whole.linear / (line + square_root(line * line + squares));
+            precision = root * root;
+            now = scatter_at(s, b, m, rows_mean, j, i, scatter, precision, slope);
+        }
+    } else {
+        if (!scale_factor(b.spread[i], entries, scatter, to)) return false;
+        precision = to.precision;
+    }
+    for (int64_t step = 0; step < 30; step++) {
+        double now = scatter_at(s, b, m, rows_mean, j, i, scatter, precision, slope);
+        if (!scale_factor(b.spread[i], entries, now, to)) return false;
+        double change = to.precision - precision;
+        if (absolute(change) <= SETTLED * to.precision) return true;
+        precision += change / (1.0 - to.slope * slope);
+        if (!(precision > 0.0)) return false;
+    }
+    return false;
+}
+
+// Alternates the two factors from a first sum of squares; returns whether all could be had.
+inline bool alternate(const Structure &s, const Beliefs &b, const Moments &m,
+                      const double *rows_mean, int64_t j, int64_t i, double entries,
+                      double scatter, double first, ScaleFactor &to, double &precision) {
+    constexpr double SETTLED = 1e-13;
+    constexpr int64_t MAX_ALTERNATIONS = 500;
+    double slope;
+    if (!scale_factor(b.spread[i], entries, first, to)) return false;
+    for (int64_t step = 0; step < MAX_ALTERNATIONS; step++) {
+        precision = to.precision;
+        double now = scatter_at(s, b, m, rows_mean, j, i, scatter, precision, slope);
+        if (!scale_factor(b.spread[i], entries, now, to)) return false;
+        if (absolute(to.precision - precision) <= SETTLED * precision) break;
+    }
+    return true;
+}
+
+// Twice the divergence of the factors of means that are best for a precision.
+inline double means_divergence(const Structure &s, const Beliefs &b, const Moments &m,
+                               const double *rows_mean, int64_t j, int64_t i, double precision) {
+    double result = 0.0;
+    LogSum ratios;
+    each_cell(s, j, i, [&](int64_t k, int64_t d) ALWAYS {
+        double n = m.count[k] * precision, own = b.prior.shrinkage[d], ratio = own / (n + own);
+        double pull = (rows_mean[k * s.n_features + d] - b.prior.mean[d]) * (n / (n + own));
+        ratios.add(ratio);
+        result += ratio - 1.0 + pull * pull * own;
+    });
+    return result - ratios.value();
+}
+
+// Finds the best pair of factors of a scale and of its means.
+inline bool best_scale(const Structure &s, const Beliefs &b, const Moments &m,
+                       const double *rows_mean, int64_t j, int64_t i, double entries,
+                       double scatter, ScaleFactor &to, double &precision) {
+    if (is_single(s, b, m, rows_mean, j, i, scatter))
+        return single_scale(s, b, m, rows_mean, j, i, entries, scatter, to, precision);
+    double near_prior = scatter, other;
+    each_cell(s, j, i, [&](int64_t k, int64_t d) ALWAYS {
+        double offset = rows_mean[k * s.n_features + d] - b.prior.mean[d];
+        near_prior += m.count[k] * offset * offset;
+    });
+    ScaleFactor wide;
+    if (!alternate(s, b, m, rows_mean, j, i, entries, scatter, scatter, to, precision)) return false;
+    if (!alternate(s, b, m, rows_mean, j, i, entries, scatter, near_prior, wide, other)) return false;
+    double of_rows = means_divergence(s, b, m, rows_mean, j, i, precision);
+    double of_prior = means_divergence(s, b, m, rows_mean, j, i, other);
+    if (wide.log_normalizer - 0.5 * of_prior > to.log_normalizer - 0.5 * of_rows)
+        to = wide, precision = other;
+    return true;
+}
+
+// Normal factors of means, and known scales or factors of scales that are independent of them.
+inline bool normal_factors(const Structure &s, const Beliefs &b, const Moments &m, Factors &to,
+                           double *room) {
+    int64_t K = s.n_components, D = s.n_features;
+    const Prior &prior = b.prior;
+    double *offset = to.potentials + K, *factors = to.potentials + 2 * K + s.n_first();
+    double *scales = to.expected.covariances, *shift = room, *rows_mean = room + s.n_first();
+    double *scatter = rows_mean + s.n_first();
+    shift_to_means(s, m, shift);
+    if (b.kind == INDEPENDENT_SCALES) scatter_about(s, m, shift, scatter);
+    for (int64_t i = 0; i < s.n_first(); i++) rows_mean[i] = m.pivot[i] + shift[i];
+    for (int64_t k = 0; k < K; k++) offset[k] = -0.5 * double(D) * LOG_TWO_PI;
+    for (int64_t j = 0; j < s.n_factors; j++)
+        for (int64_t i = 0; i < s.width; i++) {
+            int64_t at = j * s.width + i;
+            double precision = 1.0 / prior.scale[i];
+            ScaleFactor factor{precision, -0.5 * log_of_one(precision), 0.0, 0.0};
+            if (b.kind == INDEPENDENT_SCALES) {
+                double n = count_of_factor(s, m, j) * double(s.n_cells()), slope;
+                if (!best_scale(s, b, m, rows_mean, j, i, n, scatter[at], factor, precision))
+                    return false;
+                double squares = scatter_at(s, b, m, rows_mean, j, i, scatter[at], precision, slope);
+                to.divergence -= n * factor.log_deviation + 0.5 * squares * factor.precision +
+                                 factor.log_normalizer;
+            }
+            factors[at] = square_root(factor.precision);
+            scales[at] = 1.0 / factor.precision;
+            to.divergence += 0.5 * means_divergence(s, b, m, rows_mean, j, i, precision);
+            each_cell(s, j, i, [&](int64_t k, int64_t d) ALWAYS {
+                double n = m.count[k] * precision, whole = n + prior.shrinkage[d];
+                double mean = prior.mean[d] + n / whole * (rows_mean[k * D + d] - prior.mean[d]);
+                to.expected.means[k * D + d] = mean;
+                offset[k] -= 0.5 * factor.precision / whole + factor.log_deviation;
+            });
+        }
+    return true;
+}
+
+// Writes all factors; returns whether they could be had as numbers.
+inline bool write_factors(const Structure &s, const Beliefs &b, const Moments &m, Factors &to,
+                          double *room) {
+    to.divergence = b.of_scales + weights_factor(s, b, m.count, to);
+    for (int64_t j = 0; j < s.n_factors; j++) to.inflation[j] = 1.0;
+    auto write = b.kind != CONJUGATE_FACTORS ? normal_factors
+                 : s.is_matrix               ? matrix_factors
+                                             : variance_factors;
+    if (!write(s, b, m, to, room)) return false;
+    double *means = to.potentials + 2 * s.n_components;
+    for (int64_t i = 0; i < s.n_first(); i++) means[i] = to.expected.means[i];
+    return to.divergence - to.divergence == 0.0;
+}
+
+// Numbers of room that any of the above needs.
+INLINE int64_t factors_room(const Structure &s) { return mode_room(s) + 2 * s.n_first() + s.n_second(); }
+
+}  // namespace MIXTURA_SET

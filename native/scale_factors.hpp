@@ -1,0 +1,131 @@
+// Factors of scales that are independent of means: densities of t, the logarithm of a standard
+// deviation, by trapezoid sums as `priors.mean_field` takes them.
+#pragma once
+
+#include "matrices.hpp"
+
+namespace MIXTURA_SET {
+
+// A log density of t: constant - linear t - curvature (t - centre)^2 / 2 - inverse e^-t
+// - inverse_square e^-2t - square e^2t - fourth e^4t, which is concave.
+struct Spread {
+    double constant, linear, centre, curvature, inverse, inverse_square, square, fourth;
+
+    bool is_plain() const { return curvature == 0.0 && square == 0.0 && fourth == 0.0; }
+    // With the likelihood of so many entries, whose sum of squares is `scatter`.
+    Spread with(double entries, double scatter) const {
+        Spread result = *this;
+        result.linear += entries;
+        result.inverse_square += 0.5 * scatter;
+        return result;
+    }
+};
+constexpr int64_t SPREAD_NUMBERS = sizeof(Spread) / sizeof(double);
+
+// What is asked of a factor: E[exp(-2t)], E[t], the log of the integral, and how fast the expected
+// precision grows with the scatter.
+struct ScaleFactor {
+    double precision, log_deviation, log_normalizer, slope;
+};
+
+// Drop of a log density, or of its product with the precision, past which nothing is left to add;
+// steps of the sum; t of the farthest node.
+constexpr double NEGLIGIBLE = 45.0, WIDEST_STEP = 0.07, STEP = 0.6, FARTHEST = 352.0;
+
+INLINE double exponential_of_one(double x) {
+    return first_lane(exp(splat<Part<2>>(x < 709.0 ? x : 709.0)));
+}
+
+// A point next to the top, and exp(-t) there.
+struct Top {
+    double t, inverse;
+};
+
+// Finds the root of linear s^2 - inverse s - 2 inverse_square, the standard deviation at the top
+// of a plain density.
+INLINE double root_of(const Spread &p) {
+    double square = p.inverse * p.inverse + 8.0 * p.inverse_square * p.linear;
+    return (p.inverse + square_root(square)) / (2.0 * p.linear);
+}
+
+// Finds the top of any density by Newton's steps that stay between bounds, to a share of its width.
+inline Top top_between(const Spread &p) {
+    constexpr double NEAR = 1e-6;
+    double low = 5.0 - FARTHEST, high = FARTHEST - 5.0, t = p.centre;
+    if (p.linear > 0.0 && p.inverse_square > 0.0) t = log_of_one(root_of(p));
+    for (int64_t i = 0; i < 200; i++) {
+        if (!(t > low && t < high)) t = 0.5 * (low + high);
+        double inverse = exponential_of_one(-t), two = inverse * inverse, four = two * two;
+        double of_squares = 2.0 * p.inverse_square * two, up = 2.0 * p.square / two;
+        double upper = p.fourth > 0.0 ? 4.0 * p.fourth / four : 0.0, line = p.inverse * inverse;
+        double slope = p.linear + p.curvature * (t - p.centre) - line - of_squares + up + upper;
+        double bend = p.curvature + line + 2.0 * (of_squares + up) + 4.0 * upper;
+        if (slope * slope <= NEAR * bend) return {t, inverse};
+        (slope > 0.0 ? high : low) = t;
+        t -= slope / bend;
+    }
+    return {__builtin_nan(""), 1.0};
+}
+
+// The trapezoid sum about a top, outwards until nothing is left to add; returns whether it ends.
+template <bool PLAIN> inline bool sum_nodes(const Spread &p, Top top, ScaleFactor &to) {
+    double one = top.inverse, two = one * one, shift = top.t - p.centre;
+    double of_one = p.inverse * one, of_two = p.inverse_square * two;
+    double up_two = PLAIN ? 0.0 : p.square / two;
+    double up_four = PLAIN || p.fourth == 0.0 ? 0.0 : p.fourth / (two * two);
+    double bend = p.curvature + of_one + 4.0 * (of_two + up_two) + 16.0 * up_four;
+    double step = STEP / square_root(bend);
+    step = step < WIDEST_STEP ? step : WIDEST_STEP;
+    if (!(step > 1e-300)) return false;
+    double line = p.linear + (PLAIN ? 0.0 : p.curvature * shift), half_bend = 0.5 * p.curvature;
+    Lanes zero = splat(0.0), share_sum = zero, place_sum = zero, change_sum = zero, square_sum = zero;
+    Lanes unit = splat(1.0), twice = splat(2.0);
+    // Nodes, eight at a time: u = t - top, fall how far the log density lies below its top.
+    auto add = [&](double first) ALWAYS {
+        Lanes u = Make<Lanes>::numbered(first) * splat(step);
+        Lanes less = expm1(zero - u), change = less * (less + twice);
+        Lanes fall = fma(splat(of_two), change, fma(splat(of_one), less, splat(line) * u));
+        if constexpr (!PLAIN) {
+            Lanes more = zero - less / (less + unit), most = more * (more + twice);
+            fall = fma(splat(half_bend) * u, u, fma(splat(up_two), most, fall));
+            if (up_four > 0.0) fall = fma(splat(up_four), most * (most + twice), fall);
+        }
+        Lanes share = exp(zero - fall), changed = share * change;
+        share_sum = share_sum + share;
+        place_sum = fma(share, u, place_sum);
+        change_sum = change_sum + changed;
+        square_sum = fma(changed, change, square_sum);
+        return fall;
+    };
+    double width = double(LANES), most_right = (FARTHEST - top.t) / step;
+    double most_left = (FARTHEST + top.t) / step, first = 0.0;
+    for (; !(last_lane(add(first)) > NEGLIGIBLE); first += width)
+        if (first + 2.0 * width > most_right) return false;
+    first = -width;
+    for (; !(first_lane(add(first)) + 2.0 * first * step > NEGLIGIBLE); first -= width)
+        if (width - first > most_left) return false;
+    double shares = total(share_sum), change = total(change_sum) / shares;
+    double peak = p.constant - p.linear * top.t - p.inverse * one - of_two - up_two - up_four;
+    peak -= half_bend * shift * shift;
+    to.precision = two * (1.0 + change);
+    to.log_deviation = top.t + total(place_sum) / shares;
+    to.log_normalizer = peak + log_of_one(shares * step);
+    to.slope = -0.5 * two * two * (total(square_sum) / shares - change * change);
+    return to.precision > 0.0 && to.log_normalizer - to.log_normalizer == 0.0;
+}
+
+// Writes the factor of a prior and of so many entries and their sum of squares; returns whether it
+// could: densities that reach as far as float64, or towards scales of zero, are left to the classes.
+inline bool scale_factor(const Spread &prior, double entries, double scatter, ScaleFactor &to) {
+    Spread whole = prior.with(entries, scatter);
+    if (!whole.is_plain()) {
+        if (whole.curvature == 0.0 && !(whole.linear > 0.0)) return false;
+        Top top = top_between(whole);
+        return top.t == top.t && sum_nodes<false>(whole, top, to);
+    }
+    double root = root_of(whole), t = log_of_one(root);
+    if (!(t > 5.0 - FARTHEST && t < FARTHEST - 5.0)) return false;
+    return sum_nodes<true>(whole, {t, 1.0 / root}, to);
+}
+
+}  // namespace MIXTURA_SET
