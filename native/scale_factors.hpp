@@ -29,8 +29,9 @@ struct ScaleFactor {
 };
 
 // Drop of a log density, or of its product with the precision, past which nothing is left to add;
-// steps of the sum; t of the farthest node.
+// steps of the sum; t of the farthest node, and how many there may be.
 constexpr double NEGLIGIBLE = 45.0, WIDEST_STEP = 0.07, STEP = 0.6, FARTHEST = 352.0;
+constexpr double MOST_NODES = 1 << 14;
 
 INLINE double exponential_of_one(double x) {
     return first_lane(exp(splat<Part<2>>(x < 709.0 ? x : 709.0)));
@@ -97,8 +98,11 @@ template <bool PLAIN> inline bool sum_nodes(const Spread &p, Top top, ScaleFacto
         square_sum = fma(changed, change, square_sum);
         return fall;
     };
-    double width = double(LANES), most_right = (FARTHEST - top.t) / step;
-    double most_left = (FARTHEST + top.t) / step, first = 0.0;
+    auto most_until = [&](double far) {
+        return far / step < MOST_NODES ? far / step : MOST_NODES;
+    };
+    double width = double(LANES), most_right = most_until(FARTHEST - top.t);
+    double most_left = most_until(FARTHEST + top.t), first = 0.0;
     for (; !(last_lane(add(first)) > NEGLIGIBLE); first += width)
         if (first + 2.0 * width > most_right) return false;
     first = -width;

@@ -213,7 +213,7 @@ def test_ends_and_numbers_of_steps_are_alike(kind: str, family_name: str) -> Non
     for sizes in ((1, 2), (2, 1), (3, 2)):
         model = model_of(kind, family_name, *sizes)
         rows, state = begun(model, n_rows=97)
-        limits = Limits(300, 1e-8, OPTIMIZER)
+        limits = Limits(60, 1e-8, OPTIMIZER)
         ours = climb(model, rows, ENGINE, state, limits)
         theirs = climb(model, rows, STEPWISE, state, limits)
         assert ours.converged == theirs.converged
