@@ -239,13 +239,17 @@ inline bool is_single(const Structure &s, const Beliefs &b, const Moments &m,
 inline bool single_scale(const Structure &s, const Beliefs &b, const Moments &m,
                          const double *rows_mean, int64_t j, int64_t i, double entries,
                          double scatter, ScaleFactor &to, double &precision) {
-    constexpr double SETTLED = 1e-13;
+    // So small that its third power leaves nothing.
+    constexpr double SETTLED = 1e-13, SMALL_TURN = 2e-5;
     Spread whole = b.spread[i].with(entries, 0.0);
     double slope;
     if (whole.is_plain()) {
-        // E[exp(-t)] is about the root of E[exp(-2t)], but for its own spread.
+        // E[exp(-t)] is about the root of E[exp(-2t)], but for its own spread; and what the means'
+        // factors add to the scatter, at first, about one precision's reciprocal each.
         double line = whole.inverse * whole.linear / (whole.linear + 0.25), now = scatter;
-        for (int64_t pass = 0; pass < 3; pass++) {
+        double cells = double(s.n_cells() * (end_of(s, j) - first_of(s, j)));
+        if (whole.linear > 2.0 * cells) now *= whole.linear / (whole.linear - cells);
+        for (int64_t pass = 0; pass < 2; pass++) {
             double squares = 4.0 * (2.0 * whole.inverse_square + now) * whole.linear;
             double root = 2.0 * whole.linear / (line + square_root(line * line + squares));
             precision = root * root;
@@ -258,10 +262,16 @@ inline bool single_scale(const Structure &s, const Beliefs &b, const Moments &m,
     for (int64_t step = 0; step < 30; step++) {
         double now = scatter_at(s, b, m, rows_mean, j, i, scatter, precision, slope);
         if (!scale_factor(b.spread[i], entries, now, to)) return false;
-        double change = to.precision - precision;
-        if (absolute(change) <= SETTLED * to.precision) return true;
-        precision += change / (1.0 - to.slope * slope);
-        if (!(precision > 0.0)) return false;
+        for (int64_t turn = 0; turn < 4; turn++) {
+            double change = to.precision - precision;
+            if (absolute(change) <= SETTLED * to.precision) return true;
+            precision += change / (1.0 - to.slope * slope);
+            if (!(precision > 0.0)) return false;
+            double next = scatter_at(s, b, m, rows_mean, j, i, scatter, precision, slope);
+            if (!(absolute(to.turned_by(next - now)) < SMALL_TURN)) break;
+            to.move(next - now);
+            now = next;
+        }
     }
     return false;
 }
@@ -334,7 +344,7 @@ inline bool normal_factors(const Structure &s, const Beliefs &b, const Moments &
         for (int64_t i = 0; i < s.width; i++) {
             int64_t at = j * s.width + i;
             double precision = 1.0 / prior.scale[i];
-            ScaleFactor factor{precision, -0.5 * log_of_one(precision), 0.0, 0.0};
+            ScaleFactor factor{precision, -0.5 * log_of_one(precision), 0.0, 0.0, 0.0, 0.0, 0.0};
             if (b.kind == INDEPENDENT_SCALES) {
                 double n = count_of_factor(s, m, j) * double(s.n_cells()), slope;
                 if (!best_scale(s, b, m, rows_mean, j, i, n, scatter[at], factor, precision))

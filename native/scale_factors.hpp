@@ -22,10 +22,22 @@ struct Spread {
 };
 constexpr int64_t SPREAD_NUMBERS = sizeof(Spread) / sizeof(double);
 
-// What is asked of a factor: E[exp(-2t)], E[t], the log of the integral, and how fast the expected
-// precision grows with the scatter.
+// What is asked of a factor: E[exp(-2t)], E[t], and the log of the integral; and the first and
+// second derivatives of both expectations in the scatter.
 struct ScaleFactor {
-    double precision, log_deviation, log_normalizer, slope;
+    double precision, log_deviation, log_normalizer;
+    double slope, bend, deviation_slope, deviation_bend;
+
+    // How many standard deviations of its logarithm a small change of the scatter turns the density.
+    double turned_by(double change) const { return change * square_root(-0.5 * slope); }
+    // The factor under another scatter, but for the third power of what that turns.
+    void move(double change) {
+        double half = 0.5 * change;
+        log_normalizer -= half * (precision + half * (slope + change * bend / 3.0));
+        log_deviation += change * (deviation_slope + half * deviation_bend);
+        precision += change * (slope + half * bend);
+        slope += change * bend;
+    }
 };
 
 // Drop of a log density, or of its product with the precision, past which nothing is left to add;
@@ -79,23 +91,26 @@ template <bool PLAIN> inline bool sum_nodes(const Spread &p, Top top, ScaleFacto
     step = step < WIDEST_STEP ? step : WIDEST_STEP;
     if (!(step > 1e-300)) return false;
     double line = p.linear + (PLAIN ? 0.0 : p.curvature * shift), half_bend = 0.5 * p.curvature;
-    Lanes zero = splat(0.0), share_sum = zero, place_sum = zero, change_sum = zero, square_sum = zero;
-    Lanes unit = splat(1.0), twice = splat(2.0);
-    // Nodes, eight at a time: u = t - top, fall how far the log density lies below its top.
-    auto add = [&](double first) ALWAYS {
-        Lanes u = Make<Lanes>::numbered(first) * splat(step);
-        Lanes less = expm1(zero - u), change = less * (less + twice);
+    Lanes zero = splat(0.0), unit = splat(1.0), twice = splat(2.0);
+    Lanes sums[] = {zero, zero, zero, zero, zero, zero, zero};
+    // Nodes, eight at a time: u = t - top, less = exp(-u) - 1, change = exp(-2u) - 1, and fall how
+    // far the log density lies below its top.
+    auto add = [&](Lanes u, Lanes less) ALWAYS {
+        Lanes change = less * (less + twice);
         Lanes fall = fma(splat(of_two), change, fma(splat(of_one), less, splat(line) * u));
         if constexpr (!PLAIN) {
             Lanes more = zero - less / (less + unit), most = more * (more + twice);
             fall = fma(splat(half_bend) * u, u, fma(splat(up_two), most, fall));
             if (up_four > 0.0) fall = fma(splat(up_four), most * (most + twice), fall);
         }
-        Lanes share = exp(zero - fall), changed = share * change;
-        share_sum = share_sum + share;
-        place_sum = fma(share, u, place_sum);
-        change_sum = change_sum + changed;
-        square_sum = fma(changed, change, square_sum);
+        Lanes share = exp(zero - fall), changed = share * change, squared = changed * change;
+        sums[0] = sums[0] + share;
+        sums[1] = fma(share, u, sums[1]);
+        sums[2] = sums[2] + changed;
+        sums[3] = sums[3] + squared;
+        sums[4] = fma(squared, change, sums[4]);
+        sums[5] = fma(changed, u, sums[5]);
+        sums[6] = fma(squared, u, sums[6]);
         return fall;
     };
     auto most_until = [&](double far) {
@@ -103,18 +118,40 @@ template <bool PLAIN> inline bool sum_nodes(const Spread &p, Top top, ScaleFacto
     };
     double width = double(LANES), most_right = most_until(FARTHEST - top.t);
     double most_left = most_until(FARTHEST + top.t), first = 0.0;
-    for (; !(last_lane(add(first)) > NEGLIGIBLE); first += width)
-        if (first + 2.0 * width > most_right) return false;
-    first = -width;
-    for (; !(first_lane(add(first)) + 2.0 * first * step > NEGLIGIBLE); first -= width)
-        if (width - first > most_left) return false;
-    double shares = total(share_sum), change = total(change_sum) / shares;
+    // exp(-u) - 1 of nodes further on: (exp(-u) - 1) c + (c - 1), in which nothing cancels.
+    Lanes places = Make<Lanes>::numbered(0.0) * splat(step), begin = expm1(zero - places);
+    double less = first_lane(expm1(splat<Part<2>>(-width * step))), ratio = 1.0 + less;
+    Lanes u = places, from = begin;
+    while (!(last_lane(add(u, from)) > NEGLIGIBLE)) {
+        first += width;
+        if (first + width > most_right) return false;
+        u = u + splat(width * step);
+        from = fma(from, splat(ratio), splat(less));
+    }
+    less = -less / ratio, ratio = 1.0 / ratio;
+    u = places, from = begin, first = 0.0;
+    do {
+        first += width;
+        if (first > most_left) return false;
+        u = u - splat(width * step);
+        from = fma(from, splat(ratio), splat(less));
+    } while (!(first_lane(add(u, from)) - 2.0 * first * step > NEGLIGIBLE));
+    double found[8];
+    totals(found, sums[0], sums[1], sums[2], sums[3]);
+    totals(found + 4, sums[4], sums[5], sums[6], zero);
+    double one_of = 1.0 / found[0], place = found[1] * one_of, change = found[2] * one_of;
+    double square = found[3] * one_of, cube = found[4] * one_of, both = found[5] * one_of;
+    // Central moments of exp(-2u), and of it with u.
+    double second = square - change * change, mixed = both - place * change;
+    double third = cube - change * (3.0 * square - 2.0 * change * change);
+    double mixed_third = found[6] * one_of - place * square - 2.0 * change * mixed;
     double peak = p.constant - p.linear * top.t - p.inverse * one - of_two - up_two - up_four;
     peak -= half_bend * shift * shift;
-    to.precision = two * (1.0 + change);
-    to.log_deviation = top.t + total(place_sum) / shares;
-    to.log_normalizer = peak + log_of_one(shares * step);
-    to.slope = -0.5 * two * two * (total(square_sum) / shares - change * change);
+    to.precision = fma(two, change, two);
+    to.log_deviation = top.t + place;
+    to.log_normalizer = peak + log_of_one(found[0] * step);
+    to.slope = -0.5 * two * two * second, to.bend = 0.25 * two * two * two * third;
+    to.deviation_slope = -0.5 * two * mixed, to.deviation_bend = 0.25 * two * two * mixed_third;
     return to.precision > 0.0 && to.log_normalizer - to.log_normalizer == 0.0;
 }
 
