@@ -46,7 +46,8 @@ template <Some V> INLINE V exp(V x) {
     return where_greater(x, lowest, value, splat<V>(0.0));
 }
 
-// exp(x) - 1 of lanes from -708 to 709, with the digits of small ones: 2^k (exp(r) - 1) + (2^k - 1).
+// exp(x) - 1 of lanes from -708 to 709, with the digits of small ones, as 2^k (exp(r) - 1) and
+// 2^k - 1.
 template <Some V> INLINE V expm1(V x) {
     V shifted = fma(x, splat<V>(LOG2_E), splat<V>(MAGIC));
     V k = shifted - splat<V>(MAGIC);

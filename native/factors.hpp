@@ -145,7 +145,8 @@ inline bool matrix_factors(const Structure &s, const Beliefs &b, const Moments &
             }
             double ratio = prior.shrinkage[0] / shrinkage;
             ratios.add(ratio);
-            to.divergence += 0.5 * (double(D) * (ratio - 1.0) + prior.shrinkage[0] * freedom * pull);
+            pull *= prior.shrinkage[0] * freedom;
+            to.divergence += 0.5 * (double(D) * (ratio - 1.0) + pull);
         }
     }
     to.divergence -= 0.5 * double(D) * ratios.value();
@@ -154,7 +155,8 @@ inline bool matrix_factors(const Structure &s, const Beliefs &b, const Moments &
         double freedom = prior.freedom[0] + count_of_factor(s, m, j);
         double excess = freedom - double(D) - 1.0, unit = square_root(freedom);
         if (!(excess > 0.0)) excess = freedom + double(D) + 1.0 + sharing;
-        for (int64_t i = j * size; i < (j + 1) * size; i++) scales[i] /= excess, factors[i] *= unit;
+        for (int64_t i = j * size; i < (j + 1) * size; i++)
+            scales[i] /= excess, factors[i] *= unit;
     }
     return true;
 }
@@ -166,7 +168,7 @@ inline bool variance_factors(const Structure &s, const Beliefs &b, const Moments
     const Prior &prior = b.prior;
     double *offset = to.potentials + K, *means = to.expected.means;
     double *factors = to.potentials + 2 * K + s.n_first(), *scales = to.expected.covariances;
-    double sharing = double(K) / double(s.n_factors) * double(s.n_cells()), cells = double(s.n_cells());
+    double cells = double(s.n_cells()), sharing = double(K) / double(s.n_factors) * cells;
     LogSum ratios;
     conjugate_scales(s, m, prior, means, scales, room);
     for (int64_t k = 0; k < K; k++) offset[k] = -0.5 * double(D) * LOG_TWO_PI;
@@ -200,22 +202,34 @@ inline bool variance_factors(const Structure &s, const Beliefs &b, const Moments
 }
 
 // The cells, means of one component in one feature, that share variance i of factor j.
-template <class F> INLINE void each_cell(const Structure &s, int64_t j, int64_t i, F f) {
-    int64_t begin = s.width == s.n_features ? i : 0, end = s.width == s.n_features ? i + 1 : s.n_features;
-    for (int64_t k = first_of(s, j); k < end_of(s, j); k++)
-        for (int64_t d = begin; d < end; d++) f(k, d);
-}
+struct Cells {
+    const Structure &s;
+    const Beliefs &b;
+    const Moments &m;
+    const double *rows_mean;
+    int64_t j, i;
+
+    template <class F> inline __attribute__((always_inline)) void each(F f) const {
+        bool own = s.width == s.n_features;
+        int64_t begin = own ? i : 0, end = own ? i + 1 : s.n_features;
+        for (int64_t k = first_of(s, j); k < end_of(s, j); k++)
+            for (int64_t d = begin; d < end; d++) f(k, d);
+    }
+    double count() const { return double(s.n_cells() * (end_of(s, j) - first_of(s, j))); }
+    double entries() const { return count_of_factor(s, m, j) * double(s.n_cells()); }
+    // The rows' mean from where the prior expects it.
+    double offset(int64_t k, int64_t d) const {
+        return rows_mean[k * s.n_features + d] - b.prior.mean[d];
+    }
+};
 
 // The sum of squares about means whose Normal factors are best for a precision, and its derivative.
-inline double scatter_at(const Structure &s, const Beliefs &b, const Moments &m,
-                         const double *rows_mean, int64_t j, int64_t i, double scatter,
-                         double precision, double &slope) {
+inline double scatter_at(const Cells &cells, double scatter, double precision, double &slope) {
     slope = 0.0;
-    each_cell(s, j, i, [&](int64_t k, int64_t d) ALWAYS {
-        double n = m.count[k], own = b.prior.shrinkage[d];
+    cells.each([&](int64_t k, int64_t d) ALWAYS {
+        double n = cells.m.count[k], own = cells.b.prior.shrinkage[d];
         double variance = 1.0 / fma(n, precision, own);
-        double offset = (rows_mean[k * s.n_features + d] - b.prior.mean[d]) * own * variance;
-        double square = offset * offset;
+        double offset = cells.offset(k, d) * own * variance, square = offset * offset;
         scatter += n * (square + variance);
         slope -= n * n * variance * (2.0 * square + variance);
     });
@@ -224,50 +238,47 @@ inline double scatter_at(const Structure &s, const Beliefs &b, const Moments &m,
 
 // Whether means and scale have but one pair of best factors: the rows' means lie so near to the
 // prior's that a wider scale, which draws them there, does not widen itself further.
-inline bool is_single(const Structure &s, const Beliefs &b, const Moments &m,
-                      const double *rows_mean, int64_t j, int64_t i, double scatter) {
+inline bool is_single(const Cells &cells, double scatter) {
     double far = 0.0;
-    each_cell(s, j, i, [&](int64_t k, int64_t d) ALWAYS {
-        double offset = rows_mean[k * s.n_features + d] - b.prior.mean[d];
-        double square = offset * offset;
-        if (square * b.prior.shrinkage[d] > 1.0) far += m.count[k] * square;
+    cells.each([&](int64_t k, int64_t d) ALWAYS {
+        double offset = cells.offset(k, d), square = offset * offset;
+        if (square * cells.b.prior.shrinkage[d] > 1.0) far += cells.m.count[k] * square;
     });
     return far <= 27.0 * scatter;
 }
 
 // Finds the precision that answers itself by Newton's steps; returns whether they ended.
-inline bool single_scale(const Structure &s, const Beliefs &b, const Moments &m,
-                         const double *rows_mean, int64_t j, int64_t i, double entries,
-                         double scatter, ScaleFactor &to, double &precision) {
+inline bool single_scale(const Cells &cells, double scatter, ScaleFactor &to, double &precision) {
     // So small that its third power leaves nothing.
     constexpr double SETTLED = 1e-13, SMALL_TURN = 2e-5;
-    Spread whole = b.spread[i].with(entries, 0.0);
-    double slope;
+    const Spread &prior = cells.b.spread[cells.i];
+    double entries = cells.entries(), slope;
+    Spread whole = prior.with(entries, 0.0);
     if (whole.is_plain()) {
         // E[exp(-t)] is about the root of E[exp(-2t)], but for its own spread; and what the means'
         // factors add to the scatter, at first, about one precision's reciprocal each.
         double line = whole.inverse * whole.linear / (whole.linear + 0.25), now = scatter;
-        double cells = double(s.n_cells() * (end_of(s, j) - first_of(s, j)));
-        if (whole.linear > 2.0 * cells) now *= whole.linear / (whole.linear - cells);
+        double count = cells.count();
+        if (whole.linear > 2.0 * count) now *= whole.linear / (whole.linear - count);
         for (int64_t pass = 0; pass < 2; pass++) {
             double squares = 4.0 * (2.0 * whole.inverse_square + now) * whole.linear;
             double root = 2.0 * whole.linear / (line + square_root(line * line + squares));
             precision = root * root;
-            now = scatter_at(s, b, m, rows_mean, j, i, scatter, precision, slope);
+            now = scatter_at(cells, scatter, precision, slope);
         }
     } else {
-        if (!scale_factor(b.spread[i], entries, scatter, to)) return false;
+        if (!scale_factor(prior, entries, scatter, to)) return false;
         precision = to.precision;
     }
     for (int64_t step = 0; step < 30; step++) {
-        double now = scatter_at(s, b, m, rows_mean, j, i, scatter, precision, slope);
-        if (!scale_factor(b.spread[i], entries, now, to)) return false;
+        double now = scatter_at(cells, scatter, precision, slope);
+        if (!scale_factor(prior, entries, now, to)) return false;
         for (int64_t turn = 0; turn < 4; turn++) {
             double change = to.precision - precision;
             if (absolute(change) <= SETTLED * to.precision) return true;
             precision += change / (1.0 - to.slope * slope);
             if (!(precision > 0.0)) return false;
-            double next = scatter_at(s, b, m, rows_mean, j, i, scatter, precision, slope);
+            double next = scatter_at(cells, scatter, precision, slope);
             if (!(absolute(to.turned_by(next - now)) < SMALL_TURN)) break;
             to.move(next - now);
             now = next;
@@ -277,30 +288,29 @@ inline bool single_scale(const Structure &s, const Beliefs &b, const Moments &m,
 }
 
 // Alternates the two factors from a first sum of squares; returns whether all could be had.
-inline bool alternate(const Structure &s, const Beliefs &b, const Moments &m,
-                      const double *rows_mean, int64_t j, int64_t i, double entries,
-                      double scatter, double first, ScaleFactor &to, double &precision) {
+inline bool alternate(const Cells &cells, double scatter, double first, ScaleFactor &to,
+                      double &precision) {
     constexpr double SETTLED = 1e-13;
     constexpr int64_t MAX_ALTERNATIONS = 500;
-    double slope;
-    if (!scale_factor(b.spread[i], entries, first, to)) return false;
+    const Spread &prior = cells.b.spread[cells.i];
+    double entries = cells.entries(), slope;
+    if (!scale_factor(prior, entries, first, to)) return false;
     for (int64_t step = 0; step < MAX_ALTERNATIONS; step++) {
         precision = to.precision;
-        double now = scatter_at(s, b, m, rows_mean, j, i, scatter, precision, slope);
-        if (!scale_factor(b.spread[i], entries, now, to)) return false;
+        double now = scatter_at(cells, scatter, precision, slope);
+        if (!scale_factor(prior, entries, now, to)) return false;
         if (absolute(to.precision - precision) <= SETTLED * precision) break;
     }
     return true;
 }
 
 // Twice the divergence of the factors of means that are best for a precision.
-inline double means_divergence(const Structure &s, const Beliefs &b, const Moments &m,
-                               const double *rows_mean, int64_t j, int64_t i, double precision) {
+inline double means_divergence(const Cells &cells, double precision) {
     double result = 0.0;
     LogSum ratios;
-    each_cell(s, j, i, [&](int64_t k, int64_t d) ALWAYS {
-        double n = m.count[k] * precision, own = b.prior.shrinkage[d], ratio = own / (n + own);
-        double pull = (rows_mean[k * s.n_features + d] - b.prior.mean[d]) * (n / (n + own));
+    cells.each([&](int64_t k, int64_t d) ALWAYS {
+        double n = cells.m.count[k] * precision, own = cells.b.prior.shrinkage[d];
+        double ratio = own / (n + own), pull = cells.offset(k, d) * (n / (n + own));
         ratios.add(ratio);
         result += ratio - 1.0 + pull * pull * own;
     });
@@ -308,23 +318,19 @@ inline double means_divergence(const Structure &s, const Beliefs &b, const Momen
 }
 
 // Finds the best pair of factors of a scale and of its means.
-inline bool best_scale(const Structure &s, const Beliefs &b, const Moments &m,
-                       const double *rows_mean, int64_t j, int64_t i, double entries,
-                       double scatter, ScaleFactor &to, double &precision) {
-    if (is_single(s, b, m, rows_mean, j, i, scatter))
-        return single_scale(s, b, m, rows_mean, j, i, entries, scatter, to, precision);
+inline bool best_scale(const Cells &cells, double scatter, ScaleFactor &to, double &precision) {
+    if (is_single(cells, scatter)) return single_scale(cells, scatter, to, precision);
     double near_prior = scatter, other;
-    each_cell(s, j, i, [&](int64_t k, int64_t d) ALWAYS {
-        double offset = rows_mean[k * s.n_features + d] - b.prior.mean[d];
-        near_prior += m.count[k] * offset * offset;
+    cells.each([&](int64_t k, int64_t d) ALWAYS {
+        double offset = cells.offset(k, d);
+        near_prior += cells.m.count[k] * offset * offset;
     });
     ScaleFactor wide;
-    if (!alternate(s, b, m, rows_mean, j, i, entries, scatter, scatter, to, precision)) return false;
-    if (!alternate(s, b, m, rows_mean, j, i, entries, scatter, near_prior, wide, other)) return false;
-    double of_rows = means_divergence(s, b, m, rows_mean, j, i, precision);
-    double of_prior = means_divergence(s, b, m, rows_mean, j, i, other);
-    if (wide.log_normalizer - 0.5 * of_prior > to.log_normalizer - 0.5 * of_rows)
-        to = wide, precision = other;
+    if (!alternate(cells, scatter, scatter, to, precision)) return false;
+    if (!alternate(cells, scatter, near_prior, wide, other)) return false;
+    double of_rows = to.log_normalizer - 0.5 * means_divergence(cells, precision);
+    double of_prior = wide.log_normalizer - 0.5 * means_divergence(cells, other);
+    if (of_prior > of_rows) to = wide, precision = other;
     return true;
 }
 
@@ -342,24 +348,23 @@ inline bool normal_factors(const Structure &s, const Beliefs &b, const Moments &
     for (int64_t k = 0; k < K; k++) offset[k] = -0.5 * double(D) * LOG_TWO_PI;
     for (int64_t j = 0; j < s.n_factors; j++)
         for (int64_t i = 0; i < s.width; i++) {
+            Cells cells{s, b, m, rows_mean, j, i};
             int64_t at = j * s.width + i;
-            double precision = 1.0 / prior.scale[i];
+            double precision = 1.0 / prior.scale[i], slope;
             ScaleFactor factor{precision, -0.5 * log_of_one(precision), 0.0, 0.0, 0.0, 0.0, 0.0};
             if (b.kind == INDEPENDENT_SCALES) {
-                double n = count_of_factor(s, m, j) * double(s.n_cells()), slope;
-                if (!best_scale(s, b, m, rows_mean, j, i, n, scatter[at], factor, precision))
-                    return false;
-                double squares = scatter_at(s, b, m, rows_mean, j, i, scatter[at], precision, slope);
-                to.divergence -= n * factor.log_deviation + 0.5 * squares * factor.precision +
-                                 factor.log_normalizer;
+                if (!best_scale(cells, scatter[at], factor, precision)) return false;
+                double squares = scatter_at(cells, scatter[at], precision, slope);
+                to.divergence -= cells.entries() * factor.log_deviation +
+                                 0.5 * squares * factor.precision + factor.log_normalizer;
             }
             factors[at] = square_root(factor.precision);
             scales[at] = 1.0 / factor.precision;
-            to.divergence += 0.5 * means_divergence(s, b, m, rows_mean, j, i, precision);
-            each_cell(s, j, i, [&](int64_t k, int64_t d) ALWAYS {
+            to.divergence += 0.5 * means_divergence(cells, precision);
+            cells.each([&](int64_t k, int64_t d) ALWAYS {
                 double n = m.count[k] * precision, whole = n + prior.shrinkage[d];
-                double mean = prior.mean[d] + n / whole * (rows_mean[k * D + d] - prior.mean[d]);
-                to.expected.means[k * D + d] = mean;
+                double drawn = n / whole * cells.offset(k, d);
+                to.expected.means[k * D + d] = prior.mean[d] + drawn;
                 offset[k] -= 0.5 * factor.precision / whole + factor.log_deviation;
             });
         }
@@ -381,6 +386,8 @@ inline bool write_factors(const Structure &s, const Beliefs &b, const Moments &m
 }
 
 // Numbers of room that any of the above needs.
-INLINE int64_t factors_room(const Structure &s) { return mode_room(s) + 2 * s.n_first() + s.n_second(); }
+INLINE int64_t factors_room(const Structure &s) {
+    return mode_room(s) + 2 * s.n_first() + s.n_second();
+}
 
 }  // namespace MIXTURA_SET

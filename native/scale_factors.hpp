@@ -28,7 +28,7 @@ struct ScaleFactor {
     double precision, log_deviation, log_normalizer;
     double slope, bend, deviation_slope, deviation_bend;
 
-    // How many standard deviations of its logarithm a small change of the scatter turns the density.
+    // By how many standard deviations of exp(-2t) a small change of the scatter turns the density.
     double turned_by(double change) const { return change * square_root(-0.5 * slope); }
     // The factor under another scatter, but for the third power of what that turns.
     void move(double change) {
@@ -156,7 +156,7 @@ template <bool PLAIN> inline bool sum_nodes(const Spread &p, Top top, ScaleFacto
 }
 
 // Writes the factor of a prior and of so many entries and their sum of squares; returns whether it
-// could: densities that reach as far as float64, or towards scales of zero, are left to the classes.
+// could: densities that reach as far as float64, or to scales of zero, are left to the classes.
 inline bool scale_factor(const Spread &prior, double entries, double scatter, ScaleFactor &to) {
     Spread whole = prior.with(entries, scatter);
     if (!whole.is_plain()) {

@@ -36,7 +36,7 @@ Beliefs beliefs_of(const Structure &s, int64_t kind, double *numbers, double *sc
     b.spread = (const Spread *)numbers;
     return b;
 }
-// Numbers of what a sweep finds, and about what; second moments have room for those of all features.
+// Numbers of what a sweep finds, and about what; second moments have room for all features'.
 int64_t found_size(const Structure &s) {
     int64_t D = s.n_features;
     return 1 + s.n_components + 2 * s.n_first() + s.n_factors * (s.is_matrix ? D * D : D);
@@ -62,7 +62,8 @@ Factors factors_at(const Structure &s, double *&numbers) {
 // Writes what statistics say: the divergence from the priors, then expected weights, means and
 // covariances, potentials and inflation. `sizes` are those of `variation`. Returns whether it could
 // be had as numbers, below zero where there is no memory.
-int64_t variational_factors(const int64_t *sizes, double *prior_numbers, double *statistics, double *to) {
+int64_t variational_factors(const int64_t *sizes, double *prior_numbers, double *statistics,
+                            double *to) {
     Structure s = structure_of(sizes);
     double *work = threads::room(threads::RUN, s.per_factor() + factors_room(s));
     if (!work) return -1;
@@ -91,12 +92,13 @@ int64_t variation(const void *rows, int64_t single, int64_t n_rows, const double
         threads::RUN, 3 * size + 2 * factors_size(s) + s.per_factor() + factors_room(s));
     if (!work) return -1;
     double *places[3], &objective = state[0], &has_converged = state[1];
+    size_t n_bytes = size * sizeof(double);
     for (double *&place : places) place = take(work, size);
-    for (int64_t i = 0; i < 2; i++) std::memcpy(places[i], state + 2 + i * size, size * sizeof(double));
+    for (int64_t i = 0; i < 2; i++) std::memcpy(places[i], state + 2 + i * size, n_bytes);
     Factors now = factors_at(s, work), next = factors_at(s, work);
     Beliefs b = beliefs_of(s, sizes[5], prior_numbers, take(work, s.per_factor()));
-    if (!begin_beliefs(s, b, work) || !write_factors(s, b, moments_at(s, places[0]), now, work))
-        return 0;
+    if (!begin_beliefs(s, b, work)) return 0;
+    if (!write_factors(s, b, moments_at(s, places[0]), now, work)) return 0;
     has_converged = 0.0;
     while (taken < sizes[6] && has_converged == 0.0) {
         double *basis = places[1], *found = places[2];
@@ -119,7 +121,7 @@ int64_t variation(const void *rows, int64_t single, int64_t n_rows, const double
         places[2] = places[0], places[0] = basis, places[1] = found;
         std::swap(now, next);
     }
-    for (int64_t i = 0; i < 2; i++) std::memcpy(state + 2 + i * size, places[i], size * sizeof(double));
+    for (int64_t i = 0; i < 2; i++) std::memcpy(state + 2 + i * size, places[i], n_bytes);
     return taken;
 }
 

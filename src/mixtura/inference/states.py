@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import ClassVar, final
 
 from mixtura.assignments import Soft
@@ -187,7 +188,13 @@ class Expected(Summary):
 
 def _posterior(model: MixtureModel, state: State) -> VariationalPosterior:
     assert state.basis is not None
-    return VariationalPosterior(model, state.basis)
+    return _posterior_of(model, state.basis)
+
+
+@lru_cache(maxsize=8)
+def _posterior_of(model: MixtureModel, basis: SufficientStatistics) -> VariationalPosterior:
+    # At the end of a fit one and the same posterior is asked for several things in a row.
+    return VariationalPosterior(model, basis)
 
 
 def evaluate(

@@ -30,7 +30,7 @@ _factors = native_function("variational_factors", WHOLE, POINTER, POINTER, POINT
 HEADER = 2
 """Numbers ahead of statistics: the objective, and whether the run has converged."""
 
-WORK, MOST_STEPS = 1 << 27, 512
+WORK, MOST_STEPS = 1 << 27, 4096
 """Multiplications and steps of a run, after which the process looks for interrupts: a few dozen
 milliseconds."""
 
@@ -109,7 +109,7 @@ def native_variation(
     layout.write(begin.found, places[1])
     is_matrix = len(structure) == 3
     per_row = n_components * ((n_features if is_matrix else 1) * n_features + 8)
-    work = len(values) * per_row + 8 * n_components * n_features**3 + 64 * means.size
+    work = len(values) * per_row + 8 * n_components * n_features**3 + 512 * means.size
     n_steps = max(1, min(limits[0], MOST_STEPS, WORK // work))
     objectives = np.empty(n_steps)
     sizes = np.array(
