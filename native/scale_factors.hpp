@@ -49,23 +49,22 @@ INLINE double exponential_of_one(double x) {
     return first_lane(exp(splat<Part<2>>(x < 709.0 ? x : 709.0)));
 }
 
-// A point next to the top, and exp(-t) there.
+// A point next to the top, of plain densities only as exp(-t).
 struct Top {
     double t, inverse;
 };
 
-// Finds the root of linear s^2 - inverse s - 2 inverse_square, the standard deviation at the top
-// of a plain density.
+// Finds exp(-t) at the top of a plain density: 1 / s of linear s^2 - inverse s - 2 inverse_square.
 INLINE double root_of(const Spread &p) {
     double square = p.inverse * p.inverse + 8.0 * p.inverse_square * p.linear;
-    return (p.inverse + square_root(square)) / (2.0 * p.linear);
+    return 2.0 * p.linear / (p.inverse + square_root(square));
 }
 
 // Finds the top of any density by Newton's steps that stay between bounds, to a share of its width.
 inline Top top_between(const Spread &p) {
     constexpr double NEAR = 1e-6;
     double low = 5.0 - FARTHEST, high = FARTHEST - 5.0, t = p.centre;
-    if (p.linear > 0.0 && p.inverse_square > 0.0) t = log_of_one(root_of(p));
+    if (p.linear > 0.0 && p.inverse_square > 0.0) t = -log_of_one(root_of(p));
     for (int64_t i = 0; i < 200; i++) {
         if (!(t > low && t < high)) t = 0.5 * (low + high);
         double inverse = exponential_of_one(-t), two = inverse * inverse, four = two * two;
@@ -82,7 +81,7 @@ inline Top top_between(const Spread &p) {
 
 // The trapezoid sum about a top, outwards until nothing is left to add; returns whether it ends.
 template <bool PLAIN> inline bool sum_nodes(const Spread &p, Top top, ScaleFactor &to) {
-    double one = top.inverse, two = one * one, shift = top.t - p.centre;
+    double one = top.inverse, two = one * one;
     double of_one = p.inverse * one, of_two = p.inverse_square * two;
     double up_two = PLAIN ? 0.0 : p.square / two;
     double up_four = PLAIN || p.fourth == 0.0 ? 0.0 : p.fourth / (two * two);
@@ -90,7 +89,8 @@ template <bool PLAIN> inline bool sum_nodes(const Spread &p, Top top, ScaleFacto
     double step = STEP / square_root(bend);
     step = step < WIDEST_STEP ? step : WIDEST_STEP;
     if (!(step > 1e-300)) return false;
-    double line = p.linear + (PLAIN ? 0.0 : p.curvature * shift), half_bend = 0.5 * p.curvature;
+    double line = p.linear + (PLAIN ? 0.0 : p.curvature * (top.t - p.centre));
+    double half_bend = 0.5 * p.curvature;
     Lanes zero = splat(0.0), unit = splat(1.0), twice = splat(2.0);
     Lanes sums[] = {zero, zero, zero, zero, zero, zero, zero};
     // Nodes, eight at a time: u = t - top, less = exp(-u) - 1, change = exp(-2u) - 1, and fall how
@@ -113,29 +113,24 @@ template <bool PLAIN> inline bool sum_nodes(const Spread &p, Top top, ScaleFacto
         sums[6] = fma(squared, u, sums[6]);
         return fall;
     };
-    auto most_until = [&](double far) {
-        return far / step < MOST_NODES ? far / step : MOST_NODES;
-    };
-    double width = double(LANES), most_right = most_until(FARTHEST - top.t);
-    double most_left = most_until(FARTHEST + top.t), first = 0.0;
     // exp(-u) - 1 of nodes further on: (exp(-u) - 1) c + (c - 1), in which nothing cancels.
-    Lanes places = Make<Lanes>::numbered(0.0) * splat(step), begin = expm1(zero - places);
-    double less = first_lane(expm1(splat<Part<2>>(-width * step))), ratio = 1.0 + less;
+    double width = double(LANES), number = width;
+    Lanes places = Make<Lanes>::numbered(1.0) * splat(step), begin = expm1(zero - places);
     Lanes u = places, from = begin;
-    while (!(last_lane(add(u, from)) > NEGLIGIBLE)) {
-        first += width;
-        if (first + width > most_right) return false;
+    double less = last_lane(begin), ratio = 1.0 + less;
+    for (; !(last_lane(add(u, from)) > NEGLIGIBLE); number += width) {
+        if (number > MOST_NODES) return false;
         u = u + splat(width * step);
         from = fma(from, splat(ratio), splat(less));
     }
-    less = -less / ratio, ratio = 1.0 / ratio;
-    u = places, from = begin, first = 0.0;
-    do {
-        first += width;
-        if (first > most_left) return false;
+    double right = number, left = width - 1.0;
+    ratio = 1.0 / ratio, less = -less * ratio;
+    u = places - splat(width * step), from = fma(begin, splat(ratio), splat(less));
+    for (; !(first_lane(add(u, from)) - 2.0 * left * step > NEGLIGIBLE); left += width) {
+        if (left > MOST_NODES) return false;
         u = u - splat(width * step);
         from = fma(from, splat(ratio), splat(less));
-    } while (!(first_lane(add(u, from)) - 2.0 * first * step > NEGLIGIBLE));
+    }
     double found[8];
     totals(found, sums[0], sums[1], sums[2], sums[3]);
     totals(found + 4, sums[4], sums[5], sums[6], zero);
@@ -145,14 +140,19 @@ template <bool PLAIN> inline bool sum_nodes(const Spread &p, Top top, ScaleFacto
     double second = square - change * change, mixed = both - place * change;
     double third = cube - change * (3.0 * square - 2.0 * change * change);
     double mixed_third = found[6] * one_of - place * square - 2.0 * change * mixed;
-    double peak = p.constant - p.linear * top.t - p.inverse * one - of_two - up_two - up_four;
+    // Both logarithms at once.
+    double of[2] = {one, found[0] * step};
+    store(of, log(load<Part<2>>(of)));
+    double t = -of[0], shift = t - p.centre;
+    double peak = p.constant - p.linear * t - p.inverse * one - of_two - up_two - up_four;
     peak -= half_bend * shift * shift;
     to.precision = fma(two, change, two);
-    to.log_deviation = top.t + place;
-    to.log_normalizer = peak + log_of_one(found[0] * step);
+    to.log_deviation = t + place;
+    to.log_normalizer = peak + of[1];
     to.slope = -0.5 * two * two * second, to.bend = 0.25 * two * two * two * third;
     to.deviation_slope = -0.5 * two * mixed, to.deviation_bend = 0.25 * two * two * mixed_third;
-    return to.precision > 0.0 && to.log_normalizer - to.log_normalizer == 0.0;
+    bool reaches = t + right * step > FARTHEST || left * step - t > FARTHEST;
+    return !reaches && to.precision > 0.0 && to.log_normalizer - to.log_normalizer == 0.0;
 }
 
 // Writes the factor of a prior and of so many entries and their sum of squares; returns whether it
@@ -164,9 +164,8 @@ inline bool scale_factor(const Spread &prior, double entries, double scatter, Sc
         Top top = top_between(whole);
         return top.t == top.t && sum_nodes<false>(whole, top, to);
     }
-    double root = root_of(whole), t = log_of_one(root);
-    if (!(t > 5.0 - FARTHEST && t < FARTHEST - 5.0)) return false;
-    return sum_nodes<true>(whole, {t, 1.0 / root}, to);
+    double root = root_of(whole);
+    return root > 1e-150 && root < 1e150 && sum_nodes<true>(whole, {0.0, root}, to);
 }
 
 }  // namespace MIXTURA_SET
