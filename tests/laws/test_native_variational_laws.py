@@ -314,6 +314,30 @@ def test_pairs_of_factors_of_which_there_are_several_are_those_of_the_classes() 
     assert ends == {False, True}  # both ends are the better one for some number of rows
 
 
+@pytest.mark.parametrize("on_variance", [False, True])
+def test_rows_near_the_means_prior_have_one_pair_of_factors(on_variance: bool) -> None:
+    """Both alternations end alike where the sum over far cells is below 27 times the scatter."""
+    rng = np.random.default_rng(SEED)
+    n_single = n_several = 0
+    for _ in range(80):
+        count = rng.gamma(0.5, 20.0, 2)
+        offset, deviation = rng.uniform(0.0, 9.0, 2), rng.uniform(0.1, 3.0)
+        scatter = np.array([[count.sum() * rng.choice([1e-4, 1e-2, 1.0])]])
+        prior = Normal(0.0, deviation)
+        statistics = SufficientStatistics(count, np.zeros((2, 1)), scatter, offset[:, None])
+        spread = LogNormal(rng.uniform(-2.0, 2.0), rng.choice([0.5, 3.0]))
+        alternation = mean_field._Alternation(prior, spread, on_variance, statistics)
+        ends = alternation.ascend(np.stack([offset[:, None], np.zeros((2, 1))]))[0]
+        far = (count * offset**2)[offset > deviation].sum()
+        if far <= 27.0 * scatter.sum():
+            n_single += 1
+            np.testing.assert_allclose(ends[0], ends[1], rtol=1e-9)
+        elif np.abs(ends[0] - ends[1]).max() > 1e-3:
+            n_several += 1
+    assert n_single > 15
+    assert n_several > 0
+
+
 @pytest.mark.parametrize("kind", KINDS[2:])
 def test_densities_of_log_scales_are_those_of_the_spreads(kind: str) -> None:
     prior = model_of(kind, "diag", 2, 3).component_prior
