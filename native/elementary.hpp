@@ -24,25 +24,37 @@ template <int N, Some V> INLINE V polynomial(const double (&c)[N], V x, V square
     return N % 2 ? fma(low, x, high) : fma(high, x, low);
 }
 
+// q of the exponential: the Chebyshev interpolant of degree 9, within 1.3e-17 on |r| <= ln(2) / 2.
+constexpr double EXPONENTIAL[] = {
+    2.5100472505694996e-08,   2.762020159103154879e-07, 2.755726827690569619e-06,
+    2.48015210578682052e-05,  1.984126986317155603e-04, 1.388888891736708056e-03,
+    8.333333333330038197e-03, 4.166666666662382053e-02, 1.666666666666666746e-01,
+    5.000000000000001031e-01,
+};
+
 // The exponential of lanes up to 709; zero below -708.
 //
-// x = k ln 2 + r; exp(r) = 1 + r + r^2 q(r) with q the Chebyshev interpolant of degree 9, which
-// is within 1.3e-17 on |r| <= ln(2) / 2.
+// x = k ln 2 + r; exp(r) = 1 + r + r^2 q(r).
 template <Some V> INLINE V exp(V x) {
-    constexpr double Q[] = {
-        2.5100472505694996e-08,   2.762020159103154879e-07, 2.755726827690569619e-06,
-        2.48015210578682052e-05,  1.984126986317155603e-04, 1.388888891736708056e-03,
-        8.333333333330038197e-03, 4.166666666662382053e-02, 1.666666666666666746e-01,
-        5.000000000000001031e-01,
-    };
     V lowest = splat<V>(LOWEST_EXPONENT);
     V inside = larger(x, lowest);
     V shifted = fma(inside, splat<V>(LOG2_E), splat<V>(MAGIC));
     V k = shifted - splat<V>(MAGIC);
     V r = fma(k, splat<V>(-LN_2_LOW), fma(k, splat<V>(-LN_2_HIGH), inside));
-    V square = r * r, q = polynomial(Q, r, square);
+    V square = r * r, q = polynomial(EXPONENTIAL, r, square);
     V value = times_power_of_two(splat<V>(1.0) + fma(square, q, r), shifted);
     return where_greater(x, lowest, value, splat<V>(0.0));
+}
+
+// exp(x) - 1 of lanes from -708 to 709, with the digits of small ones, as 2^k (exp(r) - 1) and
+// 2^k - 1.
+template <Some V> INLINE V expm1(V x) {
+    V shifted = fma(x, splat<V>(LOG2_E), splat<V>(MAGIC));
+    V k = shifted - splat<V>(MAGIC);
+    V r = fma(k, splat<V>(-LN_2_LOW), fma(k, splat<V>(-LN_2_HIGH), x));
+    V square = r * r, q = polynomial(EXPONENTIAL, r, square);
+    V power = times_power_of_two(splat<V>(1.0), shifted);
+    return fma(power, fma(square, q, r), power - splat<V>(1.0));
 }
 
 // log(2^k (1 + f)) for f from sqrt(1/2) - 1 to sqrt(2) - 1.

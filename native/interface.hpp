@@ -86,6 +86,14 @@
        const double *part, const double *its_weights, const double *few, const double *mass,     \
        const int64_t *positions, int64_t *labels),                                               \
       (sizes, close, values, weights, part, its_weights, few, mass, positions, labels))          \
+    X(int64_t, variational_factors,                                                              \
+      (const int64_t *sizes, double *prior_numbers, double *statistics, double *to),             \
+      (sizes, prior_numbers, statistics, to))                                                    \
+    X(int64_t, variation,                                                                        \
+      (const void *rows, int64_t single, int64_t n_rows, const double *row_weights,              \
+       const int64_t *sizes, double *prior_numbers, double tolerance, double *state,             \
+       double *objectives),                                                                      \
+      (rows, single, n_rows, row_weights, sizes, prior_numbers, tolerance, state, objectives))   \
     X(int64_t, ward,                                                                             \
       (const double *values, const double *mass, int64_t n, int64_t n_features, double *steps),  \
       (values, mass, n, n_features, steps))                                                      \

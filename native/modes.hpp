@@ -125,9 +125,9 @@ inline bool flat_mode(const Structure &s, const Moments &m, const Prior &prior, 
     return true;
 }
 
-// Writes the joint mode of means and covariances under a conjugate prior.
-inline bool conjugate_mode(const Structure &s, const Moments &m, const Prior &prior, double *means,
-                           double *covariances, double *room) {
+// Writes the means of a conjugate posterior, and the scales of its covariances.
+inline void conjugate_scales(const Structure &s, const Moments &m, const Prior &prior,
+                             double *means, double *scales, double *room) {
     int64_t D = s.n_features, size = s.per_factor();
     double *shift = room;
     for (int64_t k = 0; k < s.n_components; k++)
@@ -137,14 +137,14 @@ inline bool conjugate_mode(const Structure &s, const Moments &m, const Prior &pr
             means[i] = prior.mean[d] + about / (prior.shrinkage[d] + m.count[k]);
             shift[i] = means[i] - m.pivot[i];
         }
-    scatter_about(s, m, shift, covariances);
+    scatter_about(s, m, shift, scales);
     // Sums over features and components of a variance's own scale and of matrices alike.
     double part = s.is_matrix ? 1.0 : 0.5;
     for (int64_t k = 0; k < s.n_factors; k++)
         for (int64_t i = 0; i < size; i++)
-            covariances[k * size + i] = prior.scale[i] + part * covariances[k * size + i];
+            scales[k * size + i] = prior.scale[i] + part * scales[k * size + i];
     for (int64_t k = 0; k < s.n_components; k++) {
-        double *to = covariances + (s.n_factors == 1 ? 0 : k * size);
+        double *to = scales + (s.n_factors == 1 ? 0 : k * size);
         for (int64_t d = 0; d < D; d++) {
             double offset = means[k * D + d] - prior.mean[d];
             double pull = part * prior.shrinkage[d] * offset;
@@ -153,6 +153,14 @@ inline bool conjugate_mode(const Structure &s, const Moments &m, const Prior &pr
                 to[d * D + e] += pull * (means[k * D + e] - prior.mean[e]);
         }
     }
+}
+
+// Writes the joint mode of means and covariances under a conjugate prior.
+inline bool conjugate_mode(const Structure &s, const Moments &m, const Prior &prior, double *means,
+                           double *covariances, double *room) {
+    int64_t D = s.n_features, size = s.per_factor();
+    conjugate_scales(s, m, prior, means, covariances, room);
+    double part = s.is_matrix ? 1.0 : 0.5;
     double sharing = double(s.n_components) / double(s.n_factors);
     for (int64_t k = 0; k < s.n_factors; k++) {
         double n = count_of_factor(s, m, k);

@@ -3,7 +3,7 @@
 // Nothing is kept from one number to the next: a chain can be cut between any two.
 #pragma once
 
-#include "elementary.hpp"
+#include "gammas.hpp"
 
 namespace MIXTURA_SET {
 
@@ -124,17 +124,5 @@ struct Source {
         }
     }
 };
-
-// The logarithm of the gamma function: Stirling's series from 10 on, to which factors lead.
-inline double log_gamma(double x) {
-    double factor = 1.0;
-    for (; x < 10.0; x += 1.0) factor *= x;
-    constexpr double SERIES[] = {-3617.0 / 122400, 1.0 / 156,  -691.0 / 360360, 1.0 / 1188,
-                                 -1.0 / 1680,      1.0 / 1260, -1.0 / 360,      1.0 / 12};
-    double square = 1.0 / (x * x), sum = 0.0;
-    for (double term : SERIES) sum = fma(sum, square, term);
-    constexpr double HALF_LOG_TWO_PI = 0.91893853320467274178;
-    return (x - 0.5) * log_of_one(x) - x + HALF_LOG_TWO_PI + sum / x - log_of_one(factor);
-}
 
 }  // namespace MIXTURA_SET

@@ -10,9 +10,11 @@ from mixtura.families import CovarianceFamily, univariate
 from mixtura.parameters import MixtureParameters
 from mixtura.potentials import Potentials
 from mixtura.priors import ComponentPrior, WeightPrior
+from mixtura.priors.factors import variational_steps
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ChainSteps, ClimbSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray, Seed, StructureShape
+from mixtura.variational_steps import VariationalSteps
 
 
 @final
@@ -114,6 +116,15 @@ class MixtureModel:
             return None
         powers = self.weight_prior.log_weight_gradient(np.ones(self.n_components))
         return ClimbSteps(components, powers, self.component_prior.pseudo_counts(self.n_features))
+
+    @property
+    def variational_steps(self) -> VariationalSteps | None:
+        """The steps of variational Bayes as numbers, where the priors have such."""
+        concentration = self.weight_prior.concentrations(self.n_components)
+        if concentration is None:
+            return None
+        prior = self.component_prior
+        return variational_steps(concentration, prior, self.structure, self.n_features)
 
     def mode(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return the parameters of highest posterior density given sufficient statistics."""

@@ -19,7 +19,7 @@ from mixtura.engines.native.library import (
 )
 from mixtura.typing import Array
 
-FUNCTIONS = ("exp", "log", "log1p")
+FUNCTIONS = ("exp", "log", "log1p", "expm1", "log_gamma", "digamma")
 SETS = pytest.mark.parametrize("wanted", [BASELINE, AVX2, AVX512])
 
 
@@ -62,6 +62,39 @@ def test_elementary_functions_are_within_two_units_in_the_last_place(
         true = exact(mpmath.mpf(float(value)))
         unit = mpmath.mpf(float(np.spacing(abs(float(true)))))
         assert abs(mpmath.mpf(float(result)) - true) / unit < 2.0, (value, result)
+
+
+SMALL = np.concatenate([np.geomspace(1e-300, 700.0, 900), -np.geomspace(1e-300, 700.0, 900)])
+POSITIVE = np.concatenate(
+    [
+        np.geomspace(1e-290, 1e290, 800),
+        np.geomspace(0.1, 1e6, 1200),
+        *(at + np.geomspace(1e-15, 0.5, 200) for at in (1.0, 1.4616321449683622, 2.0, 10.0)),
+        *(at - np.geomspace(1e-15, 0.5, 200) for at in (1.0, 1.4616321449683622, 2.0, 10.0)),
+    ]
+)
+
+
+@SETS
+@pytest.mark.parametrize(
+    ("name", "exact", "values"),
+    [
+        ("expm1", mpmath.expm1, SMALL),
+        ("log_gamma", mpmath.loggamma, POSITIVE),
+        ("digamma", mpmath.digamma, POSITIVE),
+    ],
+)
+def test_further_functions_are_within_four_units_in_the_last_place(
+    name: str, exact: Callable[..., Any], values: Array, wanted: int
+) -> None:
+    """Of the value; of the gamma functions, which have roots, of 1 where that is more."""
+    use_instruction_set(wanted)
+    mpmath.mp.prec = 150
+    for value, result in zip(values, applied(name, values), strict=True):
+        true = exact(mpmath.mpf(float(value)))
+        least = 1.0 if name != "expm1" else 0.0
+        unit = mpmath.mpf(float(np.spacing(max(abs(float(true)), least))))
+        assert abs(mpmath.mpf(float(result)) - true) / unit < 4.0, (value, result)
 
 
 @SETS

@@ -13,13 +13,16 @@ from hypothesis import strategies as st
 from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
+from mixtura.engines.climb import Standing
 from mixtura.engines.native import NativeEngine
 from mixtura.engines.search import Extent, Leading, Plan
+from mixtura.engines.variation import Factors
 from mixtura.initialization.plans import REACH
 from mixtura.potentials import Potentials, ScaleMixtureTail, StudentTail, Tail
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import (
     ChainSteps,
+    ClimbSteps,
     MatrixSteps,
     PartitionSteps,
     ScaleSteps,
@@ -30,6 +33,7 @@ from mixtura.steps import (
     matrix_steps_of,
     steps_of,
 )
+from mixtura.variational_steps import FactorKind, VariationalSteps
 
 PLAIN_ERRORS = (TypeError, ValueError, IndexError, ZeroDivisionError, np.exceptions.ComplexWarning)
 ENGINES = [NativeEngine(1, expanded_from=None), NativeEngine(2, expanded_from=0)]
@@ -358,6 +362,91 @@ def test_runs_of_em(sizes, structure, is_conjugate: bool, seed: int, data) -> No
         return *parts(found.statistics), found.weights, found.means, found.covariances
 
     check(data, arrays, ascended, None)
+
+
+# ------------------------------------------------------------- climbs and variational Bayes
+
+
+def standing_of(rng: np.random.Generator, n: int, d: int, k: int, shape: tuple[int, ...]) -> Arrays:
+    """Return rows, weights, and what a sweep might have found."""
+    scale = np.eye(d) if len(shape) == 3 else np.ones(shape[1])
+    return {
+        "rows": rng.standard_normal((n, d)),
+        "weights": rng.uniform(0.5, 2.0, n),
+        "count": np.full(k, n / k),
+        "first": 0.1 * rng.standard_normal((k, d)),
+        "second": np.broadcast_to(n / k * scale, shape).copy(),
+        "pivot": rng.standard_normal((k, d)),
+        "scale": scale,
+    }
+
+
+def statistics_in(given: Arrays) -> SufficientStatistics:
+    return SufficientStatistics(*(given[name] for name in ("count", "first", "second", "pivot")))
+
+
+@given(SIZES, st.sampled_from(STRUCTURES), st.booleans(), st.booleans(), SEEDS, st.data())
+def test_climbs(sizes, structure, is_conjugate: bool, by_em: bool, seed: int, data) -> None:
+    n, d, k = sizes
+    shape = structure(k, d)
+    rng = np.random.default_rng(seed)
+    freedom = np.full(1 if len(shape) == 3 else shape[1], d + 2.0)
+    arrays = standing_of(rng, n, d, k, shape) | {
+        "shares": np.full(k, 1.0 / k),
+        "covariances": np.broadcast_to(np.eye(d) if len(shape) == 3 else 1.0, shape).copy(),
+        "excess": np.full(k, 0.5),
+        "mean": np.zeros(d),
+        "floor": np.full(d, 1e-9),
+    }
+
+    def climbed(given: Arrays) -> Any:
+        found = replace(statistics_in(given), pivot=given["pivot"])
+        if is_conjugate:
+            components = conjugate_steps(d, given["mean"], 0.1, freedom, given["scale"])
+        else:
+            components = replace(flat_steps(np.zeros(d), shape), floor=given["floor"])
+        steps = ClimbSteps(components, given["excess"], (1.0, 3.0))
+        begin = Standing(given["shares"], given["pivot"], given["covariances"], found, -1e3)
+        rows = ArrayRows(given["rows"], given["weights"])
+        run = ENGINE.climb(rows, begin, steps, (9, 0.0), by_em=by_em)
+        assert run is not None
+        end = run.standing
+        return *parts(end.statistics), end.weights, end.means, end.covariances
+
+    check(data, arrays, climbed, None)
+
+
+@given(SIZES, st.sampled_from(STRUCTURES), st.sampled_from(FactorKind), SEEDS, st.data())
+def test_variations(sizes, structure, kind: FactorKind, seed: int, data) -> None:
+    n, d, k = sizes
+    shape = structure(k, d)
+    kind = FactorKind.CONJUGATE if len(shape) == 3 else kind
+    rng = np.random.default_rng(seed)
+    is_independent = kind is FactorKind.INDEPENDENT_SCALES
+    arrays = standing_of(rng, n, d, k, shape) | {
+        "found": rng.uniform(0.0, 1.0, k),
+        "concentration": np.ones(k),
+        "mean": np.zeros(d),
+        "precision": np.full(d, 0.1),
+        "freedom": np.full(1 if len(shape) == 3 else shape[1], d + 2.0),
+        "spreads": rng.uniform(0.5, 2.0, (shape[1] if is_independent else 0, 8)),
+    }
+    if not is_independent:
+        del arrays["spreads"]
+
+    def varied(given: Arrays) -> Any:
+        names = ("mean", "precision", "freedom", "scale")
+        spreads = given.get("spreads", np.empty((0, 8)))
+        numbers = (given[name] for name in names)
+        steps = VariationalSteps(given["concentration"], kind, *numbers, spreads)
+        basis = statistics_in(given)
+        begin = Factors(basis, replace(basis, count=given["found"]), -1e3)
+        rows = ArrayRows(given["rows"], given["weights"])
+        run = ENGINE.variation(rows, begin, steps, (5, 0.0))
+        assert run is not None
+        return *parts(run.factors.basis), *parts(run.factors.found)
+
+    check(data, arrays, varied, None)
 
 
 # ------------------------------------------------------------------------------- clusterings

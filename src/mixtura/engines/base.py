@@ -13,6 +13,7 @@ from mixtura.engines.content import content_sample
 from mixtura.engines.reference_allocation import ReferenceAllocator
 from mixtura.engines.search import Leading, Plan, SearchEnd, Starts
 from mixtura.engines.sorting import SortedColumns, sorted_columns
+from mixtura.engines.variation import Factors, Variation
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import (
@@ -25,6 +26,7 @@ from mixtura.steps import (
     ScaleSteps,
 )
 from mixtura.typing import Array, IntegerArray, StructureShape
+from mixtura.variational_steps import VariationalSteps
 
 LOOKED_AT = 1 << 13
 """Rows whose columns are sorted; of more, about so many."""
@@ -141,6 +143,15 @@ class Engine(ABC):
             How far the search goes.
         """
         return []
+
+    def variation(
+        self, rows: Rows, begin: Factors, steps: VariationalSteps, limits: tuple[int, float]
+    ) -> Variation | None:
+        """Return where steps of variational Bayes lead, or None to take them by sweeps.
+
+        As many, and cut into runs, as those of ``climb``; ``limits`` are as there.
+        """
+        return None
 
     def ward_merges(self, values: Array, mass: Array) -> Array | None:
         """Return cost and both members of every merge of rows (N, D) by Ward's method, (N - 1, 3).

@@ -7,17 +7,24 @@ import numpy as np
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.engines.climb import Climb, Memory, Standing
+from mixtura.engines.variation import Factors, Variation
 from mixtura.inference.coordinates import NaturalCoordinates
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.quasi_newton import Path, QuasiNewton, Search
-from mixtura.inference.states import Mode, State
+from mixtura.inference.states import Expected, Mode, State
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
+from mixtura.posteriors import VariationalPosterior
 from mixtura.steps import ClimbSteps
+from mixtura.variational_steps import VariationalSteps
 
 
-def steps_of(model: MixtureModel, optimizer: Optimizer[Any]) -> ClimbSteps | None:
+def steps_of(
+    model: MixtureModel, optimizer: Optimizer[Any]
+) -> ClimbSteps | VariationalSteps | None:
     """Return what an engine must know to climb as the optimizer does; None where it cannot."""
+    if isinstance(optimizer, CoordinateAscent) and isinstance(optimizer.summary, Expected):
+        return model.variational_steps
     is_known = isinstance(optimizer, QuasiNewton | CoordinateAscent)
     return model.climb_steps if is_known and isinstance(optimizer.summary, Mode) else None
 
@@ -26,14 +33,16 @@ def leap(
     model: MixtureModel,
     rows: Rows,
     engine: Engine,
-    steps: ClimbSteps,
+    steps: ClimbSteps | VariationalSteps,
     search: State | Search,
     limits: tuple[int, float],
-) -> tuple[State | Search, Climb] | None:
+) -> tuple[State | Search, Climb | Variation] | None:
     """Return where so many steps lead, within a tolerance; None where the engine takes none.
 
     What a search that has converged remembers is left out.
     """
+    if isinstance(steps, VariationalSteps):
+        return _varied(model, rows, engine, steps, search, limits)
     begin = standing(search)
     if begin is None:
         return None
@@ -42,6 +51,25 @@ def leap(
         return None
     ended = search_at(model, run.standing, run.converged)
     return (ended.state if isinstance(search, State) else ended), run
+
+
+def _varied(
+    model: MixtureModel,
+    rows: Rows,
+    engine: Engine,
+    steps: VariationalSteps,
+    state: State | Search,
+    limits: tuple[int, float],
+) -> tuple[State, Variation] | None:
+    assert isinstance(state, State)
+    assert state.basis is not None
+    begin = Factors(state.basis, state.statistics, state.objective)
+    run = engine.variation(rows, begin, steps, limits)
+    if run is None:
+        return None
+    end = run.factors
+    parameters = VariationalPosterior(model, end.basis).parameters
+    return State(parameters, end.found, end.objective, end.basis), run
 
 
 def standing(search: State | Search) -> Standing | None:

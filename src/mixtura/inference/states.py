@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import ClassVar, final
 
 from mixtura.assignments import Soft
@@ -9,7 +10,7 @@ from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.posteriors import PointPosterior, Posterior
+from mixtura.posteriors import PointPosterior, Posterior, VariationalPosterior
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
@@ -138,6 +139,62 @@ class Mode(Summary):
     def is_inside(self, model: MixtureModel, state: State) -> bool:
         # Where the prior's density is unbounded, an emptied component would win on it alone.
         return not model.weight_prior.is_unbounded_at(state.parameters.weights)
+
+
+@final
+@dataclass(frozen=True)
+class Expected(Summary):
+    """The whole posterior, by the expected log density of each row [Attias1999]_."""
+
+    may_leave_components_empty = True
+
+    def state(
+        self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
+    ) -> State:
+        order, basis = model.weight_prior.preferred_order(statistics.count), statistics
+        if order.tolist() != list(range(order.size)):
+            basis = statistics.permuted(order)
+        posterior = VariationalPosterior(model, basis)
+        found = engine.sweep(rows, posterior.expected_potentials, Soft())
+        bound = found.log_normalizer - posterior.divergence()
+        return State(posterior.parameters, found, bound, basis)
+
+    def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
+        return VariationalPosterior(model, statistics).expected_potentials
+
+    def scored_by(self, model: MixtureModel, state: State) -> Potentials:
+        return _posterior(model, state).expected_potentials
+
+    def state_of(
+        self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
+    ) -> State:
+        posterior = VariationalPosterior(model, statistics)
+        found = replace(statistics, log_normalizer=data_term)
+        bound = data_term - posterior.divergence()
+        return State(posterior.parameters, found, bound, statistics)
+
+    def objective(self, model: MixtureModel, state: State, data_term: float) -> float:
+        return data_term - _posterior(model, state).divergence()
+
+    def log_likelihood(
+        self, model: MixtureModel, rows: Rows, engine: Engine, state: State
+    ) -> float:
+        potentials = PointPosterior(state.parameters, model.family).potentials
+        return engine.sweep(rows, potentials, Soft()).log_normalizer
+
+    def posterior(self, model: MixtureModel, state: State) -> Posterior:
+        return _posterior(model, state)
+
+
+def _posterior(model: MixtureModel, state: State) -> VariationalPosterior:
+    assert state.basis is not None
+    return _posterior_of(model, state.basis)
+
+
+@lru_cache(maxsize=8)
+def _posterior_of(model: MixtureModel, basis: SufficientStatistics) -> VariationalPosterior:
+    # At the end of a fit one and the same posterior is asked for several things in a row.
+    return VariationalPosterior(model, basis)
 
 
 def evaluate(

@@ -1,72 +1,15 @@
 """Variational Bayes: expected x soft x full sweeps."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, final
 
-from mixtura.assignments import Soft
-from mixtura.data import Rows
-from mixtura.engines import Engine
 from mixtura.fit import Fit, Inference, Problem, option
 from mixtura.inference.driver import limits_of, optimise
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.minibatch import BATCH_SIZE, Incremental
 from mixtura.inference.moves import Moves
 from mixtura.inference.online import DECAY, N_ROWS, Online, Schedule
-from mixtura.inference.states import State, Summary
-from mixtura.model import MixtureModel
-from mixtura.posteriors import PointPosterior, Posterior, VariationalPosterior
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
-
-
-@final
-@dataclass(frozen=True)
-class Expected(Summary):
-    """The whole posterior, by the expected log density of each row [Attias1999]_."""
-
-    may_leave_components_empty = True
-
-    def state(
-        self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
-    ) -> State:
-        order, basis = model.weight_prior.preferred_order(statistics.count), statistics
-        if order.tolist() != list(range(order.size)):
-            basis = statistics.permuted(order)
-        posterior = VariationalPosterior(model, basis)
-        found = engine.sweep(rows, posterior.expected_potentials, Soft())
-        bound = found.log_normalizer - posterior.divergence()
-        return State(posterior.parameters, found, bound, basis)
-
-    def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
-        return VariationalPosterior(model, statistics).expected_potentials
-
-    def scored_by(self, model: MixtureModel, state: State) -> Potentials:
-        return _posterior(model, state).expected_potentials
-
-    def state_of(
-        self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
-    ) -> State:
-        posterior = VariationalPosterior(model, statistics)
-        found = replace(statistics, log_normalizer=data_term)
-        bound = data_term - posterior.divergence()
-        return State(posterior.parameters, found, bound, statistics)
-
-    def objective(self, model: MixtureModel, state: State, data_term: float) -> float:
-        return data_term - _posterior(model, state).divergence()
-
-    def log_likelihood(
-        self, model: MixtureModel, rows: Rows, engine: Engine, state: State
-    ) -> float:
-        potentials = PointPosterior(state.parameters, model.family).potentials
-        return engine.sweep(rows, potentials, Soft()).log_normalizer
-
-    def posterior(self, model: MixtureModel, state: State) -> Posterior:
-        return _posterior(model, state)
-
-
-def _posterior(model: MixtureModel, state: State) -> VariationalPosterior:
-    assert state.basis is not None
-    return VariationalPosterior(model, state.basis)
+from mixtura.inference.states import Expected
 
 
 @final

@@ -24,8 +24,10 @@ from mixtura.engines.native.passes import HARD, SAMPLED
 from mixtura.engines.native.processors import available_threads
 from mixtura.engines.native.search import native_search
 from mixtura.engines.native.tailed import tailed
+from mixtura.engines.native.variation import native_variation
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.engines.search import Leading, Plan, SearchEnd, Starts
+from mixtura.engines.variation import Factors, Variation
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import (
@@ -38,6 +40,7 @@ from mixtura.steps import (
     ScaleSteps,
 )
 from mixtura.typing import Array, IntegerArray, StructureShape
+from mixtura.variational_steps import VariationalSteps
 
 LARGEST_CHAIN = 1 << 18
 """Size N K D up to which whole chains run in native code, in one thread each."""
@@ -150,10 +153,7 @@ class NativeEngine(Engine):
         *,
         by_em: bool,
     ) -> Climb | None:
-        # Where sweeps take less time in expanded form, they are what takes time.
-        shapes = Potentials(begin.weights, begin.weights, begin.means, begin.covariances)
-        is_small = rows.n_rows * begin.means.size <= LARGEST_CLIMB
-        if not is_small or not isinstance(rows, ArrayRows) or self._expands(rows, shapes):
+        if not isinstance(rows, ArrayRows) or self._sweeps(rows, begin.means, begin.covariances):
             return None
         return native_climb(rows, begin, steps, limits, by_em, self._threads)
 
@@ -170,6 +170,14 @@ class NativeEngine(Engine):
         if work > LARGEST_SEARCH:
             return []
         return native_search(rows, starts, shape, leading, plan, self._threads)
+
+    def variation(
+        self, rows: Rows, begin: Factors, steps: VariationalSteps, limits: tuple[int, float]
+    ) -> Variation | None:
+        found = begin.found
+        if not isinstance(rows, ArrayRows) or self._sweeps(rows, found.pivot, found.second):
+            return None
+        return native_variation(rows, begin, steps, limits, self._threads)
 
     def ward_merges(self, values: Array, mass: Array) -> Array:
         return native_ward(values, mass)
@@ -216,6 +224,12 @@ class NativeEngine(Engine):
         """Return the potentials in the fastest form that keeps their digits."""
         expanded = expansion_of(potentials) if self._expands(rows, potentials) else None
         return expanded or Exact(potentials)
+
+    def _sweeps(self, rows: Rows, means: Array, covariances: Array) -> bool:
+        """Return whether sweeps are what takes time: of many rows, or in expanded form."""
+        if rows.n_rows * means.size > LARGEST_CLIMB:
+            return True
+        return self._expands(rows, Potentials(means[:, 0], means[:, 0], means, covariances))
 
     def _expands(self, rows: Rows, potentials: Potentials) -> bool:
         """Return whether sweeps are to be had in expanded form, if their digits allow."""
