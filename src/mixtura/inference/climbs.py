@@ -66,14 +66,14 @@ def standing(search: State | Search) -> Standing | None:
         )
     return Standing(
         *(at.weights, at.means, at.covariances, state.statistics, state.objective),
-        *(search.em_steps, search.gains, search.idle, memory),
+        *(search.em_steps, search.gains, state.lengths, search.idle, memory),
     )
 
 
 def search_at(model: MixtureModel, end: Standing, converged: bool) -> Search:
     """Return the search that stands there."""
     parameters = MixtureParameters(end.weights, end.means, end.covariances)
-    state = State(parameters, end.statistics, end.objective)
+    state = State(parameters, end.statistics, end.objective, lengths=end.lengths)
     path = None
     if end.memory is not None and not converged:
         memory = end.memory
