@@ -70,7 +70,7 @@ inline double left_to_ascent(double gain, const double *lengths, int64_t held, d
     double most = 0.0;
     if (held < COMPARED) return __builtin_inf();
     for (int64_t i = 0; i < held; i++) {
-        if (!(lengths[i] > 0.0)) return __builtin_inf();
+        if (!(lengths[i] > 0.0 && lengths[i] < __builtin_inf())) return __builtin_inf();
         double ratio = i > 0 ? lengths[i] / lengths[i - 1] : 0.0;
         most = ratio > most ? ratio : most;
     }

@@ -35,6 +35,7 @@ def followed(old: State, new: State) -> State:
     return replace(new, lengths=(*old.lengths, length)[-COMPARED:])
 
 
+@np.errstate(over="ignore", invalid="ignore")  # nothing is over where it is not finite
 def squared_length(old: MixtureParameters, new: MixtureParameters, count: Array) -> float:
     """Return how long a step was, in standard errors of the complete data, squared.
 
@@ -79,7 +80,7 @@ def left_to_ascent(gain: float, lengths: tuple[float, ...], lowest: float) -> fl
     lowest : float
         What rounding leaves open of a gain.
     """
-    if len(lengths) < COMPARED or min(lengths) <= 0.0:
+    if len(lengths) < COMPARED or not all(0.0 < one < math.inf for one in lengths):
         return math.inf
     rate = math.sqrt(max(after / before for before, after in pairwise(lengths)))
     if not rate < 1.0:
