@@ -386,12 +386,13 @@ struct Climber {
         if (head->has_path == 0.0) {
             int64_t held = int64_t(head->n_lengths);
             if (left_to_ascent(gain, head->lengths, held, lowest) <= tolerance) return true;
-            return gain <= lowest && has_come_to_rest(s, mixture(trial), mixture(at), at.inflation);
+            return gain <= faintest(at.objective, lowest) &&
+                   has_come_to_rest(s, mixture(trial), mixture(at), at.inflation);
         }
         direct();
         double expected = 0.5 * dot(gradient, move, stride);
         if (head->stretch == 1.0 && left_to_model(gain, expected, lowest) <= tolerance) return true;
-        if (!(expected <= lowest)) return false;
+        if (!(expected <= faintest(at.objective, lowest))) return false;
         std::memcpy(ahead, point, stride * sizeof(double));
         add(ahead, 1.0, move, stride);
         mixture_of(s, frame, ahead, mixture(trial), room);

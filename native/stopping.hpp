@@ -85,6 +85,12 @@ INLINE double left_to_model(double gain, double expected, double lowest) {
     return (gain > lowest ? gain - lowest : 0.0) + CAUTION * expected;
 }
 
+// The gain below which a run ends whose parameters are at rest, in nats.
+INLINE double faintest(double objective, double lowest) {
+    double size = absolute(objective) > 1.0 ? absolute(objective) : 1.0;
+    return AT_REST * size > lowest ? AT_REST * size : lowest;
+}
+
 // Whether no component has changed but for its tenth digit or what rounding leaves open.
 inline bool has_come_to_rest(const Structure &s, const Mixture &old, const Mixture &now,
                              const double *inflation) {

@@ -14,7 +14,13 @@ from mixtura.engines import Engine
 from mixtura.inference.coordinates import NaturalCoordinates
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.states import Mode, State, evaluate
-from mixtura.inference.stopping import ascent_is_over, has_come_to_rest, left_to_model, rounding
+from mixtura.inference.stopping import (
+    ascent_is_over,
+    faintest,
+    has_come_to_rest,
+    left_to_model,
+    rounding,
+)
 from mixtura.model import MixtureModel
 from mixtura.typing import Array
 
@@ -215,7 +221,7 @@ class QuasiNewton(Optimizer[Search]):
         expected = 0.5 * float(new.path.gradient @ move)
         if new.path.stretch == 1.0 and left_to_model(gain, expected, lowest) <= tol:
             return True
-        if not expected <= lowest:
+        if not expected <= faintest(new.state, lowest):
             return False
         there = new.path.coordinates.parameters(new.path.point + move)
         return has_come_to_rest(new.state.parameters, there)

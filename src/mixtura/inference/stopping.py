@@ -21,7 +21,7 @@ COMPARED = 4
 """Steps of ascent in a row, the slowest ratio of whose lengths is taken for their rate."""
 
 AT_REST = 1e-10
-"""Change of each parameter at which a run ends whose gains are lost in rounding."""
+"""Relative change of objective and parameters at which a run ends whatever is left."""
 
 EPSILON = float(np.finfo(float).eps)
 
@@ -111,7 +111,12 @@ def ascent_is_over(old: State, new: State, tol: float) -> bool:
     gain, lowest = new.objective - old.objective, rounding(new)
     if left_to_ascent(gain, new.lengths, lowest) <= tol:
         return True
-    return gain <= lowest and has_come_to_rest(old.parameters, new.parameters)
+    return gain <= faintest(new, lowest) and has_come_to_rest(old.parameters, new.parameters)
+
+
+def faintest(state: State, lowest: float) -> float:
+    """Return the gain below which a run ends whose parameters are at rest, in nats."""
+    return max(AT_REST * max(1.0, abs(state.objective)), lowest)
 
 
 def rounding(state: State) -> float:
