@@ -36,7 +36,7 @@ native = pytest.importorskip("mixtura.engines.native.library")
 ENGINE = ENGINES["native"](1)
 SEED = 20_261_128
 SIZES = ((2, 1), (3, 2), (4, 3), (2, 9))
-TOL = 1e-10
+TOL = 1e-6
 EXACT = 1e-13
 
 without_climbs = {"climb": lambda *arguments, **named: None}
@@ -171,8 +171,7 @@ def test_ends_and_numbers_of_steps_are_alike(
         theirs = climb(model, rows, STEPWISE, begin, limits)
         assert ours.converged == theirs.converged
         assert ours.objectives[-1] == pytest.approx(theirs.objectives[-1], abs=1e-8)
-        n_ours, n_theirs = len(ours.objectives), len(theirs.objectives)
-        assert abs(n_ours - n_theirs) <= max(3, n_theirs // 10)
+        assert len(ours.objectives) == len(theirs.objectives)
         gains = np.diff(ours.objectives)
         assert (gains >= -1e-12 * np.abs(ours.objectives[-1])).all()
 
