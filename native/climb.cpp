@@ -1,7 +1,7 @@
 // A climb to the nearest mode in one call: EM, and limited-memory BFGS where EM is slow, as
 // `inference.quasi_newton` and `inference.expectation_maximization` take their steps.
-#include "coordinates.hpp"
 #include "interface.hpp"
+#include "stopping.hpp"
 #include "threads.hpp"
 
 namespace MIXTURA_SET {
@@ -12,7 +12,7 @@ MIXTURA_FUNCTIONS(DECLARED)
 namespace {
 
 // Constants of the search, as the Python classes have them.
-constexpr double NOISE = 16.0 * EPSILON, LONGEST_STEP = 1.0, ENOUGH = 1e-4, CALM = 1e-3;
+constexpr double LONGEST_STEP = 1.0, ENOUGH = 1e-4, CALM = 1e-3;
 constexpr double STEADY = 0.2, MANY = 100.0, RESOLVED = 1e-20;
 constexpr int64_t MEMORY = 20, MOST_EM_STEPS = 300, WATCHED = 5, WATCHED_OF_MANY = 3;
 constexpr int64_t WORTHWHILE = 50, WORTHWHILE_OF_MANY = 15, JUDGED = 10, PATIENCE = 20;
@@ -21,7 +21,7 @@ constexpr int64_t WORTHWHILE = 50, WORTHWHILE_OF_MANY = 15, JUDGED = 10, PATIENC
 // their sweep found, the reference and counts of the coordinates, point, gradient and pairs.
 struct Header {
     double objective, em_steps, idle, n_gains, has_path, n_pairs, oldest, n_credit, stretch;
-    double has_converged, gains[WATCHED], credit[JUDGED];
+    double has_converged, gains[WATCHED], credit[JUDGED], n_lengths, lengths[COMPARED];
 };
 constexpr int64_t HEADER = sizeof(Header) / sizeof(double);
 
@@ -177,9 +177,15 @@ struct Climber {
         double gain = trial.objective - at.objective;
         head->idle = gain <= rounding(trial) ? head->idle + 1.0 : 0.0;
         head->has_path = has_path;
-        if (has_path) head->n_gains = 0.0;
-        else push(head->gains, head->n_gains, WATCHED, gain);
         std::swap(at, trial);
+        if (has_path) {
+            head->n_gains = head->n_lengths = 0.0;
+        } else {
+            double length = squared_length(s, mixture(trial), mixture(at), factors(at),
+                                           moments(at).count, room);
+            push(head->gains, head->n_gains, WATCHED, gain);
+            push(head->lengths, head->n_lengths, COMPARED, length);
+        }
         has_move = false;
     }
 
@@ -376,20 +382,22 @@ struct Climber {
     // Whether the last step, from what is now the trial, was the last one needed.
     bool has_settled(bool is_quasi_newton, double tolerance) {
         if (is_quasi_newton && head->idle >= double(PATIENCE)) return true;
-        double size = absolute(at.objective) > 1.0 ? absolute(at.objective) : 1.0;
-        double lowest = rounding(at);
-        lowest = tolerance * size > lowest ? tolerance * size : lowest;
+        double gain = at.objective - trial.objective, lowest = rounding(at);
         if (head->has_path == 0.0) {
-            if (at.objective - trial.objective > lowest) return false;
-            return has_come_to_rest(s, mixture(trial), mixture(at), at.inflation, tolerance);
+            int64_t held = int64_t(head->n_lengths);
+            if (left_to_ascent(gain, head->lengths, held, lowest) <= tolerance) return true;
+            return gain <= faintest(at.objective, lowest) &&
+                   has_come_to_rest(s, mixture(trial), mixture(at), at.inflation);
         }
         direct();
-        if (!(0.5 * dot(gradient, move, stride) <= lowest)) return false;
+        double expected = 0.5 * dot(gradient, move, stride);
+        if (head->stretch == 1.0 && left_to_model(gain, expected, lowest) <= tolerance) return true;
+        if (!(expected <= faintest(at.objective, lowest))) return false;
         std::memcpy(ahead, point, stride * sizeof(double));
         add(ahead, 1.0, move, stride);
         mixture_of(s, frame, ahead, mixture(trial), room);
         if (!is_finite(trial.parameters, n_parameters) || !look(trial)) return false;
-        return has_come_to_rest(s, mixture(at), mixture(trial), trial.inflation, tolerance);
+        return has_come_to_rest(s, mixture(at), mixture(trial), trial.inflation);
     }
 };
 

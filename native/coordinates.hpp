@@ -330,42 +330,7 @@ inline void take_inflation(const Structure &s, const double *covariances, const 
     }
 }
 
-// Whether no component has changed by more than a tolerance, or than rounding leaves open.
-inline bool has_come_to_rest(const Structure &s, const Mixture &old, const Mixture &now,
-                             const double *inflation, double tolerance) {
-    int64_t D = s.n_features, size = s.per_factor();
-    double change = 0.0;
-    for (int64_t k = 0; k < s.n_components; k++) {
-        int64_t j = factor_of(s, k);
-        const double *own = now.covariances + j * size, *before = old.covariances + j * size;
-        if (j == k) {
-            change = 0.0;
-            for (int64_t d = 0; d < (s.is_matrix ? D : s.width); d++)
-                for (int64_t e = 0; e <= (s.is_matrix ? d : 0); e++) {
-                    int64_t i = s.is_matrix ? d * D + e : d;
-                    double part = absolute(own[i] - before[i]);
-                    if (s.is_matrix)
-                        part = part / square_root(own[d * D + d]) / square_root(own[e * D + e]);
-                    else
-                        part /= own[i];
-                    if (!(part <= change)) change = part;
-                }
-        }
-        double most = change, weight = absolute(now.weights[k] - old.weights[k]);
-        for (int64_t d = 0; d < D; d++) {
-            double mean = now.means[k * D + d];
-            double moved = absolute(mean - old.means[k * D + d]) - 4.0 * EPSILON * absolute(mean);
-            moved = (moved > 0.0 ? moved : 0.0) / square_root(own[cell_of(s, d)]);
-            if (!(moved <= most)) most = moved;
-        }
-        if (!(now.weights[k] > tolerance) || weight > most) most = weight;
-        double rounding = EPSILON * inflation[j];
-        if (!(most <= (tolerance > rounding ? tolerance : rounding))) return false;
-    }
-    return true;
-}
-
-// Numbers of room that any of the above needs.
+// Numbers of room that any of the above needs, or of what is in stopping.hpp.
 INLINE int64_t coordinate_room(const Structure &s) {
     int64_t D = s.n_features;
     int64_t n = s.n_components + s.n_first() + s.n_factors * spread_size(s);

@@ -2,6 +2,7 @@
 // `inference.variational` and `inference.expectation_maximization` take their steps.
 #include "factors.hpp"
 #include "interface.hpp"
+#include "stopping.hpp"
 #include "threads.hpp"
 
 namespace MIXTURA_SET {
@@ -11,7 +12,12 @@ MIXTURA_FUNCTIONS(DECLARED)
 
 namespace {
 
-constexpr double NOISE = 16.0 * EPSILON;
+// Ahead of statistics: the objective, whether the run has converged, and the squared lengths of the
+// last steps.
+struct Header {
+    double objective, has_converged, n_lengths, lengths[COMPARED];
+};
+constexpr int64_t HEADER = sizeof(Header) / sizeof(double);
 
 // Hands out parts of an array one after the other.
 double *take(double *&from, int64_t some) {
@@ -57,6 +63,22 @@ Factors factors_at(const Structure &s, double *&numbers) {
     return f;
 }
 
+// Keeps the squared length of the step from one mixture to the next.
+void remember(const Structure &s, const Mixture &old, const Mixture &now, const double *count,
+              Header &head, double *room) {
+    double *factors = room, *rest = factors + s.n_second();
+    for (int64_t k = 0; k < s.n_factors; k++) {
+        int64_t at = k * s.per_factor();
+        if (s.is_matrix) precision_factor(now.covariances + at, s.n_features, factors + at, rest);
+        for (int64_t d = 0; d < s.width && !s.is_matrix; d++)
+            factors[at + d] = 1.0 / square_root(now.covariances[at + d]);
+    }
+    int64_t held = int64_t(head.n_lengths);
+    if (held == COMPARED) std::memmove(head.lengths, head.lengths + 1, --held * sizeof(double));
+    head.lengths[held] = squared_length(s, old, now, factors, count, rest);
+    head.n_lengths = double(held + 1);
+}
+
 }  // namespace
 
 // Writes what statistics say: the divergence from the priors, then expected weights, means and
@@ -77,8 +99,9 @@ int64_t variational_factors(const int64_t *sizes, double *prior_numbers, double 
 }
 
 // Steps of coordinate ascent from where `state` says that it stands, which is replaced by where it
-// leads: the objective, whether it has converged, the statistics that gave the factors, and those
-// that a sweep under them found, of which each has its data term, counts, moments and pivots.
+// leads: a header, the statistics that gave the factors, and those that a sweep under them found, of
+// which each has its data term, counts, moments and pivots. No more than `tolerance` nats may be
+// left to gain at the end.
 //
 // `sizes` holds components, features, factors, their width, whether they are matrices, the kind of
 // prior, how many steps at most and threads. Writes the objective after each step; ends before one
@@ -89,18 +112,20 @@ int64_t variation(const void *rows, int64_t single, int64_t n_rows, const double
     Structure s = structure_of(sizes);
     int64_t size = found_size(s), K = s.n_components, taken = 0;
     double *work = threads::room(
-        threads::RUN, 3 * size + 2 * factors_size(s) + s.per_factor() + factors_room(s));
+        threads::RUN, 3 * size + 2 * factors_size(s) + s.per_factor() + factors_room(s) +
+                          s.n_second() + factor_room(s.n_features));
     if (!work) return -1;
-    double *places[3], &objective = state[0], &has_converged = state[1];
+    Header &head = *(Header *)state;
+    double *places[3];
     size_t n_bytes = size * sizeof(double);
     for (double *&place : places) place = take(work, size);
-    for (int64_t i = 0; i < 2; i++) std::memcpy(places[i], state + 2 + i * size, n_bytes);
+    for (int64_t i = 0; i < 2; i++) std::memcpy(places[i], state + HEADER + i * size, n_bytes);
     Factors now = factors_at(s, work), next = factors_at(s, work);
     Beliefs b = beliefs_of(s, sizes[5], prior_numbers, take(work, s.per_factor()));
     if (!begin_beliefs(s, b, work)) return 0;
     if (!write_factors(s, b, moments_at(s, places[0]), now, work)) return 0;
-    has_converged = 0.0;
-    while (taken < sizes[6] && has_converged == 0.0) {
+    head.has_converged = 0.0;
+    while (taken < sizes[6] && head.has_converged == 0.0) {
         double *basis = places[1], *found = places[2];
         if (!write_factors(s, b, moments_at(s, basis), next, work)) break;
         if (!sweep(rows, single, n_rows, 0, row_weights, next.potentials, K, s.n_features,
@@ -110,18 +135,21 @@ int64_t variation(const void *rows, int64_t single, int64_t n_rows, const double
         if (bound - bound != 0.0) break;
         Moments moments = moments_at(s, found);
         std::memcpy(moments.pivot, next.expected.means, s.n_first() * sizeof(double));
-        double gain = bound - objective, height = absolute(bound), lowest = NOISE * height;
+        double gain = bound - head.objective, lowest = NOISE * absolute(bound);
         for (int64_t k = 0; s.is_matrix && s.n_features > 1 && k < K; k++)
             if (moments.count[k] > 0.0)
                 lowest += EPSILON * moments.count[k] * next.inflation[factor_of(s, k)];
-        double wanted = tolerance * (height > 1.0 ? height : 1.0);
-        has_converged = !(gain > (wanted > lowest ? wanted : lowest)) &&
-                        has_come_to_rest(s, now.expected, next.expected, next.inflation, tolerance);
-        objectives[taken++] = objective = bound;
+        remember(s, now.expected, next.expected, moments.count, head, work);
+        double left = left_to_ascent(gain, head.lengths, int64_t(head.n_lengths), lowest);
+        head.has_converged =
+            left <= tolerance ||
+            (gain <= faintest(bound, lowest) &&
+             has_come_to_rest(s, now.expected, next.expected, next.inflation));
+        objectives[taken++] = head.objective = bound;
         places[2] = places[0], places[0] = basis, places[1] = found;
         std::swap(now, next);
     }
-    for (int64_t i = 0; i < 2; i++) std::memcpy(state + 2 + i * size, places[i], n_bytes);
+    for (int64_t i = 0; i < 2; i++) std::memcpy(state + HEADER + i * size, places[i], n_bytes);
     return taken;
 }
 

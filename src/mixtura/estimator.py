@@ -55,9 +55,10 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
     max_iter : int, optional
         Largest number of iterations; the method's own default where None.
     tol : float, optional
-        A run has converged when its objective (relative to its size) and its parameters (relative
-        to the components' widths) change by no more than this; the method's own default (1e-10
-        for "map", "vb" and "ml") where None.
+        A run of "map", "vb" or "ml" has converged when its objective has no more than this to
+        gain, in nats; no parameter is then further from the optimum than sqrt(2 tol) of its
+        standard error. By default 1e-6; 0 goes on to the last digits. Under "svi" the relative
+        gain at which optimisation ends, by default 1e-9.
     random_state : int, Generator, SeedSequence, RandomState or None, default=None
         Source of all randomness.
     n_jobs : int, optional

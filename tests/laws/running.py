@@ -116,10 +116,13 @@ def run(
     keep_numbering: bool = False,
     engine: Engine | None = None,
     max_iter: int | None = None,
-    tol: float | None = None,
+    tol: float | None = 0.0,
     n_jobs: int = 1,
 ) -> Fit:
-    """Return a fit. ``start`` is a registered name, an initializer or responsibilities (N, K)."""
+    """Return a fit, by default to the last digit; ``tol=None`` is the method's own default.
+
+    ``start`` is a registered name, an initializer or responsibilities (N, K).
+    """
     method = MAP() if method is None else method
     engine = ReferenceEngine() if engine is None else engine
     source = np.random.SeedSequence(seed)

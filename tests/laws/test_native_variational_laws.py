@@ -19,8 +19,9 @@ from mixtura.families import FAMILIES
 from mixtura.inference import expectation_maximization
 from mixtura.inference.climbs import leap, steps_of
 from mixtura.inference.driver import Limits, climb
-from mixtura.inference.expectation_maximization import CoordinateAscent, rounding
+from mixtura.inference.expectation_maximization import CoordinateAscent
 from mixtura.inference.states import Expected, State
+from mixtura.inference.stopping import rounding
 from mixtura.model import MixtureModel
 from mixtura.posteriors import VariationalPosterior
 from mixtura.priors import (

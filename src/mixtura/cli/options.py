@@ -239,7 +239,7 @@ Tolerance = Annotated[
         "--tol",
         min=0.0,
         metavar="X",
-        help="Relative change at which a run has converged (1e-10 for map and ml).",
+        help="Nats left to gain at which map, vb and ml have converged; by default 1e-6.",
         panel=SEARCH,
     ),
 ]

@@ -54,6 +54,8 @@ class Standing:
         Steps of EM so far.
     gains : tuple of float
         What the last steps of EM in a row gained.
+    lengths : tuple of float
+        Their squared lengths.
     idle : int
         Steps in a row that gained no more than rounding.
     memory : Memory, optional
@@ -67,6 +69,7 @@ class Standing:
     objective: float
     em_steps: int = 0
     gains: tuple[float, ...] = ()
+    lengths: tuple[float, ...] = ()
     idle: int = 0
     memory: Memory | None = None
 

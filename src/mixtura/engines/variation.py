@@ -19,11 +19,14 @@ class Factors:
         What a sweep under these factors found, about the expected means.
     objective : float
         Evidence lower bound there, in nats.
+    lengths : tuple of float
+        Squared lengths of the last steps in a row, in standard errors of the complete data.
     """
 
     basis: SufficientStatistics
     found: SufficientStatistics
     objective: float
+    lengths: tuple[float, ...] = ()
 
 
 @final

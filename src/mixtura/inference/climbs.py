@@ -63,13 +63,13 @@ def _varied(
 ) -> tuple[State, Variation] | None:
     assert isinstance(state, State)
     assert state.basis is not None
-    begin = Factors(state.basis, state.statistics, state.objective)
+    begin = Factors(state.basis, state.statistics, state.objective, state.lengths)
     run = engine.variation(rows, begin, steps, limits)
     if run is None:
         return None
     end = run.factors
     parameters = VariationalPosterior(model, end.basis).parameters
-    return State(parameters, end.found, end.objective, end.basis), run
+    return State(parameters, end.found, end.objective, end.basis, end.lengths), run
 
 
 def standing(search: State | Search) -> Standing | None:
@@ -94,14 +94,14 @@ def standing(search: State | Search) -> Standing | None:
         )
     return Standing(
         *(at.weights, at.means, at.covariances, state.statistics, state.objective),
-        *(search.em_steps, search.gains, search.idle, memory),
+        *(search.em_steps, search.gains, state.lengths, search.idle, memory),
     )
 
 
 def search_at(model: MixtureModel, end: Standing, converged: bool) -> Search:
     """Return the search that stands there."""
     parameters = MixtureParameters(end.weights, end.means, end.covariances)
-    state = State(parameters, end.statistics, end.objective)
+    state = State(parameters, end.statistics, end.objective, lengths=end.lengths)
     path = None
     if end.memory is not None and not converged:
         memory = end.memory

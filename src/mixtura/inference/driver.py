@@ -20,11 +20,10 @@ from mixtura.inference.climbs import leap, steps_of
 from mixtura.inference.expectation_maximization import Optimizer
 from mixtura.inference.minibatch import summed_scores
 from mixtura.inference.states import State, Summary
+from mixtura.inference.stopping import DEFAULT_TOL
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
-
-DEFAULT_TOL = 1e-10
 
 COLLAPSED_REMEDY = (
     "a component has collapsed, which more iterations do not mend; drop a column that others "
@@ -45,8 +44,7 @@ class Limits:
     max_iter : int
         Largest number of iterations.
     tol : float
-        The run has converged when neither the objective (relative to its size) nor the
-        parameters (relative to the components' widths) have further than this to go.
+        The run has converged when the objective has no more than this to gain, in nats.
     optimizer : Optimizer
         Which step leads from one iteration to the next.
     """

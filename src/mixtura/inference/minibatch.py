@@ -10,8 +10,9 @@ import numpy as np
 from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.expectation_maximization import Optimizer
 from mixtura.inference.states import State, Summary
+from mixtura.inference.stopping import ascent_is_over, followed
 from mixtura.lawful import Whole
 from mixtura.model import MixtureModel
 from mixtura.potentials import Potentials
@@ -78,23 +79,25 @@ class Incremental(Optimizer[Memory]):
             found = visited(batch, engine, potentials)
             total = _replaced(total, parts[number], found)
             parts[number] = found
-        return self._gathered(model, parts)
+        return self._gathered(model, parts, search.state)
 
-    def _gathered(self, model: MixtureModel, parts: list[SufficientStatistics]) -> Memory:
+    def _gathered(
+        self, model: MixtureModel, parts: list[SufficientStatistics], before: State
+    ) -> Memory:
         # Added anew, since replacing leaves rounding behind.
         total = reduce(add, parts)
         order = model.weight_prior.preferred_order(total.count)
         total = total.permuted(order)
         potentials = self.summary.potentials(model, total)
         data_term = total.log_normalizer + summed_scores(potentials, total)
-        state = self.summary.state_of(model, total, data_term)
+        state = followed(before, self.summary.state_of(model, total, data_term))
         return Memory(state, tuple(part.permuted(order) for part in parts))
 
     def state(self, search: Memory) -> State:
         return search.state
 
     def settled(self, old: Memory, new: Memory, tol: float) -> bool:
-        return CoordinateAscent(self.summary).settled(old.state, new.state, tol)
+        return ascent_is_over(old.state, new.state, tol)
 
 
 def visited(batch: Rows, engine: Engine, potentials: Potentials) -> SufficientStatistics:

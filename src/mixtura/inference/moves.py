@@ -9,6 +9,7 @@ from mixtura.engines import Engine
 from mixtura.inference import proposals
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.states import State, Summary
+from mixtura.inference.stopping import ascent_is_over
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
 
@@ -110,7 +111,7 @@ class Moves(Optimizer[Tour]):
     def settled(self, old: Tour, new: Tour, tol: float) -> bool:
         if old.trial is not None or new.trial is not None or not self._is_exhausted(new):
             return False
-        return CoordinateAscent(self.summary).settled(old.kept, new.kept, tol)
+        return ascent_is_over(old.kept, new.kept, tol)
 
     def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: Tour) -> Tour:
         if search.trial is not None:
@@ -120,7 +121,7 @@ class Moves(Optimizer[Tour]):
             if changed is not None:
                 state = self.summary.state(model, rows, engine, changed)
                 return self._judged(replace(search, trial=Trial(kind, state, 1)))
-        new = self.summary.state(model, rows, engine, search.kept.statistics)
+        new = CoordinateAscent(self.summary).step(model, rows, engine, search.kept)
         return replace(search, kept=new, gain=new.objective - search.kept.objective)
 
     def _continued(

@@ -13,9 +13,10 @@ from mixtura.engines import Engine
 from mixtura.errors import ConvergenceWarning, InvalidArgumentError
 from mixtura.fit import Fit, Inference, Problem, Run, Seen
 from mixtura.inference.driver import Path, climb, in_own_units, limits_of
-from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.expectation_maximization import Optimizer
 from mixtura.inference.minibatch import summed_scores, visited
 from mixtura.inference.states import State, Summary
+from mixtura.inference.stopping import ascent_is_over, followed
 from mixtura.lawful import Real, Whole
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
@@ -125,13 +126,14 @@ class Addition(Optimizer[Sum]):
         data_term = total.log_normalizer + summed_scores(
             self.summary.potentials(model, total), total
         )
-        return Sum(self.summary.state_of(model, total, data_term), total)
+        state = self.summary.state_of(model, total, data_term)
+        return Sum(followed(search.state, state), total)
 
     def state(self, search: Sum) -> State:
         return search.state
 
     def settled(self, old: Sum, new: Sum, tol: float) -> bool:
-        return CoordinateAscent(self.summary).settled(old.state, new.state, tol)
+        return ascent_is_over(old.state, new.state, tol)
 
 
 @final

@@ -12,13 +12,15 @@ import numpy as np
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.inference.coordinates import NaturalCoordinates
-from mixtura.inference.expectation_maximization import (
-    CoordinateAscent,
-    Optimizer,
+from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.states import Mode, State, evaluate
+from mixtura.inference.stopping import (
+    ascent_is_over,
+    faintest,
     has_come_to_rest,
+    left_to_model,
     rounding,
 )
-from mixtura.inference.states import Mode, State, evaluate
 from mixtura.model import MixtureModel
 from mixtura.typing import Array
 
@@ -210,21 +212,23 @@ class QuasiNewton(Optimizer[Search]):
         return _ascended(model, rows, engine, search, path)
 
     def settled(self, old: Search, new: Search, tol: float) -> bool:
-        scale = max(1.0, abs(new.state.objective))
         if new.idle >= PATIENCE:
             return True
         if new.path is None:
-            return CoordinateAscent().settled(old.state, new.state, tol)
-        move = new.path.direction
+            return ascent_is_over(old.state, new.state, tol)
+        move, lowest = new.path.direction, rounding(new.state)
+        gain = new.state.objective - old.state.objective
         expected = 0.5 * float(new.path.gradient @ move)
-        if expected > max(tol * scale, rounding(new.state)):
+        if new.path.stretch == 1.0 and left_to_model(gain, expected, lowest) <= tol:
+            return True
+        if not expected <= faintest(new.state, lowest):
             return False
         there = new.path.coordinates.parameters(new.path.point + move)
-        return has_come_to_rest(new.state.parameters, there, tol)
+        return has_come_to_rest(new.state.parameters, there)
 
 
 def _em(model: MixtureModel, rows: Rows, engine: Engine, search: Search) -> Search:
-    state = Mode().state(model, rows, engine, search.state.statistics)
+    state = CoordinateAscent().step(model, rows, engine, search.state)
     return search.followed_by(state, search.em_steps + 1, None)
 
 

@@ -32,12 +32,15 @@ class State:
     basis : SufficientStatistics, optional
         The statistics whose posterior the sweep averaged over; None where it used the parameters
         alone.
+    lengths : tuple of float
+        Squared lengths of the steps of ascent that led here in a row, the last few of them.
     """
 
     parameters: MixtureParameters
     statistics: SufficientStatistics
     objective: float
     basis: SufficientStatistics | None = None
+    lengths: tuple[float, ...] = ()
 
     def permuted(self, order: IntegerArray) -> "State":
         """Return the same state with its components renumbered."""

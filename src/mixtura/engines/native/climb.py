@@ -25,8 +25,12 @@ _climb = native_function(
     "climb", WHOLE, POINTER, WHOLE, WHOLE, POINTER, POINTER, POINTER, REAL, POINTER, POINTER
 )
 
-HEADER, WATCHED, JUDGED, PAIRS, LANES = 25, 5, 10, 20, 8
-"""Numbers ahead of where a climb stands, gains, credits and pairs that are kept, and lanes."""
+WATCHED, JUDGED, COMPARED, PAIRS, LANES = 5, 10, 4, 20, 8
+"""Gains, credits, lengths and pairs that are kept, and lanes."""
+
+LENGTHS = 10 + WATCHED + JUDGED
+HEADER = LENGTHS + 1 + COMPARED
+"""Numbers ahead of the lengths, and ahead of where a climb stands."""
 
 WORK, MOST_STEPS = 1 << 27, 512
 """Multiplications and steps of a run, after which the process looks for interrupts: a few dozen
@@ -60,6 +64,8 @@ class _Layout:
         found, memory = begin.statistics, begin.memory
         state[:4] = begin.objective, begin.em_steps, begin.idle, len(begin.gains)
         state[10 : 10 + len(begin.gains)] = begin.gains
+        state[LENGTHS] = len(begin.lengths)
+        state[LENGTHS + 1 : LENGTHS + 1 + len(begin.lengths)] = begin.lengths
         parts = (
             *(begin.weights, begin.means, begin.covariances),
             *((found.log_normalizer,), found.count, found.first, found.second),
@@ -89,8 +95,9 @@ class _Layout:
         statistics = SufficientStatistics(count, first, second, means, float(term[0]))
         objective, em_steps, idle, n_gains, has_path = state[:5].tolist()
         gains = tuple(state[10 : 10 + int(n_gains)].tolist())
+        lengths = tuple(state[LENGTHS + 1 : LENGTHS + 1 + int(state[LENGTHS])].tolist())
         memory = self._memory(state) if has_path and not state[9] else None
-        counted = (int(em_steps), gains, int(idle), memory)
+        counted = (int(em_steps), gains, lengths, int(idle), memory)
         return Standing(weights, means, covariances, statistics, objective, *counted)
 
     def _memory(self, state: Array) -> Memory:

@@ -27,8 +27,9 @@ _variation = native_function(
 )
 _factors = native_function("variational_factors", WHOLE, POINTER, POINTER, POINTER, POINTER)
 
-HEADER = 2
-"""Numbers ahead of statistics: the objective, and whether the run has converged."""
+HEADER, LENGTHS, COMPARED = 7, 3, 4
+"""Numbers ahead of statistics: the objective, whether the run has converged, and lengths of steps;
+numbers ahead of these; and how many of them there are at most."""
 
 WORK, MOST_STEPS = 1 << 27, 4096
 """Multiplications and steps of a run, after which the process looks for interrupts: a few dozen
@@ -103,7 +104,9 @@ def native_variation(
     weights = weights_of(piece)
     layout = _Layout(n_components, n_features, structure)
     state = np.zeros(HEADER + 2 * layout.size)
-    state[0] = begin.objective
+    lengths = begin.lengths[-COMPARED:]
+    state[0], state[2] = begin.objective, len(lengths)
+    state[LENGTHS : LENGTHS + len(lengths)] = lengths
     places = state[HEADER:].reshape(2, layout.size)
     layout.write(begin.basis, places[0])
     layout.write(begin.found, places[1])
@@ -126,7 +129,8 @@ def native_variation(
     if taken < 0:
         raise MemoryError("no memory for variational Bayes")
     has_converged = bool(state[1])
-    factors = Factors(layout.read(places[0]), layout.read(places[1]), float(state[0]))
+    kept = tuple(state[LENGTHS : LENGTHS + int(state[2])].tolist())
+    factors = Factors(layout.read(places[0]), layout.read(places[1]), float(state[0]), kept)
     gained = tuple(objectives[:taken].tolist())
     return Variation(factors, gained, has_converged, taken < n_steps and not has_converged)
 
