@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 
 from mixtura.data import Rows
+from mixtura.described import fit_of_parameters
 from mixtura.diagnostics.candidates import CRITERIA, Criterion
 from mixtura.diagnostics.partitions import BINDER, VARIATION_OF_INFORMATION, PartitionLoss
 from mixtura.engines import Engine
@@ -289,6 +290,10 @@ def _flat_priors(
     return Priors(FlatWeights(), likelihood_floor(data.moments), (floor,))
 
 
+MIXTURE = ("weights_", "means_", "covariances_", "covariance_type")
+"""Attributes by which a fitted mixture of scikit-learn is known."""
+
+
 def initializer(
     value: Any, n_components: int, rows: Rows, names: tuple[str, ...] | None = None
 ) -> Initializer:
@@ -296,8 +301,20 @@ def initializer(
     value = PARAMETERS["init"].read(value, "init")
     if isinstance(value, str):
         return INITIALIZERS[value]
-    earlier = getattr(value, "fit_", value)
-    return given_start(earlier, n_components, rows, names)
+    return given_start(_learned(value), n_components, rows, names)
+
+
+def _learned(value: Any) -> Any:
+    """Return what a fitted estimator of this package or of scikit-learn knows; else the value."""
+    if hasattr(value, "fit_"):
+        return value.fit_
+    if hasattr(value, "cluster_centers_"):
+        return value.cluster_centers_
+    if all(hasattr(value, name) for name in MIXTURE):
+        family = FAMILIES[value.covariance_type]
+        names = getattr(value, "feature_names_in_", None)
+        return fit_of_parameters(value.weights_, value.means_, value.covariances_, family, names)
+    return value
 
 
 def starts_of(

@@ -26,8 +26,9 @@ def columns_of(X: Any) -> Columns | None:
         return dict(X.items()) if not _is_data_set(X) else _variables(X)
     if isinstance(X, np.ndarray) and X.dtype.names:
         return {name: X[name] for name in X.dtype.names}
-    if hasattr(X, "colnames") and hasattr(X, "as_array"):
-        return columns_of(X.as_array())
+    table: Any = X
+    if hasattr(table, "colnames") and hasattr(table, "as_array"):
+        return columns_of(table.as_array())
     if _is_data_set(X):
         return _variables(X)
     return None

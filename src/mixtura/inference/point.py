@@ -47,6 +47,7 @@ class MAP(Inference):
     decay: float = option(1.0, DECAY)
     n_rows: int | None = option(None, N_ROWS)
     name = "map"
+    adds_rows = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
@@ -84,6 +85,7 @@ class ML(Inference):
     name = "ml"
     objective_name = "log likelihood"
     uses_flat_priors = True
+    adds_rows = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
