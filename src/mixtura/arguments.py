@@ -6,6 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mixtura.conversion import told
 from mixtura.data import Rows
 from mixtura.described import fit_of_parameters
 from mixtura.diagnostics.candidates import CRITERIA, Criterion
@@ -72,13 +73,32 @@ def options_of(value: Any) -> dict[str, bool | int | float | str | None]:
 
 def stored_method(name: str, options: Mapping[str, Any]) -> str | Inference:
     """Return an inference method as its name and the options of a file describe it."""
-    if not options or name not in INFERENCES:
+    if name not in INFERENCES:
+        raise ModelFileError(f"inference={told(name)} is unknown here")
+    if not options:
         return name
     method: Any = INFERENCES[name]()
     unknown = set(options) - {option.name for option in fields(method)}
     if unknown:
         raise ModelFileError(f"inference={name!r} has no option {sorted(unknown)[0]!r} here")
-    return type(method)(**options)
+    try:
+        return type(method)(**options)
+    except InvalidArgumentError as error:
+        raise ModelFileError(f"an option of the method is not lawful: {error}") from None
+
+
+def check_stored(given: Mapping[str, Any]) -> None:
+    """Check the parameters that a file gives an estimator.
+
+    Raises
+    ------
+    ModelFileError
+        If one has a value that is not allowed.
+    """
+    try:
+        check_parameters(given)
+    except InvalidArgumentError as error:
+        raise ModelFileError(f"a parameter of the estimator is not lawful: {error}") from None
 
 
 def covariance_family(value: Any, argument: str = "covariance_type") -> CovarianceFamily:

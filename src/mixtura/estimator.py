@@ -386,6 +386,7 @@ def load(path: str | Path) -> GaussianMixtureModel:
         inference=arguments.stored_method(stored.fit.method, stored.options),
         **(stored.settings | {name: getattr(model, name) for name in given}),
     )
+    arguments.check_stored(vars(estimator))
     estimator.n_features_in_ = model.n_features
     if stored.named:
         estimator.feature_names_in_ = np.asarray(stored.fit.feature_names, dtype=object)

@@ -157,6 +157,19 @@ class Flag(Parameter):
 
 @final
 @dataclass(frozen=True)
+class Text(Parameter):
+    """Any text."""
+
+    @property
+    def accepted(self) -> str:
+        return "a text"
+
+    def is_lawful(self, value: Any) -> bool:
+        return isinstance(value, str)
+
+
+@final
+@dataclass(frozen=True)
 class OneOf(Parameter):
     """One of several names."""
 
