@@ -103,7 +103,7 @@ def check_stored(given: Mapping[str, Any]) -> None:
 
 def covariance_family(value: Any, argument: str = "covariance_type") -> CovarianceFamily:
     """Return the covariance family of a name."""
-    return FAMILIES[OneOf(tuple(FAMILIES)).read(value, argument)]
+    return FAMILIES[OneOf(FAMILIES).read(value, argument)]
 
 
 def criterion(value: Any, method: Inference) -> Criterion:
@@ -131,7 +131,7 @@ def partition_loss(value: Any) -> PartitionLoss:
     """Return the distance between partitions of a name, or the one given."""
     if isinstance(value, PartitionLoss):
         return value
-    return LOSSES[OneOf(tuple(LOSSES)).read(value, "loss")]
+    return LOSSES[OneOf(LOSSES).read(value, "loss")]
 
 
 def share(value: Any, name: str) -> float:
@@ -198,7 +198,7 @@ class _Beginning(Parameter):
 
 PARAMETERS: dict[str, Parameter] = {
     "n_components": Whole(1, 1_000_000),
-    "covariance_type": OneOf(tuple(FAMILIES)),
+    "covariance_type": OneOf(FAMILIES),
     "weight_prior": _Prior(
         WeightPrior, "Dirichlet, DirichletProcess, PitmanYor or MixtureOfFiniteMixtures"
     ),

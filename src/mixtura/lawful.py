@@ -5,6 +5,7 @@ The estimator, the methods' options and the command read the same declarations.
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -171,9 +172,9 @@ class Text(Parameter):
 @final
 @dataclass(frozen=True)
 class OneOf(Parameter):
-    """One of several names."""
+    """One of several names, which may be those of a registry, and become more."""
 
-    names: tuple[str, ...]
+    names: Collection[str]
 
     @property
     def accepted(self) -> str:

@@ -60,13 +60,13 @@ SMALLEST_WEIGHT = 1e-100  # of all rows together, as weights of rows are bounded
 _NUMBER, _COUNT = Real(-np.inf), Whole(0, 10**15)
 
 HEADER: dict[str, Any] = {
-    "covariance_type": OneOf(tuple(FAMILIES)),
+    "covariance_type": OneOf(FAMILIES),
     "named": Flag(),
     "default_priors": [Text()],
     "n_components": Whole(1, 10**6),
     "n_features": Whole(1, 10**6),
-    "weight_prior": {"prior": OneOf(tuple(PRIORS))},
-    "component_prior": {"prior": OneOf(tuple(PRIORS))},
+    "weight_prior": {"prior": OneOf(PRIORS)},
+    "component_prior": {"prior": OneOf(PRIORS)},
     "method": Text(),
     "options?": {},
     "settings?": {},

@@ -8,9 +8,10 @@ from sklearn import exceptions
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array
 
+from mixtura import errors
 from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix
 from mixtura.diagnostics.components import Doubt
-from mixtura.errors import ConvergenceWarning, DataError
+from mixtura.errors import DataError
 from mixtura.typing import Array
 
 
@@ -56,7 +57,7 @@ def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
     return values
 
 
-class SlowConvergenceWarning(ConvergenceWarning, exceptions.ConvergenceWarning):
+class ConvergenceWarning(errors.ConvergenceWarning, exceptions.ConvergenceWarning):
     """A run that did not converge, for filters of mixtura's and of scikit-learn's warnings."""
 
 
@@ -69,6 +70,6 @@ def warn_of(doubts: tuple[Doubt, ...]) -> None:
         The doubts.
     """
     for doubt in doubts:
-        is_slow = doubt.category is ConvergenceWarning
-        category = SlowConvergenceWarning if is_slow else doubt.category
+        is_slow = doubt.category is errors.ConvergenceWarning
+        category = ConvergenceWarning if is_slow else doubt.category
         warnings.warn(doubt.message, category, stacklevel=3)

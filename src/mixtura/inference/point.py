@@ -42,7 +42,7 @@ class MAP(Inference):
         each row that comes is a new one.
     """
 
-    optimizer: str = option("quasi-newton", OneOf(tuple(OPTIMIZERS)))
+    optimizer: str = option("quasi-newton", OneOf(OPTIMIZERS))
     batch_size: int | None = option(None, BATCH_SIZE)
     decay: float = option(1.0, DECAY)
     n_rows: int | None = option(None, N_ROWS)
@@ -78,7 +78,7 @@ class ML(Inference):
         As for :class:`MAP`.
     """
 
-    optimizer: str = option("quasi-newton", OneOf(tuple(OPTIMIZERS)))
+    optimizer: str = option("quasi-newton", OneOf(OPTIMIZERS))
     batch_size: int | None = option(None, BATCH_SIZE)
     decay: float = option(1.0, DECAY)
     n_rows: int | None = option(None, N_ROWS)
