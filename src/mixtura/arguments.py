@@ -6,7 +6,9 @@ from typing import Any, final
 
 import numpy as np
 
+from mixtura.conversion import told
 from mixtura.data import Rows
+from mixtura.described import fit_of_parameters
 from mixtura.diagnostics.candidates import CRITERIA, Criterion
 from mixtura.diagnostics.partitions import BINDER, VARIATION_OF_INFORMATION, PartitionLoss
 from mixtura.engines import Engine
@@ -71,18 +73,37 @@ def options_of(value: Any) -> dict[str, bool | int | float | str | None]:
 
 def stored_method(name: str, options: Mapping[str, Any]) -> str | Inference:
     """Return an inference method as its name and the options of a file describe it."""
-    if not options or name not in INFERENCES:
+    if name not in INFERENCES:
+        raise ModelFileError(f"inference={told(name)} is unknown here")
+    if not options:
         return name
     method: Any = INFERENCES[name]()
     unknown = set(options) - {option.name for option in fields(method)}
     if unknown:
         raise ModelFileError(f"inference={name!r} has no option {sorted(unknown)[0]!r} here")
-    return type(method)(**options)
+    try:
+        return type(method)(**options)
+    except InvalidArgumentError as error:
+        raise ModelFileError(f"an option of the method is not lawful: {error}") from None
+
+
+def check_stored(given: Mapping[str, Any]) -> None:
+    """Check the parameters that a file gives an estimator.
+
+    Raises
+    ------
+    ModelFileError
+        If one has a value that is not allowed.
+    """
+    try:
+        check_parameters(given)
+    except InvalidArgumentError as error:
+        raise ModelFileError(f"a parameter of the estimator is not lawful: {error}") from None
 
 
 def covariance_family(value: Any, argument: str = "covariance_type") -> CovarianceFamily:
     """Return the covariance family of a name."""
-    return FAMILIES[OneOf(tuple(FAMILIES)).read(value, argument)]
+    return FAMILIES[OneOf(FAMILIES).read(value, argument)]
 
 
 def criterion(value: Any, method: Inference) -> Criterion:
@@ -110,7 +131,7 @@ def partition_loss(value: Any) -> PartitionLoss:
     """Return the distance between partitions of a name, or the one given."""
     if isinstance(value, PartitionLoss):
         return value
-    return LOSSES[OneOf(tuple(LOSSES)).read(value, "loss")]
+    return LOSSES[OneOf(LOSSES).read(value, "loss")]
 
 
 def share(value: Any, name: str) -> float:
@@ -177,7 +198,7 @@ class _Beginning(Parameter):
 
 PARAMETERS: dict[str, Parameter] = {
     "n_components": Whole(1, 1_000_000),
-    "covariance_type": OneOf(tuple(FAMILIES)),
+    "covariance_type": OneOf(FAMILIES),
     "weight_prior": _Prior(
         WeightPrior, "Dirichlet, DirichletProcess, PitmanYor or MixtureOfFiniteMixtures"
     ),
@@ -289,6 +310,10 @@ def _flat_priors(
     return Priors(FlatWeights(), likelihood_floor(data.moments), (floor,))
 
 
+MIXTURE = ("weights_", "means_", "covariances_", "covariance_type")
+"""Attributes by which a fitted mixture of scikit-learn is known."""
+
+
 def initializer(
     value: Any, n_components: int, rows: Rows, names: tuple[str, ...] | None = None
 ) -> Initializer:
@@ -296,8 +321,20 @@ def initializer(
     value = PARAMETERS["init"].read(value, "init")
     if isinstance(value, str):
         return INITIALIZERS[value]
-    earlier = getattr(value, "fit_", value)
-    return given_start(earlier, n_components, rows, names)
+    return given_start(_learned(value), n_components, rows, names)
+
+
+def _learned(value: Any) -> Any:
+    """Return what a fitted estimator of this package or of scikit-learn knows; else the value."""
+    if hasattr(value, "fit_"):
+        return value.fit_
+    if hasattr(value, "cluster_centers_"):
+        return value.cluster_centers_
+    if all(hasattr(value, name) for name in MIXTURE):
+        family = FAMILIES[value.covariance_type]
+        names = getattr(value, "feature_names_in_", None)
+        return fit_of_parameters(value.weights_, value.means_, value.covariances_, family, names)
+    return value
 
 
 def starts_of(

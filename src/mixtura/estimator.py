@@ -1,6 +1,6 @@
 """The class: scikit-learn's contract on top of model, inference and fit."""
 
-import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -13,9 +13,9 @@ from mixtura.data import ArrayRows
 from mixtura.data.frames import default_names
 from mixtura.data.kept_rows import KeptRows
 from mixtura.data.row_weights import row_weights
+from mixtura.described import fit_of_parameters
 from mixtura.diagnostics import comparison
 from mixtura.engines import Engine, best_engine
-from mixtura.fit import Fit
 from mixtura.model import MixtureModel, PriorSample
 from mixtura.online import OnlineFitting
 from mixtura.problem import build_model, build_problem
@@ -45,10 +45,11 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         ``pyro``), or an inference object with its options, such as ``Gibbs(draws=4000)``.
     init : str, array or fitted model, default="search"
         "search", "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D),
-        labels (N,), responsibilities (N, K), or an earlier fit; of a frame of means the columns are
-        those of the rows by name. With a given start component k stays component k, but under
-        processes with "vb" and "collapsed", where components are numbered by size; otherwise
-        they are numbered by their means, first feature first.
+        labels (N,), responsibilities (N, K), or an earlier fit, also a fitted mixture or k-means of
+        scikit-learn; of a frame of means the columns are those of the rows by name. With a given
+        start component k stays component k, but under processes with "vb" and "collapsed", where
+        components are numbered by size; otherwise they are numbered by their means, first feature
+        first.
     n_init : int, optional
         Number of starts, of which the best is kept; by default 1 for "search", "split",
         "quantile" and given starts, 4 for "kmeans", 10 for "random".
@@ -76,6 +77,8 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
     covariances_ : array
         Covariances in squared units: (K, D, D) full, (D, D) tied, (K, D) diag, (K,) spherical,
         (D,) tied_diag, () tied_spherical.
+    precisions_ : array
+        Inverse covariances, in the same shapes.
     scales_ : array of shape (K, D)
         Marginal standard deviations, in the data's units.
     posterior_, fit_ : Posterior, Fit
@@ -164,29 +167,55 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         self._adopt(fit)
         self.labels_ = fit.posterior.labels(rows, self._engine())
         self._training = KeptRows.of(values, weights)
-        for doubt in fit.doubts:
-            warnings.warn(doubt.message, doubt.category, stacklevel=2)
+        validation.warn_of(fit.doubts)
         return self
+
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: Any,
+        means: Any,
+        covariances: Any,
+        *,
+        covariance_type: str = "full",
+        feature_names: Sequence[str] | None = None,
+    ) -> Self:
+        """Return a fitted model of known parameters; it predicts, scores, samples and saves.
+
+        There are no rows behind it: its objective is the log likelihood of none. ``fit`` fits it
+        anew, by maximum likelihood unless ``inference`` is set to another method.
+
+        Parameters
+        ----------
+        weights : array of shape (K,)
+            Mixture weights, of sum one.
+        means : array of shape (K, D)
+            Component means.
+        covariances : array
+            In the shape that ``covariances_`` has: (K, D, D) full, (D, D) tied, (K, D) diag, (K,)
+            spherical, (D,) tied_diag, () tied_spherical.
+        covariance_type : str, default="full"
+            What they share.
+        feature_names : sequence of D str, optional
+            Names of the features, which rows in frames must then have.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If these are not the parameters of a mixture.
+        """
+        family = arguments.covariance_family(covariance_type)
+        fit = fit_of_parameters(weights, means, covariances, family, feature_names)
+        model = cls(fit.model.n_components, covariance_type=covariance_type, inference=fit.method)
+        model.n_features_in_ = fit.model.n_features
+        if feature_names is not None:
+            model.feature_names_in_ = np.asarray(fit.feature_names, dtype=object)
+        model._adopt(fit)
+        return model
 
     def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> IntegerArray:
         """Fit, and return the most probable component of each row, shape (N,)."""
         return self.fit(X, y, sample_weight=sample_weight).labels_
-
-    def _adopt(self, fit: Fit) -> None:
-        """Set the fitted attributes from a fit."""
-        parameters = fit.parameters
-        sizes = parameters.means.shape
-        family = arguments.covariance_family(self.covariance_type)
-        self.fit_ = fit
-        self.weights_ = parameters.weights
-        self.means_ = parameters.means
-        self.covariances_ = family.public(parameters.covariances.reshape(family.structure(*sizes)))
-        self.scales_ = np.sqrt(fit.model.family.variances(parameters.covariances, *sizes))
-        self.posterior_ = fit.posterior
-        self.objective_ = fit.objective
-        self.objective_history_ = np.asarray(fit.history)
-        self.converged_ = fit.converged
-        self.n_iter_ = fit.n_iter
 
     def _engine(self) -> Engine:
         return best_engine(arguments.number_of_threads(self.n_jobs))
@@ -358,6 +387,7 @@ def load(path: str | Path) -> GaussianMixtureModel:
         inference=arguments.stored_method(stored.fit.method, stored.options),
         **(stored.settings | {name: getattr(model, name) for name in given}),
     )
+    arguments.check_stored(vars(estimator))
     estimator.n_features_in_ = model.n_features
     if stored.named:
         estimator.feature_names_in_ = np.asarray(stored.fit.feature_names, dtype=object)

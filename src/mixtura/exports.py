@@ -35,7 +35,7 @@ def to_sklearn(fit: Fit, covariance_type: str) -> Any:
     mixture.precisions_ = _precisions(mixture.precisions_cholesky_, len(wanted) == 3)
     mixture.converged_ = fit.converged
     mixture.n_iter_ = fit.n_iter
-    mixture.lower_bound_ = fit.log_likelihood / fit.total_weight
+    mixture.lower_bound_ = fit.log_likelihood / max(fit.total_weight, np.finfo(float).tiny)
     mixture.n_features_in_ = model.n_features
     return mixture
 

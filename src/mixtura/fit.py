@@ -320,6 +320,8 @@ class Inference(ABC):
     uses_flat_priors: ClassVar[bool] = False
     bounds_evidence: ClassVar[bool] = False
     """Whether the objective is a lower bound of the log evidence."""
+    adds_rows: ClassVar[bool] = False
+    """Whether rows can be added to a fit."""
     default_max_iter: ClassVar[int]
 
     def __post_init__(self) -> None:

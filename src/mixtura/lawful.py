@@ -5,6 +5,7 @@ The estimator, the methods' options and the command read the same declarations.
 
 import os
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -157,10 +158,23 @@ class Flag(Parameter):
 
 @final
 @dataclass(frozen=True)
-class OneOf(Parameter):
-    """One of several names."""
+class Text(Parameter):
+    """Any text."""
 
-    names: tuple[str, ...]
+    @property
+    def accepted(self) -> str:
+        return "a text"
+
+    def is_lawful(self, value: Any) -> bool:
+        return isinstance(value, str)
+
+
+@final
+@dataclass(frozen=True)
+class OneOf(Parameter):
+    """One of several names, which may be those of a registry, and become more."""
+
+    names: Collection[str]
 
     @property
     def accepted(self) -> str:

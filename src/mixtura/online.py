@@ -1,15 +1,24 @@
 """Rows that come in batches: partial_fit on top of problem, method and fit."""
 
-import warnings
 from abc import abstractmethod
 from typing import Any, Self
 
+from sklearn.utils.metaestimators import available_if
+
+from mixtura import arguments, validation
 from mixtura.data import ArrayRows
 from mixtura.fit import Fit
 from mixtura.problem import build_problem, build_update
 from mixtura.sampled_views import SampledViews
 from mixtura.typing import Array
 from mixtura.views import FittedViews
+
+
+def _adds_rows(estimator: Any) -> bool:
+    """Return whether the method can add rows to a fit; of what is no method it is said later."""
+    value = estimator.inference
+    known = arguments.PARAMETERS["inference"].is_lawful(value)
+    return not known or arguments.inference_method(value).adds_rows
 
 
 class OnlineFitting(FittedViews, SampledViews):
@@ -23,10 +32,7 @@ class OnlineFitting(FittedViews, SampledViews):
     def _feature_names(self) -> tuple[str, ...]:
         """Return the names of the D features."""
 
-    @abstractmethod
-    def _adopt(self, fit: Fit) -> None:
-        """Set the fitted attributes from a fit."""
-
+    @available_if(_adds_rows)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those seen so far; earlier rows are not needed again.
 
@@ -60,7 +66,9 @@ class OnlineFitting(FittedViews, SampledViews):
         Raises
         ------
         InvalidArgumentError
-            If the method cannot add rows, or a parameter changed that makes another model.
+            If a parameter changed that makes another model.
+        AttributeError
+            If the method cannot add rows: it can with "map", "vb" and "ml".
         ValueError
             If the data are not finite numbers in two dimensions, or float64 cannot hold them
             beside the earlier ones. What was fitted before stays as it was.
@@ -82,6 +90,5 @@ class OnlineFitting(FittedViews, SampledViews):
         self._adopt(fit)
         self.labels_ = labels
         vars(self).pop("_training", None)
-        for doubt in fit.doubts:
-            warnings.warn(doubt.message, doubt.category, stacklevel=2)
+        validation.warn_of(fit.doubts)
         return self

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias, final
 
 import numpy as np
 
-from mixtura import arguments
+from mixtura import arguments, validation
 from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import comparison
 from mixtura.diagnostics.candidates import CRITERIA, Candidate, Criterion, rank, with_shortfalls
@@ -175,8 +175,7 @@ def select(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MixturaWarning)
         table, best, model = _compared(_finished(jobs, workers), len(jobs), judge, progress)
-    for doubt in model.fit_.doubts:
-        warnings.warn(doubt.message, doubt.category, stacklevel=2)
+    validation.warn_of(model.fit_.doubts)
     model.set_params(n_jobs=n_jobs, random_state=random_state)
     return Selection(table, judge.name, table[best], model)
 

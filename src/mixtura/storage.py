@@ -14,11 +14,12 @@ from typing import Any, final
 import numpy as np
 
 from mixtura import errors
-from mixtura.archives import read_archive, write_archive
+from mixtura.archives import check_header, read_archive, write_archive
 from mixtura.diagnostics.components import Doubt
 from mixtura.errors import MixturaWarning, ModelFileError
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit, Run, Seen
+from mixtura.lawful import Flag, OneOf, Real, Text, Whole
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior, PointPosterior, Posterior, VariationalPosterior
@@ -54,6 +55,35 @@ SETTINGS: dict[str, tuple[type, ...]] = {
 
 LARGEST_FILE = 1 << 30
 """A gigabyte: a thousand components of three hundred features fit; a bomb does not."""
+
+SMALLEST_WEIGHT = 1e-100  # of all rows together, as weights of rows are bounded
+_NUMBER, _COUNT = Real(-np.inf), Whole(0, 10**15)
+
+HEADER: dict[str, Any] = {
+    "covariance_type": OneOf(FAMILIES),
+    "named": Flag(),
+    "default_priors": [Text()],
+    "n_components": Whole(1, 10**6),
+    "n_features": Whole(1, 10**6),
+    "weight_prior": {"prior": OneOf(PRIORS)},
+    "component_prior": {"prior": OneOf(PRIORS)},
+    "method": Text(),
+    "options?": {},
+    "settings?": {},
+    "objective": _NUMBER,
+    "objective_name": Text(),
+    "log_likelihood": _NUMBER,
+    "runs": [(Text(), [_NUMBER], Flag())],
+    "best": _COUNT,
+    "n_rows": _COUNT,
+    "total_weight": Real(0.0, 1e101),
+    "seconds": Real(),
+    "seen?": {"n_rows": _COUNT, "weight": Real(0.0, 1e101), "entropy": _NUMBER},
+    "feature_names": [Text()],
+    "assumptions": [Text()],
+    "doubts": [(Text(), Text())],
+}
+"""What the header of a model file has, besides format and version."""
 
 
 @final
@@ -125,7 +155,7 @@ def load_fit(path: str | Path) -> StoredFit:
         return _restored(header, arrays)
     except ModelFileError as error:
         raise ModelFileError(f"{label}: {error}") from None
-    except (KeyError, TypeError, ValueError, AttributeError, IndexError):
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError):
         raise ModelFileError(f"{label} does not describe a mixture") from None
 
 
@@ -160,10 +190,12 @@ def _header(stored: StoredFit) -> dict[str, Any]:
 
 
 def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
-    if header["format"] != FORMAT:
-        raise ModelFileError("not a mixtura model")
+    check_header(header, {"format": OneOf((FORMAT,)), "version": Whole(1)})
     if header["version"] > VERSION:
         raise ModelFileError("written by a newer mixtura: upgrade to read it")
+    check_header(header, HEADER)
+    if 0.0 < header["total_weight"] < SMALLEST_WEIGHT:
+        raise ModelFileError("the weight of all rows is neither 0 nor 1e-100 or more")
     weight_prior = _prior_from_json(header["weight_prior"])
     component_prior = _prior_from_json(header["component_prior"])
     if not isinstance(weight_prior, WeightPrior) or not isinstance(component_prior, ComponentPrior):

@@ -1,12 +1,16 @@
 """Rows as an estimator must have them: finite numbers, named as before."""
 
+import warnings
 from typing import Any
 
 import numpy as np
+from sklearn import exceptions
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array
 
+from mixtura import errors
 from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix
+from mixtura.diagnostics.components import Doubt
 from mixtura.errors import DataError
 from mixtura.typing import Array
 
@@ -51,3 +55,21 @@ def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
             f"got {list(names)!r}"
         )
     return values
+
+
+class ConvergenceWarning(errors.ConvergenceWarning, exceptions.ConvergenceWarning):
+    """A run that did not converge, for filters of mixtura's and of scikit-learn's warnings."""
+
+
+def warn_of(doubts: tuple[Doubt, ...]) -> None:
+    """Warn of what is doubtful about a fit, where the caller's caller called.
+
+    Parameters
+    ----------
+    doubts : tuple of Doubt
+        The doubts.
+    """
+    for doubt in doubts:
+        is_slow = doubt.category is errors.ConvergenceWarning
+        category = ConvergenceWarning if is_slow else doubt.category
+        warnings.warn(doubt.message, category, stacklevel=3)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura import arguments, judgements
@@ -38,6 +39,33 @@ class FittedViews(ABC):
     @abstractmethod
     def _validated(self, X: Any, *, reset: bool) -> Array:
         """Return rows as a finite float64 array of shape (N, D)."""
+
+    def _adopt(self, fit: Fit) -> None:
+        """Set the fitted attributes from a fit."""
+        parameters = fit.parameters
+        sizes = parameters.means.shape
+        family = arguments.covariance_family(self.covariance_type)
+        self.fit_ = fit
+        self.weights_ = parameters.weights
+        self.means_ = parameters.means
+        self.covariances_ = family.public(parameters.covariances.reshape(family.structure(*sizes)))
+        self.scales_ = np.sqrt(fit.model.family.variances(parameters.covariances, *sizes))
+        self.posterior_ = fit.posterior
+        self.objective_ = fit.objective
+        self.objective_history_ = np.asarray(fit.history)
+        self.converged_ = fit.converged
+        self.n_iter_ = fit.n_iter
+
+    @property
+    def precisions_(self) -> Array:
+        """Inverse covariances, in the shape of ``covariances_``."""
+        check_is_fitted(self)
+        model = self.fit_.model
+        family = arguments.covariance_family(self.covariance_type)
+        structure = family.structure(model.n_components, model.n_features)
+        factor = family.precision_cholesky(np.reshape(self.covariances_, structure))
+        is_matrix = factor.ndim == 3
+        return family.public(factor @ factor.swapaxes(1, 2) if is_matrix else factor * factor)
 
     def summary(self) -> Any:
         """Return a table by component that prints as text and shows as HTML."""

@@ -119,9 +119,13 @@ def test_options_of_the_method_may_change_on_the_way(fitted, halves):
     assert np.abs(faded - other).max() > 1e-3
 
 
-def test_stochastic_variational_inference_says_that_it_cannot(halves):
-    gmm = GaussianMixtureModel(2, inference="svi")
-    with pytest.raises(InvalidArgumentError, match=r"^inference='svi' cannot add rows to a fit"):
+@pytest.mark.parametrize("inference", ["svi", "nuts", "gibbs", "collapsed"])
+def test_methods_that_cannot_add_rows_have_no_partial_fit(halves, inference):
+    gmm = GaussianMixtureModel(2, inference=inference)
+    assert not hasattr(gmm, "partial_fit")
+    assert hasattr(gmm.set_params(inference="vb"), "partial_fit")
+    gmm.set_params(inference=inference)
+    with pytest.raises(AttributeError, match="has no attribute 'partial_fit'"):
         gmm.partial_fit(halves[0])
     assert not hasattr(gmm, "fit_")
     with pytest.raises(NotFittedError):

@@ -147,7 +147,9 @@ def draw_pictures(ranks: dict[str, np.ndarray], name: str, folder: Path) -> None
     axes = figure.subplots(2, -(-len(ranks) // 2), sharex=True, sharey=True).ravel()
     places = np.arange(1, N_DRAWS + 1) / (N_DRAWS + 1)
     size = next(iter(ranks.values())).size
-    for one, (quantity, values) in zip(axes, ranks.items(), strict=True):
+    for spare in axes[len(ranks) :]:
+        spare.set_axis_off()
+    for one, (quantity, values) in zip(axes, ranks.items(), strict=False):
         for level, shade in ((0.95, 0.25), (1.0 - UNLIKELY, 0.12)):
             low, high = (end / size - places for end in band(size, N_DRAWS, level))
             one.fill_between(places, low, high, color="#0072B2", alpha=shade, linewidth=0)

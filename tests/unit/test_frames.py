@@ -69,7 +69,6 @@ def test_series_are_one_column(series, names):
         np.ones(3),
         np.ones((3, 2), np.float32),
         "text",
-        None,
         7,
         object(),
     ],
@@ -125,6 +124,107 @@ def test_masked_cells_are_missing_cells(X):
 def test_a_mask_that_hides_nothing_costs_nothing():
     data = np.ones((3, 2))
     assert np.shares_memory(as_matrix(np.ma.array(data))[0], data)
+
+
+class Stream:
+    """Has an Arrow stream and nothing else."""
+
+    def __init__(self, table):
+        self.table = table
+
+    def __arrow_c_stream__(self, requested_schema=None):
+        return self.table.__arrow_c_stream__(requested_schema)
+
+
+class Annotated:
+    """A matrix with names of its columns, as anndata has."""
+
+    def __init__(self, X, var_names):
+        self.X, self.var_names, self.obs_names = X, var_names, range(len(X))
+
+
+class Astronomical:
+    """A table that gives a structured array, masked where cells are, as astropy's does."""
+
+    def __init__(self, array):
+        self.array, self.colnames = array, list(array.dtype.names)
+
+    def as_array(self):
+        return self.array
+
+
+RECORDS = np.array([(1.5, 1), (2.5, 2), (3.5, 3)], dtype=[("x", float), ("y", int)])
+
+
+@pytest.mark.parametrize(
+    "X",
+    [
+        COLUMNS,
+        RECORDS,
+        RECORDS.view(np.recarray),
+        Astronomical(np.ma.array(RECORDS)),
+        Stream(pa.table(COLUMNS)),
+        pa.table(COLUMNS).to_reader(),
+        Annotated(EXPECTED, ["x", "y"]),
+        pl.DataFrame({"x": COLUMNS["x"], "y": pl.Series(COLUMNS["y"], dtype=pl.Int128)}),
+    ],
+    ids=lambda X: type(X).__name__,
+)
+def test_tables_of_many_kinds_are_matrices_with_names(X):
+    check(X, EXPECTED, ("x", "y"))
+
+
+def test_missing_cells_of_tables_are_missing():
+    masked = np.ma.array(RECORDS, mask=[(0, 0), (0, 1), (0, 0)])
+    expected = np.where([[0, 0], [0, 1], [0, 0]], np.nan, EXPECTED)
+    check(Astronomical(masked), expected, ("x", "y"))
+    check({"x": COLUMNS["x"], "y": [1, None, 3]}, expected, ("x", "y"))
+
+
+def test_labelled_arrays_and_data_sets_keep_their_names():
+    xr = pytest.importorskip("xarray")
+    check(xr.DataArray(EXPECTED, dims=("n", "f"), coords={"f": ["x", "y"]}), EXPECTED, ("x", "y"))
+    check(xr.DataArray(EXPECTED), EXPECTED, None)
+    check(xr.Dataset({"x": ("n", COLUMNS["x"]), "y": ("n", COLUMNS["y"])}), EXPECTED, ("x", "y"))
+    with pytest.raises(DataError, match="do not lie along one dimension"):
+        as_matrix(xr.Dataset({"x": (("n", "f"), EXPECTED)}))
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "bfloat16", "float16", "int32"])
+def test_tensors_are_matrices(dtype):
+    torch = pytest.importorskip("torch")
+    values = np.round(EXPECTED)
+    tensor = torch.tensor(values).to(getattr(torch, dtype))
+    found, names = as_matrix(tensor)
+    np.testing.assert_array_equal(found, values)
+    assert found.dtype == (np.float32 if dtype == "float32" else np.float64)
+    assert names is None
+    np.testing.assert_array_equal(as_matrix(torch.tensor(values, requires_grad=True))[0], values)
+
+
+def test_a_column_of_arrays_is_as_many_features():
+    wide = pl.Series("v", [[1.0, 2.0], [3.0, 4.0]], dtype=pl.Array(pl.Float64, 2))
+    check(wide, [[1, 2], [3, 4]], ("v_0", "v_1"))
+    frame = pl.DataFrame([wide, pl.Series("w", [5, 6])])
+    check(frame, [[1, 2, 5], [3, 4, 6]], ("v_0", "v_1", "w"))
+
+
+@pytest.mark.parametrize(
+    ("X", "said"),
+    [
+        (None, "X is None"),
+        (pl.DataFrame({"v": [[1.0, 2.0], [3.0, 4.0]]}), "column 'v' is not numeric.*unnest"),
+        (pl.DataFrame({"v": [{"a": 1.0}, {"a": 2.0}]}), "column 'v' is not numeric.*unnest"),
+        ({"x": [1.0, 2.0], "y": [1.0]}, "columns of one length"),
+        ({"x": [1.0, 2.0], "y": ["a", "b"]}, "column 'y' is not numeric"),
+        ({"x": 1.0}, "columns of one length"),
+    ],
+    ids=["None", "lists", "structs", "lengths", "texts", "number"],
+)
+def test_tables_that_are_none_are_refused_in_one_line(X, said):
+    with pytest.raises(DataError, match=said) as caught:
+        as_matrix(X)
+    assert str(caught.value).isprintable()
 
 
 def test_homogeneous_pandas_frame_is_not_copied():

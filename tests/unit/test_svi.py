@@ -167,7 +167,9 @@ def test_several_starts_and_the_best_is_kept() -> None:
         fit = model.fit(rows).fit_
     assert len(fit.runs) == 3
     assert fit.objective == max(run.objective for run in fit.runs)
-    assert {warning.category for warning in caught} == {ConvergenceWarning, StartsDisagreeWarning}
+    categories = {doubt.category for doubt in model.fit_.doubts}
+    assert categories == {ConvergenceWarning, StartsDisagreeWarning}
+    assert len(caught) == len(model.fit_.doubts)
 
 
 @pytest.mark.parametrize("plain", [False, True])

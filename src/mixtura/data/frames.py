@@ -9,6 +9,7 @@ import numpy as np
 
 from mixtura.conversion import as_array, as_numbers
 from mixtura.data.columns import fill, is_numeric
+from mixtura.data.containers import Columns, columns_of, matrix_of
 from mixtura.data.sources import one_line, shown
 from mixtura.data.tabular import Table
 from mixtura.errors import DataError, NotNumbersError
@@ -65,10 +66,27 @@ def numbers_of(X: Any, name: str) -> tuple[Any, tuple[Any, ...] | None]:
     DataError
         If a column is not numeric, or two columns share a name.
     """
-    if isinstance(X, np.ndarray | list | tuple):
+    if isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and not X.dtype.names):
         return _array(X, name), None  # the usual case, without importing narwhals
     if isinstance(X, Table):
         return X.values, X.names
+    if X is None:
+        raise DataError(f"{name} is None: pass an array or a frame of numbers")
+    columns = columns_of(X)
+    if columns is not None:
+        return _array_of_columns(columns, name), tuple(columns)
+    matrix, names = matrix_of(X)
+    if matrix is X and (found := _framed(X)) is not None:
+        return found
+    if matrix is X and hasattr(X, "__arrow_c_stream__"):
+        import pyarrow as pa
+
+        return numbers_of(pa.table(X), name)
+    return _array(matrix, name), names
+
+
+def _framed(X: Any) -> tuple[Array, tuple[Any, ...]] | None:
+    """Return numbers and names of what narwhals knows; None of anything else."""
     import narwhals as nw
 
     try:
@@ -76,12 +94,27 @@ def numbers_of(X: Any, name: str) -> tuple[Any, tuple[Any, ...] | None]:
         if isinstance(data, nw.LazyFrame):
             data = data.collect()
         if isinstance(data, nw.Series):
-            return _numbers(data, data.name), (data.name,)
+            if _width(data) is None:
+                return _numbers(data, data.name), (data.name,)
+            data = data.to_frame()
         if isinstance(data, nw.DataFrame):
-            return _frame_values(data), tuple(data.columns)
+            return _frame_values(data), _column_names(data)
     except nw.exceptions.DuplicateError as error:
         raise DataError(f"two columns of the data share a name: {one_line(error)}") from None
-    return _array(X, name), None
+    return None
+
+
+def _array_of_columns(columns: Columns, name: str) -> Any:
+    """Return named columns as one matrix; what is no number is told by the column's name."""
+    known = []
+    for key, column in columns.items():
+        try:
+            known.append(np.asarray(numbers_of(column, name)[0]))
+        except NotNumbersError:
+            raise DataError(f"column {shown(key)} is not numeric") from None
+    if any(column.ndim != 1 for column in known) or len({len(one) for one in known}) > 1:
+        raise DataError(f"{name} must have columns of one length, with one number for each row")
+    return np.column_stack(known) if known else np.empty((0, 0))
 
 
 def _array(X: Any, name: str) -> Any:
@@ -90,6 +123,10 @@ def _array(X: Any, name: str) -> Any:
         array = as_array(X)
     except ValueError:
         raise DataError(f"{name} must have rows of one length") from None
+    except (TypeError, RuntimeError) as error:
+        raise NotNumbersError(
+            f"{name} cannot be made a NumPy array, {one_line(error)}: pass an array of numbers"
+        ) from None
     if array is None or array.dtype.kind in UNREAD:
         return X if array is None else array
     try:
@@ -146,11 +183,42 @@ def _frame_values(frame: "nw.DataFrame[Any]") -> Array:
         native = frame.to_native()
         if len(native.columns) and all(dtype == np.float64 for dtype in native.dtypes):
             return native.to_numpy()
+    if len(_column_names(frame)) > frame.shape[1]:
+        return np.hstack([_part(series) for series in frame.iter_columns()])
     values = np.empty(frame.shape)
     # By position: a pandas column may be called by a number, which would pick a row.
     for position, series in enumerate(frame.iter_columns()):
         values[:, position] = _numbers(series, series.name)
     return values
+
+
+def _column_names(frame: "nw.DataFrame[Any]") -> tuple[Any, ...]:
+    """Return the names of the features: a column of arrays is as many of them as these are long."""
+    names: list[Any] = []
+    for name, series in zip(frame.columns, frame.iter_columns(), strict=True):
+        width = _width(series)
+        names += [name] if width is None else [f"{name}_{i}" for i in range(width)]
+    return tuple(names)
+
+
+def _width(series: "nw.Series[Any]") -> int | None:
+    """Return how long the arrays are that a column holds; None where it holds none."""
+    import narwhals as nw
+
+    # narwhals has no word for some of Arrow's numbers.
+    if series.implementation.is_pyarrow() and is_numeric(series.to_native().type):
+        return None
+    dtype = series.dtype
+    return dtype.shape[0] if isinstance(dtype, nw.Array) and len(dtype.shape) == 1 else None
+
+
+def _part(series: "nw.Series[Any]") -> Array:
+    """Return a column as an array of shape (N, 1), or (N, W) where it holds arrays of length W."""
+    if _width(series) is not None:
+        wide = np.asarray(series.to_numpy())
+        if wide.ndim == 2 and wide.dtype.kind in "iuf":
+            return wide.astype(np.float64, copy=False)
+    return _numbers(series, series.name)[:, np.newaxis]
 
 
 def _numbers(series: "nw.Series[Any]", name: Any) -> Array:
@@ -159,6 +227,13 @@ def _numbers(series: "nw.Series[Any]", name: Any) -> Array:
 
     if series.implementation.is_pyarrow() and is_numeric(series.to_native().type):
         return _filled(series.to_native())
+    if series.dtype in (nw.Int128, nw.UInt128):
+        return series.cast(nw.Float64).to_numpy()
+    if series.dtype.is_nested():
+        raise DataError(
+            f"column {shown(name)} is not numeric: it holds {_described(series)}; make columns of "
+            "its fields, by unnest or to_list, or leave it out"
+        )
     cells = series.to_numpy()
     if cells.dtype.kind in "iufb":
         return cells.astype(np.float64, copy=False)

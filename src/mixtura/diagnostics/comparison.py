@@ -8,9 +8,11 @@ from mixtura.typing import Array
 def bic(log_likelihood: float, n_parameters: int, n_rows: float) -> float:
     """Return the Bayesian information criterion [Schwarz1978]_; smaller is better.
 
-    ``-2 log_likelihood + n_parameters log(N)``, as scikit-learn signs it.
+    ``-2 log_likelihood + n_parameters log(N)``, as scikit-learn signs it; without rows the first
+    term alone.
     """
-    return -2.0 * log_likelihood + n_parameters * float(np.log(n_rows))
+    penalty = n_parameters * float(np.log(n_rows)) if n_rows > 0.0 else 0.0
+    return -2.0 * log_likelihood + penalty
 
 
 def aic(log_likelihood: float, n_parameters: int) -> float:

@@ -42,11 +42,12 @@ class MAP(Inference):
         each row that comes is a new one.
     """
 
-    optimizer: str = option("quasi-newton", OneOf(tuple(OPTIMIZERS)))
+    optimizer: str = option("quasi-newton", OneOf(OPTIMIZERS))
     batch_size: int | None = option(None, BATCH_SIZE)
     decay: float = option(1.0, DECAY)
     n_rows: int | None = option(None, N_ROWS)
     name = "map"
+    adds_rows = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
@@ -77,13 +78,14 @@ class ML(Inference):
         As for :class:`MAP`.
     """
 
-    optimizer: str = option("quasi-newton", OneOf(tuple(OPTIMIZERS)))
+    optimizer: str = option("quasi-newton", OneOf(OPTIMIZERS))
     batch_size: int | None = option(None, BATCH_SIZE)
     decay: float = option(1.0, DECAY)
     n_rows: int | None = option(None, N_ROWS)
     name = "ml"
     objective_name = "log likelihood"
     uses_flat_priors = True
+    adds_rows = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:

@@ -43,6 +43,7 @@ class VB(Inference):
     name = "vb"
     objective_name = "evidence lower bound"
     bounds_evidence = True
+    adds_rows = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
