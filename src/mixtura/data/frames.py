@@ -8,13 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.data.sources import one_line, shown
-from mixtura.data.tabular import Table
+from mixtura.data.tables import Table
 from mixtura.errors import DataError
+from mixtura.lazy import LazyModule
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
     import narwhals as nw
+
+    from mixtura.data import sources
+else:  # what puts names into messages
+    sources = LazyModule("mixtura.data.sources")
 
 PRECISIONS = [np.float64, np.float32]
 """In which rows of NumPy arrays are taken as they are; sums are always in the first."""
@@ -58,7 +62,8 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
         if isinstance(data, nw.DataFrame):
             return _frame_values(data), _strings(data.columns)
     except nw.exceptions.DuplicateError as error:
-        raise DataError(f"two columns of the data share a name: {one_line(error)}") from None
+        said = sources.one_line(error)
+        raise DataError(f"two columns of the data share a name: {said}") from None
     return X, None
 
 
@@ -74,7 +79,7 @@ def finite_matrix(values: Array, names: Any) -> Array:
         return values
     row, column = np.argwhere(~np.isfinite(values))[0]
     found = "NaN" if np.isnan(values[row, column]) else "infinity"
-    name = f"column {column}" if names is None else f"column {shown(names[column])}"
+    name = f"column {column}" if names is None else f"column {sources.shown(names[column])}"
     n_rows = int((~np.isfinite(values)).any(axis=1).sum())
     raise DataError(
         f"X contains {found} in row {row}, {name} (rows counted from 0; {n_rows} such row(s) in "
@@ -120,7 +125,7 @@ def _numbers(series: "nw.Series[Any]", name: Any) -> Array:
         return series.cast(nw.Float64).to_numpy()
     if cells.dtype.kind == "O" and all(_is_number_or_missing(cell) for cell in cells):
         return np.array([np.nan if cell is None else float(cell) for cell in cells])
-    column = "the column" if name is None else f"column {shown(name)}"
+    column = "the column" if name is None else f"column {sources.shown(name)}"
     raise DataError(f"{column} is not numeric: it holds {_described(series)}")
 
 

@@ -16,7 +16,7 @@ from mixtura.errors import (
 )
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.priors import FlatComponents, KnownScale
+from mixtura.priors import FlatComponents
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
 MOST_NAMED = 10
@@ -129,7 +129,7 @@ def _narrow(
 ) -> BooleanArray:
     """Return where components with rows sit on single values, shape (K or 1, D)."""
     n_covariances = model.structure[0]
-    if isinstance(model.component_prior, KnownScale) or not resolvable.spacing.any():
+    if model.component_prior.has_known_scales or not resolvable.spacing.any():
         return np.zeros((n_covariances, model.n_features), dtype=bool)
     variances = model.family.variances(
         parameters.covariances, model.n_components, model.n_features

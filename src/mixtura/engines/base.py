@@ -10,7 +10,6 @@ from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content import content_sample
-from mixtura.engines.reference_allocation import ReferenceAllocator
 from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
@@ -164,6 +163,8 @@ class Engine(ABC):
 
     def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> Allocator:
         """Return what puts rows without weights into clusters, parameters integrated out."""
+        from mixtura.engines.reference_allocation import ReferenceAllocator
+
         values = np.concatenate([block.values for block in rows.blocks()])
         return ReferenceAllocator(values, clusters)
 

@@ -7,9 +7,8 @@ from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit, Inference, Problem
 from mixtura.inference.driver import limits_of, optimise
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
-from mixtura.inference.minibatch import Incremental
-from mixtura.inference.online import Online, Schedule
 from mixtura.inference.quasi_newton import QuasiNewton
+from mixtura.inference.schedules import Schedule
 from mixtura.inference.states import Mode
 from mixtura.lawful import whole_number_or_none
 
@@ -61,8 +60,7 @@ class MAP(Inference):
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
         problem.refuse_unbounded()
-        online = Online(self, Mode(), Schedule(self.decay, self.n_rows))
-        return online.update(problem, earlier)
+        return _updated(self, problem, earlier, Schedule(self.decay, self.n_rows))
 
 
 @final
@@ -100,12 +98,21 @@ class ML(Inference):
         return optimise(problem, self.name, self.objective_name, limits)
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
-        online = Online(self, Mode(), Schedule(self.decay, self.n_rows))
-        return online.update(problem, earlier)
+        return _updated(self, problem, earlier, Schedule(self.decay, self.n_rows))
 
 
 def _optimizer(name: str, batch_size: int | None) -> Optimizer[Any]:
     if name not in OPTIMIZERS:
         names = ", ".join(repr(known) for known in OPTIMIZERS)
         raise InvalidArgumentError(f"optimizer must be {names}; got {name!r}")
-    return OPTIMIZERS[name] if batch_size is None else Incremental(Mode(), batch_size)
+    if batch_size is None:
+        return OPTIMIZERS[name]
+    from mixtura.inference.minibatch import Incremental
+
+    return Incremental(Mode(), batch_size)
+
+
+def _updated(method: Inference, problem: Problem, earlier: Fit | None, schedule: Schedule) -> Fit:
+    from mixtura.inference.online import Online
+
+    return Online(method, Mode(), schedule).update(problem, earlier)

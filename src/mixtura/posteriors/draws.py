@@ -71,6 +71,8 @@ class DrawsPosterior(Posterior):
         Where the parameters were drawn given partitions of the rows, these.
     """
 
+    is_drawn = True
+
     model: MixtureModel
     weights: Array
     means: Array

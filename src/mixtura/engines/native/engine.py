@@ -7,13 +7,12 @@ import numpy as np
 
 from mixtura.assignments import Assignment, Sampled, Soft, row_key
 from mixtura.data import ArrayRows, Rows
+from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.base import Engine
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content import content_sample
-from mixtura.engines.native.allocation import NativeAllocator
 from mixtura.engines.native.ascent import native_ascent
-from mixtura.engines.native.chains import native_chain
 from mixtura.engines.native.climb import native_climb
 from mixtura.engines.native.clustering import native_split, native_ward
 from mixtura.engines.native.exact import Exact
@@ -165,12 +164,16 @@ class NativeEngine(Engine):
         row_seed: int,
         rng: np.random.Generator,
     ) -> ChainDraws | None:
+        from mixtura.engines.native.chains import native_chain
+
         if rows.n_rows * current[1].size > LARGEST_CHAIN:
             return None
         values = np.concatenate([block.values for block in rows.blocks()])
         return native_chain(values, steps, current, span, row_seed, rng)
 
-    def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> NativeAllocator:
+    def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> Allocator:
+        from mixtura.engines.native.allocation import NativeAllocator
+
         values = np.concatenate([block.values for block in rows.blocks()])
         return NativeAllocator(values, clusters)
 
