@@ -140,6 +140,8 @@ from mixtura.datasets import load_iris
 x = load_iris().column("petal_length")
 gmm = GaussianMixtureModel(2, inference={method!r}, random_state=0).fit(x)
 gmm.predict_proba(x), gmm.score_samples(x)
+from mixtura.engines.native.processors import _controller
+assert _controller.cache_info().currsize == 0
 print(*sorted(set(sys.modules) - before), file=sys.stderr)
 """
     run = subprocess.run(

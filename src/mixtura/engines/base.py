@@ -1,6 +1,7 @@
 """Engines: the only code that touches rows."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -26,6 +27,13 @@ from mixtura.typing import Array, IntegerArray
 
 LOOKED_AT = 1 << 13
 """Rows whose columns are sorted; of more, about so many."""
+
+MOST_HELD = 1 << 12
+"""Shares of all rows in the components of a mixture beyond which one mixture of several at a time
+is faster."""
+
+UNDERFLOWN = 1e-280
+"""Share of a mixture in a row beside others from which on the shares within it have all digits."""
 
 
 class Engine(ABC):
@@ -61,6 +69,47 @@ class Engine(ABC):
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
         """Return components drawn for each row, shape (n_draws, N)."""
+
+    def log_likelihoods(self, rows: Rows, potentials: Potentials, n_components: int) -> Array:
+        """Return the log likelihood of weighted rows under each of T mixtures, (T,), in nats.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows.
+        potentials : Potentials
+            Gaussian components, those of one mixture after the other.
+        n_components : int
+            Number of components K of a mixture.
+        """
+        terms = [
+            self.sweep(rows, one, Soft()).log_normalizer for one in _apart(potentials, n_components)
+        ]
+        return np.array(terms)
+
+    def summed_responsibilities(
+        self, rows: Rows, potentials: Potentials, n_components: int
+    ) -> Array:
+        """Return each component's share of each row, summed over T mixtures, shape (N, K).
+
+        The parameters are those of :meth:`log_likelihoods`.
+        """
+        n_mixtures = len(potentials.mean) // n_components
+        if n_mixtures == 1 or rows.n_rows * n_components > MOST_HELD:
+            total = np.zeros((rows.n_rows, n_components))
+            for one in _apart(potentials, n_components):
+                total += self.responsibilities(rows, one)
+            return total
+        # As those of one large mixture they are found at once.
+        shares = self.responsibilities(rows, potentials)
+        shares = shares.reshape(rows.n_rows, n_mixtures, n_components)
+        of_mixtures = shares.sum(axis=2, keepdims=True)
+        for t in np.flatnonzero((of_mixtures < UNDERFLOWN).any(axis=(0, 2))):
+            # A mixture under which some row is that much less likely is looked at alone.
+            alone = potentials.components(slice(t * n_components, (t + 1) * n_components))
+            shares[:, t] = self.responsibilities(rows, alone)
+            of_mixtures[:, t] = 1.0
+        return (shares / of_mixtures).sum(axis=1)
 
     def ascent(
         self,
@@ -194,3 +243,9 @@ class Engine(ABC):
         rough = self.sweep(rows, Potentials(blank, blank, first, factor), Soft())
         # The second pass is about the mean, where no digits cancel.
         return self.sweep(rows, Potentials(blank, blank, rough.mean(), factor), Soft())
+
+
+def _apart(potentials: Potentials, n_components: int) -> Iterator[Potentials]:
+    """Yield the potentials of mixtures of K components that lie one after the other."""
+    for start in range(0, len(potentials.mean), n_components):
+        yield potentials.components(slice(start, start + n_components))

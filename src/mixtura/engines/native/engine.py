@@ -18,6 +18,7 @@ from mixtura.engines.native.clustering import native_split, native_ward
 from mixtura.engines.native.exact import Exact
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
+from mixtura.engines.native.mixtures import Mixtures
 from mixtura.engines.native.passes import HARD, SAMPLED
 from mixtura.engines.native.processors import available_threads
 from mixtura.engines.native.tailed import tailed
@@ -121,6 +122,24 @@ class NativeEngine(Engine):
                 prepared.tell(piece, self._threads, labels=to, assignment=chosen)
         return drawn.astype(np.intp, copy=False)
 
+    def log_likelihoods(self, rows: Rows, potentials: Potentials, n_components: int) -> Array:
+        mixtures = self._mixtures(rows, potentials, n_components)
+        if mixtures is None:
+            return super().log_likelihoods(rows, potentials, n_components)
+        terms = np.zeros(mixtures.n_mixtures)
+        for piece in rows.pieces():
+            terms += mixtures.data_terms(piece, self._threads)
+        return terms
+
+    def summed_responsibilities(
+        self, rows: Rows, potentials: Potentials, n_components: int
+    ) -> Array:
+        mixtures = self._mixtures(rows, potentials, n_components)
+        if mixtures is None:
+            return super().summed_responsibilities(rows, potentials, n_components)
+        parts = [mixtures.summed_shares(piece, self._threads) for piece in rows.pieces()]
+        return np.concatenate([np.empty((0, n_components)), *parts])
+
     def subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most, native_rows_below)
 
@@ -177,8 +196,18 @@ class NativeEngine(Engine):
         values = np.concatenate([block.values for block in rows.blocks()])
         return NativeAllocator(values, clusters)
 
-    def _threads(self) -> int:
-        available = available_threads()
+    def _mixtures(self, rows: Rows, potentials: Potentials, n_components: int) -> Mixtures | None:
+        """Return potentials of several mixtures; None where one at a time is faster."""
+        one = potentials.components(slice(0, n_components))
+        is_shared = len(potentials.precision_cholesky) < len(potentials.mean)
+        if is_shared or self._expands(rows, one):
+            return None
+        return Mixtures(potentials, n_components)
+
+    def _threads(self, work: int | None = None) -> int:
+        if self.n_threads == 1:
+            return 1
+        available = available_threads(work)
         return available if self.n_threads is None else min(available, self.n_threads)
 
     def _telling(self, rows: Rows, potentials: Potentials) -> Exact | Expansion | None:

@@ -1,6 +1,5 @@
 """Potentials in triangular form: exact however far rows and means lie apart."""
 
-from collections.abc import Callable
 from typing import final
 
 import numpy as np
@@ -11,6 +10,7 @@ from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_
 from mixtura.engines.native.passes import (
     SMALL,
     SOFT,
+    Threads,
     address_of,
     assigned,
     check_structure,
@@ -76,9 +76,7 @@ class Exact:
         self.tail = address(sizes), address(numbers)
         self.work_per_row *= max(1, int(sizes[1]))
 
-    def sweep(
-        self, piece: Block, assignment: Assignment, threads: Callable[[], int]
-    ) -> SufficientStatistics:
+    def sweep(self, piece: Block, assignment: Assignment, threads: Threads) -> SufficientStatistics:
         """Return the statistics of a piece of rows."""
         rows, single = rows_of(piece, self.shape[1])
         weights = weights_of(piece)
@@ -96,7 +94,7 @@ class Exact:
             number,
             key,
             address_of(handed),
-            1 if n_rows * self.work_per_row < SMALL else threads(),
+            1 if (work := n_rows * self.work_per_row) < SMALL else threads(work),
             address(found),
         )
         if not done:
@@ -113,7 +111,7 @@ class Exact:
     def tell(
         self,
         piece: Block,
-        threads: Callable[[], int],
+        threads: Threads,
         *,
         shares: Array | None = None,
         densities: Array | None = None,
@@ -132,7 +130,7 @@ class Exact:
             *self.shape,
             *self.tail,
             *assignment,
-            1 if n_rows * self.work_per_row < SMALL else threads(),
+            1 if (work := n_rows * self.work_per_row) < SMALL else threads(work),
             *(address_of(output) for output in (shares, densities, labels)),
         )
         if not done:
