@@ -23,6 +23,11 @@
       (rows, single, n_rows, first_row, potentials, n_components, n_features, n_factors, width,  \
        is_matrix, tail_sizes, tail_numbers, assignment, key, n_threads, shares, densities,       \
        labels))                                                                                  \
+    X(int64_t, overall,                                                                          \
+      (const void *rows, int64_t single, int64_t n_rows, const double *weights,                  \
+       int64_t n_features, int64_t is_matrix, int64_t n_threads, double *potentials,             \
+       double *found),                                                                           \
+      (rows, single, n_rows, weights, n_features, is_matrix, n_threads, potentials, found))      \
     X(int64_t, data_terms,                                                                       \
       (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
        const double *weights, const double *potentials, int64_t n_mixtures,                      \

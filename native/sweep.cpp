@@ -154,6 +154,24 @@ int64_t tell(const void *rows, int64_t single, int64_t n_rows, int64_t first_row
     });
 }
 
+// Writes what a sweep of one component about the mean of all rows does. The potentials are zeros,
+// in the triangular form of one component; what they have of a mean becomes the rows' mean. The
+// second of two passes is about the mean, where no digits cancel. Returns whether there was memory.
+int64_t overall(const void *rows, int64_t single, int64_t n_rows, const double *weights,
+                int64_t n_features, int64_t is_matrix, int64_t n_threads, double *potentials,
+                double *found) {
+    auto pass = [&] {
+        return sweep(rows, single, n_rows, 0, weights, potentials, 1, n_features, 1, n_features,
+                     is_matrix, SOFT, 0, nullptr, n_threads, found);
+    };
+    double *mean = potentials + 2;
+    for (int64_t d = 0; d < n_features; d++)
+        mean[d] = single ? double(((const float *)rows)[d]) : ((const double *)rows)[d];
+    if (!pass()) return 0;
+    for (int64_t d = 0; d < n_features && found[1] > 0.0; d++) mean[d] += found[2 + d] / found[1];
+    return pass();
+}
+
 // Adds to the terms (T,) the data term under each of T mixtures, whose potentials lie one after the
 // other; the room is that of a sweep. Returns whether there was memory.
 int64_t data_terms(const void *rows, int64_t single, int64_t n_rows, int64_t first_row,

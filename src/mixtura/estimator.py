@@ -6,16 +6,12 @@ from typing import Any, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
-from sklearn.utils.validation import (
-    _check_sample_weight,
-    check_array,
-    check_is_fitted,
-    validate_data,
-)
+from sklearn.utils import validation
+from sklearn.utils.validation import check_is_fitted
 
 from mixtura import arguments, lawful, slowness
 from mixtura.data import ArrayRows
-from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix
+from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix, is_plain
 from mixtura.diagnostics import comparison
 from mixtura.engines import Engine, best_engine
 from mixtura.errors import DataError, InvalidArgumentError
@@ -193,14 +189,20 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         return best_engine(arguments.number_of_threads(self.n_jobs))
 
     def _validated(self, X: Any, *, reset: bool) -> Array:
+        known = vars(self)
+        is_known = reset or (is_plain(X) and known.get("n_features_in_") == X.shape[1])
+        if is_known and is_plain(X) and "feature_names_in_" not in known:
+            # scikit-learn's checks, which take long, would find nothing to say or to change.
+            self.n_features_in_ = X.shape[1]
+            return finite_matrix(X, None)
         matrix, names = as_matrix(X)
         if names is None:
-            checked: Any = validate_data(
+            checked: Any = validation.validate_data(
                 self, X, reset=reset, dtype=PRECISIONS, order="C", ensure_all_finite=False
             )
             return finite_matrix(checked, getattr(self, "feature_names_in_", None))
         # scikit-learn annotates dtype as a string.
-        values: Any = check_array(
+        values: Any = validation.check_array(
             matrix, dtype="float64", order="C", estimator=self, ensure_all_finite=False
         )
         values = finite_matrix(values, names)
@@ -222,7 +224,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         return values
 
     def _weights(self, sample_weight: Any, values: Array) -> Array:
-        weights = _check_sample_weight(
+        weights = validation._check_sample_weight(
             sample_weight, values, dtype=np.float64, ensure_non_negative=True
         )
         if not weights.any():

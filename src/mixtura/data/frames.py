@@ -67,6 +67,13 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
     return X, None
 
 
+def is_plain(X: Any) -> bool:
+    """Return whether X is a matrix that can be taken as it is, if its numbers are finite."""
+    if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0:
+        return False
+    return X.dtype in PRECISIONS and X.dtype.isnative and X.flags.c_contiguous
+
+
 def finite_matrix(values: Array, names: Any) -> Array:
     """Return rows (N, D) as they are.
 

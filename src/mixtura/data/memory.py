@@ -69,6 +69,9 @@ class ArrayRows(Rows):
             yield ArrayRows(self.values[start:stop], weights, self._factor)
 
     def magnitude(self) -> Array:
+        return self.once("magnitude", self._magnitude)
+
+    def _magnitude(self) -> Array:
         # Many rows side by side make a long row: along short ones NumPy's reductions are slow.
         n_rows, n_features = self.values.shape
         whole = n_rows // SIDE_BY_SIDE * SIDE_BY_SIDE

@@ -165,7 +165,7 @@ def identifiers(facts: DataFacts) -> str:
 
 def _numbers_rows(facts: DataFacts, column: int) -> bool:
     values, mass = facts.columns.distinct(column)
-    if not np.allclose(mass, mass[0], rtol=1e-9, atol=0.0):
+    if not (np.abs(mass - mass[0]) <= 1e-9 * mass[0]).all():
         return False
     step = float(facts.spacing[column])
     are_whole = bool((values == np.round(values)).all())

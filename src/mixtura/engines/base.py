@@ -225,17 +225,27 @@ class Engine(ABC):
 
     def subsample(self, rows: Rows, most: int) -> ArrayRows:
         """Return about ``most`` rows, chosen by their contents; all where there are no more."""
+        return rows.once(("sample", most, self), lambda: self._subsample(rows, most))
+
+    def _subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most)
 
     def sorted_columns(self, rows: Rows) -> SortedColumns:
         """Return the sorted columns of all rows, or of a sample of many, chosen by contents."""
-        weights = [block.weights for block in rows.blocks()]
-        n_rows = rows.n_rows - sum(int((w == 0).sum()) for w in weights if w is not None)
-        sample = self.subsample(rows, LOOKED_AT)
-        return sorted_columns(sample, n_rows, rows.total_weight)
+
+        def find() -> SortedColumns:
+            weights = [block.weights for block in rows.blocks()]
+            n_rows = rows.n_rows - sum(int((w == 0).sum()) for w in weights if w is not None)
+            sample = self.subsample(rows, LOOKED_AT)
+            return sorted_columns(sample, n_rows, rows.total_weight)
+
+        return rows.once(("sorted columns", self), find)
 
     def overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
         """Return the statistics of all rows as one component, about their own mean."""
+        return rows.once(("overall", matrix, self), lambda: self._overall(rows, matrix=matrix))
+
+    def _overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
         shape = (1, rows.n_features)
         structure = (1, *shape[1:], rows.n_features) if matrix else shape
         blank, factor = np.zeros(1), np.zeros(structure)

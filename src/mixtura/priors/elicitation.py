@@ -55,10 +55,11 @@ class OverallMoments:
 
     def __init__(self, statistics: SufficientStatistics, factor: Array | None = None) -> None:
         self.factor = factor
-        self.mean: Array = statistics.mean()[0]
+        centre = statistics.mean()
+        self.mean: Array = centre[0]
         total = max(statistics.total, np.finfo(float).tiny)
         self.total_weight = total
-        moments = statistics.scatter(statistics.mean())[0] / total
+        moments = statistics.scatter(centre)[0] / total
         variances = np.diag(moments).copy() if moments.ndim == 2 else moments.copy()
         resolution = (8.0 * np.finfo(float).eps * np.abs(self.mean)) ** 2
         self.constant: BooleanArray = variances <= resolution

@@ -1,5 +1,6 @@
 """Hyperparameters: checked where a user gives them, and not again where posteriors follow."""
 
+import math
 from typing import Any, TypeVar
 
 import numpy as np
@@ -14,6 +15,8 @@ def hyperparameter(
     value: Any, name: str, *, positive: bool = False, max_ndim: int = 1
 ) -> float | Array:
     """Return a validated hyperparameter: a float, or a float64 array where one was given."""
+    if type(value) is float and (0.0 if positive else -math.inf) < value < math.inf:
+        return value
     try:
         array = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
@@ -53,9 +56,9 @@ def check_matrix(value: float | Array, name: str, n_features: int) -> None:
         )
     deviations = np.sqrt(np.maximum(np.diag(matrix), 0.0))
     lawful = bool((deviations > 0).all())
-    if lawful:
+    if lawful and n_features > 1:
         correlations = matrix / deviations[:, None] / deviations
-        lawful = np.allclose(correlations, correlations.T, rtol=0.0, atol=1e-10)
+        lawful = bool((np.abs(correlations - correlations.T) <= 1e-10).all())
         lawful = lawful and bool(np.linalg.eigvalsh(correlations)[0] > 0)
     if not lawful:
         raise InvalidArgumentError(f"{name} must be symmetric and positive definite")

@@ -15,7 +15,7 @@ from mixtura.engines.content import content_sample
 from mixtura.engines.native.ascent import native_ascent
 from mixtura.engines.native.climb import native_climb
 from mixtura.engines.native.clustering import native_split, native_ward
-from mixtura.engines.native.exact import Exact
+from mixtura.engines.native.exact import Exact, overall_of
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
 from mixtura.engines.native.mixtures import Mixtures
@@ -122,6 +122,14 @@ class NativeEngine(Engine):
                 prepared.tell(piece, self._threads, labels=to, assignment=chosen)
         return drawn.astype(np.intp, copy=False)
 
+    def _overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
+        size = rows.n_rows * rows.n_features
+        is_small = self.expanded_from is None or size < self.expanded_from
+        if not is_small or not isinstance(rows, ArrayRows):
+            return super()._overall(rows, matrix=matrix)
+        (piece,) = rows.pieces()
+        return overall_of(piece, self._threads, is_matrix=matrix)
+
     def log_likelihoods(self, rows: Rows, potentials: Potentials, n_components: int) -> Array:
         mixtures = self._mixtures(rows, potentials, n_components)
         if mixtures is None:
@@ -140,7 +148,7 @@ class NativeEngine(Engine):
         parts = [mixtures.summed_shares(piece, self._threads) for piece in rows.pieces()]
         return np.concatenate([np.empty((0, n_components)), *parts])
 
-    def subsample(self, rows: Rows, most: int) -> ArrayRows:
+    def _subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most, native_rows_below)
 
     def ascent(

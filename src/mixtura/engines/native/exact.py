@@ -32,6 +32,11 @@ _tell = native_function(
 )
 
 
+_overall = native_function(
+    "overall", WHOLE, POINTER, *(WHOLE,) * 2, POINTER, *(WHOLE,) * 3, POINTER, POINTER
+)
+
+
 LOWEST_CONSTANT = -1e300
 """In place of minus infinity, from which nothing may be subtracted."""
 
@@ -135,3 +140,31 @@ class Exact:
         )
         if not done:
             raise MemoryError("no memory to tell rows")
+
+
+def overall_of(piece: Block, threads: Threads, *, is_matrix: bool) -> SufficientStatistics:
+    """Return the statistics of a piece of rows as one component, about their own mean."""
+    n_features = piece.values.shape[1]
+    rows, single = rows_of(piece, n_features)
+    weights = weights_of(piece)
+    if not rows.size:
+        raise ValueError(f"rows of shape {rows.shape} have no mean")
+    n_moments = n_features * n_features if is_matrix else n_features
+    potentials = np.zeros(2 + n_features + n_moments)
+    found = np.empty(2 + n_features + n_moments)
+    work = len(rows) * (n_moments + 8)
+    done = _overall(
+        *(address(rows), single, len(rows), address_of(weights), n_features, is_matrix),
+        1 if work < SMALL else threads(work),
+        *map(address, (potentials, found)),
+    )
+    if not done:
+        raise MemoryError("no memory for a sweep")
+    structure = (1, n_features, n_features) if is_matrix else (1, n_features)
+    return SufficientStatistics(
+        found[1:2],
+        found[2 : 2 + n_features].reshape(1, n_features),
+        found[2 + n_features :].reshape(structure),
+        potentials[2 : 2 + n_features].reshape(1, n_features),
+        float(found[0]),
+    )
