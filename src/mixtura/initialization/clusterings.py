@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -10,7 +11,7 @@ from mixtura.data import ArrayRows
 from mixtura.engines import Engine
 from mixtura.engines.content import fewer_rows
 from mixtura.initialization.base import standard_units
-from mixtura.initialization.hierarchy import ward_labels
+from mixtura.initialization.hierarchy import labels_after, ward_merges
 from mixtura.initialization.split import moved_labels, nearest_labels, split_means
 from mixtura.typing import Array, IntegerArray
 
@@ -44,11 +45,18 @@ def clusterings(
     """
     seen: set[bytes] = set()
     most = max(HIERARCHY, HIERARCHY_OF_COMPONENT * n_clusters)
-    few = _different(fewer_rows(sample, most), is_all=sample.n_rows <= most)
-    for centre, mapping in coordinates(sample, engine, correlated=correlated):
-        rows = ArrayRows(_mapped(sample.values, centre, mapping), sample.weights)
-        values = _mapped(few.values, centre, mapping)
-        for labels in _in_coordinates(rows, values, few, n_clusters, engine):
+    n_few = min(most, sample.n_rows)
+    few = sample.once(
+        ("few rows", n_few),
+        lambda: _different(fewer_rows(sample, n_few), is_all=n_few == sample.n_rows),
+    )
+    for number, system in enumerate(coordinates(sample, engine, correlated=correlated)):
+        # Of the first two, which do not hang on the correlations, the clusters are the same.
+        found = sample.once(
+            ("clusters", number, n_few, n_clusters, engine),
+            partial(_found_in, sample, number, few, system, n_clusters, engine),
+        )
+        for labels in found:
             key = _numbered_by_appearance(labels).tobytes()
             if key not in seen:
                 seen.add(key)
@@ -126,6 +134,23 @@ def _mapped(values: Array, centre: Array, mapping: Array) -> Array:
     return np.ascontiguousarray(centred * mapping if mapping.ndim == 1 else centred @ mapping)
 
 
+def _found_in(
+    sample: ArrayRows,
+    number: int,
+    few: FewRows,
+    system: tuple[Array, Array],
+    n_clusters: int,
+    engine: Engine,
+) -> list[IntegerArray]:
+    """Return the clusters of a sample in its system of coordinates of a number."""
+    rows = sample.once(
+        ("coordinates", number, engine),
+        lambda: ArrayRows(_mapped(sample.values, *system), sample.weights),
+    )
+    values = _mapped(few.values, *system)
+    return list(_in_coordinates(rows, values, few, n_clusters, engine))
+
+
 def _in_coordinates(
     rows: ArrayRows, values: Array, few: FewRows, n_clusters: int, engine: Engine
 ) -> Iterator[IntegerArray]:
@@ -133,7 +158,11 @@ def _in_coordinates(
     yield moved_labels(rows, split_means(rows, n_clusters, engine), engine)
     if few.mass.size < n_clusters:
         return
-    found = ward_labels(values, few.mass, n_clusters, engine)
+    # One hierarchy serves for every number of clusters.
+    merges = rows.once(
+        ("merges", len(values), engine), lambda: ward_merges(values, few.mass, engine)
+    )
+    found = labels_after(merges, n_clusters)
     members = np.equal.outer(np.arange(n_clusters), found) * few.mass
     means = (members @ values) / members.sum(axis=1, keepdims=True)
     if few.positions is None:
