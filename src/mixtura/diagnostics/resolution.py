@@ -101,8 +101,9 @@ def resolution(columns: SortedColumns) -> Array:
     if mass < FEWEST_ROWS:
         return np.zeros_like(spacing)
     varied = n_distinct > 1
-    found = np.where(varied, spacing, 1.0)
-    rounded = _on_grid(columns, found) | (mass >= TIED * n_distinct)
+    found = spacing if varied.all() else np.where(varied, spacing, 1.0)
+    tied = mass >= TIED * n_distinct
+    rounded = tied if tied.all() else _on_grid(columns, found) | tied
     return np.where(varied & rounded, found, 0.0)
 
 

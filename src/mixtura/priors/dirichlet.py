@@ -79,8 +79,7 @@ class Dirichlet(WeightPrior):
         return weights
 
     def log_density(self, weights: Array) -> float:
-        concentration = self._full(weights.size)
-        powers = xlogy(concentration - 1.0, weights)
+        powers = xlogy(self.concentration - 1.0, weights)
         return self._log_constant(weights.size) + float(powers.sum())
 
     def _total(self, n_components: int) -> float:
