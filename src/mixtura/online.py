@@ -4,7 +4,9 @@ import warnings
 from abc import abstractmethod
 from typing import Any, Self
 
+from mixtura import slowness
 from mixtura.data import ArrayRows
+from mixtura.data.kept_rows import KeptRows
 from mixtura.fit import Fit
 from mixtura.problem import build_problem, build_update
 from mixtura.sampled_views import SampledViews
@@ -26,6 +28,17 @@ class OnlineFitting(FittedViews, SampledViews):
     @abstractmethod
     def _adopt(self, fit: Fit) -> None:
         """Set the fitted attributes from a fit."""
+
+    def _fit_rows(self, rows: ArrayRows) -> Fit:
+        """Fit the model to checked rows, and return the fit that was adopted."""
+        engine = self._engine()
+        method, problem = build_problem(vars(self), rows, engine, self._feature_names())
+        slowness.tell_once(rows.values.size * problem.model.n_components)
+        fit = method.fit(problem)
+        self._adopt(fit)
+        self.labels_ = fit.posterior.labels(rows, engine)
+        self._training = rows.once("kept", lambda: KeptRows.of(rows.values, rows.weights))
+        return fit
 
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
         """Add rows to those seen so far; earlier rows are not needed again.

@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixtura.conversion import as_array, as_numbers
-from mixtura.data.columns import fill, is_numeric
-from mixtura.data.sources import one_line, shown
-from mixtura.data.tabular import Table
+from mixtura.data.tables import Table
 from mixtura.errors import DataError, NotNumbersError
+from mixtura.lazy import LazyModule
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
     import narwhals as nw
+
+    from mixtura.data import columns, sources
+else:  # what reads Arrow columns, and what puts names into messages
+    columns = LazyModule("mixtura.data.columns")
+    sources = LazyModule("mixtura.data.sources")
 
 PRECISIONS = [np.float64, np.float32]
 """In which rows of NumPy arrays are taken as they are; sums are always in the first."""
@@ -80,7 +84,8 @@ def numbers_of(X: Any, name: str) -> tuple[Any, tuple[Any, ...] | None]:
         if isinstance(data, nw.DataFrame):
             return _frame_values(data), tuple(data.columns)
     except nw.exceptions.DuplicateError as error:
-        raise DataError(f"two columns of the data share a name: {one_line(error)}") from None
+        said = sources.one_line(error)
+        raise DataError(f"two columns of the data share a name: {said}") from None
     return _array(X, name), None
 
 
@@ -106,6 +111,13 @@ def default_names(n_features: int) -> tuple[str, ...]:
     return tuple(f"x{number}" for number in range(n_features))
 
 
+def is_plain(X: Any) -> bool:
+    """Return whether X is a matrix that can be taken as it is, if its numbers are finite."""
+    if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0:
+        return False
+    return X.dtype in PRECISIONS and X.dtype.isnative and X.flags.c_contiguous
+
+
 def finite_matrix(values: Array, names: Any) -> Array:
     """Return rows (N, D) as they are.
 
@@ -118,7 +130,7 @@ def finite_matrix(values: Array, names: Any) -> Array:
         return values
     row, column = np.argwhere(~np.isfinite(values))[0]
     found = "NaN" if np.isnan(values[row, column]) else "infinity"
-    name = f"column {column}" if names is None else f"column {shown(names[column])}"
+    name = f"column {column}" if names is None else f"column {sources.shown(names[column])}"
     n_rows = int((~np.isfinite(values)).any(axis=1).sum())
     raise DataError(
         f"X contains {found} in row {row}, {name} (rows counted from 0; {n_rows} such row(s) in "
@@ -157,7 +169,7 @@ def _numbers(series: "nw.Series[Any]", name: Any) -> Array:
     """Return the cells of one column as float64, shape (N,)."""
     import narwhals as nw
 
-    if series.implementation.is_pyarrow() and is_numeric(series.to_native().type):
+    if series.implementation.is_pyarrow() and columns.is_numeric(series.to_native().type):
         return _filled(series.to_native())
     cells = series.to_numpy()
     if cells.dtype.kind in "iufb":
@@ -169,7 +181,7 @@ def _numbers(series: "nw.Series[Any]", name: Any) -> Array:
     if cells.dtype.kind == "O":
         with suppress(NotNumbersError):
             return as_numbers(cells)
-    column = "the column" if name is None else f"column {shown(name)}"
+    column = "the column" if name is None else f"column {sources.shown(name)}"
     raise DataError(f"{column} is not numeric: it holds {_described(series)}")
 
 
@@ -178,7 +190,7 @@ def _filled(column: Any) -> Array:
     import pyarrow as pa
 
     values = np.empty(len(column))
-    fill(values, pa.chunked_array([column]) if isinstance(column, pa.Array) else column)
+    columns.fill(values, pa.chunked_array([column]) if isinstance(column, pa.Array) else column)
     return values
 
 

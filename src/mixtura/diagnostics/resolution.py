@@ -64,8 +64,10 @@ class Resolvable:
         """
         narrow = variances < self.spacing**2 / 12.0
         # What dependent columns leave of a direction is said of the columns, not of components.
-        rounded = np.setdiff1d(np.flatnonzero(self.spacing), self.dependent)
-        if covariances.ndim == 3 and rounded.size > 1:
+        rounded = np.flatnonzero(self.spacing) if covariances.ndim == 3 else np.empty(0)
+        if rounded.size > 1 and self.dependent:
+            rounded = np.setdiff1d(rounded, self.dependent)
+        if rounded.size > 1:
             spacing = self.spacing[rounded]
             block = covariances[:, rounded[:, None], rounded] / spacing[:, None] / spacing
             # A component that no draw used may have none.
@@ -99,8 +101,9 @@ def resolution(columns: SortedColumns) -> Array:
     if mass < FEWEST_ROWS:
         return np.zeros_like(spacing)
     varied = n_distinct > 1
-    found = np.where(varied, spacing, 1.0)
-    rounded = _on_grid(columns, found) | (mass >= TIED * n_distinct)
+    found = spacing if varied.all() else np.where(varied, spacing, 1.0)
+    tied = mass >= TIED * n_distinct
+    rounded = tied if tied.all() else _on_grid(columns, found) | tied
     return np.where(varied & rounded, found, 0.0)
 
 
