@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from mixtura.engines.sorting import SortedColumns
-from mixtura.typing import Array, BooleanArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 OFF_GRID = 0.01
 """Share of the spacing by which values of a grid may miss it."""
@@ -64,10 +64,10 @@ class Resolvable:
         """
         narrow = variances < self.spacing**2 / 12.0
         # What dependent columns leave of a direction is said of the columns, not of components.
-        rounded = np.flatnonzero(self.spacing) if covariances.ndim == 3 else np.empty(0)
+        rounded: IntegerArray = np.flatnonzero(self.spacing)
         if rounded.size > 1 and self.dependent:
             rounded = np.setdiff1d(rounded, self.dependent)
-        if rounded.size > 1:
+        if covariances.ndim == 3 and rounded.size > 1:
             spacing = self.spacing[rounded]
             block = covariances[:, rounded[:, None], rounded] / spacing[:, None] / spacing
             # A component that no draw used may have none.

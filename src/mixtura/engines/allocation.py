@@ -101,11 +101,11 @@ class Allocator(ABC):
         """
         each = [self.statistics(labels) for labels in partitions]
         occupied = np.array([one.count.size for one in each], dtype=np.intp)
-        parts = (
+        count, first, second, pivot = (
             np.concatenate([getattr(one, name) for one in each])
             for name in ("count", "first", "second", "pivot")
         )
-        return occupied, SufficientStatistics(*parts)
+        return occupied, SufficientStatistics(count, first, second, pivot)
 
     def statistics(self, labels: IntegerArray) -> SufficientStatistics:
         """Return the moments of all clusters about their own means."""

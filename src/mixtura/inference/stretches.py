@@ -128,7 +128,7 @@ class KeptDraws:
             for empty, *parts in zip(none, *found, strict=True)
         )
         return PartitionStretch(
-            np.concatenate([np.empty(0), *(one for one, _ in self._moments)]),
+            np.concatenate([np.empty(0), *(one.astype(np.float64) for one, _ in self._moments)]),
             concentrations,
             count,
             mean,
