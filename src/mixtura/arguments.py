@@ -147,7 +147,7 @@ def number_of_threads(value: Any) -> int | None:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Prior(Parameter):
     """A prior, or None for the default."""
 
@@ -163,7 +163,6 @@ class _Prior(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class _Method(Parameter):
     """The name of an inference method, or one with its options."""
 
@@ -176,7 +175,6 @@ class _Method(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class _Beginning(Parameter):
     """The name of a start, or what may be one; rows say later whether it is."""
 

@@ -56,7 +56,7 @@ class Parameter(ABC):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Whole(Parameter):
     """A whole number, or None where it is optional.
 
@@ -96,7 +96,7 @@ class Whole(Parameter):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Real(Parameter):
     """A finite number, or None where it is optional.
 
@@ -140,7 +140,6 @@ class Real(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class Flag(Parameter):
     """True or False."""
 
@@ -156,7 +155,7 @@ class Flag(Parameter):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OneOf(Parameter):
     """One of several names."""
 
@@ -171,7 +170,7 @@ class OneOf(Parameter):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column(Parameter):
     """A column by its number or its name, taken as its number."""
 
@@ -191,7 +190,7 @@ class Column(Parameter):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FilePath(Parameter):
     """The path of a file, or None where it is optional."""
 
@@ -211,7 +210,7 @@ class FilePath(Parameter):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Called(Parameter):
     """A function; None where it is optional; with ``or_flag`` True or False.
 
@@ -243,7 +242,6 @@ class Called(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class Jobs(Parameter):
     """A number of threads, counted from all processors where it is negative."""
 
@@ -259,7 +257,6 @@ class Jobs(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class Seed(Parameter):
     """A source of randomness."""
 
@@ -273,7 +270,6 @@ class Seed(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class Verbosity(Parameter):
     """Whether lines of progress are printed."""
 

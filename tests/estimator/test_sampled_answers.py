@@ -191,7 +191,7 @@ def test_too_many_rows_are_refused(fitted: GaussianMixtureModel) -> None:
     with pytest.raises(InvalidArgumentError, match="loss must be 'variation-of-information', 'b"):
         fitted.consensus(loss="rand")
     for level in (0.0, 1.5, "all"):
-        with pytest.raises(InvalidArgumentError, match="level must be above 0"):
+        with pytest.raises(InvalidArgumentError, match="level must be a number above 0"):
             fitted.consensus(level=level)
 
 

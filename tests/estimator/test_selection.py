@@ -317,14 +317,15 @@ def test_what_is_known_of_the_rows_is_found_once_for_all_candidates(
 
     counted(GaussianMixtureModel, "_validated")
     counted(engine_base, "sorted_columns")
-    counted(clusterings, "ward_merges")
+    counted(clusterings, "_found_in")
     x = load_iris().data
     weights = np.arange(150) % 3 + 1.0
     chosen = select(x, range(1, 4), ["full", "diag"], sample_weight=weights)
     assert asked.count("_validated") == 1
     assert asked.count("sorted_columns") == 1
-    # One hierarchy in each of three systems of coordinates, whatever the number of clusters.
-    assert asked.count("ward_merges") == 3
+    # For each number of clusters in two systems of coordinates, which both families look at, and
+    # in one that the first looks at alone.
+    assert asked.count("_found_in") == 3 * 3
     monkeypatch.undo()
     for row in chosen.table:
         alone = GaussianMixtureModel(

@@ -11,7 +11,7 @@ from mixtura.data import ArrayRows
 from mixtura.engines import Engine
 from mixtura.engines.content import fewer_rows
 from mixtura.initialization.base import standard_units
-from mixtura.initialization.hierarchy import labels_after, ward_merges
+from mixtura.initialization.hierarchy import ward_labels
 from mixtura.initialization.split import (
     CLOSE,
     MOST_FEATURES,
@@ -60,7 +60,7 @@ def clusterings(
         # Of the first two, which do not hang on the correlations, the clusters are the same.
         found = sample.once(
             ("clusters", number, n_clusters, engine),
-            partial(_found_in, sample, number, system, n_clusters, engine),
+            partial(_found_in, sample, system, n_clusters, engine),
         )
         for labels in found:
             key = labels.tobytes()
@@ -141,21 +141,19 @@ def _mapped(values: Array, centre: Array, mapping: Array) -> Array:
 
 
 def _found_in(
-    sample: ArrayRows, number: int, system: tuple[Array, Array], n_clusters: int, engine: Engine
+    sample: ArrayRows, system: tuple[Array, Array], n_clusters: int, engine: Engine
 ) -> list[IntegerArray]:
-    """Return the clusters of a sample in its system of coordinates of a number."""
+    """Return the clusters of a sample in a system of coordinates."""
     most = max(HIERARCHY, HIERARCHY_OF_COMPONENT * n_clusters)
     few = sample.once(
         ("different rows", min(most, sample.n_rows)),
         lambda: _different(fewer_rows(sample, most), is_all=sample.n_rows <= most),
     )
-    rows = sample.once(
-        ("coordinates", number, engine),
-        lambda: ArrayRows(_mapped(sample.values, *system), sample.weights),
-    )
-    most, split = max(SPLIT, SPLIT_OF_COMPONENT * n_clusters), rows
+    most = max(SPLIT, SPLIT_OF_COMPONENT * n_clusters)
+    rows = ArrayRows(_mapped(sample.values, *system), sample.weights)
+    split = rows
     if sample.n_rows > most:
-        part = sample.once(("fewer rows", most), lambda: fewer_rows(sample, most))
+        part = fewer_rows(sample, most)
         split = ArrayRows(_mapped(part.values, *system), part.weights)
     values = _mapped(few.values, *system)
     return list(_in_coordinates(rows, split, values, few, n_clusters, engine))
@@ -184,11 +182,7 @@ def _in_coordinates(
     yield _numbered_by_appearance(found)
     if few.mass.size < n_clusters:
         return
-    # One hierarchy serves for every number of clusters.
-    merges = rows.once(
-        ("merges", len(values), engine), lambda: ward_merges(values, few.mass, engine)
-    )
-    found = labels_after(merges, n_clusters)
+    found = ward_labels(values, few.mass, n_clusters, engine)
     members = np.equal.outer(np.arange(n_clusters), found) * few.mass
     means = (members @ values) / members.sum(axis=1, keepdims=True)
     if few.positions is None:

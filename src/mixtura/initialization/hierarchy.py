@@ -25,24 +25,11 @@ def ward_labels(values: Array, mass: Array, n_clusters: int, engine: Engine) -> 
     engine : Engine
         What finds the merges.
     """
-    return labels_after(ward_merges(values, mass, engine), n_clusters)
-
-
-def ward_merges(values: Array, mass: Array, engine: Engine) -> Array:
-    """Return cost and members of every merge of rows by Ward's method, the cheapest first.
-
-    The parameters are those of :func:`ward_labels`; the result has shape (N - 1, 3).
-    """
     found = engine.ward_merges(values, mass)
     steps = _merges(values, mass) if found is None else found
-    return steps[np.lexsort((steps[:, 2], steps[:, 1], steps[:, 0]))]
-
-
-def labels_after(steps: Array, n_clusters: int) -> IntegerArray:
-    """Return the clusters, 0 to K - 1, after so many of the merges (N - 1, 3) that K are left."""
-    n_rows = len(steps) + 1
-    n_steps = n_rows - n_clusters
-    parent = list(range(n_rows))
+    steps = steps[np.lexsort((steps[:, 2], steps[:, 1], steps[:, 0]))]
+    n_steps = len(values) - n_clusters
+    parent = list(range(len(values)))
     if n_steps > 0:
         # Of merges that cost alike but for rounding the first in the order of the rows are made.
         most = steps[n_steps - 1, 0]
@@ -52,7 +39,7 @@ def labels_after(steps: Array, n_clusters: int) -> IntegerArray:
     for kept, gone in steps[: max(n_steps, 0), 1:].astype(np.intp).tolist():
         one, other = _root(parent, kept), _root(parent, gone)
         parent[max(one, other)] = min(one, other)
-    roots = [_root(parent, position) for position in range(n_rows)]
+    roots = [_root(parent, position) for position in range(len(values))]
     return np.unique(roots, return_inverse=True)[1].astype(np.intp)
 
 
