@@ -372,7 +372,10 @@ template <Spread KIND, int SIZE> struct Sweep {
         }
     }
 
-    void run(int64_t sweeps, int64_t scans, int64_t moves, double *worth) {
+    // `plan` has numbers of sweeps, scans and moves, the sweep whose labels are first kept, and
+    // how many there are from one that is kept to the next.
+    void run(const int64_t *plan, int64_t *kept, double *worth) {
+        const int64_t sweeps = plan[0], scans = plan[1], moves = plan[2];
         const int64_t n_rows = given.n_rows;
         // The constant of a row more belongs to the weight of joining.
         for (int64_t n = 0; n <= n_rows; n++)
@@ -389,36 +392,42 @@ template <Spread KIND, int SIZE> struct Sweep {
                 result += given.log_new[k];
             }
             worth[sweep] = result;
+            number();
+            const int64_t later = sweep + 1 - plan[3];
+            if (later < 0 || later % plan[4]) continue;
+            std::memcpy(kept, labels, size_t(n_rows) * sizeof(int64_t));
+            kept += n_rows;
         }
-        number();
     }
 };
 
 template <Spread KIND, int SIZE>
 bool run_sweeps(const Given &given, const Prior &prior, const int64_t *plan, int64_t *labels,
-                double *worth) {
+                int64_t *kept, double *worth) {
     Sweep<KIND, SIZE> sweep(given, prior, labels);
     // Of memory that is asked for but not touched nothing is taken.
     const size_t bytes = sweep.lay_out(0) + 64;
     void *memory = std::malloc(bytes);
     if (!memory) return false;
     sweep.lay_out(((uintptr_t)memory + 63) / 64 * 64);
-    sweep.run(plan[0], plan[1], plan[2], worth);
+    sweep.run(plan, kept, worth);
     std::free(memory);
     return true;
 }
 
 }  // namespace
 
-// Replaces labels by those after some sweeps and writes what each was worth; false without memory.
+// Replaces labels by those after some sweeps and writes what each was worth, and the labels after
+// the sweeps that are kept, (P, N); false without memory.
 //
-// `sizes` are kind, rows, features, sweeps, scans and moves; `numbers` what the scale adds before
+// `sizes` are kind, rows, features, sweeps, scans, moves, the number of the first sweep whose
+// labels are kept and how many there are from one to the next; `numbers` what the scale adds before
 // any row, locations, shrinkages and shapes (D,) and scale, one after the other; `constants` those
 // of a further row and of n rows together, (2, N + 2); `partition` log weights of joining, of sizes
 // and of new clusters, (3, N + 1).
 int64_t allocate(const int64_t *sizes, const double *rows, const double *numbers,
               const double *constants, const double *partition, const double *alone,
-              const void *const *source, int64_t *labels, double *worth) {
+              const void *const *source, int64_t *labels, int64_t *kept, double *worth) {
     const int64_t n = sizes[1], size = sizes[2];
     const double *location = numbers + 1, *shape = location + 2 * size;
     bool alike = true;
@@ -428,7 +437,7 @@ int64_t allocate(const int64_t *sizes, const double *rows, const double *numbers
     Given given{n, rows, alone, partition, partition + n + 1, partition + 2 * (n + 1),
                 Source(source)};
     const int64_t *plan = sizes + 3;
-#define RUN(KIND, SIZE) return run_sweeps<KIND, SIZE>(given, prior, plan, labels, worth)
+#define RUN(KIND, SIZE) return run_sweeps<KIND, SIZE>(given, prior, plan, labels, kept, worth)
     if (sizes[0] == EACH) RUN(EACH, 0);
     if (sizes[0] == SHARED) RUN(SHARED, 0);
     if (sizes[0] == KNOWN) RUN(KNOWN, 0);
@@ -443,29 +452,37 @@ int64_t allocate(const int64_t *sizes, const double *rows, const double *numbers
 #undef RUN
 }
 
-// Adds counts (K,), means (K, D), first moments about these and second ones: (K, D, D), sums over
-// the features (K, 1), or (K, D) by the kind. `sizes` are kind, rows, features and clusters.
+// Adds, for the clusters of P partitions (P, N) one after the other, counts (M,), means (M, D),
+// first moments about these and second ones: (M, D, D), sums over the features (M, 1), or (M, D) by
+// the kind. `sizes` are kind, rows, features and partitions.
 void cluster_moments(const int64_t *sizes, const double *rows, const int64_t *labels,
-                     double *count, double *mean, double *first, double *second) {
+                     const int64_t *n_clusters, double *count, double *mean, double *first,
+                     double *second) {
     const int64_t kind = sizes[0], n = sizes[1], size = sizes[2];
-    for (int64_t i = 0; i < n; i++) {
-        count[labels[i]] += 1.0;
-        double *to = mean + labels[i] * size;
-        for (int64_t d = 0; d < size; d++) to[d] += rows[i * size + d];
-    }
-    for (int64_t k = 0; k < sizes[3]; k++)
-        for (int64_t d = 0; d < size; d++) mean[k * size + d] /= count[k];
     const int64_t width = kind == FULL ? size * size : kind == SHARED ? 1 : size;
-    for (int64_t i = 0; i < n; i++) {
-        const double *x = rows + i * size, *centre = mean + labels[i] * size;
-        double *to = first + labels[i] * size, *squares = second + labels[i] * width;
-        for (int64_t d = 0; d < size; d++) {
-            double apart = x[d] - centre[d];
-            to[d] += apart;
-            if (kind != FULL) squares[kind == SHARED ? 0 : d] += apart * apart;
-            for (int64_t e = 0; kind == FULL && e < size; e++)
-                squares[d * size + e] += apart * (x[e] - centre[e]);
+    for (int64_t p = 0; p < sizes[3]; p++, labels += n) {
+        for (int64_t i = 0; i < n; i++) {
+            count[labels[i]] += 1.0;
+            double *to = mean + labels[i] * size;
+            for (int64_t d = 0; d < size; d++) to[d] += rows[i * size + d];
         }
+        for (int64_t k = 0; k < n_clusters[p]; k++)
+            for (int64_t d = 0; d < size; d++) mean[k * size + d] /= count[k];
+        for (int64_t i = 0; i < n; i++) {
+            const double *x = rows + i * size, *centre = mean + labels[i] * size;
+            double *to = first + labels[i] * size, *squares = second + labels[i] * width;
+            for (int64_t d = 0; d < size; d++) {
+                double apart = x[d] - centre[d];
+                to[d] += apart;
+                if (kind != FULL) squares[kind == SHARED ? 0 : d] += apart * apart;
+                for (int64_t e = 0; kind == FULL && e < size; e++)
+                    squares[d * size + e] += apart * (x[e] - centre[e]);
+            }
+        }
+        count += n_clusters[p];
+        mean += n_clusters[p] * size;
+        first += n_clusters[p] * size;
+        second += n_clusters[p] * width;
     }
 }
 

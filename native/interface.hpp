@@ -23,6 +23,25 @@
       (rows, single, n_rows, first_row, potentials, n_components, n_features, n_factors, width,  \
        is_matrix, tail_sizes, tail_numbers, assignment, key, n_threads, shares, densities,       \
        labels))                                                                                  \
+    X(int64_t, overall,                                                                          \
+      (const void *rows, int64_t single, int64_t n_rows, const double *weights,                  \
+       int64_t n_features, int64_t is_matrix, int64_t n_threads, double *potentials,             \
+       double *found),                                                                           \
+      (rows, single, n_rows, weights, n_features, is_matrix, n_threads, potentials, found))      \
+    X(int64_t, data_terms,                                                                       \
+      (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
+       const double *weights, const double *potentials, int64_t n_mixtures,                      \
+       int64_t n_components, int64_t n_features, int64_t n_factors, int64_t width,               \
+       int64_t is_matrix, int64_t n_threads, double *room, double *terms),                       \
+      (rows, single, n_rows, first_row, weights, potentials, n_mixtures, n_components,           \
+       n_features, n_factors, width, is_matrix, n_threads, room, terms))                         \
+    X(int64_t, summed_shares,                                                                    \
+      (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
+       const double *potentials, int64_t n_mixtures, int64_t n_components, int64_t n_features,   \
+       int64_t n_factors, int64_t width, int64_t is_matrix, int64_t n_threads, double *room,     \
+       double *total),                                                                           \
+      (rows, single, n_rows, first_row, potentials, n_mixtures, n_components, n_features,        \
+       n_factors, width, is_matrix, n_threads, room, total))                                     \
     X(int64_t, sweep_expanded,                                                                   \
       (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
        const double *weights, const int64_t *sizes, const double *numbers, int64_t assignment,   \
@@ -42,12 +61,12 @@
     X(int64_t, allocate,                                                                         \
       (const int64_t *sizes, const double *rows, const double *numbers, const double *constants, \
        const double *partition, const double *alone, const void *const *source, int64_t *labels, \
-       double *worth),                                                                           \
-      (sizes, rows, numbers, constants, partition, alone, source, labels, worth))                \
+       int64_t *kept, double *worth),                                                            \
+      (sizes, rows, numbers, constants, partition, alone, source, labels, kept, worth))          \
     X(void, cluster_moments,                                                                     \
-      (const int64_t *sizes, const double *rows, const int64_t *labels, double *count,           \
-       double *mean, double *first, double *second),                                             \
-      (sizes, rows, labels, count, mean, first, second))                                         \
+      (const int64_t *sizes, const double *rows, const int64_t *labels,                          \
+       const int64_t *n_clusters, double *count, double *mean, double *first, double *second),   \
+      (sizes, rows, labels, n_clusters, count, mean, first, second))                             \
     X(int64_t, chain,                                                                            \
       (const int64_t *sizes, const double *rows, const double *concentration,                    \
        const double *log_numbers, const double *numbers, uint64_t key, const void *const *source,\

@@ -18,6 +18,10 @@ struct Given {
         return !is_matrix || n_features == 1 ? VECTOR : n_features == 2 ? PLANE : MATRIX;
     }
     int64_t n_moments() const { return is_matrix ? n_features * n_features : n_features; }
+    int64_t n_numbers() const {
+        int64_t n_spreads = is_matrix ? n_features * n_features : width;
+        return (2 + n_features) * n_components + n_factors * n_spreads;
+    }
 };
 
 // Prepares potentials in memory of this thread; returns whether there was any.
@@ -148,6 +152,58 @@ int64_t tell(const void *rows, int64_t single, int64_t n_rows, int64_t first_row
         };
         return sum_segments(n_rows, sizes.step, n_threads, 0, nothing, segment);
     });
+}
+
+// Writes what a sweep of one component about the mean of all rows does. The potentials are zeros,
+// in the triangular form of one component; what they have of a mean becomes the rows' mean. The
+// second of two passes is about the mean, where no digits cancel. Returns whether there was memory.
+int64_t overall(const void *rows, int64_t single, int64_t n_rows, const double *weights,
+                int64_t n_features, int64_t is_matrix, int64_t n_threads, double *potentials,
+                double *found) {
+    auto pass = [&] {
+        return sweep(rows, single, n_rows, 0, weights, potentials, 1, n_features, 1, n_features,
+                     is_matrix, SOFT, 0, nullptr, n_threads, found);
+    };
+    double *mean = potentials + 2;
+    for (int64_t d = 0; d < n_features; d++)
+        mean[d] = single ? double(((const float *)rows)[d]) : ((const double *)rows)[d];
+    if (!pass()) return 0;
+    for (int64_t d = 0; d < n_features && found[1] > 0.0; d++) mean[d] += found[2 + d] / found[1];
+    return pass();
+}
+
+// Adds to the terms (T,) the data term under each of T mixtures, whose potentials lie one after the
+// other; the room is that of a sweep. Returns whether there was memory.
+int64_t data_terms(const void *rows, int64_t single, int64_t n_rows, int64_t first_row,
+                   const double *weights, const double *potentials, int64_t n_mixtures,
+                   int64_t n_components, int64_t n_features, int64_t n_factors, int64_t width,
+                   int64_t is_matrix, int64_t n_threads, double *room, double *terms) {
+    const Given given{potentials, n_components, n_features, n_factors, width, is_matrix};
+    for (int64_t t = 0; t < n_mixtures; t++) {
+        const double *own = potentials + t * given.n_numbers();
+        if (!sweep(rows, single, n_rows, first_row, weights, own, n_components, n_features,
+                   n_factors, width, is_matrix, SOFT, 0, nullptr, n_threads, room))
+            return 0;
+        terms[t] += room[0];
+    }
+    return 1;
+}
+
+// Adds to a total (N, K) the responsibilities under each of T mixtures, whose potentials lie one
+// after the other; the room is of the same size. Returns whether there was memory.
+int64_t summed_shares(const void *rows, int64_t single, int64_t n_rows, int64_t first_row,
+                      const double *potentials, int64_t n_mixtures, int64_t n_components,
+                      int64_t n_features, int64_t n_factors, int64_t width, int64_t is_matrix,
+                      int64_t n_threads, double *room, double *total) {
+    const Given given{potentials, n_components, n_features, n_factors, width, is_matrix};
+    for (int64_t t = 0; t < n_mixtures; t++) {
+        const double *own = potentials + t * given.n_numbers();
+        if (!tell(rows, single, n_rows, first_row, own, n_components, n_features, n_factors, width,
+                  is_matrix, nullptr, nullptr, SOFT, 0, n_threads, room, nullptr, nullptr))
+            return 0;
+        for (int64_t i = 0; i < n_rows * n_components; i++) total[i] += room[i];
+    }
+    return 1;
 }
 
 }  // namespace MIXTURA_SET

@@ -2,25 +2,40 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
+from mixtura import inference
 from mixtura.conversion import told
 from mixtura.data import Rows
 from mixtura.described import fit_of_parameters
-from mixtura.diagnostics.candidates import CRITERIA, Criterion
-from mixtura.diagnostics.partitions import BINDER, VARIATION_OF_INFORMATION, PartitionLoss
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
-from mixtura.inference import MAP, ML, VB, CollapsedGibbs, Gibbs
 from mixtura.initialization import INITIALIZERS, Elicitation, Elicited, Initializer, given_start
 from mixtura.lawful import Jobs, OneOf, Parameter, Real, Seed, Verbosity, Whole
+from mixtura.lazy import LazyModule
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
 from mixtura.priors.elicitation import likelihood_floor
+
+if TYPE_CHECKING:
+    from mixtura.diagnostics import candidates, partitions
+else:  # a fit needs neither
+    candidates = LazyModule("mixtura.diagnostics.candidates")
+    partitions = LazyModule("mixtura.diagnostics.partitions")
+
+
+def _sweeping(name: str) -> Callable[[], Inference]:
+    """Return what makes a method of ``inference``, which is loaded when one is made."""
+
+    def make() -> Inference:
+        method: type[Inference] = getattr(inference, name)
+        return method()
+
+    return make
 
 
 def _svi() -> Inference:
@@ -36,11 +51,11 @@ def _nuts() -> Inference:
 
 
 INFERENCES: dict[str, Callable[[], Inference]] = {
-    "map": MAP,
-    "vb": VB,
-    "gibbs": Gibbs,
-    "collapsed": CollapsedGibbs,
-    "ml": ML,
+    "map": _sweeping("MAP"),
+    "vb": _sweeping("VB"),
+    "gibbs": _sweeping("Gibbs"),
+    "collapsed": _sweeping("CollapsedGibbs"),
+    "ml": _sweeping("ML"),
     "svi": _svi,
     "nuts": _nuts,
 }
@@ -106,32 +121,30 @@ def covariance_family(value: Any, argument: str = "covariance_type") -> Covarian
     return FAMILIES[OneOf(FAMILIES).read(value, argument)]
 
 
-def criterion(value: Any, method: Inference) -> Criterion:
+def criterion(value: Any, method: Inference) -> "candidates.Criterion":
     """Return the criterion of a name; the method's default for None."""
+    criteria = candidates.CRITERIA
     if value is None:
-        return CRITERIA["elbo" if method.bounds_evidence else "bic"]
-    if not isinstance(value, str) or value not in CRITERIA:
-        raise InvalidArgumentError(f"criterion must be None, {_choices(CRITERIA)}; got {value!r}")
+        return criteria["elbo" if method.bounds_evidence else "bic"]
+    if not isinstance(value, str) or value not in criteria:
+        raise InvalidArgumentError(f"criterion must be None, {_choices(criteria)}; got {value!r}")
     if value == "elbo" and not method.bounds_evidence:
         raise InvalidArgumentError(
             f"criterion='elbo' needs inference='vb': inference={method.name!r} has no lower bound "
             "of the evidence; take 'bic', 'icl' or 'aic'"
         )
-    return CRITERIA[value]
+    return criteria[value]
 
 
-LOSSES: dict[str, PartitionLoss] = {
-    "variation-of-information": VARIATION_OF_INFORMATION,
-    "binder": BINDER,
-}
-"""Distances between partitions by name."""
-
-
-def partition_loss(value: Any) -> PartitionLoss:
+def partition_loss(value: Any) -> "partitions.PartitionLoss":
     """Return the distance between partitions of a name, or the one given."""
-    if isinstance(value, PartitionLoss):
+    losses = {
+        "variation-of-information": partitions.VARIATION_OF_INFORMATION,
+        "binder": partitions.BINDER,
+    }
+    if isinstance(value, partitions.PartitionLoss):
         return value
-    return LOSSES[OneOf(LOSSES).read(value, "loss")]
+    return losses[OneOf(losses).read(value, "loss")]
 
 
 def share(value: Any, name: str) -> float:
@@ -155,7 +168,7 @@ def number_of_threads(value: Any) -> int | None:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class _Prior(Parameter):
     """A prior, or None for the default."""
 
@@ -171,7 +184,6 @@ class _Prior(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class _Method(Parameter):
     """The name of an inference method, or one with its options."""
 
@@ -184,7 +196,6 @@ class _Method(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class _Beginning(Parameter):
     """The name of a start, or what may be one; rows say later whether it is."""
 

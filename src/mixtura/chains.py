@@ -3,7 +3,7 @@
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import final
+from typing import TYPE_CHECKING, final
 
 import numpy as np
 
@@ -12,11 +12,16 @@ from mixtura.diagnostics.components import Doubt, component_doubts, limit_doubt,
 from mixtura.diagnostics.sampling import AGREED, FEWEST_DRAWS, draws_wanted, ess_bulk, r_hat
 from mixtura.errors import ConvergenceWarning, LabelsWarning
 from mixtura.fit import Fit, Inference, Problem, Run, Swept, canonical_order
-from mixtura.judgements import rest_has_rows
+from mixtura.lazy import LazyModule
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior, PointPosterior
 from mixtura.posteriors.alignment import align_parameters, nearest_numbering
 from mixtura.typing import Array
+
+if TYPE_CHECKING:
+    from mixtura import judgements
+else:  # which few fits ask
+    judgements = LazyModule("mixtura.judgements")
 
 TOO_OFTEN = 0.05
 """Probability of as many components as are allowed, or of rows in the rest of a process, from
@@ -281,7 +286,7 @@ def _at_limit(swept: Swept, drawn: DrawsPosterior, problem: Problem) -> tuple[Do
     elif model.n_components == 1:
         return ()
     else:
-        rest = rest_has_rows(drawn, swept.rows, problem.engine, N_COUNTED)
+        rest = judgements.rest_has_rows(drawn, swept.rows, problem.engine, N_COUNTED)
         share = float(rest.mean())
         doubt = rest_doubt(model.n_components, share)
     return () if share <= TOO_OFTEN else (doubt,)

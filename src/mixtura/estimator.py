@@ -8,17 +8,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura import arguments, lawful, slowness, validation
+from mixtura import arguments, lawful, validation
 from mixtura.data import ArrayRows
 from mixtura.data.frames import default_names
-from mixtura.data.kept_rows import KeptRows
 from mixtura.data.row_weights import row_weights
 from mixtura.described import fit_of_parameters
 from mixtura.diagnostics import comparison
 from mixtura.engines import Engine, best_engine
 from mixtura.model import MixtureModel, PriorSample
 from mixtura.online import OnlineFitting
-from mixtura.problem import build_model, build_problem
+from mixtura.problem import build_model
 from mixtura.typing import Array, IntegerArray
 
 
@@ -158,16 +157,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         ValueError
             If the data are not finite numbers in two dimensions.
         """
-        values = self._validated(X, reset=True)
-        weights = None if sample_weight is None else self._weights(sample_weight, values)
-        rows = ArrayRows(values, weights)
-        method, problem = build_problem(vars(self), rows, self._engine(), self._feature_names())
-        slowness.tell_once(values.size * problem.model.n_components)
-        fit = method.fit(problem)
-        self._adopt(fit)
-        self.labels_ = fit.posterior.labels(rows, self._engine())
-        self._training = KeptRows.of(values, weights)
-        validation.warn_of(fit.doubts)
+        validation.warn_of(self._fit_rows(self._checked_rows(X, sample_weight)).doubts)
         return self
 
     @classmethod
@@ -225,6 +215,11 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
 
     def _weights(self, sample_weight: Any, values: Array) -> Array:
         return row_weights(sample_weight, len(values))
+
+    def _checked_rows(self, X: Any, sample_weight: Any) -> ArrayRows:
+        values = self._validated(X, reset=True)
+        weights = None if sample_weight is None else self._weights(sample_weight, values)
+        return ArrayRows(values, weights)
 
     def _rows(self, X: Any) -> ArrayRows:
         check_is_fitted(self)

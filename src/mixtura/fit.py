@@ -17,7 +17,7 @@ from mixtura.errors import InvalidArgumentError, LabelsWarning
 from mixtura.lawful import Parameter
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.posteriors import DrawsPosterior, Posterior
+from mixtura.posteriors import Posterior
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
@@ -156,7 +156,7 @@ class Fit:
 
         Neither under a process, whose components a draw may renumber, nor after a LabelsWarning.
         """
-        if not isinstance(self.posterior, DrawsPosterior):
+        if not self.posterior.is_drawn:
             return True
         prior = self.model.weight_prior
         is_process = prior.finds_components and not prior.has_random_number

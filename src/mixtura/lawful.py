@@ -57,7 +57,7 @@ class Parameter(ABC):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Whole(Parameter):
     """A whole number, or None where it is optional.
 
@@ -97,7 +97,7 @@ class Whole(Parameter):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Real(Parameter):
     """A finite number, or None where it is optional.
 
@@ -141,7 +141,6 @@ class Real(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class Flag(Parameter):
     """True or False."""
 
@@ -170,7 +169,7 @@ class Text(Parameter):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class OneOf(Parameter):
     """One of several names, which may be those of a registry, and become more."""
 
@@ -185,7 +184,7 @@ class OneOf(Parameter):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Column(Parameter):
     """A column by its number or its name, taken as its number."""
 
@@ -205,7 +204,7 @@ class Column(Parameter):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FilePath(Parameter):
     """The path of a file, or None where it is optional."""
 
@@ -225,7 +224,7 @@ class FilePath(Parameter):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Called(Parameter):
     """A function; None where it is optional; with ``or_flag`` True or False.
 
@@ -257,7 +256,6 @@ class Called(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class Jobs(Parameter):
     """A number of threads, counted from all processors where it is negative."""
 
@@ -273,7 +271,6 @@ class Jobs(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class Seed(Parameter):
     """A source of randomness."""
 
@@ -287,7 +284,6 @@ class Seed(Parameter):
 
 
 @final
-@dataclass(frozen=True)
 class Verbosity(Parameter):
     """Whether lines of progress are printed."""
 

@@ -5,8 +5,9 @@ from typing import Any, Self
 
 from sklearn.utils.metaestimators import available_if
 
-from mixtura import arguments, validation
+from mixtura import arguments, slowness, validation
 from mixtura.data import ArrayRows
+from mixtura.data.kept_rows import KeptRows
 from mixtura.fit import Fit
 from mixtura.problem import build_problem, build_update
 from mixtura.sampled_views import SampledViews
@@ -31,6 +32,17 @@ class OnlineFitting(FittedViews, SampledViews):
     @abstractmethod
     def _feature_names(self) -> tuple[str, ...]:
         """Return the names of the D features."""
+
+    def _fit_rows(self, rows: ArrayRows) -> Fit:
+        """Fit the model to checked rows, and return the fit that was adopted."""
+        engine = self._engine()
+        method, problem = build_problem(vars(self), rows, engine, self._feature_names())
+        slowness.tell_once(rows.values.size * problem.model.n_components)
+        fit = method.fit(problem)
+        self._adopt(fit)
+        self.labels_ = fit.posterior.labels(rows, engine)
+        self._training = rows.once("kept", lambda: KeptRows.of(rows.values, rows.weights))
+        return fit
 
     @available_if(_adds_rows)
     def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:

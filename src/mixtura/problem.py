@@ -1,6 +1,7 @@
 """From the estimator's parameters and its rows to a problem that a method can solve."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -136,9 +137,14 @@ def build_model(
 
 def overall_moments(rows: Rows, engine: Engine, structure: StructureShape) -> OverallMoments:
     """Return mean and covariance of all rows, found in units whose squares are safe."""
-    factor = safe_factor(rows.magnitude(), common=structure == (1, 1))
-    scaled = rows if factor is None else rows.rescaled(factor)
-    return OverallMoments(engine.overall(scaled, matrix=True), factor)
+    is_common = structure == (1, 1)
+
+    def find() -> OverallMoments:
+        factor = safe_factor(rows.magnitude(), common=is_common)
+        scaled = rows if factor is None else rows.rescaled(factor)
+        return OverallMoments(engine.overall(scaled, matrix=True), factor)
+
+    return rows.once(("moments", is_common, engine), find)
 
 
 def in_units_of(rows: Rows, moments: OverallMoments) -> Rows:
@@ -161,8 +167,12 @@ def known_of(
     rows: Rows, engine: Engine, moments: OverallMoments, n_components: int, names: tuple[str, ...]
 ) -> DataFacts:
     """Return what is known of the rows before a fit, by which it is doubted."""
-    columns = engine.sorted_columns(rows)
-    return facts_of(columns, moments, resolution(columns), n_components, names)
+
+    def find() -> DataFacts:
+        columns = engine.sorted_columns(rows)
+        return facts_of(columns, moments, resolution(columns), n_components, names)
+
+    return replace(rows.once(("facts", moments, names), find), n_components=n_components)
 
 
 def _check_unchanged(given: Mapping[str, Any], method: Inference, fit: Fit) -> None:

@@ -1,22 +1,30 @@
 """What a fitted estimator answers and shows from draws of its posterior."""
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura import arguments, judgements
+from mixtura import arguments
 from mixtura.data import ArrayRows
-from mixtura.diagnostics import partitions, predictive
-from mixtura.diagnostics.consensus import Grouping
-from mixtura.diagnostics.evidence import Evidence
-from mixtura.diagnostics.predictive import PredictiveAccuracy
 from mixtura.engines import Engine
 from mixtura.fit import Fit
 from mixtura.lawful import whole_number, whole_number_or_none
-from mixtura.posteriors import DrawsPosterior
+from mixtura.lazy import LazyModule
 from mixtura.typing import Array, IntegerArray
+
+if TYPE_CHECKING:
+    from mixtura import judgements
+    from mixtura.diagnostics import partitions, predictive
+    from mixtura.diagnostics.consensus import Grouping
+    from mixtura.diagnostics.evidence import Evidence
+    from mixtura.diagnostics.predictive import PredictiveAccuracy
+    from mixtura.posteriors import DrawsPosterior
+else:  # a fit needs none of them
+    judgements = LazyModule("mixtura.judgements")
+    partitions = LazyModule("mixtura.diagnostics.partitions")
+    predictive = LazyModule("mixtura.diagnostics.predictive")
 
 
 class SampledViews(ABC):
@@ -53,7 +61,7 @@ class SampledViews(ABC):
 
     def consensus(
         self, X: Any = None, *, loss: Any = "variation-of-information", level: float = 0.95
-    ) -> Grouping:
+    ) -> "Grouping":
         """Return the one partition of the rows that stands for all draws, and how sure it is.
 
         It knows nothing of the components' numbers, nor of their number: ``labels`` has as many
@@ -89,7 +97,7 @@ class SampledViews(ABC):
         judgements.check_pairs(len(values), "co_clustering")
         return partitions.co_clustering(judgements.together(self._allocated(posterior, values)))
 
-    def loo(self, X: Any = None) -> PredictiveAccuracy:
+    def loo(self, X: Any = None) -> "PredictiveAccuracy":
         """Return the expected log density of new rows by leave-one-out [VehtariGelmanGabry2017]_.
 
         Its ``total`` and ``error`` are in nats, and larger is better; ``difference`` compares two
@@ -98,7 +106,7 @@ class SampledViews(ABC):
         """
         return self._accuracy(predictive.loo, "loo", X)
 
-    def waic(self, X: Any = None) -> PredictiveAccuracy:
+    def waic(self, X: Any = None) -> "PredictiveAccuracy":
         """Return the widely applicable information criterion as a log density [Watanabe2010]_.
 
         As :meth:`loo`, which is the more robust of the two.
@@ -115,7 +123,7 @@ class SampledViews(ABC):
         values, _ = self._shown(X)
         return judgements.score_errors(posterior, ArrayRows(values), self._engine())
 
-    def log_evidence(self, X: Any = None) -> Evidence:
+    def log_evidence(self, X: Any = None) -> "Evidence":
         """Return the log evidence by bridge sampling, with its Monte Carlo error, in nats.
 
         All numberings of the components count [FruehwirthSchnatter2019]_. Differences of two
@@ -220,14 +228,14 @@ class SampledViews(ABC):
             ax=ax,
         )
 
-    def _draws(self, what: str) -> DrawsPosterior:
+    def _draws(self, what: str) -> "DrawsPosterior":
         check_is_fitted(self)
         return judgements.draws_of(self.fit_, what)
 
-    def _allocated(self, posterior: DrawsPosterior, values: Array) -> IntegerArray:
+    def _allocated(self, posterior: "DrawsPosterior", values: Array) -> IntegerArray:
         return judgements.allocations(posterior, ArrayRows(values), self._engine())
 
-    def _accuracy(self, judge: judgements.Judge, what: str, X: Any) -> PredictiveAccuracy:
+    def _accuracy(self, judge: "judgements.Judge", what: str, X: Any) -> "PredictiveAccuracy":
         posterior = self._draws(what)
         values, weights = self._shown(X)
         engine = self._engine()

@@ -6,12 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, fields
 from functools import partial
+from threading import Lock
 from typing import Any, TypeAlias, final
 
 import numpy as np
 
 from mixtura import arguments, validation
-from mixtura.data.row_weights import row_weights
+from mixtura.data import ArrayRows
 from mixtura.diagnostics import comparison
 from mixtura.diagnostics.candidates import CRITERIA, Candidate, Criterion, rank, with_shortfalls
 from mixtura.errors import (
@@ -26,6 +27,9 @@ from mixtura.lawful import Called, whole_number
 
 Progress: TypeAlias = Callable[[Candidate, int, int], None]
 """Called with a candidate that has ended, the number of those that have, and that of all."""
+
+TOLD = ("n_features_in_", "feature_names_in_")
+"""What an estimator keeps of the rows that it checked."""
 
 FAILURES = (MixturaError, ValueError, ArithmeticError, MemoryError)
 """What one candidate may raise without losing the others."""
@@ -170,7 +174,8 @@ def select(
         for name in names
         for number in numbers
     ]
-    jobs = [partial(_fit, estimator, X, sample_weight) for estimator in estimators]
+    rows = _SharedRows(X, sample_weight)
+    jobs = [partial(_fit, estimator, rows) for estimator in estimators]
     # The filters are the process's own: they are set here once, not by each thread.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MixturaWarning)
@@ -213,29 +218,55 @@ class _Outcome:
     error: BaseException | None
 
 
-def _fit(gmm: GaussianMixtureModel, X: Any, sample_weight: Any) -> _Outcome:
+@final
+class _SharedRows:
+    """The rows of all candidates, checked for the first, so that what is known of them is shared.
+
+    Parameters
+    ----------
+    X, sample_weight
+        As the user gave them.
+    """
+
+    def __init__(self, X: Any, sample_weight: Any) -> None:
+        self._given, self._lock = (X, sample_weight), Lock()
+        self._checked: tuple[ArrayRows, dict[str, Any]] | None = None
+
+    def of(self, gmm: GaussianMixtureModel) -> ArrayRows:
+        """Return the rows, after telling an estimator what it knows of rows that it has checked."""
+        with self._lock:
+            if self._checked is None:
+                rows = gmm._checked_rows(*self._given)
+                told = {name: vars(gmm)[name] for name in TOLD if name in vars(gmm)}
+                self._checked = rows, told
+            rows, told = self._checked
+        vars(gmm).update(told)
+        return rows
+
+
+def _fit(gmm: GaussianMixtureModel, shared: _SharedRows) -> _Outcome:
     began = time.perf_counter()
     size, family = gmm.n_components, gmm.covariance_type
     try:
-        gmm.fit(X, sample_weight=sample_weight)
+        rows = shared.of(gmm)
+        gmm._fit_rows(rows)
         if any(doubt.category is InterruptedWarning for doubt in gmm.fit_.doubts):
             raise KeyboardInterrupt  # the user wants the whole search to stop
-        return _Outcome(_candidate(gmm, X, sample_weight), gmm, None)
+        return _Outcome(_candidate(gmm, rows), gmm, None)
     except FAILURES as error:
         said = " ".join(str(error).split()) or type(error).__name__
         spent = time.perf_counter() - began
         return _Outcome(Candidate(size, family, seconds=spent, error=said), None, error)
 
 
-def _candidate(gmm: GaussianMixtureModel, X: Any, sample_weight: Any) -> Candidate:
+def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows) -> Candidate:
     """Return the row of a fit, with the criteria of the class."""
-    fit = gmm.fit_
-    by_row = gmm.score_samples(X)
-    weights = np.ones_like(by_row)
-    if sample_weight is not None:
-        weights = row_weights(sample_weight, by_row.size)
+    fit, engine = gmm.fit_, gmm._engine()
+    by_row = fit.posterior.log_predictive(rows, engine)
+    weights = np.ones_like(by_row) if rows.weights is None else rows.weights
     log_likelihood, total = float(weights @ by_row), float(weights.sum())
-    entropy = comparison.assignment_entropy(gmm.predict_proba(X), weights)
+    shares = fit.posterior.responsibilities(rows, engine)
+    entropy = comparison.assignment_entropy(shares, weights)
     n_parameters = fit.model.n_parameters
     bounded = arguments.inference_method(gmm.inference).bounds_evidence
     return Candidate(

@@ -19,7 +19,7 @@ _told = Event()
 
 
 def tell_once(size: int) -> None:
-    """Warn the caller's caller of the first fit of a size N K D that will be slow."""
+    """Warn of the first slow fit, of a size N K D: who called ``fit``, which called the caller."""
     if size >= LARGE and not _told.is_set() and not has_native_library():
         _told.set()
-        warnings.warn(MESSAGE, SlowEngineWarning, stacklevel=3)
+        warnings.warn(MESSAGE, SlowEngineWarning, stacklevel=4)

@@ -153,7 +153,12 @@ def conjugate_steps(
     n_features: int, mean: PerFeature, shrinkage: PerFeature, freedom: Array, scale: Array
 ) -> ModeSteps:
     """Return the steps of a conjugate prior, whose mean and shrinkage may be one for all."""
-    mean, shrinkage = np.broadcast_to(mean, n_features), np.broadcast_to(shrinkage, n_features)
+    mean, shrinkage = (
+        value
+        if isinstance(value, np.ndarray) and value.shape == (n_features,)
+        else np.full(n_features, value, dtype=np.float64)
+        for value in (mean, shrinkage)
+    )
     return ModeSteps(True, mean, shrinkage, freedom, scale, np.zeros(n_features))
 
 

@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array
 
 from mixtura import errors
-from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix
+from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix, is_plain
 from mixtura.diagnostics.components import Doubt
 from mixtura.errors import DataError
 from mixtura.typing import Array
@@ -33,6 +33,12 @@ def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
     ValueError
         If the rows are no finite numbers in two dimensions, or have other features.
     """
+    known = vars(estimator)
+    is_known = reset or (is_plain(X) and known.get("n_features_in_") == X.shape[1])
+    if is_known and is_plain(X) and "feature_names_in_" not in known:
+        # scikit-learn's checks, which take long, would find nothing to say or to change.
+        known["n_features_in_"] = X.shape[1]
+        return finite_matrix(X, None)
     matrix, names = as_matrix(X)
     dtype: Any = PRECISIONS if names is None else np.float64
     values: Any = check_array(

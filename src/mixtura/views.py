@@ -3,20 +3,26 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura import arguments, judgements
+from mixtura import arguments
 from mixtura.data import ArrayRows
 from mixtura.data.kept_rows import KeptRows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.lawful import Column, FilePath, Flag
+from mixtura.lazy import LazyModule
 from mixtura.posteriors import Posterior
 from mixtura.typing import Array, IntegerArray
+
+if TYPE_CHECKING:
+    from mixtura import judgements
+else:  # a fit does not need it
+    judgements = LazyModule("mixtura.judgements")
 
 
 class FittedViews(ABC):

@@ -84,6 +84,80 @@ def test_the_estimator_loads_neither_plots_nor_pyro() -> None:
     assert not {"torch", "pyro", "matplotlib", "polars", "jinja2"} & set(loaded)
 
 
+UNASKED = {
+    "mixtura.archives",
+    "mixtura.cli",
+    "mixtura.data.columns",
+    "mixtura.data.sources",
+    "mixtura.data.tabular",
+    "mixtura.datatrees",
+    "mixtura.diagnostics.candidates",
+    "mixtura.diagnostics.consensus",
+    "mixtura.diagnostics.evidence",
+    "mixtura.diagnostics.predictive",
+    "mixtura.engines.reference_allocation",
+    "mixtura.inference.checkpoints",
+    "mixtura.inference.minibatch",
+    "mixtura.inference.moves",
+    "mixtura.inference.online",
+    "mixtura.judgements",
+    "mixtura.plots",
+    "mixtura.ppl",
+    "mixtura.priors.finite_mixtures",
+    "mixtura.priors.independent",
+    "mixtura.priors.known_scale",
+    "mixtura.priors.mean_field",
+    "mixtura.priors.processes",
+    "mixtura.reports",
+    "mixtura.selection",
+    "mixtura.storage",
+    "narwhals",
+    "safetensors",
+    "scipy.cluster",
+}
+"""What no default fit, nor its answers about rows, needs."""
+
+SAMPLING = {"mixtura.chains", "mixtura.posteriors.draws", "mixtura.inference.sampling"}
+CLIMBING = {"mixtura.inference.driver", "mixtura.inference.quasi_newton"}
+
+
+@pytest.mark.parametrize(
+    ("method", "others"),
+    [
+        ("map", SAMPLING | {"mixtura.inference.variational"}),
+        ("vb", SAMPLING | {"mixtura.inference.point"}),
+        ("gibbs", CLIMBING | {"mixtura.inference.collapsed"}),
+        ("collapsed", CLIMBING | {"mixtura.inference.gibbs"}),
+    ],
+)
+def test_a_fit_loads_what_it_needs_alone(method: str, others: set[str]) -> None:
+    program = f"""
+import sys
+from sklearn.mixture import GaussianMixture
+before = set(sys.modules)
+from mixtura import GaussianMixtureModel
+from mixtura.datasets import load_iris
+x = load_iris().column("petal_length")
+gmm = GaussianMixtureModel(2, inference={method!r}, random_state=0).fit(x)
+gmm.predict_proba(x), gmm.score_samples(x)
+from mixtura.engines.native.processors import _controller
+assert _controller.cache_info().currsize == 0
+print(*sorted(set(sys.modules) - before), file=sys.stderr)
+"""
+    run = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert run.returncode == 0, run.stderr
+    loaded = set(run.stderr.split())
+    assert "mixtura.problem" in loaded
+    assert (UNASKED | others) & loaded == set()
+
+
 @pytest.mark.parametrize("name", mixtura.__all__)
 def test_public_name_resolves_and_is_documented(name: str) -> None:
     value = getattr(mixtura, name)

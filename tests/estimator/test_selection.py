@@ -6,6 +6,7 @@ Constants are from ``shared/references/values.json`` of the project (the key is 
 
 import dataclasses
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,7 +17,9 @@ import mixtura
 from mixtura import GaussianMixtureModel, Selection, select
 from mixtura.datasets import load_faithful, load_iris
 from mixtura.diagnostics.candidates import CRITERIA, Candidate, ordered, with_shortfalls
+from mixtura.engines import base as engine_base
 from mixtura.errors import ConvergenceWarning, DataError, InvalidArgumentError
+from mixtura.initialization import clusterings
 from mixtura.priors import Dirichlet
 
 FAITHFUL = load_faithful().data
@@ -296,3 +299,36 @@ def test_shortfalls_by_hand() -> None:
     assert others == rows[1:]
     assert first.doubts[0] == "old"
     assert "2.00 below that of K = 3" in first.doubts[1]
+
+
+def test_what_is_known_of_the_rows_is_found_once_for_all_candidates(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked: list[str] = []
+
+    def counted(owner: Any, name: str) -> None:
+        plain = getattr(owner, name)
+
+        def call(*args: Any, **options: Any) -> Any:
+            asked.append(name)
+            return plain(*args, **options)
+
+        monkeypatch.setattr(owner, name, call)
+
+    counted(GaussianMixtureModel, "_validated")
+    counted(engine_base, "sorted_columns")
+    counted(clusterings, "_found_in")
+    x = load_iris().data
+    weights = np.arange(150) % 3 + 1.0
+    chosen = select(x, range(1, 4), ["full", "diag"], sample_weight=weights)
+    assert asked.count("_validated") == 1
+    assert asked.count("sorted_columns") == 1
+    # For each number of clusters in two systems of coordinates, which both families look at, and
+    # in one that the first looks at alone.
+    assert asked.count("_found_in") == 3 * 3
+    monkeypatch.undo()
+    for row in chosen.table:
+        alone = GaussianMixtureModel(
+            row.n_components, covariance_type=row.covariance_type, random_state=0
+        ).fit(x, sample_weight=weights)
+        assert row.log_likelihood == pytest.approx(weights @ alone.score_samples(x), rel=1e-12)

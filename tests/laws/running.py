@@ -119,11 +119,12 @@ def run(
     tol: float | None = 0.0,
     n_jobs: int = 1,
 ) -> Fit:
-    """Return a fit, by default to the last digit; ``tol=None`` is the method's own default.
+    """Return a fit, where steps climb to the last digit; ``tol=None`` is the method's own default.
 
     ``start`` is a registered name, an initializer or responsibilities (N, K).
     """
     method = MAP() if method is None else method
+    tol = tol if isinstance(method, MAP | ML | VB) else None
     engine = ReferenceEngine() if engine is None else engine
     source = np.random.SeedSequence(seed)
     initializer: Any = start

@@ -16,7 +16,7 @@ from laws.enumeration import (
     symmetric_dirichlet,
 )
 from mixtura.diagnostics.sampling import mean_error
-from mixtura.engines.allocation import numbered
+from mixtura.engines.allocation import Allocator, numbered
 from mixtura.engines.native.allocation import NativeAllocator
 from mixtura.engines.reference_allocation import ReferenceAllocator, log_marginal
 from mixtura.families import FAMILIES
@@ -159,6 +159,45 @@ def test_moments_are_those_of_the_rows(components: str) -> None:
         np.testing.assert_allclose(found.second[k], moments, rtol=1e-12)
     assert isinstance(found, SufficientStatistics)
     np.testing.assert_array_equal(found.count, [4.0, 4.0, 4.0])
+
+
+@pytest.mark.parametrize("kept", [(1, 1), (3, 1), (2, 4), (7, 1), (8, 1)])
+@pytest.mark.parametrize("components", COMPONENTS)
+def test_sweeps_in_one_run_are_those_of_one_run_each(
+    components: str, kept: tuple[int, int]
+) -> None:
+    rows = np.random.default_rng(7).normal(0.0, 2.0, (15, 2))
+    made = PitmanYor(0.6, 0.3).partitions(3)
+    assert made is not None
+    partition = made.steps(15, made.concentration)
+    native = NativeAllocator(rows, steps_of(components))
+    rng = np.random.default_rng(8)
+    labels, every, worth = np.arange(15) % 3, [], []
+    for _ in range(7):
+        labels, found = native.run(labels, partition, (1, 1, 2), rng)
+        every.append(labels)
+        worth.append(found[0])
+    expected = np.array(every)[kept[0] - 1 :: kept[1]]
+    for stretch in (NativeAllocator.stretch, Allocator.stretch):
+        source = np.random.default_rng(8)
+        found = stretch(native, np.arange(15) % 3, partition, (7, 1, 2), source, kept)
+        np.testing.assert_array_equal(found[0], labels)
+        np.testing.assert_array_equal(found[1].reshape(-1, 15), expected)
+        np.testing.assert_array_equal(found[2], worth)
+        assert source.bit_generator.state == rng.bit_generator.state
+
+
+@pytest.mark.parametrize("components", COMPONENTS)
+def test_moments_of_partitions_are_those_of_one_after_the_other(components: str) -> None:
+    rng = np.random.default_rng(9)
+    native = NativeAllocator(rng.normal(5.0, 2.0, (12, 2)), steps_of(components))
+    partitions = np.array([numbered(rng.integers(k, size=12)) for k in (1, 4, 2, 12)])
+    occupied, together = native.moments(partitions)
+    expected_numbers, expected = Allocator.moments(native, partitions)
+    np.testing.assert_array_equal(occupied, partitions.max(axis=1) + 1)
+    np.testing.assert_array_equal(occupied, expected_numbers)
+    for name in ("count", "first", "second", "pivot"):
+        np.testing.assert_array_equal(getattr(together, name), getattr(expected, name))
 
 
 # ------------------------------------------------------------------ partitions before any row

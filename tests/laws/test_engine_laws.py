@@ -120,6 +120,41 @@ def test_sweeps_equal_direct_sums(engine: Engine, scene: Scene, kind: str, block
     assert_same(swept, expected_sweep(scene, kind))
 
 
+@pytest.mark.parametrize("block", [7, 1000])
+@pytest.mark.parametrize("times", [1, 3])
+def test_many_mixtures_are_one_after_the_other(
+    engine: Engine, family: CovarianceFamily, block: int, times: int
+) -> None:
+    """Of a row far out too, which is all but impossible under some of the mixtures."""
+    rng = np.random.default_rng(times)
+    each = [random_parameters(rng, family, 3, 2) for _ in range(times)]
+    values = np.vstack([2.5 * rng.standard_normal((97, 2)), [[300.0, -200.0]]])
+    weights = rng.gamma(1.0, size=98)
+    rows = ChoppedRows(values, weights, block)
+    alone = [family.potentials(parameters) for parameters in each]
+    together = Potentials(
+        *(
+            np.concatenate([getattr(one, name) for one in alone])
+            for name in ("log_weight", "offset", "mean")
+        ),
+        np.concatenate(
+            [
+                np.repeat(one.precision_cholesky, 3 // len(one.precision_cholesky), axis=0)
+                for one in alone
+            ]
+        ),
+    )
+    terms = [weights @ logsumexp(log_scores(values, parameters), axis=1) for parameters in each]
+    found = engine.log_likelihoods(rows, together, 3)
+    np.testing.assert_allclose(found, terms, rtol=CLOSE)
+    shares = np.zeros((98, 3))
+    for parameters in each:
+        scores = log_scores(values, parameters)
+        shares += np.exp(scores - logsumexp(scores, axis=1, keepdims=True))
+    summed = engine.summed_responsibilities(rows, together, 3)
+    np.testing.assert_allclose(summed, shares, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("block", BLOCKS)
 def test_known_responsibilities_are_summed_as_given(
     engine: Engine, scene: Scene, block: int

@@ -14,8 +14,9 @@ from mixtura.data import ArrayRows
 from mixtura.diagnostics.partitions import canonical_labels, occupied_components
 from mixtura.errors import ModelFileError
 from mixtura.fit import Fit
-from mixtura.inference.partitions import PartitionSampler, joined
+from mixtura.inference.partitions import PartitionSampler
 from mixtura.inference.runs import Plan
+from mixtura.inference.stretches import joined
 from mixtura.judgements import allocations, occupied
 from mixtura.posteriors.partitions import KeptPartitions, fingerprints, narrowed, spacing
 from mixtura.priors import DirichletProcess, Gamma

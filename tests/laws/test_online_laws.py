@@ -17,7 +17,7 @@ from mixtura import MAP, ML, VB, GaussianMixtureModel
 from mixtura.engines.reference import block_scores
 from mixtura.errors import DataWarning, DegenerateComponentWarning, InvalidArgumentError
 from mixtura.families import FAMILIES
-from mixtura.inference.online import Schedule
+from mixtura.inference.schedules import Schedule
 from mixtura.priors import (
     Dirichlet,
     Independent,

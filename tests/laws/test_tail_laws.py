@@ -209,6 +209,15 @@ def exact_scores(potentials: Potentials, row: np.ndarray, k: int) -> mpmath.mpf:
     return total
 
 
+def exact_shares(potentials: Potentials, values: np.ndarray) -> np.ndarray:
+    """Return responsibilities of rows, shape (N, K), found in 1,000 digits."""
+    with mpmath.workdps(1000):
+        each = range(len(potentials.mean))
+        scores = [[exact_scores(potentials, row, k) for k in each] for row in values]
+        relative = [[mpmath.exp(one - max(row)) for one in row] for row in scores]
+        return np.array([[float(one / sum(row)) for one in row] for row in relative])
+
+
 @pytest.mark.parametrize("size", [1e8, 1e50, 1e160, 1e200, 1e300])
 @pytest.mark.parametrize("structure", sorted(STRUCTURES))
 @pytest.mark.parametrize("kind", ["none", *sorted(TAILS)])
@@ -221,15 +230,30 @@ def test_rows_at_the_end_of_float64_go_where_nearer_ones_go(
     values = size * np.array([[1.0, 0.0], [-0.3, 0.9], [0.2, -1.0], [0.0, 0.7]])
     values[3, 0] = 0.7
     rows = ArrayRows(values)
-    with mpmath.workdps(1000):
-        scores = [[exact_scores(potentials, row, k) for k in range(3)] for row in values]
-        relative = [[mpmath.exp(one - max(row)) for one in row] for row in scores]
-        shares = np.array([[float(one / sum(row)) for one in row] for row in relative])
+    shares = exact_shares(potentials, values)
     np.testing.assert_allclose(engine.responsibilities(rows, potentials), shares, atol=1e-9)
     np.testing.assert_array_equal(engine.labels(rows, potentials), shares.argmax(axis=1))
     certain = shares.max(axis=1) > 1.0 - 1e-9
     drawn = engine.sample_labels(rows, potentials, 5, 3)
     assert (drawn == shares.argmax(axis=1))[:, certain].all()
+
+
+@pytest.mark.parametrize("size", [1e8, 1e160])
+@pytest.mark.parametrize("structure", sorted(STRUCTURES))
+def test_far_rows_go_where_nearer_ones_go_under_each_of_many_mixtures(
+    engine: Engine, structure: str, size: float
+) -> None:
+    """The components of each mixture may be equally wide, which those of all are not."""
+    each = [scene((n_rows, 2, 3), structure, lambda rng, K, D: None)[0] for n_rows in (9, 10)]  # type: ignore[arg-type,return-value]
+    values = size * np.array([[1.0, 0.3], [-0.3, 0.9], [0.2, -1.0]])
+    names = ("log_weight", "offset", "mean")
+    parts = [np.concatenate([getattr(one, name) for one in each]) for name in names]
+    factors = [one.precision_cholesky for one in each]
+    factors = [np.repeat(one, 3 // len(one), axis=0) for one in factors]
+    together = Potentials(*parts, np.concatenate(factors))
+    found = engine.summed_responsibilities(ArrayRows(values), together, 3)
+    shares = sum(exact_shares(one, values) for one in each)
+    np.testing.assert_allclose(found, shares, atol=1e-9)
 
 
 def test_tails_leave_components_of_weight_zero_alone(engine: Engine, tail: MakeTail) -> None:

@@ -26,8 +26,9 @@ from mixtura.diagnostics.sampling import mean_error
 from mixtura.engines import Engine, ReferenceEngine, reference_allocation
 from mixtura.engines.allocation import numbered
 from mixtura.families import FAMILIES
-from mixtura.inference.partitions import PartitionSampler, joined, parameters_given
+from mixtura.inference.partitions import PartitionSampler, parameters_given
 from mixtura.inference.runs import Plan
+from mixtura.inference.stretches import joined
 from mixtura.model import MixtureModel
 from mixtura.priors import (
     Dirichlet,

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import feather
 
-from mixtura.data.frames import as_matrix
+from mixtura.data.frames import as_matrix, is_plain
 from mixtura.data.tabular import read_table
 from mixtura.errors import DataError
 
@@ -407,3 +407,15 @@ def test_arrays_do_not_cost_an_import():
         "as_matrix(numpy.ones(2)); sys.exit('narwhals' in sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_plain_matrices_are_those_that_can_be_taken_as_they_are() -> None:
+    plain = np.arange(6.0).reshape(3, 2)
+    for matrix in (plain, plain.astype(np.float32), plain[1:]):
+        assert is_plain(matrix)
+    for other in (
+        *(plain.T, plain[:, ::2], plain[0], plain[None], plain[:0], plain.astype(int)),
+        *(plain.astype(">f8"), plain.astype(np.float16), plain.tolist()),
+        *(np.ma.masked_array(plain), plain.astype(complex)),
+    ):
+        assert not is_plain(other)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController, threadpool_limits
 
 from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
-from mixtura.engines.native import NativeEngine
+from mixtura.engines.native import NativeEngine, processors
 from mixtura.engines.native.library import AVX2, AVX512, BASELINE, use_instruction_set
 from mixtura.engines.native.processors import available_threads
 from mixtura.potentials import Potentials
@@ -325,6 +325,39 @@ def test_accuracy_far_from_the_origin_and_at_high_condition(
             ReferenceEngine().log_density(rows, potentials),
             rtol=1e-9,
         )
+
+
+def test_many_mixtures_have_the_bits_of_each_for_any_number_of_threads() -> None:
+    rng = np.random.default_rng(12)
+    for structure in ((20, 3), (20, 1), (20, 3, 3)):
+        rows = ArrayRows(rng.standard_normal((20_000, 3)), rng.gamma(1.0, size=20_000))
+        potentials = potentials_of(rng, structure, 20, 3)
+        each = [potentials.components(slice(start, start + 5)) for start in range(0, 20, 5)]
+        terms = [triangular().sweep(rows, one, Soft()).log_normalizer for one in each]
+        shares = np.zeros((20_000, 5))
+        for one in each:
+            shares += triangular().responsibilities(rows, one)
+        for n_threads in (1, 2, 4):
+            engine = triangular(n_threads)
+            np.testing.assert_array_equal(engine.log_likelihoods(rows, potentials, 5), terms)
+            found = engine.summed_responsibilities(rows, potentials, 5)
+            np.testing.assert_array_equal(found, shares)
+
+
+def test_few_short_passes_do_not_wait_for_the_number_of_threads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asked = []
+    monkeypatch.setattr(processors._Done, "work", 0)
+    monkeypatch.setattr(
+        processors, "_controller", lambda: asked.append(1) or ThreadpoolController()
+    )
+    for _ in range(10):
+        assert available_threads(1 << 20) == 1
+    assert asked == []
+    assert available_threads(1 << 23) == available_threads()
+    assert asked
+    assert available_threads(1) == available_threads()
 
 
 def test_limits_of_threads_are_respected(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -286,6 +286,24 @@ def test_what_rows_are_told(sizes, structure, kind: int, seed: int, data) -> Non
         check(data, arrays, told(engine), told(ReferenceEngine()))
 
 
+@given(SIZES, st.sampled_from(STRUCTURES), st.integers(1, 4), SEEDS, st.data())
+def test_many_mixtures(sizes, structure, times: int, seed: int, data) -> None:
+    n, d, k = sizes
+    rng = np.random.default_rng(seed)
+    potentials = potentials_of(rng, structure(times * k, d), times * k, d)
+    arrays = {"rows": rng.standard_normal((n, d)), **potentials}
+    arrays["weights"] = rng.uniform(0.5, 2.0, n)
+
+    def answer(given: Arrays) -> Any:
+        rows, potentials = ArrayRows(given["rows"], given["weights"]), potentials_in(given)
+        return (
+            ENGINE.log_likelihoods(rows, potentials, k),
+            ENGINE.summed_responsibilities(rows, potentials, k),
+        )
+
+    check(data, arrays, answer, None)
+
+
 @pytest.mark.parametrize("engine", ENGINES, ids=["triangular", "expanded"])
 @pytest.mark.parametrize("structure", STRUCTURES)
 @pytest.mark.parametrize("sizes", [(0, 2, 2), (3, 0, 2), (3, 2, 0)])
@@ -629,7 +647,9 @@ def test_allocators(sizes, kind: int, seed: int, data) -> None:
         allocator = ENGINE.allocator(ArrayRows(given["rows"]), own)
         statistics = allocator.statistics(given["labels"])
         plan, source = (2, 1, 2), np.random.default_rng(seed)
-        return *parts(statistics), *allocator.run(given["labels"], partition, plan, source)
+        found = allocator.stretch(given["labels"], partition, plan, source, (1, 1))
+        _, together = allocator.moments(found[1])
+        return *parts(statistics), *found, *parts(together)
 
     check(data, arrays, run, None)
 
@@ -643,3 +663,14 @@ def test_labels_of_no_cluster(labels: list[int]) -> None:
         allocator.run(np.array(labels), partition, (1, 1, 1), np.random.default_rng(0))
     with pytest.raises(PLAIN_ERRORS):
         allocator.statistics(np.array(labels))
+    with pytest.raises(PLAIN_ERRORS):
+        allocator.moments(np.array([[0, 0, 0], labels], dtype=object).astype(int))
+
+
+@pytest.mark.parametrize("kept", [(0, 1), (1, 0), (1, -1), (-2, 3)])
+def test_sweeps_that_are_kept_are_counted_from_one(kept: tuple[int, int]) -> None:
+    clusters: Any = cluster_steps_of(1, 0.0, 0.2, 2.0, 1.0)
+    allocator = ENGINE.allocator(ArrayRows(np.zeros((3, 1))), clusters)
+    partition, rng = PartitionSteps.of(0.0, np.zeros(4)), np.random.default_rng(0)
+    with pytest.raises(ValueError, match="counted from 1"):
+        allocator.stretch(np.zeros(3, dtype=int), partition, (3, 1, 1), rng, kept)

@@ -1,13 +1,15 @@
 """Rows in blocks, wherever they lie."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import final
+from typing import TypeVar, final
 
 import numpy as np
 
 from mixtura.typing import Array
+
+Found = TypeVar("Found")
 
 
 @final
@@ -36,7 +38,26 @@ class Block:
 
 
 class Rows(ABC):
-    """Weighted rows that are read block by block, in a fixed order."""
+    """Weighted rows that are read block by block, in a fixed order; they never change."""
+
+    def once(self, key: Hashable, find: Callable[[], Found]) -> Found:
+        """Return what is found about the rows, which is looked for when it is first asked for.
+
+        Parameters
+        ----------
+        key : hashable
+            What is asked for, and everything else on which the answer depends.
+        find : callable
+            Finds it.
+        """
+        known: dict[Hashable, Found] = vars(self).setdefault("_known", {})
+        if key not in known:
+            known[key] = find()
+        return known[key]
+
+    def knows(self, key: Hashable) -> bool:
+        """Return whether what ``once`` is asked for by a key was found before."""
+        return key in vars(self).get("_known", ())
 
     @property
     @abstractmethod

@@ -8,15 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixtura.conversion import as_array, as_numbers
-from mixtura.data.columns import fill, is_numeric
 from mixtura.data.containers import Columns, columns_of, matrix_of
-from mixtura.data.sources import one_line, shown
-from mixtura.data.tabular import Table
+from mixtura.data.tables import Table
 from mixtura.errors import DataError, NotNumbersError
+from mixtura.lazy import LazyModule
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
     import narwhals as nw
+
+    from mixtura.data import columns, sources
+else:  # what reads Arrow columns, and what puts names into messages
+    columns = LazyModule("mixtura.data.columns")
+    sources = LazyModule("mixtura.data.sources")
 
 PRECISIONS = [np.float64, np.float32]
 """In which rows of NumPy arrays are taken as they are; sums are always in the first."""
@@ -100,18 +104,20 @@ def _framed(X: Any) -> tuple[Array, tuple[Any, ...]] | None:
         if isinstance(data, nw.DataFrame):
             return _frame_values(data), _column_names(data)
     except nw.exceptions.DuplicateError as error:
-        raise DataError(f"two columns of the data share a name: {one_line(error)}") from None
+        raise DataError(
+            f"two columns of the data share a name: {sources.one_line(error)}"
+        ) from None
     return None
 
 
-def _array_of_columns(columns: Columns, name: str) -> Any:
+def _array_of_columns(given: Columns, name: str) -> Any:
     """Return named columns as one matrix; what is no number is told by the column's name."""
     known = []
-    for key, column in columns.items():
+    for key, column in given.items():
         try:
             known.append(np.asarray(numbers_of(column, name)[0]))
         except NotNumbersError:
-            raise DataError(f"column {shown(key)} is not numeric") from None
+            raise DataError(f"column {sources.shown(key)} is not numeric") from None
     if any(column.ndim != 1 for column in known) or len({len(one) for one in known}) > 1:
         raise DataError(f"{name} must have columns of one length, with one number for each row")
     return np.column_stack(known) if known else np.empty((0, 0))
@@ -124,8 +130,9 @@ def _array(X: Any, name: str) -> Any:
     except ValueError:
         raise DataError(f"{name} must have rows of one length") from None
     except (TypeError, RuntimeError) as error:
+        said = sources.one_line(error)
         raise NotNumbersError(
-            f"{name} cannot be made a NumPy array, {one_line(error)}: pass an array of numbers"
+            f"{name} cannot be made a NumPy array, {said}: pass an array of numbers"
         ) from None
     if array is None or array.dtype.kind in UNREAD:
         return X if array is None else array
@@ -143,6 +150,13 @@ def default_names(n_features: int) -> tuple[str, ...]:
     return tuple(f"x{number}" for number in range(n_features))
 
 
+def is_plain(X: Any) -> bool:
+    """Return whether X is a matrix that can be taken as it is, if its numbers are finite."""
+    if type(X) is not np.ndarray or X.ndim != 2 or X.size == 0:
+        return False
+    return X.dtype in PRECISIONS and X.dtype.isnative and X.flags.c_contiguous
+
+
 def finite_matrix(values: Array, names: Any) -> Array:
     """Return rows (N, D) as they are.
 
@@ -155,7 +169,7 @@ def finite_matrix(values: Array, names: Any) -> Array:
         return values
     row, column = np.argwhere(~np.isfinite(values))[0]
     found = "NaN" if np.isnan(values[row, column]) else "infinity"
-    name = f"column {column}" if names is None else f"column {shown(names[column])}"
+    name = f"column {column}" if names is None else f"column {sources.shown(names[column])}"
     n_rows = int((~np.isfinite(values)).any(axis=1).sum())
     raise DataError(
         f"X contains {found} in row {row}, {name} (rows counted from 0; {n_rows} such row(s) in "
@@ -206,7 +220,7 @@ def _width(series: "nw.Series[Any]") -> int | None:
     import narwhals as nw
 
     # narwhals has no word for some of Arrow's numbers.
-    if series.implementation.is_pyarrow() and is_numeric(series.to_native().type):
+    if series.implementation.is_pyarrow() and columns.is_numeric(series.to_native().type):
         return None
     dtype = series.dtype
     return dtype.shape[0] if isinstance(dtype, nw.Array) and len(dtype.shape) == 1 else None
@@ -225,14 +239,14 @@ def _numbers(series: "nw.Series[Any]", name: Any) -> Array:
     """Return the cells of one column as float64, shape (N,)."""
     import narwhals as nw
 
-    if series.implementation.is_pyarrow() and is_numeric(series.to_native().type):
+    if series.implementation.is_pyarrow() and columns.is_numeric(series.to_native().type):
         return _filled(series.to_native())
     if series.dtype in (nw.Int128, nw.UInt128):
         return series.cast(nw.Float64).to_numpy()
     if series.dtype.is_nested():
         raise DataError(
-            f"column {shown(name)} is not numeric: it holds {_described(series)}; make columns of "
-            "its fields, by unnest or to_list, or leave it out"
+            f"column {sources.shown(name)} is not numeric: it holds {_described(series)}; make "
+            "columns of its fields, by unnest or to_list, or leave it out"
         )
     cells = series.to_numpy()
     if cells.dtype.kind in "iufb":
@@ -244,7 +258,7 @@ def _numbers(series: "nw.Series[Any]", name: Any) -> Array:
     if cells.dtype.kind == "O":
         with suppress(NotNumbersError):
             return as_numbers(cells)
-    column = "the column" if name is None else f"column {shown(name)}"
+    column = "the column" if name is None else f"column {sources.shown(name)}"
     raise DataError(f"{column} is not numeric: it holds {_described(series)}")
 
 
@@ -253,7 +267,7 @@ def _filled(column: Any) -> Array:
     import pyarrow as pa
 
     values = np.empty(len(column))
-    fill(values, pa.chunked_array([column]) if isinstance(column, pa.Array) else column)
+    columns.fill(values, pa.chunked_array([column]) if isinstance(column, pa.Array) else column)
     return values
 
 

@@ -35,7 +35,6 @@ class ArrayRows(Rows):
         self._factor = np.ones(values.shape[1]) if factor is None else factor
         self.weights = weights
         self._whole = Block(0, values, weights)
-        self._magnitude: Array | None = None
 
     @property
     def n_rows(self) -> int:
@@ -70,19 +69,17 @@ class ArrayRows(Rows):
             yield ArrayRows(self.values[start:stop], weights, self._factor)
 
     def magnitude(self) -> Array:
-        if self._magnitude is None:
-            self._magnitude = self._largest()
-        return self._magnitude
+        return self.once("magnitude", self._magnitude)
 
     def is_within(self, limit: float) -> bool:
-        if self._magnitude is None:
+        if not self.knows("magnitude"):
             flat = self.values.ravel(order="K")
             with np.errstate(over="ignore", invalid="ignore"):
                 if flat @ flat <= limit * limit:  # one pass, and true where there is room for many
                     return True
         return super().is_within(limit)
 
-    def _largest(self) -> Array:
+    def _magnitude(self) -> Array:
         # Many rows side by side make a long row: along short ones NumPy's reductions are slow.
         n_rows, n_features = self.values.shape
         whole = n_rows // SIDE_BY_SIDE * SIDE_BY_SIDE

@@ -3,42 +3,16 @@
 import difflib
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, NoReturn, final
+from typing import BinaryIO, NoReturn
 
 import numpy as np
 
 from mixtura.data.columns import Column, RawTable, counts_rows, fill
 from mixtura.data.sources import ByteSource, Format, detect_format, listed, open_source, shown
+from mixtura.data.tables import Table
 from mixtura.errors import DataError
 from mixtura.typing import Array
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Table:
-    """The numeric columns of a file.
-
-    Parameters
-    ----------
-    source : str
-        Path of the file, or ``"standard input"``; printable, on one line.
-    names : tuple of str of length D
-        Column names as the file has them; they are user data, so escape them before display.
-    values : array of shape (N, D)
-        Finite float64 numbers, C-contiguous.
-    weights : array of shape (N,) or None
-        Non-negative row weights with a positive sum, where a column of them was named.
-    notes : tuple of str
-        Plain sentences about what was guessed and left out.
-    """
-
-    source: str
-    names: tuple[str, ...]
-    values: Array
-    weights: Array | None
-    notes: tuple[str, ...]
 
 
 def read_table(

@@ -16,7 +16,7 @@ from mixtura.errors import (
 )
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.priors import FlatComponents, KnownScale
+from mixtura.priors import FlatComponents
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
 MOST_NAMED = 10
@@ -99,8 +99,9 @@ def component_doubts(
 def _on_floor(model: MixtureModel, parameters: MixtureParameters, narrow: BooleanArray) -> str:
     """Return what is said of components that are points beside the others, but for narrow ones."""
     collapsed = _collapsed(model, parameters)
-    known = narrow.max(axis=1)
-    collapsed = collapsed[~np.broadcast_to(known, model.n_components)[collapsed]]
+    if collapsed.size:
+        known = narrow.max(axis=1)
+        collapsed = collapsed[~np.broadcast_to(known, model.n_components)[collapsed]]
     if not collapsed.size:
         return ""
     remedy = (
@@ -129,7 +130,7 @@ def _narrow(
 ) -> BooleanArray:
     """Return where components with rows sit on single values, shape (K or 1, D)."""
     n_covariances = model.structure[0]
-    if isinstance(model.component_prior, KnownScale) or not resolvable.spacing.any():
+    if model.component_prior.has_known_scales or not any(resolvable.spacing.tolist()):
         return np.zeros((n_covariances, model.n_features), dtype=bool)
     variances = model.family.variances(
         parameters.covariances, model.n_components, model.n_features

@@ -152,9 +152,9 @@ def dependent_columns(facts: DataFacts) -> str:
 
 def identifiers(facts: DataFacts) -> str:
     """Return the doubt that columns number the rows."""
-    columns = facts.columns
-    several = np.flatnonzero(columns.n_distinct >= FEWEST_IDENTIFIERS)
-    which = [int(column) for column in several if _numbers_rows(facts, int(column))]
+    numbers = enumerate(facts.columns.n_distinct.tolist())
+    several = [column for column, n_distinct in numbers if n_distinct >= FEWEST_IDENTIFIERS]
+    which = [column for column in several if _numbers_rows(facts, column)]
     if not which:
         return ""
     return (
@@ -164,8 +164,11 @@ def identifiers(facts: DataFacts) -> str:
 
 
 def _numbers_rows(facts: DataFacts, column: int) -> bool:
-    values, mass = facts.columns.distinct(column)
-    if not np.allclose(mass, mass[0], rtol=1e-9, atol=0.0):
+    columns = facts.columns
+    if columns.weights is None and len(columns.values) % columns.n_distinct[column]:
+        return False  # not all values are of as many rows
+    values, mass = columns.distinct(column)
+    if not (np.abs(mass - mass[0]) <= 1e-9 * mass[0]).all():
         return False
     step = float(facts.spacing[column])
     are_whole = bool((values == np.round(values)).all())
@@ -185,10 +188,9 @@ def _numbers_rows(facts: DataFacts, column: int) -> bool:
 
 def labels(facts: DataFacts) -> str:
     """Return the doubt that columns hold labels or codes."""
-    columns = facts.columns
-    n_distinct = columns.n_distinct
-    few = np.flatnonzero((n_distinct > 1) & (n_distinct <= MOST_LABELS) & (facts.spacing > 0))
-    which = [int(column) for column in few if _holds_labels(facts, int(column))]
+    numbers = enumerate(facts.columns.n_distinct.tolist())
+    few = [column for column, n_distinct in numbers if 1 < n_distinct <= MOST_LABELS]
+    which = [column for column in few if facts.spacing[column] > 0 and _holds_labels(facts, column)]
     if not which:
         return ""
     return (

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from mixtura.engines.sorting import SortedColumns
-from mixtura.typing import Array, BooleanArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 OFF_GRID = 0.01
 """Share of the spacing by which values of a grid may miss it."""
@@ -64,7 +64,9 @@ class Resolvable:
         """
         narrow = variances < self.spacing**2 / 12.0
         # What dependent columns leave of a direction is said of the columns, not of components.
-        rounded = np.setdiff1d(np.flatnonzero(self.spacing), self.dependent)
+        rounded: IntegerArray = np.flatnonzero(self.spacing)
+        if rounded.size > 1 and self.dependent:
+            rounded = np.setdiff1d(rounded, self.dependent)
         if covariances.ndim == 3 and rounded.size > 1:
             spacing = self.spacing[rounded]
             block = covariances[:, rounded[:, None], rounded] / spacing[:, None] / spacing
@@ -99,8 +101,9 @@ def resolution(columns: SortedColumns) -> Array:
     if mass < FEWEST_ROWS:
         return np.zeros_like(spacing)
     varied = n_distinct > 1
-    found = np.where(varied, spacing, 1.0)
-    rounded = _on_grid(columns, found) | (mass >= TIED * n_distinct)
+    found = spacing if varied.all() else np.where(varied, spacing, 1.0)
+    tied = mass >= TIED * n_distinct
+    rounded = tied if tied.all() else _on_grid(columns, found) | tied
     return np.where(varied & rounded, found, 0.0)
 
 

@@ -58,6 +58,55 @@ class Allocator(ABC):
             up to the constant of the steps, in nats.
         """
 
+    def stretch(
+        self,
+        labels: IntegerArray,
+        partition: PartitionSteps,
+        plan: tuple[int, int, int],
+        rng: np.random.Generator,
+        kept: tuple[int, int],
+    ) -> tuple[IntegerArray, IntegerArray, Array]:
+        """Return what :meth:`run` does, and the clusters after some of the sweeps.
+
+        Parameters
+        ----------
+        labels, partition, plan, rng
+            As for :meth:`run`.
+        kept : tuple of int
+            The number, counted from 1, of the first sweep whose clusters are returned, and that of
+            sweeps from one to the next.
+
+        Returns
+        -------
+        labels : integer array of shape (N,)
+            Clusters of the rows after all T sweeps.
+        partitions : integer array of shape (P, N)
+            Clusters after each of the P sweeps that are kept.
+        log_worth : array of shape (T,)
+            As :meth:`run` says.
+        """
+        found = np.empty((number_kept(plan[0], kept), len(labels)), dtype=np.intp)
+        worth, done = [np.empty(0)], 0
+        for number, sweep in enumerate(range(kept[0], plan[0] + 1, kept[1])):
+            labels, some = self.run(labels, partition, (sweep - done, *plan[1:]), rng)
+            worth.append(some)
+            found[number], done = labels, sweep
+        labels, some = self.run(labels, partition, (plan[0] - done, *plan[1:]), rng)
+        return labels, found, np.concatenate([*worth, some])
+
+    def moments(self, partitions: IntegerArray) -> tuple[IntegerArray, SufficientStatistics]:
+        """Return the moments of the clusters of partitions (P, N), and how many each has, (P,).
+
+        Moments about the clusters' own means, of one partition after the other.
+        """
+        each = [self.statistics(labels) for labels in partitions]
+        occupied = np.array([one.count.size for one in each], dtype=np.intp)
+        count, first, second, pivot = (
+            np.concatenate([getattr(one, name) for one in each])
+            for name in ("count", "first", "second", "pivot")
+        )
+        return occupied, SufficientStatistics(count, first, second, pivot)
+
     def statistics(self, labels: IntegerArray) -> SufficientStatistics:
         """Return the moments of all clusters about their own means."""
         count = np.bincount(labels).astype(np.float64)
@@ -78,6 +127,19 @@ class Allocator(ABC):
             second = summed(apart * apart)
         # First moments are zero but for rounding.
         return SufficientStatistics(count, summed(apart), second, mean)
+
+
+def number_kept(sweeps: int, kept: tuple[int, int]) -> int:
+    """Return how many of so many sweeps are kept: the first that is, and every so manieth.
+
+    Raises
+    ------
+    ValueError
+        If one of the two numbers is below 1.
+    """
+    if min(kept) < 1:
+        raise ValueError(f"sweeps are counted from 1 on; got {kept}")
+    return len(range(kept[0], sweeps + 1, kept[1]))
 
 
 def numbered(labels: IntegerArray) -> IntegerArray:

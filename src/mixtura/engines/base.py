@@ -1,6 +1,7 @@
 """Engines: the only code that touches rows."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content import content_sample
-from mixtura.engines.reference_allocation import ReferenceAllocator
+from mixtura.engines.far_rows import may_be_far
 from mixtura.engines.search import Leading, Plan, SearchEnd, Starts
 from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.engines.variation import Factors, Variation
@@ -30,6 +31,13 @@ from mixtura.variational_steps import VariationalSteps
 
 LOOKED_AT = 1 << 13
 """Rows whose columns are sorted; of more, about so many."""
+
+MOST_HELD = 1 << 12
+"""Shares of all rows in the components of a mixture beyond which one mixture of several at a time
+is faster."""
+
+UNDERFLOWN = 1e-280
+"""Share of a mixture in a row beside others from which on the shares within it have all digits."""
 
 
 class Engine(ABC):
@@ -65,6 +73,48 @@ class Engine(ABC):
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
         """Return components drawn for each row, shape (n_draws, N)."""
+
+    def log_likelihoods(self, rows: Rows, potentials: Potentials, n_components: int) -> Array:
+        """Return the log likelihood of weighted rows under each of T mixtures, (T,), in nats.
+
+        Parameters
+        ----------
+        rows : Rows
+            The rows.
+        potentials : Potentials
+            Gaussian components, those of one mixture after the other.
+        n_components : int
+            Number of components K of a mixture.
+        """
+        terms = [
+            self.sweep(rows, one, Soft()).log_normalizer for one in _apart(potentials, n_components)
+        ]
+        return np.array(terms)
+
+    def summed_responsibilities(
+        self, rows: Rows, potentials: Potentials, n_components: int
+    ) -> Array:
+        """Return each component's share of each row, summed over T mixtures, shape (N, K).
+
+        The parameters are those of :meth:`log_likelihoods`.
+        """
+        n_mixtures = len(potentials.mean) // n_components
+        is_large = rows.n_rows * n_components > MOST_HELD
+        if n_mixtures == 1 or is_large or may_be_far(rows, potentials, n_components):
+            total = np.zeros((rows.n_rows, n_components))
+            for one in _apart(potentials, n_components):
+                total += self.responsibilities(rows, one)
+            return total
+        # As those of one large mixture they are found at once.
+        shares = self.responsibilities(rows, potentials)
+        shares = shares.reshape(rows.n_rows, n_mixtures, n_components)
+        of_mixtures = shares.sum(axis=2, keepdims=True)
+        for t in np.flatnonzero((of_mixtures < UNDERFLOWN).any(axis=(0, 2))):
+            # A mixture under which some row is that much less likely is looked at alone.
+            alone = potentials.components(slice(t * n_components, (t + 1) * n_components))
+            shares[:, t] = self.responsibilities(rows, alone)
+            of_mixtures[:, t] = 1.0
+        return (shares / of_mixtures).sum(axis=1)
 
     def ascent(
         self,
@@ -225,6 +275,8 @@ class Engine(ABC):
 
     def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> Allocator:
         """Return what puts rows without weights into clusters, parameters integrated out."""
+        from mixtura.engines.reference_allocation import ReferenceAllocator
+
         values = np.concatenate([block.values for block in rows.blocks()])
         return ReferenceAllocator(values, clusters)
 
@@ -236,17 +288,27 @@ class Engine(ABC):
 
     def subsample(self, rows: Rows, most: int) -> ArrayRows:
         """Return about ``most`` rows, chosen by their contents; all where there are no more."""
+        return rows.once(("sample", most, self), lambda: self._subsample(rows, most))
+
+    def _subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most)
 
     def sorted_columns(self, rows: Rows) -> SortedColumns:
         """Return the sorted columns of all rows, or of a sample of many, chosen by contents."""
-        weights = [block.weights for block in rows.blocks()]
-        n_rows = rows.n_rows - sum(int((w == 0).sum()) for w in weights if w is not None)
-        sample = self.subsample(rows, LOOKED_AT)
-        return sorted_columns(sample, n_rows, rows.total_weight)
+
+        def find() -> SortedColumns:
+            weights = [block.weights for block in rows.blocks()]
+            n_rows = rows.n_rows - sum(int((w == 0).sum()) for w in weights if w is not None)
+            sample = self.subsample(rows, LOOKED_AT)
+            return sorted_columns(sample, n_rows, rows.total_weight)
+
+        return rows.once(("sorted columns", self), find)
 
     def overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
         """Return the statistics of all rows as one component, about their own mean."""
+        return rows.once(("overall", matrix, self), lambda: self._overall(rows, matrix=matrix))
+
+    def _overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
         shape = (1, rows.n_features)
         structure = (1, *shape[1:], rows.n_features) if matrix else shape
         blank, factor = np.zeros(1), np.zeros(structure)
@@ -254,3 +316,9 @@ class Engine(ABC):
         rough = self.sweep(rows, Potentials(blank, blank, first, factor), Soft())
         # The second pass is about the mean, where no digits cancel.
         return self.sweep(rows, Potentials(blank, blank, rough.mean(), factor), Soft())
+
+
+def _apart(potentials: Potentials, n_components: int) -> Iterator[Potentials]:
+    """Yield the potentials of mixtures of K components that lie one after the other."""
+    for start in range(0, len(potentials.mean), n_components):
+        yield potentials.components(slice(start, start + n_components))

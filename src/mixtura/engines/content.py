@@ -1,6 +1,7 @@
 """Rows chosen by what they hold: equal rows share one fate, whatever their order."""
 
 from collections.abc import Callable
+from functools import lru_cache
 
 import numpy as np
 
@@ -29,6 +30,8 @@ def content_sample(
     row is one row, of summed weight. ``below`` is :func:`rows_below`, or what finds the same.
     """
     if rows.n_rows <= most:
+        if isinstance(rows, ArrayRows) and rows.values.flags.c_contiguous:
+            return rows
         return _together(rows, list(rows.blocks()))
     limit = int(most / rows.n_rows * 2.0**64)
     chosen = [_taken_from(block, below(block.values, limit)) for block in rows.blocks()]
@@ -104,6 +107,7 @@ def row_hashes(values: Array) -> np.ndarray:
     return hashes
 
 
+@lru_cache(maxsize=32)
 def column_factors(n_features: int) -> np.ndarray:
     """Return the odd 64-bit factor of each column, shape (D,)."""
     return np.random.SeedSequence(0).generate_state(n_features, np.uint64) | np.uint64(1)

@@ -14,7 +14,7 @@ import numpy as np
 from mixtura.assignments import Sampled, shares
 from mixtura.data import Rows
 from mixtura.potentials import Potentials
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 FAR = 1e140
 """Standardised distances from which on rows are looked at in units of their own."""
@@ -49,13 +49,11 @@ def told_draws(rows: Rows, potentials: Potentials, found: IntegerArray, seed: in
 
 def _far_scores(rows: Rows, potentials: Potentials) -> Iterator[tuple[IntegerArray, Array]]:
     """Yield positions (n,) and scores (n, K), up to a constant for each row, of far rows."""
-    factor, centre = potentials.precision_cholesky, potentials.mean[0]
-    limit = FAR_FROM_ALIKE if _is_alike(potentials) else FAR
-    widest = float(np.abs(factor).max()) * centre.size
-    room = limit / widest - float(np.abs(centre).max())
-    if not rows.n_rows or (room > 0.0 and rows.is_within(room)):
+    n_components = len(potentials.mean)
+    if not may_be_far(rows, potentials, n_components):
         return
-    reach = _reach(factor) * centre.size
+    centre, limit = potentials.mean[0], _limit(potentials, n_components)
+    reach = _reach(potentials.precision_cholesky) * centre.size
     for block in rows.blocks():
         with np.errstate(over="ignore"):
             far = (np.abs(block.values - centre) * reach > limit).any(axis=1)
@@ -65,9 +63,29 @@ def _far_scores(rows: Rows, potentials: Potentials) -> Iterator[tuple[IntegerArr
             yield block.start + inside, far_scores(block.values[inside], potentials)
 
 
-def _is_alike(potentials: Potentials) -> bool:
-    """Return whether all components are Gaussian and equally wide."""
-    return len(potentials.precision_cholesky) == 1 and potentials.tail is None
+def may_be_far(rows: Rows, potentials: Potentials, n_components: int) -> bool:
+    """Return whether a row may be far; False where a glance at the largest number excludes it.
+
+    ``n_components`` is the number of components of a mixture, where there are several.
+    """
+    factor, centre = potentials.precision_cholesky, potentials.mean[0]
+    widest = float(np.abs(factor).max()) * centre.size
+    room = _limit(potentials, n_components) / widest - float(np.abs(centre).max())
+    return rows.n_rows > 0 and not (room > 0.0 and rows.is_within(room))
+
+
+def _limit(potentials: Potentials, n_components: int) -> float:
+    """Return the standardised distance from which on rows are far from one of the mixtures."""
+    return FAR_FROM_ALIKE if _are_alike(potentials, n_components).any() else FAR
+
+
+def _are_alike(potentials: Potentials, n_components: int) -> BooleanArray:
+    """Return of which mixtures all components are Gaussian and equally wide, shape (T,) or (1,)."""
+    if potentials.tail is not None:
+        return np.zeros(1, dtype=bool)
+    factor = potentials.precision_cholesky
+    each = factor.reshape(-1, min(n_components, len(factor)), *factor.shape[1:])
+    return np.asarray((each == each[:, :1]).reshape(len(each), -1).all(axis=1))
 
 
 def _reach(factor: Array) -> Array:
@@ -85,7 +103,7 @@ def far_scores(values: Array, potentials: Potentials) -> Array:
     _, exponent = np.frexp(np.abs(rows).max(axis=1))
     rows = np.ldexp(rows, -exponent[:, None])
     means = np.ldexp(potentials.mean[None], -exponent[:, None, None])
-    factor, is_alike = potentials.precision_cholesky, _is_alike(potentials)
+    factor, is_alike = potentials.precision_cholesky, _are_alike(potentials, n_components)[0]
     leading, rest = np.zeros((len(rows), n_components)), np.zeros((len(rows), n_components))
     for k in range(n_components):
         own = factor[0 if len(factor) == 1 else k]

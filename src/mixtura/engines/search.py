@@ -11,7 +11,7 @@ from mixtura.typing import Array, IntegerArray
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reach:
     """How components are cut in two, and which relocations are tried.
 
@@ -59,7 +59,7 @@ class Reach:
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Plan:
     """How far a search goes.
 

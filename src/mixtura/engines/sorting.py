@@ -1,6 +1,7 @@
 """Columns of rows, each sorted: what tells measurements from other numbers."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -41,7 +42,7 @@ class SortedColumns:
     n_rows: int
     total_weight: float
 
-    @property
+    @cached_property
     def n_distinct(self) -> IntegerArray:
         """Number of distinct values in each column, shape (D,)."""
         return self.is_first.sum(axis=0)
@@ -56,7 +57,7 @@ class SortedColumns:
 
         It is infinite where a column is constant.
         """
-        gaps = np.where(self.is_first[1:], np.diff(self.values, axis=0), np.inf)
+        gaps = np.where(self.is_first[1:], self.values[1:] - self.values[:-1], np.inf)
         return gaps.min(axis=0, initial=np.inf)
 
     def distinct(self, column: int) -> tuple[Array, Array]:
@@ -87,7 +88,6 @@ def sorted_columns(sample: ArrayRows, n_rows: int, total_weight: float) -> Sorte
     values = values.astype(np.float64, copy=False)
     if weights is not None and (seen := weights > 0).any() and not seen.all():
         values, weights = values[seen], weights[seen]
-    n_distinct_rows = int(np.unique(row_hashes(values)).size)
     if weights is None:
         # Sorting is much faster along numbers that lie together.
         ordered = np.sort(np.ascontiguousarray(values.T), axis=1).T
@@ -95,6 +95,10 @@ def sorted_columns(sample: ArrayRows, n_rows: int, total_weight: float) -> Sorte
         order = np.argsort(values, axis=0, kind="stable")
         ordered, weights = np.take_along_axis(values, order, axis=0), weights[order]
     noise = NOISE * rounding * np.maximum(np.abs(ordered[0]), np.abs(ordered[-1]))
-    is_first = np.ones(ordered.shape, dtype=bool)
-    is_first[1:] = np.diff(ordered, axis=0) > noise
+    is_first, gaps = np.ones(ordered.shape, dtype=bool), ordered[1:] - ordered[:-1]
+    is_first[1:] = gaps > noise
+    if values.shape[1] == 1:
+        n_distinct_rows = min(len(values), 1) + int(np.count_nonzero(gaps))
+    else:
+        n_distinct_rows = int(np.unique(row_hashes(values)).size)
     return SortedColumns(ordered, weights, is_first, n_distinct_rows, n_rows, total_weight)

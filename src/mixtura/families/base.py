@@ -67,7 +67,9 @@ class CovarianceFamily(ABC):
     def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
         """Return the marginal variances, shape (K, D), in squared units of the data."""
         diagonal = np.einsum("kdd->kd", covariances) if covariances.ndim == 3 else covariances
-        return np.broadcast_to(diagonal, (n_components, n_features)).copy()
+        if diagonal.shape != (n_components, n_features):
+            diagonal = np.broadcast_to(diagonal, (n_components, n_features))
+        return diagonal.copy()
 
     def potentials(self, parameters: MixtureParameters) -> Potentials:
         """Return the potentials under which scores are log weights plus log densities."""

@@ -10,15 +10,10 @@ from mixtura.chains import Chains
 from mixtura.data import Rows
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Problem, Swept, option
-from mixtura.inference.partitions import (
-    PartitionSampler,
-    PartitionState,
-    PartitionStretch,
-    joined,
-    parameters_given,
-)
+from mixtura.inference.partitions import PartitionSampler, PartitionState, parameters_given
 from mixtura.inference.runs import Plan
 from mixtura.inference.sampling import ChainMethod, Given, each_on_its_own
+from mixtura.inference.stretches import PartitionStretch, joined
 from mixtura.lawful import Whole
 from mixtura.posteriors import DrawsPosterior
 from mixtura.posteriors.partitions import MOST_LABELS, KeptPartitions, fingerprints, narrowed

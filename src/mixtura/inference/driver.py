@@ -18,8 +18,7 @@ from mixtura.errors import (
 from mixtura.fit import Fit, Inference, Problem, Run, Seen, Start, canonical_order
 from mixtura.inference.climbs import leap, steps_of
 from mixtura.inference.expectation_maximization import Optimizer
-from mixtura.inference.minibatch import summed_scores
-from mixtura.inference.states import State, Summary
+from mixtura.inference.states import State, Summary, summed_scores
 from mixtura.inference.stopping import DEFAULT_TOL
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics

@@ -11,15 +11,12 @@ from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.inference.expectation_maximization import Optimizer
-from mixtura.inference.states import State, Summary
+from mixtura.inference.schedules import BATCH_SIZE
+from mixtura.inference.states import State, Summary, summed_scores
 from mixtura.inference.stopping import ascent_is_over, followed
-from mixtura.lawful import Whole
 from mixtura.model import MixtureModel
 from mixtura.potentials import Potentials
 from mixtura.statistics import SufficientStatistics
-
-BATCH_SIZE = Whole(1, optional=True)
-"""What the number of rows of a minibatch may be."""
 
 
 @final
@@ -112,13 +109,3 @@ def _replaced(
 ) -> SufficientStatistics:
     changed = total - old + new
     return replace(changed, count=np.maximum(changed.count, 0.0))
-
-
-def summed_scores(potentials: Potentials, statistics: SufficientStatistics) -> float:
-    """Return the sum of scores times responsibilities, from the statistics alone, in nats."""
-    moments = statistics.about(potentials.mean)
-    factor = potentials.precision_cholesky
-    precision = factor @ factor.transpose(0, 2, 1) if factor.ndim == 3 else np.square(factor)
-    seen = statistics.count > 0
-    constant = (potentials.log_weight + potentials.offset)[seen]
-    return float(statistics.count[seen] @ constant - 0.5 * (precision * moments.second).sum())

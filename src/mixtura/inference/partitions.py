@@ -1,21 +1,30 @@
 """One chain of a collapsed sampler: partitions of the rows, and parameters drawn given them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 
-from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.engines.allocation import Allocator, numbered
 from mixtura.inference.chains import drawn
 from mixtura.inference.runs import Kept, Plan, Runner, RunState, checked, generator_of
+from mixtura.inference.stretches import (
+    KEPT,
+    MOST_HELD,
+    OF_CLUSTERS,
+    OF_DRAWS,
+    OF_ROWS,
+    KeptDraws,
+    PartitionStretch,
+    joined,
+)
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
-from mixtura.posteriors.partitions import MOST_LABELS, Unsigned, narrowed, spacing
+from mixtura.posteriors.partitions import MOST_LABELS, Unsigned, spacing
 from mixtura.priors.partitions import Partitions
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ClusterSteps, MatrixSteps
@@ -23,65 +32,6 @@ from mixtura.typing import Array, IntegerArray
 
 MOST_TOGETHER = 1 << 18
 """Numbers of the covariances that are drawn together."""
-
-OF_CLUSTERS = ("count", "mean", "second")
-OF_DRAWS = ("occupied", "concentration")
-"""Names of arrays in a file of chains."""
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class PartitionStretch:
-    """Consecutive sweeps of a chain of partitions.
-
-    Parameters
-    ----------
-    occupied : array of shape (S,)
-        Number of clusters of each draw that is kept.
-    concentration : array of shape (S,)
-        Concentration of each.
-    count : array of shape (M,)
-        Rows of all clusters, draw after draw.
-    mean : array of shape (M, D)
-        Their means.
-    second : array of shape (M, ...)
-        Second moments about these.
-    log_joint : array of shape (T,)
-        Log density of rows and partition after each of the T sweeps, in nats.
-    steps : integer array of shape (P,)
-        The draws whose partitions are kept, numbered from the first draw of the chain on.
-    labels : unsigned integer array of shape (P, N)
-        These partitions, clusters numbered as above.
-    """
-
-    occupied: Array
-    concentration: Array
-    count: Array
-    mean: Array
-    second: Array
-    log_joint: Array
-    steps: IntegerArray
-    labels: Unsigned
-
-    def thinned(self, every: int) -> "PartitionStretch":
-        """Return the stretch with the partitions of every so manieth draw of the chain alone."""
-        some = self.steps % every == 0
-        if some.all():
-            return self
-        return replace(self, steps=self.steps[some], labels=self.labels[some])
-
-
-OF_ROWS = ("steps", "labels")
-KEPT = ("partition_steps", "partition_labels")
-"""Names of these in a file of chains, where "labels" are those that chains stand at."""
-
-PAST = (*OF_DRAWS, *OF_CLUSTERS, "log_joint", *OF_ROWS)
-
-
-def joined(stretches: Sequence[PartitionStretch]) -> PartitionStretch:
-    """Return stretches that follow each other as one."""
-    parts = (np.concatenate([getattr(one, name) for one in stretches]) for name in PAST)
-    return PartitionStretch(*parts)
 
 
 @final
@@ -174,16 +124,14 @@ class PartitionSampler(Runner[PartitionState]):
         labels, concentration, n_rows = state.labels, state.concentration, len(state.labels)
         steps = self.partitions.steps(n_rows, concentration)
         constant = self.partitions.log_constant(n_rows, concentration)
-        log_joint, values = np.empty(sweeps), []
-        kept: list[SufficientStatistics] = []
-        partitions: dict[int, Unsigned] = {}
         every = spacing(n_rows, plan.kept_before(begin + sweeps), self.most_labels)
-        done = 0
+        kept = KeptDraws(self._allocator, plan.kept_before(begin), every)
+        log_joint, values = np.empty(sweeps), []
+        done, most = 0, plan.thin * max(1, MOST_HELD // n_rows)
         while done < sweeps:
-            length = 1
-            if self.partitions.is_known:
-                length = min(_until_kept(begin + done, plan), sweeps - done)
-            else:
+            length = min(most, sweeps - done)
+            if not self.partitions.is_known:
+                length = 1
                 n_clusters = int(labels.max()) + 1
                 concentration = self.partitions.draw_concentration(
                     concentration, n_rows, n_clusters, rng
@@ -191,40 +139,16 @@ class PartitionSampler(Runner[PartitionState]):
                 steps = self.partitions.steps(n_rows, concentration)
                 constant = self.partitions.log_constant(n_rows, concentration)
             span = (length, self.scans, self.moves)
-            labels, worth = self._allocator.run(labels, steps, span, rng)
+            first = (_until_kept(begin + done, plan), plan.thin)
+            labels, found, worth = self._allocator.stretch(labels, steps, span, rng, first)
             log_joint[done : done + length] = worth + constant
             done += length
-            number = plan.kept_before(begin + done - 1)
-            if plan.kept_before(begin + done) > number:
-                kept.append(self._allocator.statistics(labels))
-                values.append(concentration)
-                if every and number % every == 0:
-                    partitions[number] = narrowed(labels)
-        stretch = self._stretch(kept, values, log_joint, partitions)
+            values += [concentration] * len(found)
+            kept.add(found)
+        stretch = kept.stretch(np.array(values), log_joint, self.model.structure[1:])
         random = rng.bit_generator.state
         before = tuple(one.thinned(every) for one in state.past) if every else state.past
         return PartitionState(labels, concentration, random, (*before, stretch))
-
-    def _stretch(
-        self,
-        kept: list[SufficientStatistics],
-        concentrations: list[float],
-        log_joint: Array,
-        partitions: Mapping[int, Unsigned],
-    ) -> PartitionStretch:
-        sizes = (0, self.model.n_features)
-        cell = self.model.structure[1:]
-        none = (np.empty(0), np.empty(sizes), np.empty((0, *cell)))
-        found = [(one.count, one.mean(), one.second.reshape(-1, *cell)) for one in kept]
-        clusters = (np.concatenate(part) for part in zip(none, *found, strict=True))
-        occupied = np.array([one.count.size for one in kept], dtype=np.float64)
-        steps = np.array(list(partitions), dtype=np.intp)
-        empty = np.empty((0, self.rows.n_rows), dtype=np.uint8)
-        labels = np.concatenate([empty, *(one[None] for one in partitions.values())])
-        of_draws = (occupied, np.array(concentrations))
-        return PartitionStretch(
-            *of_draws, *clusters, log_joint=log_joint, steps=steps, labels=labels
-        )
 
     def judged(self, states: Sequence[PartitionState], plan: Plan) -> list[Array]:
         log_joint = [np.concatenate([one.log_joint for one in state.past]) for state in states]
@@ -375,7 +299,7 @@ def parameters_given(
     pivot = np.zeros((*place.shape, model.n_features)) + past.mean[0]
     second = np.zeros((n_draws, *model.structure))
     pivot[place], second[place] = past.mean[: occupied.sum()], past.second[: occupied.sum()]
-    means, covariances = np.empty_like(pivot), np.empty_like(second)
+    means, covariances, log_likelihood = np.empty_like(pivot), np.empty_like(second), []
     together = max(1, MOST_TOGETHER // second[0].size)
     for start in range(0, n_draws, together):
         some = slice(start, start + together)
@@ -386,9 +310,6 @@ def parameters_given(
         found = model.component_prior.draw_given(moments, pivots, seconds, rng)
         means[some] = found[0].reshape(means[some].shape)
         covariances[some] = found[1].reshape(covariances[some].shape)
-    log_likelihood = np.empty(n_draws)
-    for s in range(n_draws):
-        potentials = model.potentials(MixtureParameters(weights[s], means[s], covariances[s]))
-        swept = sampler.engine.sweep(sampler.rows, potentials, Soft())
-        log_likelihood[s] = swept.log_normalizer
-    return ParameterDraws(weights, means, covariances, log_likelihood)
+        potentials = model.potentials(MixtureParameters(weights[some].reshape(-1), *found))
+        log_likelihood.append(sampler.engine.log_likelihoods(sampler.rows, potentials, K))
+    return ParameterDraws(weights, means, covariances, np.concatenate(log_likelihood))

@@ -6,9 +6,8 @@ from typing import Any, final
 from mixtura.fit import Fit, Inference, Problem, option
 from mixtura.inference.driver import limits_of, optimise
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
-from mixtura.inference.minibatch import BATCH_SIZE, Incremental
-from mixtura.inference.online import DECAY, N_ROWS, Online, Schedule
 from mixtura.inference.quasi_newton import QuasiNewton
+from mixtura.inference.schedules import BATCH_SIZE, DECAY, N_ROWS, Schedule
 from mixtura.inference.states import Mode
 from mixtura.lawful import OneOf
 
@@ -57,8 +56,7 @@ class MAP(Inference):
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
         problem.refuse_unbounded()
-        online = Online(self, Mode(), Schedule(self.decay, self.n_rows))
-        return online.update(problem, earlier)
+        return _updated(self, problem, earlier, Schedule(self.decay, self.n_rows))
 
 
 @final
@@ -93,9 +91,18 @@ class ML(Inference):
         return optimise(problem, self.name, self.objective_name, limits)
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
-        online = Online(self, Mode(), Schedule(self.decay, self.n_rows))
-        return online.update(problem, earlier)
+        return _updated(self, problem, earlier, Schedule(self.decay, self.n_rows))
 
 
 def _optimizer(name: str, batch_size: int | None) -> Optimizer[Any]:
-    return OPTIMIZERS[name] if batch_size is None else Incremental(Mode(), batch_size)
+    if batch_size is None:
+        return OPTIMIZERS[name]
+    from mixtura.inference.minibatch import Incremental
+
+    return Incremental(Mode(), batch_size)
+
+
+def _updated(method: Inference, problem: Problem, earlier: Fit | None, schedule: Schedule) -> Fit:
+    from mixtura.inference.online import Online
+
+    return Online(method, Mode(), schedule).update(problem, earlier)

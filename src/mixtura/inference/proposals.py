@@ -6,8 +6,7 @@ from itertools import combinations
 import numpy as np
 from scipy.special import xlogy
 
-from mixtura.inference.minibatch import summed_scores
-from mixtura.inference.states import Summary
+from mixtura.inference.states import Summary, summed_scores
 from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.statistics import SufficientStatistics, outer_moments

@@ -5,11 +5,13 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Generic, final
+from typing import TYPE_CHECKING, Generic, final
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.inference.checkpoints import Checkpoint
 from mixtura.inference.runs import Runner, State
+
+if TYPE_CHECKING:
+    from mixtura.inference.checkpoints import Checkpoint
 
 ROUND = 0.2
 """Seconds that a round should take: how long an interruption waits."""
@@ -32,7 +34,9 @@ class Keeper(Generic[State]):
         Most sweeps from one writing to the next; None for no limit.
     """
 
-    def __init__(self, file: Checkpoint[State] | None, seconds: float, sweeps: int | None) -> None:
+    def __init__(
+        self, file: "Checkpoint[State] | None", seconds: float, sweeps: int | None
+    ) -> None:
         self.sweeps = None if file is None else sweeps
         self._file, self._seconds = file, seconds
         self._written = -1

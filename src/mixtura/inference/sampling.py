@@ -5,7 +5,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import ClassVar, Generic, final
+from typing import TYPE_CHECKING, ClassVar, Generic, final
 
 import numpy as np
 
@@ -14,13 +14,18 @@ from mixtura.data import ArrayRows, Rows
 from mixtura.diagnostics.components import Doubt
 from mixtura.errors import InterruptedWarning, InvalidArgumentError
 from mixtura.fit import Fit, Inference, Problem, Start, Swept, option
-from mixtura.inference.checkpoints import Checkpoint, digest_of, recorded_results
 from mixtura.inference.progress import teller
 from mixtura.inference.rounds import Keeper, Reached, run_rounds
 from mixtura.inference.runs import Plan, Runner, State
 from mixtura.inference.sufficiency import Sufficiency
 from mixtura.lawful import Called, FilePath, Flag, Real, Whole
+from mixtura.lazy import LazyModule
 from mixtura.model import MixtureModel
+
+if TYPE_CHECKING:
+    from mixtura.inference import checkpoints
+else:  # few fits keep their chains in a file
+    checkpoints = LazyModule("mixtura.inference.checkpoints")
 
 MOST_COPIES = 10_000_000
 """Rows after each row of weight w has been repeated w times."""
@@ -192,16 +197,17 @@ class ChainMethod(Inference, Generic[State]):
             if is_done or reached.interrupted:
                 return reached, plan
 
-    def _file(self, given: Given[State]) -> Checkpoint[State] | None:
+    def _file(self, given: Given[State]) -> "checkpoints.Checkpoint[State] | None":
         if self.checkpoint is None:
             return None
         names = self.decisive if self.draws is not None else (*self.decisive, *self.limits)
         # Earlier files know nothing of the limits, which show in no draw where draws are given.
         given_numbers = {name: getattr(self, name) for name in names}
         options = {n: int(value) for n, value in given_numbers.items() if value is not None}
-        digest = digest_of(given.problem, given.starts, options)
+        digest = checkpoints.digest_of(given.problem, given.starts, options)
         path = Path(self.checkpoint)
-        return Checkpoint(path, digest, given.runner, recorded_results(path))
+        recorded = checkpoints.recorded_results(path)
+        return checkpoints.Checkpoint(path, digest, given.runner, recorded)
 
     def _begun(self, given: Given[State]) -> list[State]:
         """Return the chains before their first sweep."""

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import ClassVar, final
 
+import numpy as np
+
 from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
@@ -207,3 +209,13 @@ def evaluate(
     statistics = engine.sweep(rows, model.potentials(parameters), Soft())
     objective = statistics.log_normalizer + model.log_prior(parameters)
     return State(parameters, statistics, objective)
+
+
+def summed_scores(potentials: Potentials, statistics: SufficientStatistics) -> float:
+    """Return the sum of scores times responsibilities, from the statistics alone, in nats."""
+    moments = statistics.about(potentials.mean)
+    factor = potentials.precision_cholesky
+    precision = factor @ factor.transpose(0, 2, 1) if factor.ndim == 3 else np.square(factor)
+    seen = statistics.count > 0
+    constant = (potentials.log_weight + potentials.offset)[seen]
+    return float(statistics.count[seen] @ constant - 0.5 * (precision * moments.second).sum())

@@ -6,9 +6,7 @@ from typing import Any, final
 from mixtura.fit import Fit, Inference, Problem, option
 from mixtura.inference.driver import limits_of, optimise
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
-from mixtura.inference.minibatch import BATCH_SIZE, Incremental
-from mixtura.inference.moves import Moves
-from mixtura.inference.online import DECAY, N_ROWS, Online, Schedule
+from mixtura.inference.schedules import BATCH_SIZE, DECAY, N_ROWS, Schedule
 from mixtura.inference.states import Expected
 
 
@@ -51,12 +49,18 @@ class VB(Inference):
         summary = Expected()
         optimizer: Optimizer[Any] = CoordinateAscent(summary)
         if problem.model.weight_prior.finds_components:
+            from mixtura.inference.moves import Moves
+
             optimizer = Moves(summary)
         if self.batch_size is not None:
+            from mixtura.inference.minibatch import Incremental
+
             optimizer = Incremental(summary, self.batch_size)
         limits = limits_of(self, problem, optimizer)
         return optimise(problem, self.name, self.objective_name, limits)
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        from mixtura.inference.online import Online
+
         online = Online(self, Expected(), Schedule(self.decay, self.n_rows))
         return online.update(problem, earlier)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -55,17 +56,13 @@ def clusterings(
         Whether components may be correlated, so that uncorrelated columns are tried as well.
     """
     seen: set[bytes] = set()
-    most = max(HIERARCHY, HIERARCHY_OF_COMPONENT * n_clusters)
-    few = _different(fewer_rows(sample, most), is_all=sample.n_rows <= most)
-    most = max(SPLIT, SPLIT_OF_COMPONENT * n_clusters)
-    part = sample if sample.n_rows <= most else fewer_rows(sample, most)
-    for centre, mapping in coordinates(sample, engine, correlated=correlated):
-        rows = ArrayRows(_mapped(sample.values, centre, mapping), sample.weights)
-        split = rows
-        if part is not sample:
-            split = ArrayRows(_mapped(part.values, centre, mapping), part.weights)
-        values = _mapped(few.values, centre, mapping)
-        for labels in _in_coordinates(rows, split, values, few, n_clusters, engine):
+    for number, system in enumerate(coordinates(sample, engine, correlated=correlated)):
+        # Of the first two, which do not hang on the correlations, the clusters are the same.
+        found = sample.once(
+            ("clusters", number, n_clusters, engine),
+            partial(_found_in, sample, system, n_clusters, engine),
+        )
+        for labels in found:
             key = labels.tobytes()
             if key not in seen:
                 seen.add(key)
@@ -141,6 +138,25 @@ def coordinates(
 def _mapped(values: Array, centre: Array, mapping: Array) -> Array:
     centred = values - centre
     return np.ascontiguousarray(centred * mapping if mapping.ndim == 1 else centred @ mapping)
+
+
+def _found_in(
+    sample: ArrayRows, system: tuple[Array, Array], n_clusters: int, engine: Engine
+) -> list[IntegerArray]:
+    """Return the clusters of a sample in a system of coordinates."""
+    most = max(HIERARCHY, HIERARCHY_OF_COMPONENT * n_clusters)
+    few = sample.once(
+        ("different rows", min(most, sample.n_rows)),
+        lambda: _different(fewer_rows(sample, most), is_all=sample.n_rows <= most),
+    )
+    most = max(SPLIT, SPLIT_OF_COMPONENT * n_clusters)
+    rows = ArrayRows(_mapped(sample.values, *system), sample.weights)
+    split = rows
+    if sample.n_rows > most:
+        part = fewer_rows(sample, most)
+        split = ArrayRows(_mapped(part.values, *system), part.weights)
+    values = _mapped(few.values, *system)
+    return list(_in_coordinates(rows, split, values, few, n_clusters, engine))
 
 
 def _in_coordinates(

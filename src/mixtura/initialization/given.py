@@ -1,7 +1,7 @@
 """Starts that the user gives: means, labels, responsibilities or an earlier fit."""
 
 from dataclasses import dataclass
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 from numpy.random import SeedSequence
@@ -10,7 +10,6 @@ from mixtura.assignments import Given, Soft
 from mixtura.conversion import as_float64
 from mixtura.data import Rows
 from mixtura.data.frames import default_names, numbers_of
-from mixtura.data.sources import listed
 from mixtura.engines import Engine
 from mixtura.errors import DataError, InvalidArgumentError
 from mixtura.fit import Fit
@@ -20,9 +19,15 @@ from mixtura.initialization.base import (
     near_statistics,
     share_statistics,
 )
+from mixtura.lazy import LazyModule
 from mixtura.model import MixtureModel
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
+
+if TYPE_CHECKING:
+    from mixtura.data import sources
+else:  # what puts names into messages
+    sources = LazyModule("mixtura.data.sources")
 
 
 @final
@@ -151,7 +156,8 @@ def _order(columns: tuple[str, ...] | None, names: tuple[str, ...] | None) -> sl
         return slice(None)
     if sorted(columns) != sorted(names):
         raise InvalidArgumentError(
-            f"init must have the columns of the rows, {listed(names)}; got {listed(columns)}"
+            f"init must have the columns of the rows, {sources.listed(names)}; "
+            f"got {sources.listed(columns)}"
         )
     return [columns.index(name) for name in names]
 
@@ -168,7 +174,7 @@ def _from_fit(
     known = fit.feature_names
     if names is not None and known != names and sorted(known) == sorted(names):
         raise InvalidArgumentError(
-            f"init is a fit of the columns {listed(known)}, in this order, and the rows have "
-            f"{listed(names)}: select the columns in one order"
+            f"init is a fit of the columns {sources.listed(known)}, in this order, and the rows "
+            f"have {sources.listed(names)}: select the columns in one order"
         )
     return GivenFit(fit)

@@ -1,9 +1,22 @@
-"""What a fit returns about parameters and rows."""
+"""What a fit returns about parameters and rows; each kind is loaded when it is first named."""
 
+from typing import TYPE_CHECKING
+
+from mixtura.lazy import lazy_attributes
 from mixtura.posteriors.base import Posterior
-from mixtura.posteriors.draws import DrawsPosterior
 from mixtura.posteriors.intervals import Intervals
 from mixtura.posteriors.point import PointPosterior
-from mixtura.posteriors.variational import VariationalPosterior
+
+if TYPE_CHECKING:
+    from mixtura.posteriors.draws import DrawsPosterior
+    from mixtura.posteriors.variational import VariationalPosterior
 
 __all__ = ["DrawsPosterior", "Intervals", "PointPosterior", "Posterior", "VariationalPosterior"]
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "DrawsPosterior": "mixtura.posteriors.draws",
+        "VariationalPosterior": "mixtura.posteriors.variational",
+    },
+)

@@ -1,6 +1,7 @@
 """What a fit knows about parameters and rows, whichever method made it."""
 
 from abc import ABC, abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from mixtura.typing import Array, IntegerArray
 
 class Posterior(ABC):
     """A distribution (or a point) over mixture parameters, conditioned on the rows seen."""
+
+    is_drawn: ClassVar[bool] = False
+    """Whether it is draws of the parameters."""
 
     @property
     @abstractmethod

@@ -31,12 +31,8 @@ seconds, and about one."""
 FEWEST_AVERAGED = 200
 """Draws over which answers about rows are averaged in any case."""
 
-STACKED, MOST_HELD = 256, 1 << 12
-"""Components of several draws that are scored as one mixture; and, where each draw's shares are
-wanted, their numbers of all rows, beyond which one draw at a time is faster."""
-
-UNDERFLOWN = 1e-280
-"""Share of all draws in a row from which on the shares within a draw have all their digits."""
+STACKED = 256
+"""Components of several draws that are scored together."""
 
 MOST_TOGETHER = 1 << 16
 """Numbers of the covariances of draws whose potentials are found together."""
@@ -70,6 +66,8 @@ class DrawsPosterior(Posterior):
     partitions : KeptPartitions, optional
         Where the parameters were drawn given partitions of the rows, these.
     """
+
+    is_drawn = True
 
     model: MixtureModel
     weights: Array
@@ -300,19 +298,8 @@ class DrawsPosterior(Posterior):
     def responsibilities(self, rows: Rows, engine: Engine) -> Array:
         averaged, size = self.averaged(rows.n_rows, MOST_SHARED), self.model.n_components
         total = np.zeros((rows.n_rows, size))
-        number = STACKED // size if total.size <= MOST_HELD else 1
-        for potentials in averaged._stacked(max(1, number)):
-            if len(potentials.log_weight) == size:
-                total += engine.responsibilities(rows, potentials)
-                continue
-            shares = engine.responsibilities(rows, potentials).reshape(rows.n_rows, -1, size)
-            of_draws = shares.sum(axis=2, keepdims=True)
-            for t in np.flatnonzero((of_draws < UNDERFLOWN).any(axis=(0, 2))):
-                # A draw under which some row is that much less likely is looked at alone.
-                alone = potentials.components(slice(t * size, (t + 1) * size))
-                shares[:, t] = engine.responsibilities(rows, alone)
-                of_draws[:, t] = 1.0
-            total += (shares / of_draws).sum(axis=1)
+        for potentials in averaged._stacked(max(1, STACKED // size)):
+            total += engine.summed_responsibilities(rows, potentials, size)
         return total / total.sum(axis=1, keepdims=True)
 
     def labels(self, rows: Rows, engine: Engine) -> IntegerArray:

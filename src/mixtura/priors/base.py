@@ -283,6 +283,8 @@ class ComponentPrior(Prior):
     deviations or covariance matrices), without any change of variables.
     """
 
+    has_known_scales: ClassVar[bool] = False
+    """Whether the components' scales are given rather than found."""
     structure_dimensions: ClassVar[tuple[int, ...]]
     """Lengths of the structure shapes that the prior is for: 3 matrices, 2 variances."""
 
@@ -316,10 +318,7 @@ class ComponentPrior(Prior):
         return None
 
     def steps(self, n_features: int) -> ComponentSteps | MatrixSteps | None:
-        """Return the prior as numbers that native chains can draw from; None where it has none.
-
-        They are the same whatever components and features share.
-        """
+        """Return numbers that native chains draw from, whatever is shared; None without any."""
         return None
 
     def clusters(

@@ -52,7 +52,9 @@ class Dirichlet(WeightPrior):
 
     @property
     def is_exchangeable(self) -> bool:
-        return bool(np.all(np.asarray(self.concentration) == np.ravel(self.concentration)[0]))
+        if not isinstance(self.concentration, np.ndarray):
+            return True
+        return bool((self.concentration == self.concentration[0]).all())
 
     def check(self, n_components: int) -> None:
         if np.ndim(self.concentration) == 1 and np.size(self.concentration) != n_components:
@@ -77,8 +79,7 @@ class Dirichlet(WeightPrior):
         return weights
 
     def log_density(self, weights: Array) -> float:
-        concentration = self._full(weights.size)
-        powers = xlogy(concentration - 1.0, weights)
+        powers = xlogy(self.concentration - 1.0, weights)
         return self._log_constant(weights.size) + float(powers.sum())
 
     def _total(self, n_components: int) -> float:

@@ -28,7 +28,7 @@ within groups: means are expected within ten standard deviations of all rows."""
 FREEDOM = 3.0
 """Degrees of freedom of a variance, in rows; a matrix has D + 2, which is the same at D = 1."""
 
-EPSILON = float(np.finfo(float).eps)
+EPSILON, TINY = float(np.finfo(float).eps), float(np.finfo(float).tiny)
 
 LOST = 16.0 * EPSILON
 """Share of second moments that rounding leaves where moments about the means are zero."""
@@ -55,15 +55,17 @@ class OverallMoments:
 
     def __init__(self, statistics: SufficientStatistics, factor: Array | None = None) -> None:
         self.factor = factor
-        self.mean: Array = statistics.mean()[0]
-        total = max(statistics.total, np.finfo(float).tiny)
+        centre = statistics.mean()
+        self.mean: Array = centre[0]
+        total = max(statistics.total, TINY)
         self.total_weight = total
-        moments = statistics.scatter(statistics.mean())[0] / total
+        moments = statistics.scatter(centre)[0] / total
         variances = np.diag(moments).copy() if moments.ndim == 2 else moments.copy()
-        resolution = (8.0 * np.finfo(float).eps * np.abs(self.mean)) ** 2
+        resolution = (8.0 * EPSILON * np.abs(self.mean)) ** 2
         self.constant: BooleanArray = variances <= resolution
-        fallback = np.where(self.mean == 0.0, 1.0, (1e-6 * self.mean) ** 2)
-        variances = np.where(self.constant, fallback, variances)
+        if self.constant.any():
+            fallback = np.where(self.mean == 0.0, 1.0, (1e-6 * self.mean) ** 2)
+            variances = np.where(self.constant, fallback, variances)
         self.variances: Array = np.maximum(variances, SMALLEST_VARIANCE)
         self._moments = moments if moments.ndim == 2 else np.diag(moments)
 
@@ -147,7 +149,7 @@ class WithinGroups:
         array of shape (D, D), (D,) or (1,)
         """
         scatter = statistics.scatter(statistics.mean()).sum(axis=0)
-        scale = scatter / (max(statistics.total, np.finfo(float).tiny) * self.n_cells)
+        scale = scatter / (max(statistics.total, TINY) * self.n_cells)
         return self._shaped(scale, self._pooled_widths(self._widths(scale), statistics))
 
     def updated(self, scale: Array, statistics: SufficientStatistics) -> Array:
@@ -167,7 +169,7 @@ class WithinGroups:
         if self.structure[0] == 1:
             return self.pooled(statistics)
         count = np.maximum(statistics.count, 0.0)
-        shares = count / max(count.sum(), np.finfo(float).tiny)
+        shares = count / max(count.sum(), TINY)
         scatter = statistics.scatter(statistics.mean())
         # A scatter about its own mean has a row less: a single row says nothing of widths.
         free = np.maximum(count - 1.0, 0.0)
@@ -191,7 +193,7 @@ class WithinGroups:
     def _pooled_widths(self, widths: Array, statistics: SufficientStatistics) -> Array:
         """Return pooled variances, with those of all rows where groups have no width."""
         second = self._widths(np.abs(statistics.second).sum(axis=0))
-        lost = LOST * second / (max(statistics.total, np.finfo(float).tiny) * self.n_cells)
+        lost = LOST * second / (max(statistics.total, TINY) * self.n_cells)
         unknown = np.maximum(widths, self._rounding) <= np.maximum(self._resolved, lost)
         return np.where(unknown, self._overall / self._shared, np.maximum(widths, self._rounding))
 

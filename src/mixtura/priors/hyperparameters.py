@@ -1,5 +1,6 @@
 """Hyperparameters: checked where a user gives them, and not again where posteriors follow."""
 
+import math
 from typing import Any, TypeVar
 
 import numpy as np
@@ -19,6 +20,8 @@ def hyperparameter(
     With ``or_matrix`` one of two dimensions or more need not be positive: :func:`check_matrix`
     looks at it.
     """
+    if type(value) is float and (0.0 if positive else -math.inf) < value < math.inf:
+        return value
     try:
         if isinstance(value, bool) or getattr(value, "dtype", None) == np.bool_:
             raise NotNumbersError("a truth value")
@@ -62,9 +65,9 @@ def check_matrix(value: float | Array, name: str, n_features: int) -> None:
         )
     deviations = np.sqrt(np.maximum(np.diag(matrix), 0.0))
     lawful = bool((deviations > 0).all())
-    if lawful:
+    if lawful and n_features > 1:
         correlations = matrix / deviations[:, None] / deviations
-        lawful = np.allclose(correlations, correlations.T, rtol=0.0, atol=1e-10)
+        lawful = bool((np.abs(correlations - correlations.T) <= 1e-10).all())
         lawful = lawful and bool(np.linalg.eigvalsh(correlations)[0] > 0)
     if not lawful:
         raise InvalidArgumentError(f"{name} must be symmetric and positive definite")

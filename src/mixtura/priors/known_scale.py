@@ -45,6 +45,7 @@ class KnownScale(ComponentPrior):
     """
 
     structure_dimensions = (2,)
+    has_known_scales = True
 
     scale: PerFeature
     mean: Normal = Normal()  # noqa: RUF009 - frozen

@@ -265,7 +265,7 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         if self.learns_scale:
             return self.integrated_log_density(means, covariances)
         n_features = means.shape[1]
-        freedom = np.asarray(self._freedom(n_features))
+        freedom = self._freedom(n_features)
         factor = precision_factor(covariances)
         log_det = -2.0 * log_diagonal(factor)
         scale_factor = self._factor(n_features)

@@ -14,6 +14,8 @@ from mixtura.priors.hyperparameters import check_matrix, hyperparameter, rescale
 from mixtura.statistics import feature_sum
 from mixtura.typing import Array
 
+LOG_TWO = float(np.log(2.0))
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -71,7 +73,7 @@ class Wishart(Prior):
         factor = covariance_factor(values)
         whitened = np.swapaxes(scale_factor, -1, -2) @ factor
         log_det, scale_log_det = 2.0 * log_diagonal(factor), -2.0 * log_diagonal(scale_factor)
-        constant = 0.5 * freedom * (n_features * np.log(2.0) + scale_log_det)
+        constant = 0.5 * freedom * (n_features * LOG_TWO + scale_log_det)
         return (
             0.5 * (freedom - n_features - 1.0) * log_det
             - 0.5 * (whitened * whitened).sum(axis=(-2, -1))
@@ -114,13 +116,21 @@ def inverse_wishart_log_density(
     """
     n_features = precision_factors.shape[-1]
     log_det = -2.0 * log_diagonal(precision_factors)
-    whitened = np.swapaxes(scale_factor, -1, -2) @ precision_factors
+    whitened = scale_factor.swapaxes(-1, -2) @ precision_factors
+    log_scale: float | Array = log_diagonal(scale_factor)
+    if np.ndim(log_scale) == 0 and np.ndim(freedom) == 0:  # of a prior: NumPy is slow with numbers
+        freedom, log_scale = float(freedom), float(log_scale)
     return (
-        0.5 * freedom * (2.0 * log_diagonal(scale_factor) - n_features * np.log(2.0))
+        0.5 * freedom * (2.0 * log_scale - n_features * LOG_TWO)
         - log_multigamma(freedom, n_features)
         - 0.5 * (freedom + n_features + 1.0) * log_det
-        - 0.5 * (whitened * whitened).sum(axis=(1, 2))
+        - 0.5 * matrix_sum(whitened * whitened)
     )
+
+
+def matrix_sum(values: Array) -> Array:
+    """Return the sums of matrices (G, D, D), shape (G,)."""
+    return values[:, 0, 0] if values.shape[-1] == 1 else values.sum(axis=(1, 2))
 
 
 def log_multigamma(freedom: float | Array, n_features: int) -> float | Array:

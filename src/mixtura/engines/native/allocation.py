@@ -7,7 +7,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 from scipy.special import gammaln
 
-from mixtura.engines.allocation import Allocator
+from mixtura.engines.allocation import Allocator, number_kept
 from mixtura.engines.native.library import POINTER, WHOLE, address, native_function
 from mixtura.engines.native.passes import DOUBLE, LABEL, contiguous, unmasked
 from mixtura.engines.native.random import source_of
@@ -22,8 +22,8 @@ EACH, SHARED, KNOWN, MATRIX = range(4)
 """A variance for each feature, one for all, known ones, a matrix."""
 
 
-_moments = native_function("cluster_moments", None, *[POINTER] * 7)
-_allocate = native_function("allocate", WHOLE, *[POINTER] * 9)
+_moments = native_function("cluster_moments", None, *[POINTER] * 8)
+_allocate = native_function("allocate", WHOLE, *[POINTER] * 10)
 
 
 @final
@@ -48,33 +48,55 @@ class NativeAllocator(Allocator):
         plan: tuple[int, int, int],
         rng: np.random.Generator,
     ) -> tuple[IntegerArray, Array]:
-        n_rows = len(self.values)
+        after, _, worth = self.stretch(labels, partition, plan, rng, (plan[0] + 1, 1))
+        return after, worth
+
+    def stretch(
+        self,
+        labels: IntegerArray,
+        partition: PartitionSteps,
+        plan: tuple[int, int, int],
+        rng: np.random.Generator,
+        kept: tuple[int, int],
+    ) -> tuple[IntegerArray, IntegerArray, Array]:
+        n_rows, n_kept = len(self.values), number_kept(plan[0], kept)
         after, worth = self._whole(labels).copy(), np.empty(plan[0])
-        sizes = np.array([self._kind, *self.values.shape, *plan], dtype=np.int64)
+        found = np.empty((n_kept, n_rows), dtype=np.int64)
+        sizes = np.array([self._kind, *self.values.shape, *plan, *kept], dtype=np.int64)
         parts = partition.log_join, partition.log_size, partition.log_new
         weights = np.stack([contiguous(part, DOUBLE) for part in parts])
         if weights.shape != (3, n_rows + 1):
             raise ValueError(f"a partition of {weights.shape[-1] - 1} rows, not of {n_rows}")
         with source_of(rng) as source:
             given = (sizes, self.values, self._numbers, self._constants, weights, self._alone)
-            if not _allocate(*map(address, given), source, address(after), address(worth)):
+            outputs = (after, found, worth)
+            if not _allocate(*map(address, given), source, *map(address, outputs)):
                 raise MemoryError(f"no memory for clusters of {len(after)} rows")
-        return after.astype(np.intp, copy=False), worth
+        return after.astype(np.intp, copy=False), found.astype(np.intp, copy=False), worth
 
     def statistics(self, labels: IntegerArray) -> SufficientStatistics:
-        whole = self._whole(labels)
-        n_clusters, n_features = int(whole.max()) + 1, self.values.shape[1]
+        return self.moments(self._whole(labels)[None])[1]
+
+    def moments(self, partitions: IntegerArray) -> tuple[IntegerArray, SufficientStatistics]:
+        whole, n_rows = contiguous(partitions, LABEL), len(self.values)
+        if whole.ndim != 2 or whole.shape[1] != n_rows:
+            raise ValueError(f"partitions of shape {whole.shape}, not of {n_rows} rows")
+        if whole.view(np.uint64).max(initial=0) >= n_rows:
+            raise ValueError(f"labels of {n_rows} rows are wanted, from 0 to {n_rows - 1}")
+        occupied = whole.max(axis=1) + 1
+        n_clusters, n_features = int(occupied.sum()), self.values.shape[1]
         width = n_features**2 if self._kind == MATRIX else 1 if self._kind == SHARED else n_features
         shape, spread = (n_clusters, n_features), (n_clusters, width)
         count, mean, first, second = (
             np.zeros(some) for some in ((n_clusters,), shape, shape, spread)
         )
-        sizes = np.array([self._kind, *self.values.shape, n_clusters], dtype=np.int64)
+        sizes = np.array([self._kind, *self.values.shape, len(whole)], dtype=np.int64)
         outputs = (count, mean, first, second)
-        _moments(*map(address, (sizes, self.values, whole)), *map(address, outputs))
+        _moments(*map(address, (sizes, self.values, whole, occupied)), *map(address, outputs))
         if self._kind == MATRIX:
             second = second.reshape(*shape, n_features)
-        return SufficientStatistics(count, first, second, mean)
+        found = SufficientStatistics(count, first, second, mean)
+        return occupied.astype(np.intp, copy=False), found
 
     def _whole(self, labels: IntegerArray) -> IntegerArray:
         """Return the labels of all rows as the library wants them."""

@@ -1,12 +1,10 @@
 """Clusters of few rows, from which starts are made."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from mixtura.data import ArrayRows
 from mixtura.engines.native.library import POINTER, REAL, WHOLE, address, native_function
-from mixtura.engines.native.passes import DOUBLE, LABEL, SMALL, address_of, contiguous
+from mixtura.engines.native.passes import DOUBLE, LABEL, SMALL, Threads, address_of, contiguous
 from mixtura.typing import Array, IntegerArray
 
 _ward = native_function("ward", WHOLE, POINTER, POINTER, WHOLE, WHOLE, POINTER)
@@ -41,7 +39,7 @@ def native_clusters(
     split: ArrayRows,
     few: tuple[Array, Array, IntegerArray | None],
     limits: tuple[int, int, int, float],
-    threads: Callable[[], int],
+    threads: Threads,
 ) -> IntegerArray:
     """Return clusters of rows; ``Engine.clusters`` says what is what."""
     values, weights = _weighted(rows.values, _row_weights(rows))
@@ -59,9 +57,10 @@ def native_clusters(
         if positions.shape != weights.shape or positions.view(np.uint64).max() >= len(chosen):
             raise ValueError(f"positions of shape {positions.shape} among {len(chosen)} rows")
     n_rows, n_features = values.shape
-    shared = n_rows * n_clusters * (n_features + 8) >= SMALL
+    work = n_rows * n_clusters * (n_features + 8)
     sizes = (n_rows, n_features, n_clusters, pieces, most_moves, len(chosen), len(part))
-    given = np.array([*sizes, threads() if shared else 1], dtype=np.int64)
+    n_threads = 1 if work < SMALL else threads(most_moves * work)
+    given = np.array([*sizes, n_threads], dtype=np.int64)
     labels = np.empty((3, n_rows), dtype=np.int64)
     found = _cluster(
         *(address(given), close, address(values), address(weights)),

@@ -7,19 +7,19 @@ import numpy as np
 
 from mixtura.assignments import Assignment, Sampled, Soft, row_key
 from mixtura.data import ArrayRows, Rows
+from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.base import Engine
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content import content_sample
-from mixtura.engines.far_rows import told_draws, told_labels, told_shares
-from mixtura.engines.native.allocation import NativeAllocator
+from mixtura.engines.far_rows import may_be_far, told_draws, told_labels, told_shares
 from mixtura.engines.native.ascent import native_ascent
-from mixtura.engines.native.chains import native_chain
 from mixtura.engines.native.climb import native_climb
 from mixtura.engines.native.clustering import native_clusters, native_split, native_ward
-from mixtura.engines.native.exact import Exact
+from mixtura.engines.native.exact import Exact, overall_of
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
+from mixtura.engines.native.mixtures import Mixtures
 from mixtura.engines.native.passes import HARD, SAMPLED
 from mixtura.engines.native.processors import available_threads
 from mixtura.engines.native.search import native_search
@@ -132,7 +132,33 @@ class NativeEngine(Engine):
                 prepared.tell(piece, self._threads, labels=to, assignment=chosen)
         return told_draws(rows, potentials, drawn.astype(np.intp, copy=False), seed)
 
-    def subsample(self, rows: Rows, most: int) -> ArrayRows:
+    def _overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
+        size = rows.n_rows * rows.n_features
+        is_small = self.expanded_from is None or size < self.expanded_from
+        if not is_small or not isinstance(rows, ArrayRows):
+            return super()._overall(rows, matrix=matrix)
+        (piece,) = rows.pieces()
+        return overall_of(piece, self._threads, is_matrix=matrix)
+
+    def log_likelihoods(self, rows: Rows, potentials: Potentials, n_components: int) -> Array:
+        mixtures = self._mixtures(rows, potentials, n_components)
+        if mixtures is None:
+            return super().log_likelihoods(rows, potentials, n_components)
+        terms = np.zeros(mixtures.n_mixtures)
+        for piece in rows.pieces():
+            terms += mixtures.data_terms(piece, self._threads)
+        return terms
+
+    def summed_responsibilities(
+        self, rows: Rows, potentials: Potentials, n_components: int
+    ) -> Array:
+        mixtures = self._mixtures(rows, potentials, n_components)
+        if mixtures is None or may_be_far(rows, potentials, n_components):
+            return super().summed_responsibilities(rows, potentials, n_components)
+        parts = [mixtures.summed_shares(piece, self._threads) for piece in rows.pieces()]
+        return np.concatenate([np.empty((0, n_components)), *parts])
+
+    def _subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most, native_rows_below)
 
     def ascent(
@@ -203,17 +229,31 @@ class NativeEngine(Engine):
         row_seed: int,
         rng: np.random.Generator,
     ) -> ChainDraws | None:
+        from mixtura.engines.native.chains import native_chain
+
         if rows.n_rows * current[1].size > LARGEST_CHAIN:
             return None
         values = np.concatenate([block.values for block in rows.blocks()])
         return native_chain(values, steps, current, span, row_seed, rng)
 
-    def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> NativeAllocator:
+    def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> Allocator:
+        from mixtura.engines.native.allocation import NativeAllocator
+
         values = np.concatenate([block.values for block in rows.blocks()])
         return NativeAllocator(values, clusters)
 
-    def _threads(self) -> int:
-        available = available_threads()
+    def _mixtures(self, rows: Rows, potentials: Potentials, n_components: int) -> Mixtures | None:
+        """Return potentials of several mixtures; None where one at a time is faster."""
+        one = potentials.components(slice(0, n_components))
+        is_shared = len(potentials.precision_cholesky) < len(potentials.mean)
+        if is_shared or self._expands(rows, one):
+            return None
+        return Mixtures(potentials, n_components)
+
+    def _threads(self, work: int | None = None) -> int:
+        if self.n_threads == 1:
+            return 1
+        available = available_threads(work)
         return available if self.n_threads is None else min(available, self.n_threads)
 
     def _telling(self, rows: Rows, potentials: Potentials) -> Exact | Expansion | None:

@@ -1,6 +1,5 @@
 """Potentials in triangular form: exact however far rows and means lie apart."""
 
-from collections.abc import Callable
 from typing import final
 
 import numpy as np
@@ -11,6 +10,7 @@ from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_
 from mixtura.engines.native.passes import (
     SMALL,
     SOFT,
+    Threads,
     address_of,
     assigned,
     check_structure,
@@ -29,6 +29,11 @@ _sweep = native_function(
 )
 _tell = native_function(
     "tell", WHOLE, *_ROWS, *_POTENTIALS, POINTER, POINTER, WHOLE, KEY, WHOLE, *(POINTER,) * 3
+)
+
+
+_overall = native_function(
+    "overall", WHOLE, POINTER, *(WHOLE,) * 2, POINTER, *(WHOLE,) * 3, POINTER, POINTER
 )
 
 
@@ -76,9 +81,7 @@ class Exact:
         self.tail = address(sizes), address(numbers)
         self.work_per_row *= max(1, int(sizes[1]))
 
-    def sweep(
-        self, piece: Block, assignment: Assignment, threads: Callable[[], int]
-    ) -> SufficientStatistics:
+    def sweep(self, piece: Block, assignment: Assignment, threads: Threads) -> SufficientStatistics:
         """Return the statistics of a piece of rows."""
         rows, single = rows_of(piece, self.shape[1])
         weights = weights_of(piece)
@@ -96,7 +99,7 @@ class Exact:
             number,
             key,
             address_of(handed),
-            1 if n_rows * self.work_per_row < SMALL else threads(),
+            1 if (work := n_rows * self.work_per_row) < SMALL else threads(work),
             address(found),
         )
         if not done:
@@ -113,7 +116,7 @@ class Exact:
     def tell(
         self,
         piece: Block,
-        threads: Callable[[], int],
+        threads: Threads,
         *,
         shares: Array | None = None,
         densities: Array | None = None,
@@ -132,8 +135,36 @@ class Exact:
             *self.shape,
             *self.tail,
             *assignment,
-            1 if n_rows * self.work_per_row < SMALL else threads(),
+            1 if (work := n_rows * self.work_per_row) < SMALL else threads(work),
             *(address_of(output) for output in (shares, densities, labels)),
         )
         if not done:
             raise MemoryError("no memory to tell rows")
+
+
+def overall_of(piece: Block, threads: Threads, *, is_matrix: bool) -> SufficientStatistics:
+    """Return the statistics of a piece of rows as one component, about their own mean."""
+    n_features = piece.values.shape[1]
+    rows, single = rows_of(piece, n_features)
+    weights = weights_of(piece)
+    if not rows.size:
+        raise ValueError(f"rows of shape {rows.shape} have no mean")
+    n_moments = n_features * n_features if is_matrix else n_features
+    potentials = np.zeros(2 + n_features + n_moments)
+    found = np.empty(2 + n_features + n_moments)
+    work = len(rows) * (n_moments + 8)
+    done = _overall(
+        *(address(rows), single, len(rows), address_of(weights), n_features, is_matrix),
+        1 if work < SMALL else threads(work),
+        *map(address, (potentials, found)),
+    )
+    if not done:
+        raise MemoryError("no memory for a sweep")
+    structure = (1, n_features, n_features) if is_matrix else (1, n_features)
+    return SufficientStatistics(
+        found[1:2],
+        found[2 : 2 + n_features].reshape(1, n_features),
+        found[2 + n_features :].reshape(structure),
+        potentials[2 : 2 + n_features].reshape(1, n_features),
+        float(found[0]),
+    )

@@ -7,7 +7,6 @@ from the centre, so this form is used only where, for a typical row of every com
 their sizes is below :data:`MOST_CANCELLATION`: then the error of a score stays below about 1e-11.
 """
 
-from collections.abc import Callable
 from functools import cache
 from typing import final
 
@@ -19,6 +18,7 @@ from mixtura.engines.native.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_function
 from mixtura.engines.native.passes import (
     SOFT,
+    Threads,
     address_of,
     assigned,
     check_structure,
@@ -95,9 +95,7 @@ class Expansion:
         self.at = address(self.sizes), address(self.numbers)
         self.n_shared = {COMMON_MATRIX: n_features**2, COMMON_VARIANCES: n_features}.get(kind, 0)
 
-    def sweep(
-        self, piece: Block, assignment: Assignment, threads: Callable[[], int]
-    ) -> SufficientStatistics:
+    def sweep(self, piece: Block, assignment: Assignment, threads: Threads) -> SufficientStatistics:
         """Return the statistics of a piece of rows."""
         rows, single = rows_of(piece, self.shape[1])
         weights = weights_of(piece)
@@ -126,7 +124,7 @@ class Expansion:
     def tell(
         self,
         piece: Block,
-        threads: Callable[[], int],
+        threads: Threads,
         *,
         shares: Array | None = None,
         densities: Array | None = None,

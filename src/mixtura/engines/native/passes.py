@@ -1,6 +1,7 @@
 """What every pass over a piece of rows hands to the library."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -13,6 +14,9 @@ SOFT, HARD, SAMPLED, GIVEN, LABELLED = range(5)
 """Numbers of the assignments."""
 
 SINGLE, DOUBLE, LABEL = np.dtype(np.float32), np.dtype(np.float64), np.dtype(np.int64)
+
+Threads: TypeAlias = Callable[..., int]
+"""Returns how many threads may share so many multiplications."""
 
 REAL = frozenset("fiub")
 """Kinds of NumPy's types whose numbers the library can take."""

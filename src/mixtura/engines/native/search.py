@@ -10,6 +10,7 @@ from mixtura.engines.native.library import POINTER, WHOLE, address, native_funct
 from mixtura.engines.native.passes import (
     DOUBLE,
     LABEL,
+    SMALL,
     address_of,
     check_structure,
     contiguous,
@@ -53,9 +54,12 @@ def native_search(
         raise ValueError(f"{len(starts)} starts and {len(plan.steps)} numbers of steps")
     if not (np.isfinite(values).all() and (weights is None or np.isfinite(weights).all())):
         raise ValueError("starts are sought in finite rows with finite weights")
+    n_moments = n_features * (n_features if len(structure) == 3 else 1)
+    per_row = n_components * (n_moments + 8)
     whole_numbers = (
         *(n_components, n_features, *structure_sizes),
-        *(leading.modes.is_conjugate, leading.scales is not None, threads()),
+        *(leading.modes.is_conjugate, leading.scales is not None),
+        1 if len(values) * per_row < SMALL else threads(),
         *(len(starts), labels is not None, *plan.whole_numbers),
     )
     sizes = np.array(whole_numbers, dtype=np.int64)
