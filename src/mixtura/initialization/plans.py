@@ -9,7 +9,7 @@ SAMPLE_OF_COMPONENT = 128
 WIDER, WIDER_STEPS = 8, 8
 """Times as many rows, in which the ends of a sample are compared, and EM steps there before."""
 
-STEPS = (4, 6, 8, 8)
+STEPS = (4, 6, 8, 8, 9)
 """EM steps from every clustering. After each of these numbers ends that group rows alike become
 one, and after the second only the best are left."""
 
