@@ -31,11 +31,7 @@ else:  # a fit needs neither
 def _sweeping(name: str) -> Callable[[], Inference]:
     """Return what makes a method of ``inference``, which is loaded when one is made."""
 
-    def make() -> Inference:
-        method: type[Inference] = getattr(inference, name)
-        return method()
-
-    return make
+    return lambda: getattr(inference, name)()
 
 
 def _svi() -> Inference:

@@ -10,7 +10,6 @@ from mixtura.families import CovarianceFamily, univariate
 from mixtura.parameters import MixtureParameters
 from mixtura.potentials import Potentials
 from mixtura.priors import ComponentPrior, WeightPrior
-from mixtura.priors.factors import variational_steps
 from mixtura.statistics import SufficientStatistics
 from mixtura.steps import ChainSteps, ClimbSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray, Seed, StructureShape
@@ -124,6 +123,8 @@ class MixtureModel:
         if concentration is None:
             return None
         prior = self.component_prior
+        from mixtura.priors.factors import variational_steps
+
         return variational_steps(concentration, prior, self.structure, self.n_features)
 
     def mode(self, statistics: SufficientStatistics) -> MixtureParameters:

@@ -1,16 +1,20 @@
 """Priors as the numbers from which variational Bayes makes its factors."""
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.special import gammaln
 
 from mixtura.priors.base import ComponentPrior
-from mixtura.priors.independent import Independent
 from mixtura.priors.known_scale import KnownScale
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
 from mixtura.priors.scales import LOG_TWO_PI, HalfNormal, InverseGamma, LogNormal, Normal
 from mixtura.typing import Array, StructureShape
 from mixtura.variational_steps import FactorKind, LogScaleDensity, VariationalSteps
+
+if TYPE_CHECKING:
+    from mixtura.priors.independent import Independent
 
 NONE = np.empty((0, 8))
 """The table of scales that have no density of their own."""
@@ -49,6 +53,8 @@ def _steps(
         known = np.broadcast_to(np.square(prior.scale), width)
         kind = FactorKind.KNOWN_SCALES
         return VariationalSteps(concentration, kind, *means, np.ones(width), known, NONE)
+    from mixtura.priors.independent import Independent
+
     if not isinstance(prior, Independent) or prior.learns_scale:
         return None
     density = log_scale_density(prior)
@@ -65,7 +71,7 @@ def _of_means(prior: Normal, n_features: int) -> tuple[Array, Array]:
     return np.broadcast_to(parts[0], n_features), np.broadcast_to(parts[1], n_features)
 
 
-def log_scale_density(prior: Independent) -> LogScaleDensity | None:
+def log_scale_density(prior: "Independent") -> LogScaleDensity | None:
     """Return the density of the logarithm t of a standard deviation; None of an unknown kind."""
     spread, zero = prior.spread, np.zeros(1)
     power = 2.0 if prior.is_on_variance else 1.0
