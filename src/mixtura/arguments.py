@@ -31,7 +31,10 @@ else:  # a fit needs neither
 def _sweeping(name: str) -> Callable[[], Inference]:
     """Return what makes a method of ``inference``, which is loaded when one is made."""
 
-    return lambda: getattr(inference, name)()
+    def make() -> Inference:
+        return getattr(inference, name)()
+
+    return make
 
 
 def _svi() -> Inference:
@@ -333,14 +336,12 @@ def initializer(
 
 def _learned(value: Any) -> Any:
     """Return what a fitted estimator of this package or of scikit-learn knows; else the value."""
-    if hasattr(value, "fit_"):
-        return value.fit_
-    if hasattr(value, "cluster_centers_"):
-        return value.cluster_centers_
+    for name in ("fit_", "cluster_centers_"):
+        if hasattr(value, name):
+            return getattr(value, name)
     if all(hasattr(value, name) for name in MIXTURE):
-        family = FAMILIES[value.covariance_type]
-        names = getattr(value, "feature_names_in_", None)
-        return fit_of_parameters(value.weights_, value.means_, value.covariances_, family, names)
+        *known, own = (getattr(value, name) for name in MIXTURE)
+        return fit_of_parameters(*known, FAMILIES[own], getattr(value, "feature_names_in_", None))
     return value
 
 

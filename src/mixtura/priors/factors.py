@@ -6,7 +6,6 @@ import numpy as np
 from scipy.special import gammaln
 
 from mixtura.priors.base import ComponentPrior
-from mixtura.priors.known_scale import KnownScale
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
 from mixtura.priors.scales import LOG_TWO_PI, HalfNormal, InverseGamma, LogNormal, Normal
@@ -47,6 +46,8 @@ def _steps(
             return None
         given = (steps.mean, steps.shrinkage, steps.freedom, steps.scale)
         return VariationalSteps(concentration, FactorKind.CONJUGATE, *given, NONE)
+    from mixtura.priors.known_scale import KnownScale
+
     width = structure[1]
     if isinstance(prior, KnownScale):
         means = _of_means(prior.mean, n_features)
