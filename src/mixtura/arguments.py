@@ -31,10 +31,7 @@ else:  # a fit needs neither
 def _sweeping(name: str) -> Callable[[], Inference]:
     """Return what makes a method of ``inference``, which is loaded when one is made."""
 
-    def make() -> Inference:
-        return getattr(inference, name)()
-
-    return make
+    return lambda: getattr(inference, name)()  # noqa: PLW0108 - not before it is called
 
 
 def _svi() -> Inference:
@@ -340,8 +337,9 @@ def _learned(value: Any) -> Any:
         if hasattr(value, name):
             return getattr(value, name)
     if all(hasattr(value, name) for name in MIXTURE):
-        *known, own = (getattr(value, name) for name in MIXTURE)
-        return fit_of_parameters(*known, FAMILIES[own], getattr(value, "feature_names_in_", None))
+        family = FAMILIES[value.covariance_type]
+        names = getattr(value, "feature_names_in_", None)
+        return fit_of_parameters(value.weights_, value.means_, value.covariances_, family, names)
     return value
 
 
