@@ -263,7 +263,7 @@ def test_files_whose_statistics_or_options_are_wrong_are_refused(fitted, tmp_pat
 def test_options_that_are_wrong_are_named(fitted, tmp_path):
     fitted.save(tmp_path / "model")
     path = rewritten(tmp_path / "model", lambda header, _: header.update(options={"decay": 3.0}))
-    with pytest.raises(InvalidArgumentError, match="decay"):
+    with pytest.raises(ModelFileError, match="decay"):
         mixtura.load(path)
 
 
