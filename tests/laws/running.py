@@ -124,7 +124,7 @@ def run(
     ``start`` is a registered name, an initializer or responsibilities (N, K).
     """
     method = MAP() if method is None else method
-    tol = tol if isinstance(method, MAP | ML | VB) else None
+    tol = None if tol == 0.0 and not isinstance(method, MAP | ML | VB) else tol
     engine = ReferenceEngine() if engine is None else engine
     source = np.random.SeedSequence(seed)
     initializer: Any = start
