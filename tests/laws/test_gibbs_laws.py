@@ -432,7 +432,8 @@ def test_what_cannot_be_sampled_is_refused() -> None:
 def test_unlawful_options_are_refused(name: str, bad: Any) -> None:
     if (name, bad) in (("warmup", 0), ("draws", None)):  # no warm-up; as many draws as suffice
         return
-    with pytest.raises(InvalidArgumentError, match=f"Gibbs {name} must be (None or )?a whole number"):
+    told = f"Gibbs {name} must be (None or )?a whole number"
+    with pytest.raises(InvalidArgumentError, match=told):
         Gibbs(**{name: bad})
 
 

@@ -327,5 +327,5 @@ def test_unlawful_options_are_refused(name: str, bad: Any) -> None:
 
 @pytest.mark.parametrize("bad", [0.0, 1.0, -0.5, np.nan])
 def test_acceptance_is_a_probability(bad: float) -> None:
-    with pytest.raises(InvalidArgumentError, match="target_accept must be a number above 0 and below 1"):
+    with pytest.raises(InvalidArgumentError, match="must be a number above 0 and below 1"):
         NUTS(target_accept=bad)
