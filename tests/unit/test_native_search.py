@@ -11,6 +11,8 @@ from mixtura.engines import Engine
 from mixtura.engines.native import NativeEngine
 from mixtura.engines.native.library import AVX2, AVX512, use_instruction_set
 from mixtura.families import FAMILIES
+from mixtura.initialization import searcher as searcher_module
+from mixtura.initialization.base import label_statistics_of
 from mixtura.initialization.clusterings import HIERARCHY, SPLIT, clusterings
 from mixtura.initialization.ends import End
 from mixtura.initialization.guides import ElicitingGuide, ModelGuide
@@ -169,3 +171,65 @@ def test_starts_that_do_not_fit_are_refused() -> None:
     broken = ArrayRows(np.full((30, 2), np.nan))
     with pytest.raises(ValueError, match="finite"):
         ENGINE.search(broken, np.zeros((1, 30), int), shape, leading, plan)
+
+
+@pytest.mark.parametrize("kind", ["elicited", "conjugate"])
+def test_ends_of_a_sample_are_compared_on_more_rows(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searcher_module, "SAMPLE", 60)
+    monkeypatch.setattr(searcher_module, "SAMPLE_OF_COMPONENT", 1)
+    gains = []
+    for seed in range(8):
+        rows = rows_of(seed, 480, 2)
+        starts = []
+        for compared in (True, False):
+            searcher = searcher_of(rows, 4, ENGINE)
+            assert searcher.sample.n_rows < 100
+            alone = searcher if compared else replace(searcher, rows=None)
+            end = alone.ends(guide_of(kind, "full", rows, 4), 4)[0]
+            known = alone.best(guide_of("conjugate", "full", rows, 4), [end.statistics])
+            starts.append(end)
+            assert known.statistics.total == pytest.approx(480.0)
+        everything = Searcher(rows, ENGINE, 1.0)
+        led = [everything.climbed(end.guide.copy(), end.statistics, 8).merit for end in starts]
+        gains.append(led[0] - led[1])
+    # About 480 rows are all there are, so that what was chosen there is no worse, and often better.
+    assert min(gains) > -0.5
+    assert max(gains) > 1.0
+
+
+@pytest.mark.parametrize("n_sampled", [4096, 60])
+def test_the_best_of_known_ends_goes_on(n_sampled: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searcher_module, "SAMPLE", n_sampled)
+    monkeypatch.setattr(searcher_module, "SAMPLE_OF_COMPONENT", 1)
+    rows = rows_of(19, 480, 2)
+    searcher, guide = searcher_of(rows, 4, ENGINE), guide_of("conjugate", "full", rows, 4)
+    best = searcher.ends(guide, 4)[0].statistics
+    # All rows in one cluster but for three: far from the best.
+    labels = np.zeros(rows.n_rows, dtype=np.intp)
+    labels[:3] = 1, 2, 3
+    far = label_statistics_of(rows, ENGINE, guide.structure, 4, labels, rows.values.mean(axis=0))
+    found = [searcher.best(guide, known) for known in ([best, far], [far, best])]
+    assert found[0].merit == pytest.approx(found[1].merit, rel=1e-12)
+    assert found[0].merit > searcher.best(guide, [far]).merit + 1.0
+
+
+def test_the_scale_is_at_rest_where_more_rows_chose(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(searcher_module, "SAMPLE", 150)
+    monkeypatch.setattr(searcher_module, "SAMPLE_OF_COMPONENT", 1)
+    n_chosen = 0
+    for seed in range(12):
+        rows = rows_of(seed, 1200, 2)
+        searcher = searcher_of(rows, 4, ENGINE)
+        alone = replace(searcher, rows=None)
+        ends = [one.ends(guide_of("elicited", "diag", rows, 4), 4)[0] for one in (searcher, alone)]
+        if np.allclose(ends[0].parameters.means, ends[1].parameters.means, rtol=0.01):
+            continue
+        n_chosen += 1
+        guide = ends[0].guide.copy()
+        assert guide.scale is not None
+        before = guide.scale.copy()
+        alone.climbed(guide, ends[0].statistics, 20, 1e-10)
+        np.testing.assert_allclose(guide.scale, before, rtol=1e-2)
+    assert n_chosen > 0

@@ -83,7 +83,7 @@ class Searcher:
         """Return where the best clusterings lead, the best first, after relocations."""
         is_matrix = len(guide.structure) == 3
         found = list(clusterings(self.sample, n_components, self.engine, correlated=is_matrix))
-        n_improved = MOST_IMPROVED if self.is_small(n_components, is_matrix=is_matrix) else 1
+        n_improved = MOST_IMPROVED if self.is_small(guide, n_components) else 1
         run = self._searched(guide, np.stack(found), n_components, STEPS, n_improved)
         if run:
             return self._compared(run)
@@ -131,20 +131,23 @@ class Searcher:
     def best(self, guide: Guide, known: list[SufficientStatistics]) -> End:
         """Return the best of ends that are known, led once more; relocated where rows are few."""
         if self.wider is not None:
-            ends = [self.wider.climbed(guide.copy(), one, ONCE_MORE) for one in known]
-            return self.wider.ranked(ends)[0]
-        n_components, is_matrix = known[0].count.size, len(guide.structure) == 3
-        is_small = self.is_small(n_components, is_matrix=is_matrix)
+            wider = self.wider
+            ends = [wider.climbed(guide.copy(), one, ONCE_MORE) for one in known]
+            return self._soundest(ends[0], wider.ranked(ends))
+        n_components = known[0].count.size
         # Under the default prior relocations have been tried on the way to it.
-        n_improved = int(is_small and guide.may_collapse)
+        n_improved = int(self.is_small(guide, n_components) and guide.may_collapse)
         run = self._searched(guide, known, n_components, (ONCE_MORE,), n_improved)
         if run:
             return run[0]
         ends = [self.climbed(guide, one, ONCE_MORE) for one in known]
-        first, ranked = ends[0], self.ranked(ends)
-        sound = (end for end in ranked if self.is_sound(end, first) and self.lasts(end))
-        best = next(sound, first)
+        best = self._soundest(ends[0], self.ranked(ends))
         return self.improved(best) if n_improved else best
+
+    def _soundest(self, first: End, ranked: list[End]) -> End:
+        """Return the first of ranked ends that lasts and is as sound as a known one."""
+        sound = (end for end in ranked if self.is_sound(end, first) and self.lasts(end))
+        return next(sound, first)
 
     def only(self, guide: Guide, begin: SufficientStatistics) -> End:
         """Return where relocations lead from one start."""
@@ -175,7 +178,7 @@ class Searcher:
         is_matrix = len(guide.structure) == 3
         if is_matrix and self.sample.n_features * n_components >= self.total_weight:
             n_improved = 0  # the prior alone decides of shapes
-        is_small = self.is_small(n_components, is_matrix=is_matrix)
+        is_small = self.is_small(guide, n_components)
         return Plan(
             n_kept=MOST_ENDS,
             n_improved=n_improved,
@@ -284,7 +287,7 @@ class Searcher:
         n_features, is_matrix = self.sample.n_features, len(end.guide.structure) == 3
         if is_matrix and n_features * n_components >= self.total_weight:
             return end  # the prior alone decides of shapes
-        most = TRIALS_OF_FEW if self.is_small(n_components, is_matrix=is_matrix) else TRIALS
+        most = TRIALS_OF_FEW if self.is_small(end.guide, n_components) else TRIALS
         for _ in range(ROUNDS if n_components > 1 else 0):
             own = end.statistics * (1.0 / self.scale)
             tried = relocations(self.sample, end.guide, self.engine, own, end.parameters)
@@ -297,15 +300,15 @@ class Searcher:
                 return end
         return end
 
-    def is_small(self, n_components: int, *, is_matrix: bool) -> bool:
+    def is_small(self, guide: Guide, n_components: int) -> bool:
         """Whether steps of EM cost so little that many relocations may be tried."""
         n_features = self.sample.n_features
         work = self.sample.total_weight * n_features * n_components
-        if not is_matrix:
+        if len(guide.structure) < 3:
             return work <= FEW
         # More parameters than rows: many ends, of which none is to be believed.
-        n_parameters = n_components * n_features * (n_features + 3) // 2
-        return work + n_components * n_features**3 <= FEW and n_parameters <= self.total_weight
+        is_known = guide.family.n_parameters(n_components, n_features) <= self.total_weight
+        return is_known and work + n_components * n_features**3 <= FEW
 
     def _tried(self, end: End, statistics: SufficientStatistics) -> End | None:
         """Return where a relocation leads, or None where that is no better.
