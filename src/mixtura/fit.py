@@ -10,15 +10,14 @@ import numpy as np
 from mixtura.data import Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.data.ties import largest_ties, ties_at, ties_in_plane
-from mixtura.diagnostics.components import Doubt
-from mixtura.diagnostics.resolution import Resolvable
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError, LabelsWarning
-from mixtura.lawful import Parameter
+from mixtura.engines.resolution import Resolvable
+from mixtura.errors import Doubt, InvalidArgumentError, LabelsWarning
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.statistics import SufficientStatistics
+from mixtura.messages.validation import Parameter
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import Posterior
-from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
 

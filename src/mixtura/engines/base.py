@@ -5,19 +5,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mixtura.assignments import Assignment, Soft
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.climb import Climb, Standing
-from mixtura.engines.content import content_sample
+from mixtura.engines.content_keys import content_sample
 from mixtura.engines.far_rows import may_be_far
-from mixtura.engines.search import Leading, Plan, SearchEnd, Starts
+from mixtura.engines.search import Leading, SearchEnd, SearchPlan, Starts
 from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.engines.variation import Factors, Variation
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import (
+from mixtura.messages.assignments import Assignment, Soft
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.prior_arrays import (
     ChainDraws,
     ChainSteps,
     ClimbSteps,
@@ -26,8 +25,9 @@ from mixtura.steps import (
     ModeSteps,
     ScaleSteps,
 )
+from mixtura.messages.statistics import SufficientStatistics
+from mixtura.messages.variational_prior_arrays import VariationalSteps
 from mixtura.typing import Array, IntegerArray, StructureShape
-from mixtura.variational_steps import VariationalSteps
 
 LOOKED_AT = 1 << 13
 """Rows whose columns are sorted; of more, about so many."""
@@ -175,7 +175,7 @@ class Engine(ABC):
         starts: Starts,
         shape: tuple[int, StructureShape],
         leading: Leading,
-        plan: Plan,
+        plan: SearchPlan,
     ) -> list[SearchEnd]:
         """Return where starts lead, the best first; nothing to search by runs of EM.
 
@@ -189,7 +189,7 @@ class Engine(ABC):
             Number of components K, and the structure shape.
         leading : Leading
             How parameters and prior follow from statistics.
-        plan : Plan
+        plan : SearchPlan
             How far the search goes.
         """
         return []

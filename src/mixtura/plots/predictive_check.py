@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.conversion import as_float64
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.conversion import as_float64
 from mixtura.plots.bins import bin_edges
 from mixtura.plots.canvas import axes_grid
 from mixtura.plots.style import COLOURS, ink, label_x, legend, note, open_frame

@@ -8,7 +8,7 @@ import numpy as np
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
-from mixtura.parameters import MixtureParameters
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.posteriors.intervals import PROBABILITIES, Intervals
 from mixtura.typing import Array, IntegerArray
 

@@ -10,15 +10,15 @@ import numpy as np
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.potentials import Potentials
 from mixtura.model import MixtureModel, draw_rows
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors.alignment import in_order
 from mixtura.posteriors.base import Posterior
 from mixtura.posteriors.intervals import PROBABILITIES as ENDS
 from mixtura.posteriors.intervals import Intervals
-from mixtura.posteriors.partitions import KeptPartitions, Unsigned, fingerprints
-from mixtura.posteriors.point import PointPosterior
-from mixtura.potentials import Potentials
+from mixtura.posteriors.kept_partitions import KeptPartitions, Unsigned, fingerprints
+from mixtura.posteriors.point_posterior import PointPosterior
 from mixtura.priors.base import Marginals
 from mixtura.typing import Array, IntegerArray
 
