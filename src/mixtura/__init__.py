@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
+    from mixtura.imputer import MixtureImputer
     from mixtura.inference import MAP, ML, VB, CollapsedGibbs, Gibbs
     from mixtura.ppl import NUTS, SVI
     from mixtura.selection import Selection, select
@@ -24,6 +25,7 @@ __all__ = [
     "CollapsedGibbs",
     "GaussianMixtureModel",
     "Gibbs",
+    "MixtureImputer",
     "Selection",
     "__version__",
     "datasets",
@@ -42,6 +44,7 @@ _MODULE_OF = {
     "Gibbs": "mixtura.inference",
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
+    "MixtureImputer": "mixtura.imputer",
     "NUTS": "mixtura.ppl",
     "SVI": "mixtura.ppl",
     "Selection": "mixtura.selection",

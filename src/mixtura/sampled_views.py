@@ -40,8 +40,8 @@ class SampledViews(ABC):
         """Return the engine that scores rows."""
 
     @abstractmethod
-    def _shown(self, X: Any) -> tuple[Array, Array | None]:
-        """Return rows (N, D) and their weights, the training rows where X is None."""
+    def _shown(self, X: Any) -> ArrayRows:
+        """Return rows with their weights, the training rows where X is None."""
 
     def convergence(self) -> Any:
         """Return how far the draws can be believed, as a table that prints and has ``rows``.
@@ -56,7 +56,7 @@ class SampledViews(ABC):
         posterior = self._draws("convergence")
         if not hasattr(self, "_training"):
             return convergence(self.fit_)
-        rows = ArrayRows(*self._shown(None))
+        rows = self._shown(None)
         return convergence(self.fit_, judgements.occupied(posterior, rows, self._engine()))
 
     def consensus(
@@ -83,9 +83,9 @@ class SampledViews(ABC):
         """
         posterior = self._draws("consensus")
         distance, level = arguments.partition_loss(loss), arguments.share(level, "level")
-        values, _ = self._shown(X)
-        judgements.check_pairs(len(values), "consensus")
-        return judgements.grouping(self._allocated(posterior, values), distance, level)
+        rows = self._shown(X)
+        judgements.check_pairs(rows.n_rows, "consensus")
+        return judgements.grouping(self._allocated(posterior, rows), distance, level)
 
     def co_clustering(self, X: Any = None) -> Array:
         """Return the share of draws in which two rows are together, shape (N, N).
@@ -93,9 +93,9 @@ class SampledViews(ABC):
         X, at most 5000 rows, is the training rows where None.
         """
         posterior = self._draws("co_clustering")
-        values, _ = self._shown(X)
-        judgements.check_pairs(len(values), "co_clustering")
-        return partitions.co_clustering(judgements.together(self._allocated(posterior, values)))
+        rows = self._shown(X)
+        judgements.check_pairs(rows.n_rows, "co_clustering")
+        return partitions.co_clustering(judgements.together(self._allocated(posterior, rows)))
 
     def loo(self, X: Any = None) -> "PredictiveAccuracy":
         """Return the expected log density of new rows by leave-one-out [VehtariGelmanGabry2017]_.
@@ -120,8 +120,7 @@ class SampledViews(ABC):
         times as long as ``score_samples``. X is the training rows where None.
         """
         posterior = self._draws("score_errors")
-        values, _ = self._shown(X)
-        return judgements.score_errors(posterior, ArrayRows(values), self._engine())
+        return judgements.score_errors(posterior, self._shown(X), self._engine())
 
     def log_evidence(self, X: Any = None) -> "Evidence":
         """Return the log evidence by bridge sampling, with its Monte Carlo error, in nats.
@@ -133,7 +132,7 @@ class SampledViews(ABC):
         those rows.
         """
         posterior = self._draws("log_evidence")
-        rows, engine = ArrayRows(*self._shown(X)), self._engine()
+        rows, engine = self._shown(X), self._engine()
         judgements.check_rows(posterior, rows, engine, "log_evidence")
         return judgements.log_evidence(posterior, rows, engine)
 
@@ -162,9 +161,9 @@ class SampledViews(ABC):
 
         posterior = self._draws("to_arviz")
         n_draws = whole_number_or_none(n_draws, "n_draws", 1)
-        values, weights = self._shown(X)
-        judgements.check_rows(posterior, ArrayRows(values, weights), self._engine(), "to_arviz")
-        counted = judgements.counted_rows(values, weights, "to_arviz")
+        rows = self._shown(X)
+        judgements.check_rows(posterior, rows, self._engine(), "to_arviz")
+        counted = judgements.counted_rows(rows, "to_arviz")
         return to_datatree(self.fit_, counted, self._engine(), n_draws)
 
     def plot_trace(self, *, feature: int | str | None = None, ax: Any = None) -> np.ndarray:
@@ -199,9 +198,9 @@ class SampledViews(ABC):
         from mixtura.plots import co_clustering
 
         posterior = self._draws("plot_co_clustering")
-        values, _ = self._shown(X)
-        judgements.check_pairs(len(values), "plot_co_clustering")
-        allocated = self._allocated(posterior, values)
+        rows = self._shown(X)
+        judgements.check_pairs(rows.n_rows, "plot_co_clustering")
+        allocated = self._allocated(posterior, rows)
         found = judgements.grouping(allocated, partitions.VARIATION_OF_INFORMATION, 0.95)
         together = partitions.co_clustering(judgements.together(allocated))
         return co_clustering(together, found.labels, ax=ax)
@@ -219,10 +218,10 @@ class SampledViews(ABC):
 
         posterior = self._draws("plot_predictive_check")
         number = whole_number(n_replicates, "n_replicates", 1)
-        rows = judgements.counted_rows(*self._shown(X), "plot_predictive_check")
+        rows = judgements.counted_rows(self._shown(X), "plot_predictive_check")
         return predictive_check(
-            rows,
-            judgements.replicates(posterior, len(rows), number),
+            rows.values,
+            judgements.replicates(posterior, rows, number),
             feature_names=self.fit_.feature_names,
             features=best_features(self.fit_, 4)[0].tolist(),
             ax=ax,
@@ -232,13 +231,12 @@ class SampledViews(ABC):
         check_is_fitted(self)
         return judgements.draws_of(self.fit_, what)
 
-    def _allocated(self, posterior: "DrawsPosterior", values: Array) -> IntegerArray:
-        return judgements.allocations(posterior, ArrayRows(values), self._engine())
+    def _allocated(self, posterior: "DrawsPosterior", rows: ArrayRows) -> IntegerArray:
+        return judgements.allocations(posterior, rows, self._engine())
 
     def _accuracy(self, judge: "judgements.Judge", what: str, X: Any) -> "PredictiveAccuracy":
         posterior = self._draws(what)
-        values, weights = self._shown(X)
-        engine = self._engine()
-        judgements.check_rows(posterior, ArrayRows(values, weights), engine, what)
-        counted = judgements.counted_rows(values, weights, what)
+        rows, engine = self._shown(X), self._engine()
+        judgements.check_rows(posterior, rows, engine, what)
+        counted = judgements.counted_rows(rows, what)
         return judgements.accuracy(judge, posterior, counted, engine)
