@@ -33,12 +33,25 @@ def content_sample(
         if isinstance(rows, ArrayRows) and rows.values.flags.c_contiguous:
             return rows
         return _together(rows, list(rows.blocks()))
+    if isinstance(rows, ArrayRows) and not rows.is_complete:
+        return _observed_sample(rows, most)
     limit = int(most / rows.n_rows * 2.0**64)
     chosen = [_taken_from(block, below(block.values, limit)) for block in rows.blocks()]
     hashes = np.concatenate([row_hashes(block.values) for block in chosen])
     if np.unique(hashes).size < most // DISCRETE:
         return _distinct(rows, most)
     return _together(rows, chosen)
+
+
+def _observed_sample(rows: ArrayRows, most: int) -> ArrayRows:
+    """Return about so many rows with missing cells or errors, told by what is there of them."""
+    hashes = row_hashes(canonical(rows.values))
+    chosen = hashes < np.uint64(int(most / rows.n_rows * 2.0**64))
+    if np.unique(hashes[chosen]).size < most // DISCRETE:
+        chosen[:] = True
+    if rows.weights is not None:
+        chosen &= rows.weights > 0.0
+    return rows.taken(np.flatnonzero(chosen))
 
 
 def fewer_rows(sample: ArrayRows, most: int) -> ArrayRows:
@@ -87,6 +100,11 @@ def _together(rows: Rows, blocks: list[Block]) -> ArrayRows:
     if any(block.weights is not None for block in blocks):
         weights = np.concatenate([block.row_weights for block in blocks])
     return ArrayRows(values, weights, rows.factor)
+
+
+def canonical(values: Array) -> Array:
+    """Return values of which all missing ones have the same bits."""
+    return np.where(np.isnan(values), np.nan, values)
 
 
 def row_hashes(values: Array) -> np.ndarray:

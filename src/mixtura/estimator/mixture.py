@@ -10,10 +10,12 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.data import ArrayRows
 from mixtura.data.frames import default_names
+from mixtura.data.measurement_errors import error_variances
 from mixtura.data.row_weights import row_weights
-from mixtura.diagnostics import information_criteria
 from mixtura.engines import Engine, best_engine
 from mixtura.estimator import arguments, row_validation
+from mixtura.estimator.criteria import Criteria
+from mixtura.estimator.imputation import Imputation
 from mixtura.estimator.known_parameters import fit_of_parameters
 from mixtura.estimator.online import OnlineFitting
 from mixtura.estimator.problem import build_model
@@ -23,7 +25,9 @@ from mixtura.typing import Array, IntegerArray
 
 
 @final
-class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEstimator):
+class GaussianMixtureModel(
+    OnlineFitting, Criteria, Imputation, TransformerMixin, DensityMixin, BaseEstimator
+):
     """Bayesian Gaussian mixture model.
 
     Name the model once; every inference method returns the same fitted object.
@@ -136,8 +140,13 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+    ) -> Self:
         """Fit the model to rows.
+
+        Cells that are NaN, null or masked are missing: the rest of their row counts, and they are
+        taken as missing at random. Rows without a single value have no part in the fit.
 
         Parameters
         ----------
@@ -146,6 +155,10 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         y : ignored
         sample_weight : array of shape (N,), optional
             Non-negative weights; a weight of two counts as two rows.
+        measurement_error : array, optional
+            How far the values may be from the true ones, whose mixture is fitted: standard
+            deviations (N, D), or (D,) for all rows, in the data's units, or covariances (N, D, D)
+            of normal errors [Bovy2011]_. Exact where None.
 
         Returns
         -------
@@ -156,9 +169,10 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         InvalidArgumentError
             If an argument has a value that is not allowed.
         ValueError
-            If the data are not finite numbers in two dimensions.
+            If the data are not numbers in two dimensions, or infinite, or a column has no value.
         """
-        row_validation.warn_of(self._fit_rows(self._checked_rows(X, sample_weight)).doubts)
+        rows = self._checked_rows(X, sample_weight, measurement_error, reset=True)
+        row_validation.warn_of(self._fit_rows(rows).doubts)
         return self
 
     @classmethod
@@ -204,9 +218,11 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         model._adopt(fit)
         return model
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> IntegerArray:
+    def fit_predict(
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+    ) -> IntegerArray:
         """Fit, and return the most probable component of each row, shape (N,)."""
-        return self.fit(X, y, sample_weight=sample_weight).labels_
+        return self.fit(X, y, sample_weight, measurement_error).labels_
 
     def _engine(self) -> Engine:
         return best_engine(arguments.number_of_threads(self.n_jobs))
@@ -217,14 +233,18 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
     def _weights(self, sample_weight: Any, values: Array) -> Array:
         return row_weights(sample_weight, len(values))
 
-    def _checked_rows(self, X: Any, sample_weight: Any) -> ArrayRows:
-        values = self._validated(X, reset=True)
+    def _checked_rows(
+        self, X: Any, sample_weight: Any, measurement_error: Any, *, reset: bool
+    ) -> ArrayRows:
+        values = self._validated(X, reset=reset)
         weights = None if sample_weight is None else self._weights(sample_weight, values)
-        return ArrayRows(values, weights)
+        names = getattr(self, "feature_names_in_", None)
+        errors = error_variances(measurement_error, values, names)
+        return ArrayRows(values, weights, None, errors)
 
-    def _rows(self, X: Any) -> ArrayRows:
+    def _rows(self, X: Any, measurement_error: Any = None) -> ArrayRows:
         check_is_fitted(self)
-        return ArrayRows(self._validated(X, reset=False))
+        return self._checked_rows(X, None, measurement_error, reset=False)
 
     def _feature_names(self) -> tuple[str, ...]:
         names = getattr(self, "feature_names_in_", None)
@@ -232,30 +252,38 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
             return default_names(self.n_features_in_)
         return tuple(str(name) for name in names)
 
-    def predict(self, X: Any) -> IntegerArray:
-        """Return the most probable component of each row, shape (N,)."""
-        rows = self._rows(X)
+    def predict(self, X: Any, measurement_error: Any = None) -> IntegerArray:
+        """Return the most probable component of each row, shape (N,).
+
+        Here and below, missing cells of a row and its errors, as ``fit`` takes them, are integrated
+        out; a row without values goes by the weights.
+        """
+        rows = self._rows(X, measurement_error)
         return self.posterior_.labels(rows, self._engine())
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any, measurement_error: Any = None) -> Array:
         """Return the probability of each component for each row, shape (N, K)."""
-        rows = self._rows(X)
+        rows = self._rows(X, measurement_error)
         return self.posterior_.responsibilities(rows, self._engine())
 
     def transform(self, X: Any) -> Array:
         """Return the responsibilities of each row, shape (N, K)."""
         return self.predict_proba(X)
 
-    def score_samples(self, X: Any) -> Array:
-        """Return the log predictive density of each row, shape (N,), in nats."""
-        rows = self._rows(X)
+    def score_samples(self, X: Any, measurement_error: Any = None) -> Array:
+        """Return the log predictive density of each row, shape (N,), in nats.
+
+        Of the values that were observed: of true ones, or with errors of measured ones. That of a
+        row without values is zero.
+        """
+        rows = self._rows(X, measurement_error)
         return self.posterior_.log_predictive(rows, self._engine())
 
     def score(  # type: ignore[override]  # DensityMixin's does nothing
-        self, X: Any, y: Any = None, sample_weight: Any = None
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
     ) -> float:
         """Return the average log predictive density of the rows, in nats."""
-        by_row = self.score_samples(X)
+        by_row = self.score_samples(X, measurement_error)
         if sample_weight is None:
             return float(by_row.mean())
         return float(np.average(by_row, weights=self._weights(sample_weight, by_row[:, None])))
@@ -285,8 +313,7 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
         -------
         integer array of shape (n_draws, N)
         """
-        rows = self._rows(X)
-        n_draws = validation.whole_number(n_draws, "n_draws", 1)
+        rows, n_draws = self._rows(X), validation.whole_number(n_draws, "n_draws", 1)
         seed = int(self._generator(random_state, "assignments").integers(2**63))
         return self.posterior_.sample_assignments(rows, self._engine(), n_draws, seed)
 
@@ -323,34 +350,14 @@ class GaussianMixtureModel(OnlineFitting, TransformerMixin, DensityMixin, BaseEs
             np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, key))
         )
 
-    def bic(self, X: Any, sample_weight: Any = None) -> float:
-        """Return the Bayesian information criterion on the rows; smaller is better."""
-        log_likelihood, total, _ = self._criteria(X, sample_weight)
-        return information_criteria.bic(log_likelihood, self.fit_.model.n_parameters, total)
-
-    def aic(self, X: Any, sample_weight: Any = None) -> float:
-        """Return Akaike's information criterion on the rows; smaller is better."""
-        log_likelihood, _, _ = self._criteria(X, sample_weight)
-        return information_criteria.aic(log_likelihood, self.fit_.model.n_parameters)
-
-    def icl(self, X: Any, sample_weight: Any = None) -> float:
-        """Return the integrated completed likelihood on the rows; smaller is better."""
-        log_likelihood, total, weights = self._criteria(X, sample_weight)
-        entropy = information_criteria.assignment_entropy(self.predict_proba(X), weights)
-        return information_criteria.icl(
-            log_likelihood, self.fit_.model.n_parameters, total, entropy
-        )
-
-    def _criteria(self, X: Any, sample_weight: Any) -> tuple[float, float, Array]:
-        by_row = self.score_samples(X)
-        weights = np.ones_like(by_row)
-        if sample_weight is not None:
-            weights = self._weights(sample_weight, by_row[:, None])
-        return float(weights @ by_row), float(weights.sum()), weights
-
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_training"}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "fit_")

@@ -1,6 +1,7 @@
 """Rows that come in batches: partial_fit on top of problem, method and fit."""
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import Any, Self
 
 from sklearn.utils.metaestimators import available_if
@@ -12,7 +13,6 @@ from mixtura.estimator.posterior_views import SampledViews
 from mixtura.estimator.problem import build_problem, build_update
 from mixtura.estimator.views import FittedViews
 from mixtura.fit import Fit
-from mixtura.typing import Array
 
 
 def _adds_rows(estimator: Any) -> bool:
@@ -26,8 +26,10 @@ class OnlineFitting(FittedViews, SampledViews):
     """An estimator that also takes its rows batch by batch."""
 
     @abstractmethod
-    def _weights(self, sample_weight: Any, values: Array) -> Array:
-        """Return checked weights of the rows, shape (N,)."""
+    def _checked_rows(
+        self, X: Any, sample_weight: Any, measurement_error: Any, *, reset: bool
+    ) -> ArrayRows:
+        """Return checked rows with their weights and errors."""
 
     @abstractmethod
     def _feature_names(self) -> tuple[str, ...]:
@@ -36,16 +38,19 @@ class OnlineFitting(FittedViews, SampledViews):
     def _fit_rows(self, rows: ArrayRows) -> Fit:
         """Fit the model to checked rows, and return the fit that was adopted."""
         engine = self._engine()
-        method, problem = build_problem(vars(self), rows, engine, self._feature_names())
+        seen = rows.with_cells
+        method, problem = build_problem(vars(self), seen, engine, self._feature_names())
         slowness.tell_once(rows.values.size * problem.model.n_components)
-        fit = method.fit(problem)
+        fit = replace(method.fit(problem), unobserved=rows.unobserved)
         self._adopt(fit)
         self.labels_ = fit.posterior.labels(rows, engine)
-        self._training = rows.once("kept", lambda: KeptRows.of(rows.values, rows.weights))
+        self._training = rows.once("kept", lambda: KeptRows.of(rows))
         return fit
 
     @available_if(_adds_rows)
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+    ) -> Self:
         """Add rows to those seen so far; earlier rows are not needed again.
 
         The first call, on an estimator that is not fitted, is ``fit`` on the batch: it needs
@@ -70,6 +75,8 @@ class OnlineFitting(FittedViews, SampledViews):
         y : ignored
         sample_weight : array of shape (N,), optional
             Non-negative weights; a weight of two counts as two rows.
+        measurement_error : array, optional
+            Standard deviations or covariances of the rows' errors, as for ``fit``.
 
         Returns
         -------
@@ -86,18 +93,18 @@ class OnlineFitting(FittedViews, SampledViews):
             beside the earlier ones. What was fitted before stays as it was.
         """
         earlier: Fit | None = getattr(self, "fit_", None)
-        values = self._validated(X, reset=earlier is None)
-        weights = None if sample_weight is None else self._weights(sample_weight, values)
-        rows, engine, given = (
-            ArrayRows(values, weights),
-            self._engine(),
-            self.get_params(deep=False),
-        )
+        rows = self._checked_rows(X, sample_weight, measurement_error, reset=earlier is None)
+        engine, given = self._engine(), self.get_params(deep=False)
+        seen = rows.with_cells
         if earlier is None:
-            method, problem = build_problem(given, rows, engine, self._feature_names())
+            method, problem = build_problem(given, seen, engine, self._feature_names())
+        elif not seen.n_rows:
+            self.labels_ = earlier.posterior.labels(rows, engine)
+            return self
         else:
-            method, problem = build_update(given, earlier, rows, engine)
-        fit = method.update(problem, earlier)
+            method, problem = build_update(given, earlier, seen, engine)
+        before = rows.unobserved if earlier is None else earlier.unobserved + rows.unobserved
+        fit = replace(method.update(problem, earlier), unobserved=before)
         labels = fit.posterior.labels(rows, engine)
         self._adopt(fit)
         self.labels_ = labels

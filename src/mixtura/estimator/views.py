@@ -44,7 +44,7 @@ class FittedViews(ABC):
 
     @abstractmethod
     def _validated(self, X: Any, *, reset: bool) -> Array:
-        """Return rows as a finite float64 array of shape (N, D)."""
+        """Return rows as an array of shape (N, D), NaN where a cell is missing."""
 
     def _adopt(self, fit: Fit) -> None:
         """Set the fitted attributes from a fit."""
@@ -80,24 +80,22 @@ class FittedViews(ABC):
         check_is_fitted(self)
         if not hasattr(self, "_training"):
             return summarize(self.fit_)
-        values, weights = self._training.read()
-        rows, engine = ArrayRows(values, weights), self._engine()
+        rows, engine = self._training.read(), self._engine()
         shares = self.posterior_.responsibilities(rows, engine)
         occupied = posterior_summaries.occupied(self.posterior_, rows, engine)
-        return summarize(self.fit_, self.labels_, shares, weights=weights, occupied=occupied)
+        return summarize(self.fit_, self.labels_, shares, weights=rows.weights, occupied=occupied)
 
     def report(self, X: Any = None) -> Any:
         """Return the report of the fit on rows (the training rows where X is None)."""
         from mixtura.reports import build_report
 
-        values, weights = self._shown(X)
-        rows = ArrayRows(values, weights)
+        rows = self._shown(X)
         return build_report(
             self.fit_,
-            values,
+            rows,
             labels=self.posterior_.labels(rows, self._engine()),
             responsibilities=self.posterior_.responsibilities(rows, self._engine()),
-            weights=weights,
+            weights=rows.weights,
             engine=self._engine(),
         )
 
@@ -105,7 +103,7 @@ class FittedViews(ABC):
         """Plot one feature of the rows as a swarm; returns the matplotlib Axes."""
         from mixtura.plots import swarm
 
-        values, _ = self._shown(X)
+        values, _ = self._pictured(X)
         column = FeatureIndex(self.fit_.feature_names).read(feature, "feature")
         return swarm(values[:, column], feature_name=self.fit_.feature_names[column], ax=ax)
 
@@ -128,7 +126,7 @@ class FittedViews(ABC):
         """
         from mixtura.plots import density
 
-        values, weights = self._shown(X)
+        values, weights = self._pictured(X)
         return density(self.fit_, values, weights=weights, feature=feature, ax=ax)
 
     def plot_clusters(self, X: Any = None, *, ax: Any = None) -> Any:
@@ -138,22 +136,27 @@ class FittedViews(ABC):
         """
         from mixtura.plots import clusters
 
-        values, _ = self._shown(X)
-        labels = self.posterior_.labels(ArrayRows(values), self._engine())
+        values, _ = self._pictured(X)
+        labels = self.posterior_.labels(self._shown(X), self._engine())
         return clusters(self.fit_, values, labels, ax=ax)
 
     def plot_uncertainty(self, X: Any = None, *, ax: Any = None) -> Any:
         """Plot how uncertain each row's assignment is; returns the matplotlib Axes."""
         from mixtura.plots import uncertainty
 
-        values, _ = self._shown(X)
-        shares = self.posterior_.responsibilities(ArrayRows(values), self._engine())
+        values, _ = self._pictured(X)
+        shares = self.posterior_.responsibilities(self._shown(X), self._engine())
         return uncertainty(self.fit_, values, shares, ax=ax)
 
-    def _shown(self, X: Any) -> tuple[Array, Array | None]:
+    def _pictured(self, X: Any) -> tuple[Array, Array | None]:
+        """Return values (N, D), missing ones as they are expected, and weights for pictures."""
+        rows = self._shown(X)
+        return self.posterior_.completed(rows, self._engine()), rows.weights
+
+    def _shown(self, X: Any) -> ArrayRows:
         check_is_fitted(self)
         if X is not None:
-            return self._validated(X, reset=False), None
+            return ArrayRows(self._validated(X, reset=False))
         if not hasattr(self, "_training"):
             raise InvalidArgumentError(
                 "the training rows are not kept by partial_fit, in files and in pickles: pass X"
