@@ -9,13 +9,13 @@ import numpy as np
 from scipy.special import logsumexp
 
 from mixtura.data import ArrayRows, Patterns, Rows
-from mixtura.engines.observed.conditionals import (
+from mixtura.engines.observed.kernels import Kernel, kernel_of
+from mixtura.engines.observed.regressions import (
     Conditionals,
     conditionals_of,
     deviations,
     times,
 )
-from mixtura.engines.observed.kernels import Kernel, kernel_of
 from mixtura.messages.assignments import Assignment, Labelled, Sampled, shares
 from mixtura.messages.linalg import covariance_factor
 from mixtura.messages.potentials import Potentials
