@@ -10,6 +10,7 @@ from test_plots_examples import HOSTILE_NAMES, Example, example, sampled_example
 
 from mixtura import GaussianMixtureModel
 from mixtura.chains import AGREED, reduction_words
+from mixtura.data import ArrayRows
 from mixtura.datasets import load_faithful
 from mixtura.diagnostics.components import truncation_doubts
 from mixtura.diagnostics.sampling import ess_bulk, ess_tail, r_hat
@@ -85,7 +86,7 @@ def test_many_rows_are_not_looked_at_one_by_one() -> None:
     rows = np.zeros((MOST_ROWS + 1, 1))
     from mixtura.engines import ReferenceEngine
 
-    assert SampledRows.of(made.fit, rows, None, ReferenceEngine()) is None
+    assert SampledRows.of(made.fit, ArrayRows(rows), ReferenceEngine()) is None
 
 
 # -------------------------------------------------------------------------- number of groups
