@@ -8,6 +8,7 @@ from typing import TypeVar, final
 import numpy as np
 
 from mixtura.data.observed import Unobserved
+from mixtura.errors import InvalidArgumentError
 from mixtura.typing import Array
 
 Found = TypeVar("Found")
@@ -99,6 +100,21 @@ class Rows(ABC):
     def unobserved(self) -> Unobserved:
         """What was not observed of the rows, in numbers."""
         return Unobserved(self.n_rows * self.n_features)
+
+    def complete_values(self, method: str) -> Array:
+        """Return the values of all rows (N, D), for a method that needs them all, and exact.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If cells are missing or have errors.
+        """
+        if not self.is_complete:
+            raise InvalidArgumentError(
+                f"inference={method!r} takes neither missing cells nor measurement errors yet: use "
+                "'map', 'vb', 'ml' or 'gibbs'"
+            )
+        return np.concatenate([block.values for block in self.blocks()])
 
     def of_given(self, numbers: Array) -> Array:
         """Return those of numbers (n, ...), one for each row that was given, that these rows have.

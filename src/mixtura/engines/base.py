@@ -18,7 +18,6 @@ from mixtura.engines.observed.telling import drawn_values, told_values
 from mixtura.engines.search import Leading, SearchEnd, SearchPlan, Starts
 from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.engines.variation import Factors, Variation
-from mixtura.errors import InvalidArgumentError
 from mixtura.messages.assignments import Assignment, Soft
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.prior_arrays import (
@@ -291,7 +290,7 @@ class Engine(Sweeper):
         """Return what puts rows without weights into clusters, parameters integrated out."""
         from mixtura.engines.reference_allocation import ReferenceAllocator
 
-        return ReferenceAllocator(complete_values(rows), clusters)
+        return ReferenceAllocator(rows.complete_values("collapsed"), clusters)
 
     def project(self, rows: Rows, centre: Array, direction: Array) -> Array:
         """Return ``(x - centre) . direction`` for each row, shape (N,)."""
@@ -354,21 +353,6 @@ class Engine(Sweeper):
 def incomplete(rows: Rows) -> ArrayRows | None:
     """Return rows of which some cells are missing or have errors; None where all are exact."""
     return rows if isinstance(rows, ArrayRows) and not rows.is_complete else None
-
-
-def complete_values(rows: Rows) -> Array:
-    """Return the values of all rows (N, D).
-
-    Raises
-    ------
-    InvalidArgumentError
-        If cells are missing or have errors.
-    """
-    if not rows.is_complete:
-        raise InvalidArgumentError(
-            "inference='collapsed' needs complete and exact rows: use inference='gibbs'"
-        )
-    return np.concatenate([block.values for block in rows.blocks()])
 
 
 def _apart(potentials: Potentials, n_components: int) -> Iterator[Potentials]:

@@ -8,7 +8,7 @@ import numpy as np
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
-from mixtura.engines.base import Engine, complete_values, incomplete
+from mixtura.engines.base import Engine, incomplete
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content_keys import content_sample
 from mixtura.engines.far_rows import may_be_far, told_draws, told_labels, told_shares
@@ -262,7 +262,7 @@ class NativeEngine(Engine):
     def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> Allocator:
         from mixtura.engines.native.allocation_calls import NativeAllocator
 
-        return NativeAllocator(complete_values(rows), clusters)
+        return NativeAllocator(rows.complete_values("collapsed"), clusters)
 
     def _mixtures(self, rows: Rows, potentials: Potentials, n_components: int) -> Mixtures | None:
         """Return potentials of several mixtures; None where one at a time is faster."""

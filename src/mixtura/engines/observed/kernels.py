@@ -64,7 +64,7 @@ class Kernel:
             if np.ndim(freedom) == 0:
                 logs = np.log1p(squares.sum(axis=1) / freedom)
                 return -0.5 * (freedom + numbers) * logs
-            terms = _t_constants(freedom) - 0.5 * (freedom + 1.0) * np.log1p(squares / freedom)
+            terms = _t_constant(freedom) - 0.5 * (freedom + 1.0) * np.log1p(squares / freedom)
             return np.where(observed, terms, 0.0).sum(axis=1)
         if not isinstance(tail, ScaleMixtureTail):
             raise TypeError(f"no marginal is known of {tail!r}")
@@ -87,7 +87,7 @@ def kernel_of(potentials: Potentials) -> Kernel:
         freedom = tail.degrees_of_freedom
         if freedom.ndim == 2:
             freedom = np.broadcast_to(freedom, potentials.mean.shape)
-            return Kernel(rest - _t_constants(freedom).sum(axis=1), 0.0 * by_number, potentials)
+            return Kernel(rest - _t_constant(freedom).sum(axis=1), 0.0 * by_number, potentials)
         by_number = gammaln(0.5 * (freedom + numbers)) - 0.5 * numbers * np.log(freedom * np.pi)
     constant = rest - by_number[-1]
     if isinstance(tail, ScaleMixtureTail) and tail.log_share.shape[1] > 1:
@@ -95,6 +95,7 @@ def kernel_of(potentials: Potentials) -> Kernel:
     return Kernel(constant, by_number, potentials)
 
 
-def _t_constants(freedom: Array) -> Array:
-    """Return what t densities have besides their kernels, up to what freedom alone adds."""
-    return gammaln(0.5 * (freedom + 1.0)) - 0.5 * np.log(freedom * np.pi)
+def _t_constant(freedom: Array) -> Array:
+    """Return what univariate t densities have besides their kernels and widths."""
+    gammas = gammaln(0.5 * (freedom + 1.0)) - gammaln(0.5 * freedom)
+    return gammas - 0.5 * np.log(freedom * np.pi)
