@@ -19,6 +19,7 @@ from mixtura.engines.native.exact import Exact, overall_of
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
 from mixtura.engines.native.mixtures import Mixtures
+from mixtura.engines.native.observed_calls import ObservedPasses
 from mixtura.engines.native.passes import HARD, SAMPLED
 from mixtura.engines.native.processors import available_threads
 from mixtura.engines.native.search_call import native_search
@@ -98,6 +99,11 @@ class NativeEngine(Engine):
         if total is None:
             return SufficientStatistics.zero(potentials.mean, potentials.structure)
         return total
+
+    def passes(self, potentials: Potentials) -> ObservedPasses | None:
+        if potentials.tail is not None:
+            return None
+        return ObservedPasses(potentials, self._threads)
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
         if (some := incomplete(rows)) is not None:

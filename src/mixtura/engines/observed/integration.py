@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import final
+from typing import Protocol, final
 
 import numpy as np
 from scipy.special import logsumexp
@@ -145,8 +145,28 @@ def covariances_of(potentials: Potentials) -> Array:
     return variances[:, :, None] * np.eye(n_features)
 
 
+class Passes(Protocol):
+    """Passes over rows in groups, under components of an engine's own form; None for those not had.
+
+    An assignment, and what is returned, is in the order of the groups.
+    """
+
+    def sweep(self, patterns: Patterns, assignment: Assignment) -> SufficientStatistics | None:
+        """Return the statistics of rows, what was not observed integrated out."""
+
+    def responsibilities(self, patterns: Patterns) -> Array | None:
+        """Return each component's share of each row, shape (n, K)."""
+
+    def log_density(self, patterns: Patterns) -> Array | None:
+        """Return the log density of what was observed of each row, shape (n,)."""
+
+
 class Sweeper(ABC):
     """What rows that are complete and exact are asked of."""
+
+    def passes(self, potentials: Potentials) -> Passes | None:
+        """Return passes over rows that are not, or None where the engine has none of its own."""
+        return None
 
     @abstractmethod
     def sweep(
@@ -173,17 +193,30 @@ def swept(
     total = SufficientStatistics.zero(potentials.mean, potentials.structure)
     if rows.observation.complete.size:
         total = total + _swept_complete(engine, rows, potentials, assignment)
-    covariances, kernel = covariances_of(potentials), kernel_of(potentials)
+    passes = engine.passes(potentials)
     for patterns in rows.observation.patterns:
-        for part in parts_of(patterns, potentials.mean, covariances):
-            total = total + _part_statistics(part, kernel, assignment)
+        found = None
+        if passes is not None:
+            found = passes.sweep(patterns, assignment.at(patterns.positions))
+        total = total + (found or _swept_patterns(patterns, potentials, assignment))
     return total
 
 
-def scored(rows: ArrayRows, potentials: Potentials) -> Iterator[tuple[IntegerArray, Array]]:
-    """Yield positions (n,) and scores (n, K) of the rows that are not observed in full."""
-    for part, scores in scored_parts(rows, potentials):
-        yield part.patterns.positions, scores
+def _swept_patterns(
+    patterns: Patterns, potentials: Potentials, assignment: Assignment
+) -> SufficientStatistics:
+    total = SufficientStatistics.zero(potentials.mean, potentials.structure)
+    kernel = kernel_of(potentials)
+    for part in parts_of(patterns, potentials.mean, covariances_of(potentials)):
+        total = total + _part_statistics(part, kernel, assignment)
+    return total
+
+
+def scored(patterns: Patterns, potentials: Potentials) -> Iterator[tuple[IntegerArray, Array]]:
+    """Yield positions (n,) and scores (n, K) of rows."""
+    kernel = kernel_of(potentials)
+    for part in parts_of(patterns, potentials.mean, covariances_of(potentials)):
+        yield part.patterns.positions, part.scores(kernel)
 
 
 def scored_parts(rows: ArrayRows, potentials: Potentials) -> Iterator[tuple[Part, Array]]:

@@ -16,8 +16,14 @@ def told_responsibilities(engine: Sweeper, rows: ArrayRows, potentials: Potentia
     complete = rows.observation.complete
     if complete.size:
         found[complete] = engine.responsibilities(rows.complete_rows, potentials)
-    for positions, scores in scored(rows, potentials):
-        found[positions] = shares(scores)
+    passes = engine.passes(potentials)
+    for patterns in rows.observation.patterns:
+        own = None if passes is None else passes.responsibilities(patterns)
+        if own is not None:
+            found[patterns.positions] = own
+            continue
+        for positions, scores in scored(patterns, potentials):
+            found[positions] = shares(scores)
     return found
 
 
@@ -27,8 +33,14 @@ def told_densities(engine: Sweeper, rows: ArrayRows, potentials: Potentials) -> 
     complete = rows.observation.complete
     if complete.size:
         found[complete] = engine.log_density(rows.complete_rows, potentials)
-    for positions, scores in scored(rows, potentials):
-        found[positions] = logsumexp(scores, axis=1)
+    passes = engine.passes(potentials)
+    for patterns in rows.observation.patterns:
+        own = None if passes is None else passes.log_density(patterns)
+        if own is not None:
+            found[patterns.positions] = own
+            continue
+        for positions, scores in scored(patterns, potentials):
+            found[positions] = logsumexp(scores, axis=1)
     return found
 
 
