@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format calibrate bench wheel sanitize clean
+.PHONY: help demo test lint format docs calibrate bench wheel sanitize clean
 
 help:  ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,6 +36,12 @@ lint: $(VENV)/.installed-test  ## Check style, types and import contracts.
 format: $(VENV)/.installed-test  ## Rewrite the code in the project's style.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(VENV)/.installed-docs  ## Build the site into build/docs; every example is run.
+	$(BIN)/python -m pytest -n $(JOBS) -q -k examples tests/unit/test_documentation.py
+	rm -rf docs/reference/generated
+	$(BIN)/sphinx-build -q -W --keep-going -j $(JOBS) -d build/docs-cache/doctrees docs build/docs
+	$(BIN)/python tools/check_site.py build/docs
 
 calibrate: $(VENV)/.installed-test  ## Run the slow statistical tests.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m calibrate $(ARGS)
@@ -92,6 +98,11 @@ $(VENV)/.installed-test: $(REQUIREMENTS) | $(VENV)/.made
 	@echo "Installing mixtura and its tests' requirements into $(VENV); the first time takes minutes."
 	@$(INSTALL) --editable '.[pyro,test]'
 	@touch $@ $(VENV)/.installed-demo
+
+$(VENV)/.installed-docs: $(REQUIREMENTS) | $(VENV)/.made
+	@echo "Installing mixtura and what builds its site into $(VENV); the first time takes minutes."
+	@$(INSTALL) --editable '.[pyro,test,docs]'
+	@touch $@ $(VENV)/.installed-test $(VENV)/.installed-demo
 
 $(VENV)/.installed-bench: $(REQUIREMENTS) | $(VENV)/.made
 	@echo "Installing mixtura and its benchmarks' requirements into $(VENV)."
