@@ -77,6 +77,7 @@ html_css_files = ["mixtura.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
+    "navbar_align": "left",
     "navbar_end": ["theme-switcher"],
     "navbar_persistent": ["search-button"],
     "header_links_before_dropdown": 7,
@@ -88,4 +89,4 @@ html_theme_options = {
     "pygments_light_style": "default",
     "pygments_dark_style": "monokai",
 }
-html_sidebars = {"index": [], "start": [], "references": []}
+html_sidebars = {"index": [], "start": [], "gallery": []}

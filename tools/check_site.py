@@ -1,6 +1,6 @@
-"""Check the built site: links lead somewhere, nothing comes from elsewhere, the first page is light.
+"""Check the built site: no broken link, nothing from elsewhere, a light first page.
 
-Run as ``python tools/check_site.py build/docs``. Prints what is broken; exits with 1 if anything is.
+Run as ``python tools/check_site.py build/docs``; prints what is broken, and then exits with 1.
 """
 
 import re
@@ -93,9 +93,9 @@ def main(folder: str) -> int:
     pages = sorted(site.rglob("*.html"))
     said = [f"{page.relative_to(site)}: {what}" for page in pages for what in broken(page)]
     for sheet in site.rglob("*.css"):
-        for address in ADDRESS.findall(sheet.read_text(encoding="utf-8")):
-            if is_remote(address):
-                said.append(f"{sheet.relative_to(site)}: loaded from elsewhere: {address}")
+        found = filter(is_remote, ADDRESS.findall(sheet.read_text(encoding="utf-8")))
+        name = sheet.relative_to(site)
+        said += [f"{name}: loaded from elsewhere: {address}" for address in found]
     size = weight(site / FIRST_PAGE)
     if size > LARGEST_FIRST_PAGE:
         said.append(f"{FIRST_PAGE}: {size:,} bytes with all parts, above {LARGEST_FIRST_PAGE:,}")

@@ -24,7 +24,9 @@ def page() -> str:
     text = get_docs_for_click(
         obj=command, ctx=Context(command, info_name="mixtura"), name="mixtura"
     )
-    text = html.unescape(SPAN.sub(r"`\1`", text)).replace("<str>", "").replace("# `mixtura`", "# ", 1)
+    text = (
+        html.unescape(SPAN.sub(r"`\1`", text)).replace("<str>", "").replace("# `mixtura`", "# ", 1)
+    )
     text = EXAMPLES.sub(lambda found: f"```console\n{found[0]}```\n", text)
     text = text.replace("$ mixtura", "mixtura")
     return "# The command `mixtura`\n" + text.partition("\n")[2]

@@ -1,4 +1,4 @@
-"""Sphinx extension: leave out of the stylesheets what no page uses.
+"""Sphinx extension: leave out of the stylesheet what no page uses.
 
 The theme's stylesheet has 380 kB, most of it for icons and parts that no page has. A rule stays
 where every class in one of its selectors occurs in a page or a script of the site.
@@ -11,7 +11,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-STYLESHEETS = ("_static/styles/pydata-sphinx-theme.css", "_static/mystnb.*.css")
+STYLESHEET = "_static/styles/pydata-sphinx-theme.css"
 CLASS = re.compile(r"\.(-?[A-Za-z_][\w-]*)")
 WORDS = re.compile(r"[\w-]+")
 COMMENT = re.compile(r"/\*.*?\*/", flags=re.DOTALL)
@@ -64,16 +64,15 @@ def split(selectors: str) -> list[str]:
 
 
 def lighten(app: Sphinx, exception: Exception | None) -> None:
-    """Rewrite the stylesheets, and leave out files that only the theme's authors need."""
+    """Rewrite the stylesheet, and leave out files that only the theme's authors need."""
     if exception is not None or app.builder.name != "html":
         return
     site = Path(app.outdir)
     known: set[str] = set()
     for path in [*site.rglob("*.html"), *site.rglob("*.js")]:
         known |= set(WORDS.findall(path.read_text(encoding="utf-8", errors="replace")))
-    for sheet in (path for pattern in STYLESHEETS for path in site.glob(pattern)):
-        css = COMMENT.sub("", sheet.read_text(encoding="utf-8"))
-        sheet.write_text(kept(css, known), encoding="utf-8")
+    css = COMMENT.sub("", (site / STYLESHEET).read_text(encoding="utf-8"))
+    (site / STYLESHEET).write_text(kept(css, known), encoding="utf-8")
     for path in [*(site / "_static").rglob("*.map"), *(site / "_static").glob("webpack-*.html")]:
         path.unlink()
     for path in (site / "_static").rglob("*.js"):
