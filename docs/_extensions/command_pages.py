@@ -3,13 +3,14 @@
 import html
 import re
 from pathlib import Path
+from textwrap import dedent
 from typing import Any
 
 from sphinx.application import Sphinx
 
 PAGE = "reference/command.md"
 EXAMPLES = re.compile(r"(?:^  \S.*\n)+", flags=re.MULTILINE)
-SPAN = re.compile(r"<span[^>]*>(.*?)</span>")
+BOLD = re.compile(r"(?:\[bold\]|<span[^>]*>)(.*?)(?:\[/\]|</span>)")
 
 
 def page() -> str:
@@ -24,10 +25,8 @@ def page() -> str:
     text = get_docs_for_click(
         obj=command, ctx=Context(command, info_name="mixtura"), name="mixtura"
     )
-    text = (
-        html.unescape(SPAN.sub(r"`\1`", text)).replace("<str>", "").replace("# `mixtura`", "# ", 1)
-    )
-    text = EXAMPLES.sub(lambda found: f"```console\n{found[0]}```\n", text)
+    text = html.unescape(BOLD.sub(r"`\1`", text)).replace("\b", "").replace(" <str>`", "`")
+    text = EXAMPLES.sub(lambda found: f"```console\n{dedent(found[0])}```\n", text)
     text = text.replace("$ mixtura", "mixtura")
     return "# The command `mixtura`\n" + text.partition("\n")[2]
 
