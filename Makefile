@@ -16,7 +16,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format docs calibrate bench wheel sanitize clean
+.PHONY: help demo test lint format docs site calibrate bench wheel sanitize clean
 
 help:  ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,8 +37,11 @@ format: $(VENV)/.installed-test  ## Rewrite the code in the project's style.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-docs: $(VENV)/.installed-docs  ## Build the site into build/docs; every example is run.
+docs: $(VENV)/.installed-docs  ## Run every example and build the site into build/docs.
 	$(BIN)/python -m pytest -n $(JOBS) -q -k examples tests/unit/test_documentation.py
+	@$(MAKE) --no-print-directory site
+
+site: $(VENV)/.installed-docs  ## Build the site alone, where the tests have run the examples.
 	rm -rf docs/reference/generated
 	$(BIN)/sphinx-build -q -W --keep-going -j $(JOBS) -d build/docs-cache/doctrees docs build/docs
 	$(BIN)/python tools/check_site.py build/docs
