@@ -21,19 +21,20 @@ SIGNS = {"sum": "∑", "prod": "∏", "sqrt": "√", "xbar": "x̄", "infinity": 
 OPERATORS = {"<=": "≤", ">=": "≥", "!=": "≠", "->": "→", "~": "∼", "-": "−", "||": "‖"}
 
 TOKEN = re.compile(
-    r"(?P<mark>[_^])(?=[\w{(\-])|(?P<name>[A-Za-z]+'*)|(?P<number>\d+(?:\.\d+)?(?:e-?\d+)?)"
+    r"(?P<mark>[_^])(?=[\w{(\-])|(?P<name>[A-Za-z]+['’]*)|(?P<number>\d+(?:\.\d+)?(?:e-?\d+)?)"
     r"|(?P<operator><=|>=|!=|->|\|\||~|-)|(?P<other>.)",
     flags=re.DOTALL,
 )
 RAISED = re.compile(r"-?(?:[A-Za-z]+'*|\d+(?:\.\d+)?)")
-LOWERED = re.compile(r"[A-Za-z0-9+*]+'*")
+LOWERED = re.compile(r"[A-Za-z0-9+*]+['’]*")
+GREEK = "|".join((SMALL + " " + LARGE).split())
 IN_PROSE = re.compile(
-    r"(?<![\w`/.\"])(?:[A-Za-z]{1,2}|xbar|sum|prod|log|"
-    + "|".join((SMALL + " " + LARGE).split())
-    + r")'?"
+    rf"(?<![\w`/.\"])(?:[A-Za-z]{{1,2}}|\d+(?=\^)|xbar|sum|prod|log|{GREEK})['’]?"
     r"(?:[_^](?:\{[^{}]*\}|-?[A-Za-z0-9]{1,3}(?![\w.])|\([^()]*\)))+"
-    r"|(?<![\w`/.\"-])(?:" + "|".join((SMALL + " " + LARGE).split()) + r")'?(?![\w-])"
+    rf"|(?<![\w`/.\"-])(?:{GREEK})['’]?(?![\w-])"
+    r"|(?<= )[<>]=(?= )"
 )
+ARTICLE = re.compile(r"\ba(?= [a-z]{3,})")
 
 
 def greek(name: str) -> str | None:
@@ -50,7 +51,7 @@ def greek(name: str) -> str | None:
 
 def word(text: str) -> str:
     """Return a name as HTML: one letter slanted, a function's name upright."""
-    name = text.rstrip("'")
+    name = text.rstrip("'’")
     primes = "′" * (len(text) - len(name))
     letter = greek(name)
     if letter is not None:
@@ -97,6 +98,10 @@ def typeset(text: str) -> str:
     """Return a piece of a formula as HTML."""
     parts, place = [], 0
     while place < len(text):
+        if ARTICLE.match(text, place):  # English, not a symbol
+            parts.append("a")
+            place += 1
+            continue
         token = TOKEN.match(text, place)
         assert token is not None
         place = token.end()

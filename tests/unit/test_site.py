@@ -24,6 +24,13 @@ MADE = ("references", "reference/command", "project/")
 """Pages that building the site writes."""
 ROOT_PAGES = ("architecture", "contributing", "changelog", "vision")
 
+LONGEST_PARAGRAPH = 80
+READ = ("README.md", "VISION.md", "CONTRIBUTING.md", "docs/*.md", "docs/how-to/*.md")
+READ += ("docs/notebooks/*.md", "docs/reference/index.md")
+"""Pages that users read from top to bottom."""
+
+FENCED = re.compile(r"^```.*?^```$", flags=re.MULTILINE | re.DOTALL)
+PARAGRAPH = re.compile(r"\n\s*\n|\n(?=\s*(?:[*-]|\d+\.) )")
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 CELL = re.compile(r"^```\{code-cell\}\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
@@ -156,3 +163,15 @@ def test_every_target_of_make_has_a_line_of_help() -> None:
     assert phony is not None
     helped = re.findall(r"^([a-z]+):.*?## [A-Z].*\.$", makefile, flags=re.MULTILINE)
     assert sorted(helped) == sorted(phony[1].split())
+
+
+@pytest.mark.parametrize(
+    "page",
+    sorted(p for pattern in READ for p in ROOT.glob(pattern) if p != DOCS / "model.md"),
+    ids=lambda page: page.relative_to(ROOT).as_posix(),
+)
+def test_paragraphs_are_short(page: Path) -> None:
+    prose = FENCED.sub("", page.read_text(encoding="utf-8"))
+    paragraphs = (part for part in PARAGRAPH.split(prose) if part.lstrip()[:1] not in ("|", "#"))
+    long = {part.strip()[:60]: len(part.split()) for part in paragraphs}
+    assert {start: length for start, length in long.items() if length > LONGEST_PARAGRAPH} == {}
