@@ -40,6 +40,7 @@ extensions = [
 exclude_patterns = ["_extensions"]
 root_doc = "index"
 toc_object_entries_show_parents = "hide"
+smartquotes = False
 nitpicky = True
 nitpick_ignore_regex = [("py:.*", r"(sklearn|matplotlib|xarray|pandas)\..*")]
 
