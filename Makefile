@@ -24,7 +24,7 @@ help:  ## List the targets.
 demo: $(VENV)/.installed-demo  ## Fit the article's model to the iris data, by Pyro and exactly.
 	$(BIN)/mixtura demo
 
-test: lint  ## Run everything that CI runs: lint, types, import contracts and the tests.
+test: lint  ## Check style, types and import contracts, and run the tests.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not calibrate" $(ARGS)
 
 lint: $(VENV)/.installed-test  ## Check style, types and import contracts.
