@@ -16,7 +16,7 @@ from mixtura.engines import ENGINES, Engine, ReferenceEngine
 from mixtura.engines.native import NativeEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
-from mixtura.initialization import INITIALIZERS, Initializer
+from mixtura.inference.starts import INITIALIZERS, Initializer
 from mixtura.model import MixtureModel
 from mixtura.priors import (
     PRIORS,

@@ -1,5 +1,8 @@
 """Errors and warnings; each message says what was found and what would be accepted."""
 
+from dataclasses import dataclass
+from typing import final
+
 
 class MixturaError(Exception):
     """Base class of every error that mixtura raises on purpose."""
@@ -63,3 +66,20 @@ class DataWarning(MixturaWarning):
 
 class SlowEngineWarning(MixturaWarning):
     """Fits are slow: mixtura was installed without its native library."""
+
+
+@final
+@dataclass(frozen=True)
+class Doubt:
+    """Something about an answer that its reader should know.
+
+    Parameters
+    ----------
+    category : type
+        The warning by which it is announced.
+    message : str
+        One plain line.
+    """
+
+    category: type[MixturaWarning]
+    message: str

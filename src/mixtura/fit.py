@@ -7,18 +7,17 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from mixtura.data import Rows
+from mixtura.data import Rows, Unobserved
 from mixtura.data.scaling import safe_factor
 from mixtura.data.ties import largest_ties, ties_at, ties_in_plane
-from mixtura.diagnostics.components import Doubt
-from mixtura.diagnostics.resolution import Resolvable
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError, LabelsWarning
-from mixtura.lawful import Parameter
+from mixtura.engines.resolution import Resolvable
+from mixtura.errors import Doubt, InvalidArgumentError, LabelsWarning
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.statistics import SufficientStatistics
+from mixtura.messages.validation import Parameter
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import Posterior
-from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
 
@@ -127,6 +126,8 @@ class Fit:
         What its reader should know before relying on the answer.
     seen : Seen, optional
         What further rows are added to; None where the method cannot go on from a fit.
+    unobserved : Unobserved
+        What was not observed of the rows.
     """
 
     model: MixtureModel
@@ -144,6 +145,7 @@ class Fit:
     assumptions: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     seen: Seen | None = None
+    unobserved: Unobserved = field(default_factory=Unobserved)
 
     @property
     def parameters(self) -> MixtureParameters:

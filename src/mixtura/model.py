@@ -7,13 +7,13 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import CovarianceFamily, univariate
-from mixtura.parameters import MixtureParameters
-from mixtura.potentials import Potentials
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.prior_arrays import ChainSteps, ClimbSteps, ClusterSteps, MatrixSteps
+from mixtura.messages.statistics import SufficientStatistics
+from mixtura.messages.variational_prior_arrays import VariationalSteps
 from mixtura.priors import ComponentPrior, WeightPrior
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ChainSteps, ClimbSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray, Seed, StructureShape
-from mixtura.variational_steps import VariationalSteps
 
 
 @final

@@ -16,10 +16,10 @@ import pytest
 
 import mixtura
 from mixtura import Gibbs, select
-from mixtura.archives import read_archive
 from mixtura.cli import streams
 from mixtura.cli.streams import Talk
 from mixtura.errors import InterruptedWarning
+from mixtura.io.archive import read_archive
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs signals of Unix")
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from mixtura import SVI, GaussianMixtureModel, Gibbs, __version__
-from mixtura.arguments import INFERENCES, PARAMETERS
 from mixtura.cli import options
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.settings import SviSettings
 from mixtura.cli.wording import OPTION_OF, in_options
 from mixtura.diagnostics.candidates import CRITERIA
 from mixtura.errors import InvalidArgumentError
+from mixtura.estimator.arguments import INFERENCES, PARAMETERS
 from mixtura.families import FAMILIES
-from mixtura.initialization import INITIALIZERS
+from mixtura.inference.starts import INITIALIZERS
 from mixtura.priors import (
     PRIORS,
     DirichletProcess,

@@ -18,14 +18,15 @@ from laws.independent import (
 )
 from laws.running import blobs, elicited, run
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.sampling import ess_mean
+from mixtura.diagnostics.convergence_diagnostics import ess_mean
 from mixtura.engines import ENGINES, ReferenceEngine
 from mixtura.errors import ConvergenceWarning, InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Fit
 from mixtura.inference import ML, Gibbs
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior
 from mixtura.priors import (
     Dirichlet,
@@ -37,7 +38,6 @@ from mixtura.priors import (
     NormalInverseGamma,
     NormalInverseWishart,
 )
-from mixtura.statistics import SufficientStatistics
 
 NATIVE = ENGINES["native"](n_threads=1)
 SHORT = Gibbs(chains=2, draws=30, warmup=10)

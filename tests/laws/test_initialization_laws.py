@@ -7,14 +7,14 @@ from laws.independent import direct_statistics
 from laws.running import blobs, elicited, run
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
-from mixtura.engines.content import content_sample, row_hashes
+from mixtura.engines.content_keys import content_sample, row_hashes
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
-from mixtura.initialization import INITIALIZERS, Initializer, given_start
-from mixtura.initialization.quantile import weighted_slices
-from mixtura.initialization.split import best_cut, merged_means
+from mixtura.inference.starts import INITIALIZERS, Initializer, given_start
+from mixtura.inference.starts.quantile import weighted_slices
+from mixtura.inference.starts.split import best_cut, merged_means
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.statistics import SufficientStatistics
 
 
 def statistics_of(

@@ -9,10 +9,10 @@ from scipy.special import logsumexp
 
 from laws.running import blobs, elicited, run
 from mixtura.data import ArrayRows
+from mixtura.diagnostics.posterior_summaries import score_errors
 from mixtura.engines import ENGINES
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.inference import Gibbs
-from mixtura.judgements import score_errors
 from mixtura.posteriors import DrawsPosterior
 
 NATIVE = ENGINES["native"](n_threads=1)

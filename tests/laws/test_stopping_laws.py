@@ -18,7 +18,7 @@ from mixtura.engines import ENGINES
 from mixtura.errors import ConvergenceWarning
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit, Inference
-from mixtura.inference.coordinates import NaturalCoordinates
+from mixtura.inference.natural_coordinates import NaturalCoordinates
 from mixtura.inference.states import evaluate
 from mixtura.inference.stopping import (
     CAUTION,
@@ -28,7 +28,7 @@ from mixtura.inference.stopping import (
     left_to_model,
     squared_length,
 )
-from mixtura.parameters import MixtureParameters
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.priors import Dirichlet, DirichletProcess
 
 SEED = 20_261_127

@@ -14,7 +14,7 @@ from scipy.special import digamma
 from laws.independent import as_matrices, direct_statistics, log_prior
 from mixtura.engines.reference import block_scores
 from mixtura.errors import InvalidArgumentError
-from mixtura.potentials import Potentials
+from mixtura.messages.potentials import Potentials
 from mixtura.priors import (
     ComponentPrior,
     Dirichlet,

@@ -14,7 +14,7 @@ import pytest
 
 from laws.running import run
 from mixtura.datasets import load_iris
-from mixtura.diagnostics.sampling import mean_error
+from mixtura.diagnostics.convergence_diagnostics import mean_error
 from mixtura.families import FAMILIES
 from mixtura.fit import Inference
 from mixtura.inference import Gibbs

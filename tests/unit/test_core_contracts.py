@@ -6,17 +6,18 @@ from scipy import stats
 
 from laws.running import blobs, elicited, run
 from mixtura import errors
-from mixtura.assignments import Given, Hard, Sampled, Soft
 from mixtura.data.scaling import SAFE_MAGNITUDE, safe_factor
-from mixtura.diagnostics.comparison import aic, assignment_entropy, bic, icl
+from mixtura.diagnostics.information_criteria import aic, assignment_entropy, bic, icl
 from mixtura.errors import InvalidArgumentError, MixturaError, MixturaWarning
-from mixtura.factorization import covariance_factor, nearest_positive_definite, precision_factor
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import canonical_order
 from mixtura.inference import MAP
+from mixtura.messages.assignments import Given, Hard, Sampled, Soft
+from mixtura.messages.linalg import covariance_factor, nearest_positive_definite, precision_factor
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
-from mixtura.potentials import Potentials
 from mixtura.priors import (
     Dirichlet,
     FlatComponents,
@@ -27,7 +28,6 @@ from mixtura.priors import (
     NormalInverseGamma,
     NormalInverseWishart,
 )
-from mixtura.statistics import SufficientStatistics
 
 # ---------------------------------------------------------------------------------- errors
 

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from laws.independent import direct_statistics
-from mixtura import GaussianMixtureModel, arguments
+from mixtura import GaussianMixtureModel
 from mixtura.data import ArrayRows
 from mixtura.engines.native import NativeEngine
+from mixtura.estimator import arguments
+from mixtura.estimator.problem import in_units_of, overall_moments
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.inference import VB
-from mixtura.initialization import Elicitation, Elicited
+from mixtura.inference.starts import Elicitation, Elicited
 from mixtura.priors import (
     Dirichlet,
     DirichletProcess,
@@ -26,7 +28,6 @@ from mixtura.priors.elicitation import (
     WithinGroups,
     likelihood_floor,
 )
-from mixtura.problem import in_units_of, overall_moments
 
 ENGINE = NativeEngine()
 ROWS = np.random.default_rng(51).standard_normal((50, 3)) @ np.array(

@@ -24,10 +24,10 @@ from typing import Any
 import pytest
 
 import mixtura
-from mixtura.arguments import INFERENCES
 from mixtura.engines import ENGINES
+from mixtura.estimator.arguments import INFERENCES
 from mixtura.families import FAMILIES
-from mixtura.initialization import INITIALIZERS
+from mixtura.inference.starts import INITIALIZERS
 from mixtura.priors import PRIORS
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -6,8 +6,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from mixtura.engines import ENGINES
 from mixtura.engines.base import Engine
-from mixtura.initialization.hierarchy import ward_labels
-from mixtura.initialization.split import PIECES, merged_means, split_clusters
+from mixtura.inference.starts.hierarchy import ward_labels
+from mixtura.inference.starts.split import PIECES, merged_means, split_clusters
 
 
 def sample_of(n_rows: int, n_features: int, *, weighted: bool) -> tuple[np.ndarray, np.ndarray]:

@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.components import Doubt
 from mixtura.engines import ReferenceEngine
-from mixtura.errors import StartsDisagreeWarning
+from mixtura.errors import Doubt, StartsDisagreeWarning
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit, Run
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior, PointPosterior
 from mixtura.priors import (
     Dirichlet,

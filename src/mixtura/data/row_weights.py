@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.conversion import as_float64
 from mixtura.data.frames import numbers_of
 from mixtura.errors import DataError, NotNumbersError
+from mixtura.messages.conversion import as_float64
 from mixtura.typing import Array
 
 ACCEPTED = "sample_weight must be one non-negative number for each row"

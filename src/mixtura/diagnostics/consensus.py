@@ -7,7 +7,7 @@ import numpy as np
 from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import squareform
 
-from mixtura.diagnostics.partitions import (
+from mixtura.diagnostics.partition_draws import (
     VARIATION_OF_INFORMATION,
     PartitionDraws,
     PartitionLoss,

@@ -13,7 +13,7 @@ from typing import final
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from mixtura.diagnostics.sampling import FEWEST_DRAWS, ess_mean, halves, r_hat
+from mixtura.diagnostics.convergence_diagnostics import FEWEST_DRAWS, ess_mean, halves, r_hat
 from mixtura.errors import InvalidArgumentError
 from mixtura.typing import Array
 

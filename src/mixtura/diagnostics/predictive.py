@@ -6,8 +6,8 @@ from typing import final
 import numpy as np
 from scipy.special import logsumexp
 
+from mixtura.diagnostics.convergence_diagnostics import ess_mean
 from mixtura.diagnostics.pareto import smoothed_weights
-from mixtura.diagnostics.sampling import ess_mean
 from mixtura.errors import InvalidArgumentError
 from mixtura.typing import Array, IntegerArray
 

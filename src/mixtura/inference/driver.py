@@ -8,20 +8,21 @@ from typing import Any, final
 import numpy as np
 
 from mixtura.data import Rows
-from mixtura.diagnostics.components import Doubt, component_doubts, truncation_doubts
+from mixtura.diagnostics.component_warnings import component_doubts, truncation_doubts
 from mixtura.engines import Engine
 from mixtura.errors import (
     ConvergenceWarning,
     DegenerateComponentWarning,
+    Doubt,
     StartsDisagreeWarning,
 )
 from mixtura.fit import Fit, Inference, Problem, Run, Seen, Start, canonical_order
 from mixtura.inference.climbs import leap, steps_of
 from mixtura.inference.expectation_maximization import Optimizer
-from mixtura.inference.states import State, Summary, summed_scores
+from mixtura.inference.states import State, StateSummary, summed_scores
 from mixtura.inference.stopping import DEFAULT_TOL
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
 
 COLLAPSED_REMEDY = (
@@ -64,7 +65,7 @@ def limits_of(method: Inference, problem: Problem, optimizer: Optimizer[Any]) ->
 
 @final
 @dataclass(frozen=True, eq=False)
-class Path:
+class RunPath:
     """Where steps led.
 
     Parameters
@@ -139,7 +140,7 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
 
 
 def _seen(
-    model: MixtureModel, rows: Rows, summary: Summary, found: State, factor: Array | None
+    model: MixtureModel, rows: Rows, summary: StateSummary, found: State, factor: Array | None
 ) -> Seen | None:
     """Return what further rows can be added to; None where the data's units cannot hold it."""
     potentials = summary.scored_by(model, found)
@@ -188,7 +189,7 @@ def _run(model: MixtureModel, rows: Rows, problem: Problem, start: Start, limits
     return _End(run, optimizer.state(path.search))
 
 
-def climb(model: MixtureModel, rows: Rows, engine: Engine, search: Any, limits: Limits) -> Path:
+def climb(model: MixtureModel, rows: Rows, engine: Engine, search: Any, limits: Limits) -> RunPath:
     """Step from a search until it settles or meets the limit."""
     optimizer = limits.optimizer
     objectives = [optimizer.state(search).objective]
@@ -205,10 +206,10 @@ def climb(model: MixtureModel, rows: Rows, engine: Engine, search: Any, limits: 
         converged, steps = optimizer.settled(search, new, limits.tol), None
         search = new
         objectives.append(optimizer.state(search).objective)
-    return Path(search, tuple(objectives), converged)
+    return RunPath(search, tuple(objectives), converged)
 
 
-def _rank(model: MixtureModel, summary: Summary, state: State) -> tuple[bool, float]:
+def _rank(model: MixtureModel, summary: StateSummary, state: State) -> tuple[bool, float]:
     return summary.is_inside(model, state), state.objective
 
 

@@ -7,14 +7,14 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import PointPosterior, Posterior, VariationalPosterior
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
 
@@ -62,7 +62,7 @@ class State:
         )
 
 
-class Summary(ABC):
+class StateSummary(ABC):
     """What stands for the posterior of the parameters while the rows are swept."""
 
     may_leave_components_empty: ClassVar[bool] = False
@@ -109,7 +109,7 @@ class Summary(ABC):
 
 @final
 @dataclass(frozen=True)
-class Mode(Summary):
+class Mode(StateSummary):
     """The mode: EM's choice."""
 
     def state(
@@ -148,7 +148,7 @@ class Mode(Summary):
 
 @final
 @dataclass(frozen=True)
-class Expected(Summary):
+class Expected(StateSummary):
     """The whole posterior, by the expected log density of each row [Attias1999]_."""
 
     may_leave_components_empty = True

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from mixtura.factorization import precision_factor
 from mixtura.inference.states import State
-from mixtura.parameters import MixtureParameters
+from mixtura.messages.linalg import precision_factor
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.typing import Array
 
 DEFAULT_TOL = 1e-6

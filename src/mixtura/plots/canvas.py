@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.conversion import told
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.conversion import told
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -4,11 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.conversion import as_float64
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
+from mixtura.messages.conversion import as_float64
 from mixtura.plots.canvas import axes_grid, single_axes
-from mixtura.plots.curves import TALLEST, Marginals, Total, draw_components, draw_total, histogram
+from mixtura.plots.curves import (
+    TALLEST,
+    MarginalCurves,
+    Total,
+    draw_components,
+    draw_total,
+    histogram,
+)
 from mixtura.plots.observations import as_rows
 from mixtura.plots.separation import best_features, feature_position
 from mixtura.plots.style import (
@@ -144,7 +151,7 @@ def _draw(
     ax: "Axes", fit: Fit, rows: Array, weights: Array | None, feature: int, rug_limit: int
 ) -> tuple[list[Any], list[str]]:
     """Draw one feature; return the legend's handles and labels."""
-    marginals, total = Marginals.of(fit, feature), Total.of(fit, feature)
+    marginals, total = MarginalCurves.of(fit, feature), Total.of(fit, feature)
     handles: list[Any] = []
     labels: list[str] = []
     if _n_lines(fit):
@@ -178,7 +185,7 @@ def _draw(
     return handles, labels
 
 
-def _draw_components(ax: "Axes", marginals: Marginals) -> tuple[list[Any], list[str]]:
+def _draw_components(ax: "Axes", marginals: MarginalCurves) -> tuple[list[Any], list[str]]:
     """Draw the components; return the legend's handles and labels."""
     lines = draw_components(ax, marginals)
     many = len(lines) > MANY_COMPONENTS
@@ -189,7 +196,7 @@ def _draw_components(ax: "Axes", marginals: Marginals) -> tuple[list[Any], list[
     return [*lines[:MAX_LEGEND]], labels[:MAX_LEGEND]
 
 
-def _set_width(ax: "Axes", shown: Marginals | Total, values: Array) -> None:
+def _set_width(ax: "Axes", shown: MarginalCurves | Total, values: Array) -> None:
     """Show all data, and the components (or their sum) as far as they matter."""
     if isinstance(shown, Total):
         low, high = shown.low, shown.high
@@ -204,7 +211,7 @@ def _set_width(ax: "Axes", shown: Marginals | Total, values: Array) -> None:
         ax.set_xlim(low - margin, high + margin)
 
 
-def _number(ax: "Axes", marginals: Marginals) -> None:
+def _number(ax: "Axes", marginals: MarginalCurves) -> None:
     """Write each component's number above its peak, so that no reader depends on colour.
 
     The tallest first; a number that would lie on another is left out.

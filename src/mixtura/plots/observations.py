@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.conversion import as_float64
 from mixtura.errors import InvalidArgumentError, NotNumbersError
 from mixtura.fit import Fit
+from mixtura.messages.conversion import as_float64
 from mixtura.typing import Array, IntegerArray
 
 

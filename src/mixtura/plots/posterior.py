@@ -7,7 +7,7 @@ import numpy as np
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.plots.canvas import axes_grid
-from mixtura.plots.chains import listed_components, omission
+from mixtura.plots.quantities import listed_components, omission
 from mixtura.plots.separation import best_features
 from mixtura.plots.style import component_colour, component_marker, label_x, note, open_frame, shown
 from mixtura.typing import Array

@@ -14,8 +14,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.special import xlogy
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.factorization import precision_factor
-from mixtura.parameters import MixtureParameters
+from mixtura.messages.linalg import precision_factor
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
 MOST_ROUNDS = 100

@@ -6,19 +6,18 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from mixtura.assignments import Soft
-from mixtura.chains import Chains, fit_of
-from mixtura.diagnostics.components import Doubt
 from mixtura.engines import Engine
-from mixtura.errors import ConvergenceWarning, InvalidArgumentError
+from mixtura.errors import ConvergenceWarning, Doubt, InvalidArgumentError
 from mixtura.fit import Fit, Inference, Problem, Start, Swept, option
-from mixtura.lawful import Real, Whole
-from mixtura.parameters import MixtureParameters
+from mixtura.inference.mcmc.fit_of_draws import Chains, fit_of
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.validation import Real, Whole
 from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl.extra import require_pyro
 
 if TYPE_CHECKING:
-    from mixtura.ppl.sampling import Drawn
+    from mixtura.ppl.nuts_chains import Drawn
 
 STREAM = 0x4E555453
 """Key of this method's random streams among those of the problem's seed."""
@@ -105,7 +104,7 @@ class NUTS(Inference):
         return fit_of(self, problem, swept, chains, began, _divergences(divergent, posterior))
 
     def _chain(self, problem: Problem, swept: Swept, start: Start, number: int) -> "Drawn":
-        from mixtura.ppl.sampling import Trajectories, draw_chain
+        from mixtura.ppl.nuts_chains import Trajectories, draw_chain
 
         of_start, of_draws = problem.stream(STREAM, number).spawn(2)
         begin = _begin(problem.engine, swept, start, np.random.default_rng(of_start))

@@ -11,7 +11,7 @@ from pyro import poutine
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.model import MixtureModel
-from mixtura.ppl.components import ComponentProgram, component_program
+from mixtura.ppl.component_programs import ComponentProgram, component_program
 from mixtura.ppl.weights import weight_distribution
 from mixtura.priors import FlatComponents, FlatWeights
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit, Inference, Problem, option
-from mixtura.lawful import Called, Flag, Real, Whole
+from mixtura.messages.validation import Called, Flag, Real, Whole
 from mixtura.ppl.extra import require_pyro
-from mixtura.ppl.task import Begin, End, Task
+from mixtura.ppl.task import Begin, DescentEnd, Task
 
 DEFAULT_TOL = 1e-9
 ADAM_EPSILON = 1e-8
@@ -126,7 +126,7 @@ class SVI(Inference):
                 parameters = model.mode(task.sweep(drawn))
             yield Begin("prior", parameters, seed)
 
-    def _run(self, task: Task, begin: Begin) -> End:
+    def _run(self, task: Task, begin: Begin) -> DescentEnd:
         from mixtura.ppl.descent import Control
         from mixtura.ppl.optimisation import ascend
 

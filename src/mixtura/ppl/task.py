@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from mixtura.assignments import Soft
-from mixtura.diagnostics.components import Doubt, component_doubts
-from mixtura.errors import ConvergenceWarning, StartsDisagreeWarning
+from mixtura.diagnostics.component_warnings import component_doubts
+from mixtura.errors import ConvergenceWarning, Doubt, StartsDisagreeWarning
 from mixtura.fit import Fit, Problem, Run, canonical_order
-from mixtura.parameters import MixtureParameters
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.posteriors import PointPosterior
-from mixtura.statistics import SufficientStatistics
 
 if TYPE_CHECKING:
     from mixtura.ppl.descent import Descent
@@ -46,7 +46,7 @@ class Begin:
 
 @final
 @dataclass(frozen=True, eq=False)
-class End:
+class DescentEnd:
     """Where a run ended.
 
     Parameters
@@ -115,7 +115,9 @@ class Task:
         """Return the exact log joint density in the task's units."""
         return statistics.log_normalizer + self.model.log_prior(parameters)
 
-    def end(self, name: str, descent: "Descent", parameters: MixtureParameters, tol: float) -> End:
+    def end(
+        self, name: str, descent: "Descent", parameters: MixtureParameters, tol: float
+    ) -> DescentEnd:
         """Return the end of a run, its last objective evaluated exactly."""
         statistics = self.sweep(parameters)
         objective = self.objective(parameters, statistics)
@@ -127,9 +129,9 @@ class Task:
             rise = self.objective(better, self.sweep(better)) - objective
             is_settled = rise <= RISE * tol * max(1.0, abs(objective))
         run = Run(name, (*history, self.offset + objective), is_settled)
-        return End(run, parameters, statistics, descent.is_broken)
+        return DescentEnd(run, parameters, statistics, descent.is_broken)
 
-    def fit(self, method: str, objective_name: str, ends: list[End]) -> Fit:
+    def fit(self, method: str, objective_name: str, ends: list[DescentEnd]) -> Fit:
         """Return the best end as a fit."""
         best = max(range(len(ends)), key=lambda i: self._rank(ends[i]))
         kept = ends[best]
@@ -154,12 +156,12 @@ class Task:
             doubts=self.problem.doubts + self._doubts(ends, kept),
         )
 
-    def _rank(self, end: End) -> tuple[bool, float]:
+    def _rank(self, end: DescentEnd) -> tuple[bool, float]:
         # Where the prior's density is unbounded, an emptied component would win on it alone.
         inside = not self.model.weight_prior.is_unbounded_at(end.parameters.weights)
         return inside, end.run.objective
 
-    def _doubts(self, ends: list[End], kept: End) -> tuple[Doubt, ...]:
+    def _doubts(self, ends: list[DescentEnd], kept: DescentEnd) -> tuple[Doubt, ...]:
         doubts = []
         if kept.is_broken:
             message = (

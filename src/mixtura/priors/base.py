@@ -8,11 +8,17 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.potentials import Tail
+from mixtura.messages.potentials import Tail
+from mixtura.messages.prior_arrays import (
+    ClusterSteps,
+    ComponentSteps,
+    MatrixSteps,
+    ModeSteps,
+    WeightSteps,
+)
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors.bounds import TieBounds
-from mixtura.priors.partitions import Partitions
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ClusterSteps, ComponentSteps, MatrixSteps, ModeSteps, WeightSteps
+from mixtura.priors.partition_probabilities import Partitions
 from mixtura.typing import Array, IntegerArray, StructureShape
 
 

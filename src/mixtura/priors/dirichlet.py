@@ -10,7 +10,7 @@ from scipy.special import betaincinv, digamma, gammaln, xlogy
 from mixtura.errors import InvalidArgumentError
 from mixtura.priors.base import WeightPrior
 from mixtura.priors.hyperparameters import hyperparameter, unchecked
-from mixtura.priors.partitions import DirichletPartitions
+from mixtura.priors.partition_probabilities import DirichletPartitions
 from mixtura.typing import Array, IntegerArray
 
 SMALLEST_WEIGHT = 1e-12

@@ -5,12 +5,12 @@ from typing import final
 
 import numpy as np
 
-from mixtura.factorization import precision_factor
+from mixtura.messages.linalg import precision_factor
+from mixtura.messages.prior_arrays import ModeSteps, ScaleSteps, conjugate_steps
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors.flat import FlatComponents
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ModeSteps, ScaleSteps, conjugate_steps
 from mixtura.typing import Array, BooleanArray, StructureShape
 
 SMALLEST_CORRELATION_EIGENVALUE = 1e-6

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.special import gammaln, log_softmax, logsumexp, softmax, xlogy
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.prior_arrays import PartitionSteps, WeightSteps
 from mixtura.priors.base import WeightPrior
 from mixtura.priors.hyperparameters import hyperparameter
-from mixtura.priors.partitions import Partitions
-from mixtura.steps import PartitionSteps, WeightSteps
+from mixtura.priors.partition_probabilities import Partitions
 from mixtura.typing import Array, IntegerArray
 
 SMALLEST = 1e-300

@@ -7,6 +7,8 @@ from typing import final
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.prior_arrays import ModeSteps, flat_steps
+from mixtura.messages.statistics import ZERO, SufficientStatistics
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
@@ -15,8 +17,6 @@ from mixtura.priors.base import (
     not_averaged,
 )
 from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
-from mixtura.statistics import ZERO, SufficientStatistics
-from mixtura.steps import ModeSteps, flat_steps
 from mixtura.typing import Array, StructureShape
 
 SMALLEST = float(np.finfo(np.float64).tiny)

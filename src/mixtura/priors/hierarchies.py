@@ -7,6 +7,7 @@ from typing import final
 
 import numpy as np
 
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
@@ -15,7 +16,6 @@ from mixtura.priors.base import (
     PredictiveComponents,
 )
 from mixtura.priors.learned_scales import LearnedScale
-from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, StructureShape
 
 

@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mixtura.conversion import as_float64, told
 from mixtura.errors import InvalidArgumentError, NotNumbersError
+from mixtura.messages.conversion import as_float64, told
 from mixtura.typing import Array, PerFeature
 
 Distribution = TypeVar("Distribution")

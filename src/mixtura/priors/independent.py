@@ -7,6 +7,8 @@ from typing import final
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.prior_arrays import ComponentSteps, steps_of
+from mixtura.messages.statistics import SufficientStatistics, shared_sum
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
@@ -23,8 +25,6 @@ from mixtura.priors.learned_scales import GammaScales, LearnedScale, check_scale
 from mixtura.priors.mean_field import MeanField, best_factors
 from mixtura.priors.scale_solutions import self_answering
 from mixtura.priors.scales import Gamma, InverseGamma, Normal, PositivePrior
-from mixtura.statistics import SufficientStatistics, shared_sum
-from mixtura.steps import ComponentSteps, steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
 LOWEST = 1e-30

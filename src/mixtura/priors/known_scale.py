@@ -7,6 +7,8 @@ import numpy as np
 from scipy.special import ndtri
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.prior_arrays import ClusterSteps, cluster_steps_of
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
@@ -16,8 +18,6 @@ from mixtura.priors.base import (
 )
 from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
 from mixtura.priors.scales import LOG_TWO_PI, Normal
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ClusterSteps, cluster_steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
 

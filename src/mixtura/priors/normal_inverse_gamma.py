@@ -7,7 +7,16 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.potentials import StudentTail
+from mixtura.messages.potentials import StudentTail
+from mixtura.messages.prior_arrays import (
+    ClusterSteps,
+    ComponentSteps,
+    ModeSteps,
+    cluster_steps_of,
+    conjugate_steps,
+    steps_of,
+)
+from mixtura.messages.statistics import SufficientStatistics, feature_sum, shared_sum
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
@@ -28,15 +37,6 @@ from mixtura.priors.marginals import (
 )
 from mixtura.priors.scale_solutions import best_scales
 from mixtura.priors.scales import Gamma
-from mixtura.statistics import SufficientStatistics, feature_sum, shared_sum
-from mixtura.steps import (
-    ClusterSteps,
-    ComponentSteps,
-    ModeSteps,
-    cluster_steps_of,
-    conjugate_steps,
-    steps_of,
-)
 from mixtura.typing import Array, PerFeature, StructureShape
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))

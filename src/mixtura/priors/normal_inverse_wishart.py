@@ -8,8 +8,19 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.factorization import covariance_factor, precision_factor
-from mixtura.potentials import StudentTail
+from mixtura.messages.linalg import covariance_factor, precision_factor
+from mixtura.messages.potentials import StudentTail
+from mixtura.messages.prior_arrays import (
+    ClusterSteps,
+    ComponentSteps,
+    MatrixSteps,
+    ModeSteps,
+    cluster_steps_of,
+    conjugate_steps,
+    matrix_steps_of,
+    steps_of,
+)
+from mixtura.messages.statistics import SufficientStatistics, feature_sum, outer_moments
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
@@ -45,17 +56,6 @@ from mixtura.priors.wishart import (
     inverse_wishart_log_density,
     inverse_wishart_roots,
     log_diagonal,
-)
-from mixtura.statistics import SufficientStatistics, feature_sum, outer_moments
-from mixtura.steps import (
-    ClusterSteps,
-    ComponentSteps,
-    MatrixSteps,
-    ModeSteps,
-    cluster_steps_of,
-    conjugate_steps,
-    matrix_steps_of,
-    steps_of,
 )
 from mixtura.typing import Array, PerFeature, StructureShape
 

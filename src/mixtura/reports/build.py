@@ -7,29 +7,34 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.comparison import aic, assignment_entropy, bic, icl
+from mixtura.diagnostics.information_criteria import aic, assignment_entropy, bic, icl
+from mixtura.diagnostics.posterior_summaries import occupied
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
-from mixtura.judgements import occupied
 from mixtura.plots.observations import as_labels, as_responsibilities, as_rows
 from mixtura.posteriors import DrawsPosterior
-from mixtura.reports.comparison import comparison
-from mixtura.reports.components import Components
+from mixtura.reports.component_tables import Components
 from mixtura.reports.content import Picture, Report, Scores, Section, StartOutcome
 from mixtura.reports.convergence import ConvergenceTable, convergence
+from mixtura.reports.fit_comparison import comparison
 from mixtura.reports.headline import Certainty, headline
 from mixtura.reports.pictures import (
     MANY_COMPONENTS,
     SIZE_BUDGET,
     Drawing,
-    Evidence,
+    PictureData,
     data_drawings,
     draw,
     fit_drawings,
     objective_drawing,
 )
-from mixtura.reports.sampled import SampledRows, draws_drawings, rank_drawing, rows_drawings
+from mixtura.reports.pictures_of_draws import (
+    SampledRows,
+    draws_drawings,
+    rank_drawing,
+    rows_drawings,
+)
 from mixtura.reports.words import method_words, model_words
 from mixtura.typing import Array, IntegerArray
 
@@ -38,7 +43,7 @@ MAX_CORRELATION_FEATURES = 10
 OF_DRAWS = {"posterior", "trace", "rank", "predictive_check", "co_clustering"}
 """Pictures that a report may leave out."""
 
-Told: TypeAlias = Evidence | Fit
+Told: TypeAlias = PictureData | Fit
 """What a section is about: a fit with its rows, or a fit alone."""
 
 
@@ -65,8 +70,9 @@ def build_report(
     ----------
     fit : Fit
         The fit.
-    x : array of shape (N, D) or (N,), optional
-        The rows; without them there are no pictures but that of the objective.
+    x : array of shape (N, D) or (N,), or ArrayRows, optional
+        The rows, NaN where a cell is missing; without them there are no pictures but that of the
+        objective.
     labels : integer array of shape (N,), optional
         Component of each row; by default the most probable one.
     responsibilities : array of shape (N, K), optional
@@ -146,11 +152,12 @@ def _told(
     """Return the fit with its rows, checked and completed; the fit alone without rows."""
     if x is None:
         return fit
-    rows = as_rows(x, fit)
+    errors = x.errors if isinstance(x, ArrayRows) else None
+    rows = as_rows(x.values if isinstance(x, ArrayRows) else x, fit)
     n_rows, n_components = rows.shape[0], fit.model.n_components
+    given = ArrayRows(np.ascontiguousarray(rows), None, None, errors)
     if responsibilities is None:
-        lying = ArrayRows(np.ascontiguousarray(rows))
-        responsibilities = fit.posterior.responsibilities(lying, engine)
+        responsibilities = fit.posterior.responsibilities(given, engine)
     shares = as_responsibilities(responsibilities, n_rows, n_components)
     numbers = shares.argmax(axis=1) if labels is None else as_labels(labels, n_rows, n_components)
     if weights is not None:
@@ -159,7 +166,9 @@ def _told(
             raise InvalidArgumentError(f"weights must be one for each of the {n_rows} rows")
     sampled = isinstance(fit.posterior, DrawsPosterior)
     max_features = 4 - several - (n_components > MANY_COMPONENTS) - sampled
-    return Evidence(fit, rows, numbers, shares, weights, max_features, not several)
+    given = ArrayRows(given.values, weights, None, errors)
+    shown = fit.posterior.completed(given, engine)
+    return PictureData(fit, given, shown, numbers, shares, weights, max_features, not several)
 
 
 def _report(
@@ -175,7 +184,7 @@ def _report(
     budget = (SIZE_BUDGET if len(told) == 1 else 4 * SIZE_BUDGET // 5) if pictures else 0
     first = next(iter(told.values()))
     of_data: tuple[Picture, ...] = ()
-    if budget and isinstance(first, Evidence):
+    if budget and isinstance(first, PictureData):
         drawings = data_drawings(first.x, first.fit.feature_names)
         of_data = draw(drawings, "data", SIZE_BUDGET // 5)
         budget -= sum(len(picture.svg) for picture in of_data)
@@ -192,21 +201,20 @@ def _report(
 
 
 def _fit(told: Told) -> Fit:
-    return told.fit if isinstance(told, Evidence) else told
+    return told.fit if isinstance(told, PictureData) else told
 
 
 def _section(told: Told, title: str, prefix: str, budget: int, engine: Engine) -> Section:
     fit = _fit(told)
     components, certainty, n_shown, sampled = Components.of(fit), None, fit.n_rows, None
     counted = None
-    if isinstance(told, Evidence):
+    if isinstance(told, PictureData):
         n_shown = told.x.shape[0]
-        rows = ArrayRows(np.ascontiguousarray(told.x), told.weights)
-        counted = occupied(fit.posterior, rows, engine)
+        counted = occupied(fit.posterior, told.given, engine)
         shares = told.responsibilities
         components = Components.of(fit, told.labels, shares, told.weights, counted)
         certainty = Certainty.of(told.responsibilities)
-        sampled = SampledRows.of(fit, told.x, told.weights, engine)
+        sampled = SampledRows.of(fit, told.given, engine)
     drawings = _drawings(told, sampled) if budget else []
     model = fit.model
     return Section(
@@ -225,7 +233,7 @@ def _section(told: Told, title: str, prefix: str, budget: int, engine: Engine) -
             StartOutcome(run.start, run.n_iter, run.converged, run.objective) for run in fit.runs
         ),
         best=fit.best,
-        assumptions=fit.assumptions,
+        assumptions=(*fit.unobserved.sentences, *fit.assumptions),
         certainty=certainty,
         n_rows=fit.n_rows,
         n_rows_shown=n_shown,
@@ -253,12 +261,12 @@ def _drawings(told: Told, sampled: SampledRows | None) -> list[Drawing]:
     """Return the drawings of a section; of draws beside others only those without rows."""
     fit = _fit(told)
     drawings: list[Drawing] = []
-    if isinstance(told, Evidence) and told.x.shape[0]:
+    if isinstance(told, PictureData) and told.x.shape[0]:
         drawings = fit_drawings(told)
     if not isinstance(fit.posterior, DrawsPosterior):
         return [*drawings, objective_drawing(fit)]
     drawings += draws_drawings(fit)
-    if not isinstance(told, Evidence) or told.is_alone:
+    if not isinstance(told, PictureData) or told.is_alone:
         drawings.append(rank_drawing(fit))
         if sampled is not None:
             drawings += rows_drawings(fit, sampled)
@@ -284,7 +292,7 @@ def _scores(told: Told) -> Scores:
     fit = _fit(told)
     likelihood, n_parameters, n_rows = fit.log_likelihood, fit.model.n_parameters, fit.total_weight
     completed = None
-    if isinstance(told, Evidence) and told.x.shape[0] == fit.n_rows:
+    if isinstance(told, PictureData) and told.x.shape[0] == fit.n_rows:
         entropy = assignment_entropy(told.responsibilities, told.weights)
         completed = icl(likelihood, n_parameters, n_rows, entropy)
     return Scores(

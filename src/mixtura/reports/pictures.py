@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from mixtura import plots
+from mixtura.data import ArrayRows
 from mixtura.fit import Fit
 from mixtura.plots.style import RASTER_THRESHOLD
 from mixtura.plots.swarm import lanes_size
@@ -36,15 +37,17 @@ MANY_COMPONENTS = 12
 
 @final
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class PictureData:
     """A fit and the rows it is shown with.
 
     Parameters
     ----------
     fit : Fit
         The fit.
-    x : array of shape (N, D)
+    given : ArrayRows
         The rows.
+    x : array of shape (N, D)
+        Their values, missing ones as they are expected.
     labels : integer array of shape (N,)
         Component of each row.
     responsibilities : array of shape (N, K)
@@ -58,6 +61,7 @@ class Evidence:
     """
 
     fit: Fit
+    given: ArrayRows
     x: Array
     labels: IntegerArray
     responsibilities: Array
@@ -119,7 +123,7 @@ def objective_drawing(fit: Fit) -> Drawing:
     )
 
 
-def fit_drawings(evidence: Evidence) -> list[Drawing]:
+def fit_drawings(evidence: PictureData) -> list[Drawing]:
     """Return the drawings of a fit with its rows."""
     drawings = [_density(evidence), _clusters(evidence)]
     if evidence.fit.model.n_components > 1:
@@ -127,7 +131,7 @@ def fit_drawings(evidence: Evidence) -> list[Drawing]:
     return drawings
 
 
-def _density(evidence: Evidence) -> Drawing:
+def _density(evidence: PictureData) -> Drawing:
     fit, x = evidence.fit, evidence.x
     one = x.shape[1] == 1
     caption = (
@@ -151,7 +155,7 @@ def _density(evidence: Evidence) -> Drawing:
     )
 
 
-def _clusters(evidence: Evidence) -> Drawing:
+def _clusters(evidence: PictureData) -> Drawing:
     fit, x = evidence.fit, evidence.x
     n_features = min(x.shape[1], evidence.max_features)
     if n_features == 1:
@@ -171,7 +175,7 @@ def _clusters(evidence: Evidence) -> Drawing:
     )
 
 
-def _uncertainty(evidence: Evidence) -> Drawing:
+def _uncertainty(evidence: PictureData) -> Drawing:
     fit, x = evidence.fit, evidence.x
     return Drawing(
         "uncertainty",

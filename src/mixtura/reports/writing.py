@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from mixtura.conversion import told
 from mixtura.errors import InvalidArgumentError
-from mixtura.files import write_atomically
+from mixtura.io.files import write_atomically
+from mixtura.messages.conversion import told
 from mixtura.reports.content import Report
 from mixtura.reports.fulltext import as_text
 from mixtura.reports.html import as_html

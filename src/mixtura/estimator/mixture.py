@@ -1,0 +1,400 @@
+"""The class: scikit-learn's contract on top of model, inference and fit."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self, final
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
+
+from mixtura.data import ArrayRows
+from mixtura.data.frames import default_names
+from mixtura.data.measurement_errors import error_variances
+from mixtura.data.row_weights import row_weights
+from mixtura.engines import Engine, best_engine
+from mixtura.estimator import arguments, row_validation
+from mixtura.estimator.criteria import Criteria
+from mixtura.estimator.imputation import Imputation
+from mixtura.estimator.known_parameters import fit_of_parameters
+from mixtura.estimator.online import OnlineFitting
+from mixtura.estimator.problem import build_model
+from mixtura.messages import validation
+from mixtura.model import MixtureModel, PriorSample
+from mixtura.typing import Array, IntegerArray
+
+
+@final
+class GaussianMixtureModel(
+    OnlineFitting, Criteria, Imputation, TransformerMixin, DensityMixin, BaseEstimator
+):
+    """Bayesian Gaussian mixture model.
+
+    Name the model once; every inference method returns the same fitted object.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components K.
+    covariance_type : str, default="full"
+        What they share: "full", "tied", "diag", "spherical", "tied_diag" or "tied_spherical".
+    weight_prior : Dirichlet, DirichletProcess, PitmanYor or MixtureOfFiniteMixtures, optional
+        Prior of the weights; uniform by default. Must be left out with ``inference="ml"``.
+    component_prior : NormalInverseWishart, NormalInverseGamma, Independent or KnownScale, optional
+        Prior of means and covariances; by default a weakly informative conjugate prior, about as
+        wide as the groups that a search for starts finds in the rows.
+    inference : str or Inference, default="map"
+        "map" (exact posterior mode), "vb" (variational Bayes), "gibbs" or "collapsed" (Gibbs
+        sampling), "ml" (maximum likelihood), "svi" or "nuts" (by Pyro; they need the extra
+        ``pyro``), or an inference object with its options, such as ``Gibbs(draws=4000)``.
+    init : str, array or fitted model, default="search"
+        "search", "split" and "quantile" (deterministic), "kmeans", "random"; or means (K, D),
+        labels (N,), responsibilities (N, K), or an earlier fit, also a fitted mixture or k-means of
+        scikit-learn; of a frame of means the columns are those of the rows by name. With a given
+        start component k stays component k, but under processes with "vb" and "collapsed", where
+        components are numbered by size; otherwise they are numbered by their means, first feature
+        first.
+    n_init : int, optional
+        Number of starts, of which the best is kept; by default 1 for "search", "split",
+        "quantile" and given starts, 4 for "kmeans", 10 for "random".
+    max_iter : int, optional
+        Largest number of iterations; the method's own default where None.
+    tol : float, optional
+        A run of "map", "vb" or "ml" has converged when its objective has no more than this to
+        gain, in nats; no parameter is then further from the optimum than sqrt(2 tol) of its
+        standard error. By default 1e-6; 0 goes on to the last digits. Under "svi" the relative
+        gain at which optimisation ends, by default 1e-9.
+    random_state : int, Generator, SeedSequence, RandomState or None, default=None
+        Source of all randomness.
+    n_jobs : int, optional
+        Most threads, of sweeps and of starts; -1 for all processors, None for what the process
+        may use in sweeps and one start at a time. It never shows in an answer.
+    verbose : int, default=0
+        1 prints a line for every start.
+
+    Attributes
+    ----------
+    weights_ : array of shape (K,)
+        Mixture weights; these and the following are posterior means of "vb" and samplers.
+    means_ : array of shape (K, D)
+        Component means, in the data's units.
+    covariances_ : array
+        Covariances in squared units: (K, D, D) full, (D, D) tied, (K, D) diag, (K,) spherical,
+        (D,) tied_diag, () tied_spherical.
+    precisions_ : array
+        Inverse covariances, in the same shapes.
+    scales_ : array of shape (K, D)
+        Marginal standard deviations, in the data's units.
+    posterior_, fit_ : Posterior, Fit
+        What is known about the parameters; the frozen result that plots and reports take.
+    objective_ : float
+        Log joint density ("map", "svi") or log likelihood ("ml") at the estimate, its mean over
+        the draws (samplers), or the evidence lower bound ("vb"), in nats, with all constants.
+    objective_history_ : array
+        The objective after each iteration of the run that was kept.
+    converged_, n_iter_ : bool, int
+        Whether that run converged, and its number of iterations.
+    labels_ : integer array of shape (N,)
+        Most probable component of each row of the data; after ``partial_fit`` of the last batch.
+    n_features_in_ : int
+        Number of features D.
+    feature_names_in_ : array of shape (D,)
+        Column names, where the data had names.
+
+    Examples
+    --------
+    >>> from mixtura import GaussianMixtureModel
+    >>> from mixtura.datasets import load_faithful
+    >>> gmm = GaussianMixtureModel(2).fit(load_faithful().data)
+    >>> gmm.means_.round(1)
+    array([[ 2. , 54.5],
+           [ 4.3, 80. ]])
+    """
+
+    def __init__(
+        self,
+        n_components: int = 1,
+        *,
+        covariance_type: str = "full",
+        weight_prior: Any = None,
+        component_prior: Any = None,
+        inference: Any = "map",
+        init: Any = "search",
+        n_init: int | None = None,
+        max_iter: int | None = None,
+        tol: float | None = None,
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        verbose: int = 0,
+    ) -> None:
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.weight_prior = weight_prior
+        self.component_prior = component_prior
+        self.inference = inference
+        self.init = init
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+    ) -> Self:
+        """Fit the model to rows.
+
+        Cells that are NaN, null or masked are missing: the rest of their row counts, and they are
+        taken as missing at random. Rows without a single value have no part in the fit.
+
+        Parameters
+        ----------
+        X : array or frame of shape (N, D), or one named column
+            NumPy array, pandas, polars or Arrow frame, or a Series.
+        y : ignored
+        sample_weight : array of shape (N,), optional
+            Non-negative weights; a weight of two counts as two rows.
+        measurement_error : array, optional
+            How far the values may be from the true ones, whose mixture is fitted: standard
+            deviations (N, D), or (D,) for all rows, in the data's units, or covariances (N, D, D)
+            of normal errors [Bovy2011]_. Exact where None.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an argument has a value that is not allowed.
+        ValueError
+            If the data are not numbers in two dimensions, or infinite, or a column has no value.
+        """
+        rows = self._checked_rows(X, sample_weight, measurement_error, reset=True)
+        row_validation.warn_of(self._fit_rows(rows).doubts)
+        return self
+
+    @classmethod
+    def from_parameters(
+        cls,
+        weights: Any,
+        means: Any,
+        covariances: Any,
+        *,
+        covariance_type: str = "full",
+        feature_names: Sequence[str] | None = None,
+    ) -> Self:
+        """Return a fitted model of known parameters; it predicts, scores, samples and saves.
+
+        There are no rows behind it: its objective is the log likelihood of none. ``fit`` fits it
+        anew, by maximum likelihood unless ``inference`` is set to another method.
+
+        Parameters
+        ----------
+        weights : array of shape (K,)
+            Mixture weights, of sum one.
+        means : array of shape (K, D)
+            Component means.
+        covariances : array
+            In the shape that ``covariances_`` has: (K, D, D) full, (D, D) tied, (K, D) diag, (K,)
+            spherical, (D,) tied_diag, () tied_spherical.
+        covariance_type : str, default="full"
+            What they share.
+        feature_names : sequence of D str, optional
+            Names of the features, which rows in frames must then have.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If these are not the parameters of a mixture.
+        """
+        family = arguments.covariance_family(covariance_type)
+        fit = fit_of_parameters(weights, means, covariances, family, feature_names)
+        model = cls(fit.model.n_components, covariance_type=covariance_type, inference=fit.method)
+        model.n_features_in_ = fit.model.n_features
+        if feature_names is not None:
+            model.feature_names_in_ = np.asarray(fit.feature_names, dtype=object)
+        model._adopt(fit)
+        return model
+
+    def fit_predict(
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+    ) -> IntegerArray:
+        """Fit, and return the most probable component of each row, shape (N,)."""
+        return self.fit(X, y, sample_weight, measurement_error).labels_
+
+    def _engine(self) -> Engine:
+        return best_engine(arguments.number_of_threads(self.n_jobs))
+
+    def _validated(self, X: Any, *, reset: bool) -> Array:
+        return row_validation.checked_rows(self, X, reset=reset)
+
+    def _weights(self, sample_weight: Any, values: Array) -> Array:
+        return row_weights(sample_weight, len(values))
+
+    def _checked_rows(
+        self, X: Any, sample_weight: Any, measurement_error: Any, *, reset: bool
+    ) -> ArrayRows:
+        values = self._validated(X, reset=reset)
+        weights = None if sample_weight is None else self._weights(sample_weight, values)
+        names = getattr(self, "feature_names_in_", None)
+        errors = error_variances(measurement_error, values, names)
+        return ArrayRows(values, weights, None, errors)
+
+    def _rows(self, X: Any, measurement_error: Any = None) -> ArrayRows:
+        check_is_fitted(self)
+        return self._checked_rows(X, None, measurement_error, reset=False)
+
+    def _feature_names(self) -> tuple[str, ...]:
+        names = getattr(self, "feature_names_in_", None)
+        if names is None:
+            return default_names(self.n_features_in_)
+        return tuple(str(name) for name in names)
+
+    def predict(self, X: Any, measurement_error: Any = None) -> IntegerArray:
+        """Return the most probable component of each row, shape (N,).
+
+        Here and below, missing cells of a row and its errors, as ``fit`` takes them, are integrated
+        out; a row without values goes by the weights.
+        """
+        rows = self._rows(X, measurement_error)
+        return self.posterior_.labels(rows, self._engine())
+
+    def predict_proba(self, X: Any, measurement_error: Any = None) -> Array:
+        """Return the probability of each component for each row, shape (N, K)."""
+        rows = self._rows(X, measurement_error)
+        return self.posterior_.responsibilities(rows, self._engine())
+
+    def transform(self, X: Any) -> Array:
+        """Return the responsibilities of each row, shape (N, K)."""
+        return self.predict_proba(X)
+
+    def score_samples(self, X: Any, measurement_error: Any = None) -> Array:
+        """Return the log predictive density of each row, shape (N,), in nats.
+
+        Of the values that were observed: of true ones, or with errors of measured ones. That of a
+        row without values is zero.
+        """
+        rows = self._rows(X, measurement_error)
+        return self.posterior_.log_predictive(rows, self._engine())
+
+    def score(  # type: ignore[override]  # DensityMixin's does nothing
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+    ) -> float:
+        """Return the average log predictive density of the rows, in nats."""
+        by_row = self.score_samples(X, measurement_error)
+        if sample_weight is None:
+            return float(by_row.mean())
+        return float(np.average(by_row, weights=self._weights(sample_weight, by_row[:, None])))
+
+    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, IntegerArray]:
+        """Draw rows (n_samples, D) from the fitted mixture, and their components (n_samples,).
+
+        ``random_state`` is the estimator's own where None.
+        """
+        check_is_fitted(self)
+        n_samples = validation.whole_number(n_samples, "n_samples", 1)
+        return self.posterior_.sample(n_samples, self._generator(random_state, "sample"))
+
+    def sample_assignments(
+        self, X: Any, n_draws: int = 1, random_state: Any = None
+    ) -> IntegerArray:
+        """Draw components for each row from their posterior probabilities.
+
+        Parameters
+        ----------
+        X : array or frame of shape (N, D)
+        n_draws : int, default=1
+        random_state : int, Generator, SeedSequence, RandomState or None
+            The estimator's own where None.
+
+        Returns
+        -------
+        integer array of shape (n_draws, N)
+        """
+        rows, n_draws = self._rows(X), validation.whole_number(n_draws, "n_draws", 1)
+        seed = int(self._generator(random_state, "assignments").integers(2**63))
+        return self.posterior_.sample_assignments(rows, self._engine(), n_draws, seed)
+
+    def sample_prior(
+        self, n_rows: int = 1, *, n_features: int | None = None, random_state: Any = None
+    ) -> PriorSample:
+        """Draw weights, parameters, assignments and rows from the prior.
+
+        Works before any fit where ``component_prior`` is given; ``n_features`` is then 1 unless
+        said otherwise. After a fit the fitted model's prior is used.
+        """
+        n_rows = validation.whole_number(n_rows, "n_rows", 1)
+        model = self._described_model(n_features)
+        return model.sample_prior(n_rows, self._generator(random_state, "prior"))
+
+    def to_pyro(self, *, n_features: int | None = None) -> Any:
+        """Return the model as a Pyro program; see :func:`mixtura.ppl.to_pyro`."""
+        from mixtura.ppl import to_pyro
+
+        return to_pyro(self._described_model(n_features))
+
+    def _described_model(self, n_features: int | None) -> MixtureModel:
+        if hasattr(self, "fit_"):
+            known = self.n_features_in_
+            validation.Whole(known, known, optional=True).read(n_features, "n_features")
+            return self.fit_.model
+        number = validation.whole_number_or_none(n_features, "n_features", 1)
+        return build_model(self.get_params(deep=False), number or 1, None)[0]
+
+    def _generator(self, random_state: Any, purpose: str) -> np.random.Generator:
+        root = arguments.seed_sequence(self.random_state if random_state is None else random_state)
+        key = int.from_bytes(purpose.encode()[:4], "little")
+        return np.random.default_rng(
+            np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, key))
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        state: Any = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_training"}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "fit_")
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.weights_.shape[0]
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns of ``transform``: component0, component1, ..."""
+        check_is_fitted(self)
+        return np.asarray([f"component{k}" for k in range(self._n_features_out)], dtype=object)
+
+
+def load(path: str | Path) -> GaussianMixtureModel:
+    """Return the fitted model of a file written by :meth:`GaussianMixtureModel.save`.
+
+    Raises
+    ------
+    ModelFileError
+        If the file is damaged, foreign or of a newer version.
+    """
+    from mixtura.io.model_file import load_fit
+
+    validation.FilePath().read(path, "path")
+    stored = load_fit(path)
+    model = stored.fit.model
+    given = {"weight_prior", "component_prior"} - set(stored.default_priors)
+    estimator = GaussianMixtureModel(
+        model.n_components,
+        covariance_type=stored.covariance_type,
+        inference=arguments.stored_method(stored.fit.method, stored.options),
+        **(stored.settings | {name: getattr(model, name) for name in given}),
+    )
+    arguments.check_stored(vars(estimator))
+    estimator.n_features_in_ = model.n_features
+    if stored.named:
+        estimator.feature_names_in_ = np.asarray(stored.fit.feature_names, dtype=object)
+    estimator._adopt(stored.fit)
+    return estimator

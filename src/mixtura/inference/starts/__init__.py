@@ -1,0 +1,24 @@
+"""Starts and their registry."""
+
+from mixtura.inference.starts.base import Initializer
+from mixtura.inference.starts.best_of_clusterings import Elicitation, Elicited, Search, after
+from mixtura.inference.starts.given import given_start
+from mixtura.inference.starts.kmeans import KMeans
+from mixtura.inference.starts.quantile import Quantile
+from mixtura.inference.starts.random import RandomRows
+from mixtura.inference.starts.split import Split
+
+INITIALIZERS: dict[str, Initializer] = {
+    start.name: start for start in (Search(), Split(), Quantile(), KMeans(), RandomRows())
+}
+"""Every registered start by name; a new one is one file and one entry here."""
+
+__all__ = [
+    "INITIALIZERS",
+    "Elicitation",
+    "Elicited",
+    "Initializer",
+    "Search",
+    "after",
+    "given_start",
+]
