@@ -78,7 +78,8 @@ class SampledViews(ABC):
         Returns
         -------
         Grouping
-            With ``labels`` (N,), ``n_groups``, ``expected_loss`` and ``ball``.
+            With ``labels`` (N,), ``n_groups``, ``expected_loss`` and ``ball``. Variation of
+            information is in nats (divided by log 2: in bits), Binder's loss a number of pairs.
         """
         posterior = self._draws("consensus")
         distance, level = arguments.partition_loss(loss), arguments.share(level, "level")
@@ -128,9 +129,8 @@ class SampledViews(ABC):
 
         All numberings of the components count [FruehwirthSchnatter2019]_. Differences of two
         models' values are logs of Bayes factors. Not available where the number of components is
-        found (processes, finite mixtures), with
-        known scales or more than 16 components. X, where the training rows are not kept, must be
-        those rows.
+        found (processes, finite mixtures), with weights of unequal concentrations, known scales or
+        more than 16 components. X, where the training rows are not kept, must be those rows.
         """
         posterior = self._draws("log_evidence")
         rows, engine = self._shown(X), self._engine()

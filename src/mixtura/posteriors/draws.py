@@ -55,7 +55,7 @@ class DrawsPosterior(Posterior):
         Mixture weights.
     means : array of shape (C, S, K, D)
         Component means, in the data's units.
-    covariances : array of shape (C, S, *structure)
+    covariances : array of shape (C, S, ...), the structure shape of the family last
         Covariances or variances, in squared units.
     log_joint : array of shape (C, S)
         Log joint density of rows and parameters, assignments summed out, in nats.
