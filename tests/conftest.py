@@ -254,8 +254,13 @@ class ComponentCase:
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """Return what a covering array is to combine."""
-        return self.name, self.family.name, f"{self.n_components} {self.n_features}"
+        """Return what a covering array is to combine: every prior with every family and size.
+
+        Examples of a prior are told by their numbers: each is taken, with some family.
+        """
+        member = type(self.prior).__name__
+        number = self.name.removeprefix(member)
+        return member, number, self.family.name, f"{self.n_components} {self.n_features}"
 
     @property
     def is_proper(self) -> bool:

@@ -8,6 +8,7 @@ values of two parameters meets at least once. The rest runs with ``make calibrat
 from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -17,19 +18,23 @@ FAST = "not calibrate"
 SMALLEST = 12
 """Combinations up to which all are run."""
 
+PRIME = 10_007
+
 Factors = tuple[Hashable, ...]
 
 
-def covering(table: Sequence[Factors]) -> set[int]:
+def covering(table: Sequence[Factors], turn: int = 0) -> set[int]:
     """Return the positions of combinations in which all pairs of values meet that are in a table.
 
-    Those that bring most pairs together for the first time are taken first; a function of the
-    table alone.
+    Those that bring most pairs together for the first time are taken first; of equals those that
+    ``turn`` says, so that tests of the same members have different combinations.
     """
     n_pairs = len(list(combinations(table[0], 2)))
     # Strides that have no factor in common with the length visit all places, far ones in turn.
     stride = next(s for s in (7919, 7907, 7901) if len(table) % s)
-    order = sorted(range(len(table)), key=lambda place: place * stride % 10_007)
+    order = sorted(
+        range(len(table)), key=lambda place: (place + turn) % len(table) * stride % PRIME
+    )
     met: set[tuple[int, Hashable, int, Hashable]] = set()
     taken: set[int] = set()
     for wanted in range(n_pairs, 0, -1):
@@ -57,12 +62,12 @@ def _key(value: Any) -> Hashable:
     return (type(value).__name__, value) if plain else id(value)
 
 
-def left_out(table: Sequence[Factors]) -> set[int]:
+def left_out(table: Sequence[Factors], turn: int) -> set[int]:
     """Return the positions of the combinations that the slow tests have."""
     alike = len({len(factors) for factors in table}) == 1
     if len(table) <= SMALLEST or not alike or len(table[0]) < 3:
         return set()
-    return set(range(len(table))) - covering(table)
+    return set(range(len(table))) - covering(table, turn)
 
 
 def spare(metafunc: pytest.Metafunc) -> None:
@@ -71,7 +76,8 @@ def spare(metafunc: pytest.Metafunc) -> None:
     Twelve thousand tests that are made only to be left out take as long as ten seconds.
     """
     calls, slow = metafunc._calls, pytest.mark.calibrate.mark
-    for place in left_out([factors_of(call.params) for call in calls]) if calls else ():
+    table = [factors_of(call.params) for call in calls]
+    for place in left_out(table, crc32(metafunc.definition.name.encode())) if table else ():
         calls[place].marks.append(slow)
     if metafunc.config.getoption("markexpr") == FAST:
         always = metafunc.definition.get_closest_marker(slow.name) is not None

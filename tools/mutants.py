@@ -132,6 +132,7 @@ def main() -> int:
     parser.add_argument("--list", type=Path, default=LIST, help="the file of mutants")
     given = parser.parse_args()
     chosen = [one for one in listed(given.list) if given.only in f"{one.name} {one.file}"]
+    chosen.sort(key=lambda one: one.is_native)  # so that the first answers come soon
     copies: SimpleQueue[Copy] = SimpleQueue()
     with tempfile.TemporaryDirectory(prefix="mutants-") as folder:
         for number in range(given.jobs):

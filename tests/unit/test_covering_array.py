@@ -24,6 +24,13 @@ def test_every_pair_of_values_meets(sizes: tuple[int, ...]) -> None:
     assert covering(table) == covering(table)
 
 
+def test_turns_take_other_combinations() -> None:
+    table = list(product(range(4), range(5), range(6)))
+    some = [covering(table, turn) for turn in range(5)]
+    assert all(pairs_of([table[place] for place in one]) == pairs_of(table) for one in some)
+    assert len({frozenset(one) for one in some}) == 5
+
+
 def test_pairs_that_cannot_meet_are_not_missed() -> None:
     table = [row for row in product(range(4), range(4), range(3)) if row[0] != row[1]]
     chosen = [table[place] for place in covering(table)]
@@ -38,7 +45,9 @@ def generated(words: str, sizes: tuple[int, ...], *, slow: bool = False) -> Simp
     return SimpleNamespace(
         _calls=calls,
         config=SimpleNamespace(getoption=lambda name: words),
-        definition=SimpleNamespace(get_closest_marker=lambda name: name if slow else None),
+        definition=SimpleNamespace(
+            name="test", get_closest_marker=lambda name: name if slow else None
+        ),
     )
 
 
