@@ -27,7 +27,7 @@ def covering(table: Sequence[Factors], turn: int = 0) -> set[int]:
     """Return the positions of combinations in which all pairs of values meet that are in a table.
 
     Those that bring most pairs together for the first time are taken first; of equals those that
-    ``turn`` says, so that tests of the same members have different combinations.
+    ``turn`` says, so that each file has combinations of its own.
     """
     n_pairs = len(list(combinations(table[0], 2)))
     # Strides that have no factor in common with the length visit all places, far ones in turn.
@@ -77,7 +77,8 @@ def spare(metafunc: pytest.Metafunc) -> None:
     """
     calls, slow = metafunc._calls, pytest.mark.calibrate.mark
     table = [factors_of(call.params) for call in calls]
-    for place in left_out(table, crc32(metafunc.definition.name.encode())) if table else ():
+    turn = crc32(metafunc.module.__name__.encode())
+    for place in left_out(table, turn) if table else ():
         calls[place].marks.append(slow)
     if metafunc.config.getoption("markexpr") == FAST:
         always = metafunc.definition.get_closest_marker(slow.name) is not None

@@ -45,9 +45,8 @@ def generated(words: str, sizes: tuple[int, ...], *, slow: bool = False) -> Simp
     return SimpleNamespace(
         _calls=calls,
         config=SimpleNamespace(getoption=lambda name: words),
-        definition=SimpleNamespace(
-            name="test", get_closest_marker=lambda name: name if slow else None
-        ),
+        module=SimpleNamespace(__name__="test"),
+        definition=SimpleNamespace(get_closest_marker=lambda name: name if slow else None),
     )
 
 
