@@ -1,6 +1,7 @@
 # Everything runs in a virtual environment that the first target makes; only Python and make are
 # needed beforehand. Variables: PYTHON (what the environment is made with), VENV (where it lies),
-# JOBS (processes of the tests), ARGS (handed on by `make test`, `make calibrate`, `make bench`).
+# JOBS (processes of the tests), ARGS (handed on by `make test`, `make calibrate`, `make mutants`,
+# `make bench`).
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +17,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format docs site calibrate bench wheel sanitize clean
+.PHONY: help demo test lint format docs site calibrate mutants bench wheel sanitize clean
 
 help:  ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +49,9 @@ site: $(VENV)/.installed-docs  ## Build the site alone, where the tests have run
 
 calibrate: $(VENV)/.installed-test  ## Run the slow statistical tests.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m calibrate $(ARGS)
+
+mutants: $(VENV)/.installed-test  ## Break sixty lines, one at a time, and see whether the tests notice.
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/mutants.py --jobs $(JOBS) $(ARGS)
 
 bench: $(VENV)/.installed-bench  ## Measure against other packages.
 	$(BIN)/python -m benchmarks $(ARGS)
