@@ -295,7 +295,8 @@ class Problem:
             what = "columns that depend on each other" if bounds.in_plane else "so many tied rows"
             raise InvalidArgumentError(
                 f"{type(model.component_prior).__name__} has no proper posterior with {what}: "
-                f"components may shrink onto them without end; {bounds.remedy}"
+                "components may shrink onto them without end; ",
+                remedy=bounds.remedy,
             )
 
     def swept(self) -> Swept:

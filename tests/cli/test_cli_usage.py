@@ -8,13 +8,13 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 
-from mixtura import SVI, GaussianMixtureModel, Gibbs, __version__
+from mixtura import NUTS, SVI, GaussianMixtureModel, Gibbs, __version__
 from mixtura.cli import options
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.settings import SviSettings
 from mixtura.cli.wording import OPTION_OF, in_options
 from mixtura.diagnostics.candidates import CRITERIA
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Message, Setting
 from mixtura.estimator.arguments import INFERENCES, PARAMETERS
 from mixtura.families import FAMILIES
 from mixtura.inference.starts import INITIALIZERS
@@ -143,17 +143,23 @@ def test_options_of_svi_are_fields_of_the_class() -> None:
     assert {field.name for field in dataclasses.fields(SviSettings)} <= fields
 
 
-def test_words_of_the_class_become_options() -> None:
+def test_messages_say_parameters_as_options() -> None:
     parameters = set(inspect.signature(GaussianMixtureModel).parameters)
-    assert set(OPTION_OF) - parameters == {
-        "n_samples",
-        "learning_rate",
-        "checkpoint",
-        "effective_draws",
-        "max_draws",
+    of_methods = {
+        field.name for method in (SVI, NUTS, Gibbs) for field in dataclasses.fields(method)
     }
-    assert in_options("raise max_iter, or tol") == "raise --max-iter, or --tol"
-    assert in_options("use inference='map'") == "use --inference map"
+    assert set(OPTION_OF) - parameters - of_methods == {"n_samples"}
+    several = ("gibbs", "nuts")
+    for part, in_python, in_command in (
+        (Setting("max_iter"), "max_iter", "--max-iter"),
+        (Setting("inference", "map"), "inference='map'", "--inference map"),
+        (Setting("inference", several), "inference='gibbs' or 'nuts'", "--inference gibbs or nuts"),
+        (Setting("init", spelled="a start"), "a start", "--init"),
+        (Setting("draws", also="warmup"), "draws and warmup", "--draws and --warmup"),
+        (Setting("target_accept"), "target_accept", "target_accept"),
+    ):
+        said = Message("raise ", part)
+        assert (said, in_options(said)) == (f"raise {in_python}", f"raise {in_command}")
     assert in_options("column 'tol' is constant") == "column 'tol' is constant"
 
 
@@ -265,8 +271,3 @@ def test_wrong_usage_is_one_line_and_exit_code_2(run, small, arguments, part) ->
     assert part in done.error
     assert done.out == ""
     assert sorted(small.parent.iterdir()) == before
-
-
-def test_remedies_of_gibbs_are_told_in_options() -> None:
-    said = in_options("the chains do not agree; raise draws and warmup")
-    assert said == "the chains do not agree; raise --draws and --warmup"

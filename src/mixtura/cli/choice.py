@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, final
 
 from mixtura.cli.options import COVARIANCES
 from mixtura.cli.priors import weight_prior
-from mixtura.cli.settings import FitSettings, joined
+from mixtura.cli.settings import FitSettings
 from mixtura.cli.streams import Talk, tell
 from mixtura.cli.wording import counted, in_options, quoted
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, either
 
 if TYPE_CHECKING:
     from mixtura.data.tabular import FileTable
@@ -112,7 +112,7 @@ class Choice:
         if not set(possible) & set(self.families):
             raise InvalidArgumentError(
                 f"--mean-prior does not go with --families {','.join(self.families)} where there "
-                f"are {counted(number, 'column')}: take of {joined(possible)}"
+                f"are {counted(number, 'column')}: take of {either(possible)}"
             )
 
     def run(self, table: "FileTable", talk: Talk) -> "Selection":

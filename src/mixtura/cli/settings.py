@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.streams import Progress, Talk
 from mixtura.cli.wording import counted
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, either
 
 if TYPE_CHECKING:
     from mixtura.estimator import GaussianMixtureModel
@@ -27,7 +27,7 @@ class MethodSettings(ABC):
         """Refuse the options with any other method."""
         if self.given() and inference not in self.methods:
             options = ", ".join(f"--{name.replace('_', '-')}" for name in self.given())
-            methods = joined(list(self.methods))
+            methods = either(list(self.methods))
             raise InvalidArgumentError(f"{options}: only with --inference {methods}")
 
 
@@ -197,7 +197,7 @@ class FitSettings:
         if self.covariance not in possible:
             raise InvalidArgumentError(
                 f"--mean-prior does not go with --covariance {self.covariance} where there are "
-                f"{counted(number, 'column')}: add --covariance diag (or {joined(possible[1:])})"
+                f"{counted(number, 'column')}: add --covariance diag (or {either(possible[1:])})"
             )
 
     def estimator(self, talk: Talk, progress: Progress) -> "GaussianMixtureModel":
@@ -240,8 +240,3 @@ class FitSettings:
 
             return SVI(**self.svi.given())
         return self.inference
-
-
-def joined(names: list[str]) -> str:
-    """Return names as they stand in a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"

@@ -9,7 +9,7 @@ import numpy as np
 from mixtura import inference
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError, ModelFileError
+from mixtura.errors import InvalidArgumentError, ModelFileError, Setting
 from mixtura.estimator.known_parameters import fit_of_parameters
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Inference, Start
@@ -123,11 +123,14 @@ def criterion(value: Any, method: Inference) -> "candidates.Criterion":
     if value is None:
         return criteria["elbo" if method.bounds_evidence else "bic"]
     if not isinstance(value, str) or value not in criteria:
-        raise InvalidArgumentError(f"criterion must be None, {_choices(criteria)}; got {value!r}")
+        raise InvalidArgumentError(
+            f"must be None, {_choices(criteria)}; got {value!r}", argument="criterion"
+        )
     if value == "elbo" and not method.bounds_evidence:
         raise InvalidArgumentError(
-            f"criterion='elbo' needs inference='vb': inference={method.name!r} has no lower bound "
-            "of the evidence; take 'bic', 'icl' or 'aic'"
+            *(Setting("criterion", "elbo"), " needs ", Setting("inference", "vb"), ": "),
+            *(Setting("inference", method.name), " has no lower bound of the evidence; "),
+            remedy="take 'bic', 'icl' or 'aic'",
         )
     return criteria[value]
 
@@ -286,8 +289,9 @@ def priors(
     if component_prior is None:
         if data is None:
             raise InvalidArgumentError(
-                "component_prior is None, which means a prior taken from the data: "
-                "fit first, or give a component_prior"
+                "is None, which means a prior taken from the data",
+                argument="component_prior",
+                remedy="fit first, or give a component_prior",
             )
         total = max(data.moments.total_weight, 1.0)
         found = data.groups(family, weight_prior.n_sharing(n_components, total))
@@ -305,13 +309,16 @@ def _flat_priors(
     for name, value in (("weight_prior", weight_prior), ("component_prior", component_prior)):
         if value is not None:
             raise InvalidArgumentError(
-                f"inference={method.name!r} has flat priors: leave {name} out, or use "
-                "inference='map'"
+                *(Setting("inference", method.name), " has flat priors"),
+                remedy=("leave ", Setting(name), " out, or use ", Setting("inference", "map")),
             )
     if data is None:
         raise InvalidArgumentError(
-            f"inference={method.name!r} has flat priors, from which nothing can be drawn: "
-            "use inference='map'"
+            *(
+                Setting("inference", method.name),
+                " has flat priors, from which nothing can be drawn",
+            ),
+            remedy=("use ", Setting("inference", "map")),
         )
     floor = "Variances are held above 1e-12 of each column's variance."
     return Priors(FlatWeights(), likelihood_floor(data.moments), (floor,))
@@ -389,8 +396,9 @@ def repeatable(random_state: Any, method: Inference) -> None:
     is_fixed = isinstance(random_state, (int, np.integer, np.random.SeedSequence))
     if method.needs_number_as_seed and not is_fixed:
         raise InvalidArgumentError(
-            "random_state must be a whole number with checkpoint=..., or the chains could not be "
-            f"gone on with; got {random_state!r}"
+            *("must be a whole number with ", Setting("checkpoint", spelled="checkpoint=...")),
+            f", or the chains could not be gone on with; got {random_state!r}",
+            argument="random_state",
         )
 
 

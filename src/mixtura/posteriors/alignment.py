@@ -162,7 +162,7 @@ def nearest_numbering(found: MixtureParameters, reference: MixtureParameters) ->
 def check_shape(values: Array, name: str, shape: tuple[int, ...]) -> None:
     """Raise InvalidArgumentError unless an array has the shape that the others imply."""
     if values.shape != shape:
-        raise InvalidArgumentError(f"{name} must have shape {shape}; got {values.shape}")
+        raise InvalidArgumentError(f"must have shape {shape}; got {values.shape}", argument=name)
 
 
 def _settled(costs: Costs, counts: BooleanArray) -> tuple[IntegerArray, int]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
 from mixtura.model import MixtureModel, draw_rows
@@ -103,9 +103,10 @@ class DrawsPosterior(Posterior):
         """
         if not self.model.weight_prior.has_random_number:
             raise InvalidArgumentError(
-                "number_probabilities needs a prior on the number of components, "
-                "weight_prior=MixtureOfFiniteMixtures(); how many components hold rows under "
-                f"{type(self.model.weight_prior).__name__} is told by summary() and convergence()"
+                "number_probabilities needs a prior on the number of components, ",
+                Setting("weight_prior"),
+                "=MixtureOfFiniteMixtures(); how many components hold rows under "
+                f"{type(self.model.weight_prior).__name__} is told by summary() and convergence()",
             )
         numbers = np.bincount(self.used_components.ravel(), minlength=self.model.n_components + 1)
         return numbers[1:] / self.n_draws

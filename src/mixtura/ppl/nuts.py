@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from mixtura.engines import Engine
-from mixtura.errors import ConvergenceWarning, Doubt, InvalidArgumentError
+from mixtura.errors import ConvergenceWarning, Doubt, InvalidArgumentError, Message, Setting
 from mixtura.fit import Fit, Inference, Problem, Start, Swept, option
 from mixtura.inference.mcmc.fit_of_draws import Chains, fit_of
 from mixtura.messages.assignments import Soft
@@ -85,7 +85,9 @@ class NUTS(Inference):
         require_pyro()
         if problem.max_iter is not None or problem.tol is not None:
             raise InvalidArgumentError(
-                "inference='nuts' has neither max_iter nor tol: say NUTS(draws=, warmup=)"
+                *(Setting("inference", "nuts"), " has neither "),
+                *(Setting("max_iter"), " nor ", Setting("tol")),
+                remedy=("say ", Setting("draws", also="warmup", spelled="NUTS(draws=, warmup=)")),
             )
         problem.refuse_improper()
         began = time.perf_counter()
@@ -156,8 +158,9 @@ def _posterior(engine: Engine, swept: Swept, drawn: "list[Drawn]") -> DrawsPoste
 def _divergences(divergent: int, posterior: DrawsPosterior) -> tuple[Doubt, ...]:
     if divergent == 0:
         return ()
-    message = (
+    message = Message(
         f"{divergent} of {posterior.n_draws} trajectories diverged, so that part of the posterior "
-        "may be missing: raise target_accept, or use inference='gibbs'"
+        "may be missing",
+        remedy=("raise ", Setting("target_accept"), ", or use ", Setting("inference", "gibbs")),
     )
     return (Doubt(ConvergenceWarning, message),)

@@ -6,7 +6,7 @@ from typing import Self, final
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.fit import Fit, Inference, Problem, option
 from mixtura.messages.validation import Called, Flag, Real, Whole
 from mixtura.ppl.extra import require_pyro
@@ -77,8 +77,11 @@ class SVI(Inference):
         super().__post_init__()
         if self.restarts > 1 and not self.from_prior:
             raise InvalidArgumentError(
-                "SVI restarts counts draws from the prior: set from_prior=True, or the "
-                "estimator's n_init for its own starts"
+                "SVI restarts counts draws from the prior",
+                remedy=(
+                    *("set ", Setting("from_prior", spelled="from_prior=True")),
+                    *(", or the estimator's ", Setting("n_init"), " for its own starts"),
+                ),
             )
 
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Part, Remedy, Setting
 from mixtura.messages.potentials import Tail
 from mixtura.messages.prior_arrays import (
     ClusterSteps,
@@ -160,11 +160,22 @@ class WeightPrior(Prior):
         raise not_averaged(self)
 
 
+PROPER: Remedy = (
+    *("use a proper prior, or another inference method such as ", Setting("inference", "map")),
+)
+"""What to do where a prior is improper."""
+
+HAVE_NO_MODE: tuple[Part, ...] = (
+    *(Setting("inference", "vb"), " or ", Setting("inference", "gibbs")),
+)
+"""The methods that need no posterior mode."""
+
+
 def not_averaged(prior: object) -> InvalidArgumentError:
     """Return the error of a prior that variational Bayes cannot use."""
     return InvalidArgumentError(
-        f"{type(prior).__name__} has no variational posterior: use a proper prior, or another "
-        "inference method such as inference='map'"
+        f"{type(prior).__name__} has no variational posterior",
+        remedy=PROPER,
     )
 
 
@@ -314,10 +325,7 @@ class ComponentPrior(Prior):
         Where their distribution given the statistics can be drawn from at once, the current ones
         do not matter; otherwise the step leaves it as it is. Of no rows the prior is drawn from.
         """
-        raise InvalidArgumentError(
-            f"{type(self).__name__} cannot be sampled: use a proper prior, or another inference "
-            "method such as inference='map'"
-        )
+        raise InvalidArgumentError(f"{type(self).__name__} cannot be sampled", remedy=PROPER)
 
     def mode_steps(self, structure: StructureShape, n_features: int) -> ModeSteps | None:
         """Return how EM finds the mode, as numbers; None where it is not in closed form."""

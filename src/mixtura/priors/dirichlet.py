@@ -59,8 +59,9 @@ class Dirichlet(WeightPrior):
     def check(self, n_components: int) -> None:
         if np.ndim(self.concentration) == 1 and np.size(self.concentration) != n_components:
             raise InvalidArgumentError(
-                "Dirichlet concentration must be one number or one for each of the "
-                f"{n_components} components; got {np.size(self.concentration)} numbers"
+                "must be one number or one for each of the "
+                f"{n_components} components; got {np.size(self.concentration)} numbers",
+                argument="Dirichlet concentration",
             )
 
     def posterior(self, count: Array) -> "Dirichlet":

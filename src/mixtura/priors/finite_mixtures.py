@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from scipy.special import gammaln, log_softmax, logsumexp, softmax, xlogy
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.messages.prior_arrays import PartitionSteps, WeightSteps
 from mixtura.priors.base import WeightPrior
 from mixtura.priors.hyperparameters import hyperparameter
@@ -49,8 +49,8 @@ class RandomNumber(WeightPrior):
 
 def _only_sampled(what: str) -> InvalidArgumentError:
     return InvalidArgumentError(
-        f"MixtureOfFiniteMixtures has no {what}, since weights may be exactly zero: "
-        "use inference='gibbs' or 'collapsed'"
+        f"MixtureOfFiniteMixtures has no {what}, since weights may be exactly zero",
+        remedy=("use ", Setting("inference", ("gibbs", "collapsed"))),
     )
 
 

@@ -7,8 +7,10 @@ from typing import final
 
 import numpy as np
 
+from mixtura.errors import Message
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors.base import (
+    HAVE_NO_MODE,
     ComponentPosterior,
     ComponentPrior,
     ExpectedComponents,
@@ -59,10 +61,10 @@ class HierarchicalPrior(ComponentPrior):
         untied = np.array([n_features - 1.0]) if bounds.in_plane else untied
         if bounds.bears(untied, np.inf, of_mode=True):
             return None
-        return (
+        return Message(
             f"{type(self).__name__} with a learned scale has no posterior mode with {n_spreads} "
-            f"components: they and the scale may shrink together without end; {bounds.remedy}, or "
-            "use inference='vb' or inference='gibbs'"
+            "components: they and the scale may shrink together without end; ",
+            remedy=(f"{bounds.remedy}, or use ", *HAVE_NO_MODE),
         )
 
     def scale_given(self, covariances: Array) -> Array:

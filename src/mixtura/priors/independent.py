@@ -6,10 +6,11 @@ from typing import final
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Message
 from mixtura.messages.prior_arrays import ComponentSteps, steps_of
 from mixtura.messages.statistics import SufficientStatistics, shared_sum
 from mixtura.priors.base import (
+    HAVE_NO_MODE,
     ComponentPosterior,
     ComponentPrior,
     ExpectedComponents,
@@ -64,7 +65,9 @@ class Independent(HierarchicalPrior):
 
     def __post_init__(self) -> None:
         if not isinstance(self.mean, Normal):
-            raise InvalidArgumentError(f"Independent mean must be a Normal; got {self.mean!r}")
+            raise InvalidArgumentError(
+                f"must be a Normal; got {self.mean!r}", argument="Independent mean"
+            )
         if (self.scale is None) == (self.variance is None):
             raise InvalidArgumentError(
                 "Independent takes exactly one of scale= (on standard deviations) and variance="
@@ -94,7 +97,8 @@ class Independent(HierarchicalPrior):
         if len(structure) != 2:
             raise InvalidArgumentError(
                 "an Independent prior is for diagonal and spherical covariances (and any with one "
-                "feature); use NormalInverseWishart for full and tied ones"
+                "feature); ",
+                remedy="use NormalInverseWishart for full and tied ones",
             )
         per_feature = False
         for part in (self.mean, self.spread):
@@ -136,10 +140,10 @@ class Independent(HierarchicalPrior):
     def unbounded(self, structure: StructureShape, n_features: int) -> str | None:
         if self.spread.vanishes_at_zero or structure[0] == 1:  # one spread serves all rows
             return super().unbounded(structure, n_features)
-        return (
+        return Message(
             f"under {type(self.spread).__name__} there is no posterior mode: a component may "
-            "shrink onto one row without end; use InverseGamma or LogNormal, or inference='vb' or "
-            "inference='gibbs'"
+            "shrink onto one row without end; ",
+            remedy=("use InverseGamma or LogNormal, or ", *HAVE_NO_MODE),
         )
 
     def tie_bounds(self, structure: StructureShape, n_features: int) -> TieBounds | None:

@@ -122,11 +122,14 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         check_per_feature(self.mean, "NormalInverseWishart mean", n_features)
         for name in ("shrinkage", "degrees_of_freedom"):
             if np.ndim(getattr(self, name)) > 0:
-                raise InvalidArgumentError(f"NormalInverseWishart {name} must be one number")
+                raise InvalidArgumentError(
+                    "must be one number", argument=f"NormalInverseWishart {name}"
+                )
         if self._freedom(n_features) <= n_features - 1:
             raise InvalidArgumentError(
-                "NormalInverseWishart degrees_of_freedom must be above the number of features "
-                f"less one, {n_features - 1}; got {self.degrees_of_freedom}"
+                "must be above the number of features "
+                f"less one, {n_features - 1}; got {self.degrees_of_freedom}",
+                argument="NormalInverseWishart degrees_of_freedom",
             )
         check_matrix_scale(self.scale, "NormalInverseWishart scale", n_features)
 

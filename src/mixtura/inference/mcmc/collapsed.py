@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from mixtura.data import Rows
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.fit import Problem, Swept, option
 from mixtura.inference.mcmc.chain_methods import ChainMethod, ChainSetup, each_on_its_own
 from mixtura.inference.mcmc.chain_runs import ChainPlan
@@ -99,16 +99,20 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         partitions = model.weight_prior.partitions(model.n_components)
         if partitions is None:
             raise InvalidArgumentError(
-                "inference='collapsed' needs a weight_prior that does not tell components apart, a "
+                *(Setting("inference", "collapsed"), " needs a ", Setting("weight_prior")),
+                " that does not tell components apart, a "
                 "Dirichlet of one concentration, a DirichletProcess, a PitmanYor or "
-                "MixtureOfFiniteMixtures: use inference='gibbs'"
+                "MixtureOfFiniteMixtures",
+                remedy=("use ", Setting("inference", "gibbs")),
             )
         clusters = model.cluster_steps
         if clusters is None:
             raise InvalidArgumentError(
-                "inference='collapsed' needs a NormalInverseWishart, NormalInverseGamma or "
+                Setting("inference", "collapsed"),
+                " needs a NormalInverseWishart, NormalInverseGamma or "
                 "KnownScale component_prior whose scale is known rather than learned, and "
-                "covariances that are not tied: use inference='gibbs'"
+                "covariances that are not tied",
+                remedy=("use ", Setting("inference", "gibbs")),
             )
         rows = each_on_its_own(swept.rows, self.name)
         given = (problem.engine, plan, partitions, clusters, self.moves)

@@ -16,7 +16,7 @@ from mixtura.diagnostics.convergence_diagnostics import (
     r_hat,
     reduction_words,
 )
-from mixtura.errors import ConvergenceWarning, Doubt, LabelsWarning
+from mixtura.errors import ConvergenceWarning, Doubt, LabelsWarning, Message, Setting
 from mixtura.fit import Fit, Inference, Problem, Run, Swept, canonical_order
 from mixtura.messages.assignments import Soft
 from mixtura.messages.lazy import LazyModule
@@ -225,26 +225,28 @@ def _shortage(posterior: DrawsPosterior, chains: Chains) -> tuple[Doubt, ...]:
     judged = _judged(posterior)
     reductions = {name: _reduction(draws) for name, draws in judged.items()}
     name, reduction = max(reductions.items(), key=lambda one: np.nan_to_num(one[1], nan=-np.inf))
-    advice = "raise draws and warmup"
+    advice = Message("raise ", Setting("draws"), " and ", Setting("warmup"))
     if np.isnan(reduction):
-        said = "too few draws to tell whether the chains agree"
-        return (Doubt(ConvergenceWarning, f"{said}; {advice}"),)
+        said = Message("too few draws to tell whether the chains agree; ", remedy=advice)
+        return (Doubt(ConvergenceWarning, said),)
     n_chains = posterior.n_chains
     wanted = chains.effective or EFFECTIVE * n_chains
     needed = _in_words([draws_wanted(draws, wanted) for draws in judged.values()])
     if reduction > AGREED:
         told = reduction_words(reduction)
-        found = f"the chains do not agree: R-hat of {name} is {told}, above {AGREED}"
-        remedy = _remedy(posterior, of_partitions=chains.of_partitions)
-        return (Doubt(ConvergenceWarning, f"{found}; {advice}{needed}{remedy}"),)
+        found = f"the chains do not agree: R-hat of {name} is {told}, above {AGREED}; "
+        more = _remedy(posterior, of_partitions=chains.of_partitions)
+        return (Doubt(ConvergenceWarning, Message(found, remedy=(advice, needed, *more))),)
     if chains.effective is None:
         return ()
     sizes = {name: _size(draws) for name, draws in judged.items()}
     name, size = min(sizes.items(), key=lambda one: one[1])
     if size >= wanted:
         return ()
-    found = f"{size:,.0f} effective draws of {name} are fewer than the {wanted:,} that were wanted"
-    return (Doubt(ConvergenceWarning, f"{found}; {advice}{needed}"),)
+    found = (
+        f"{size:,.0f} effective draws of {name} are fewer than the {wanted:,} that were wanted; "
+    )
+    return (Doubt(ConvergenceWarning, Message(found, remedy=(advice, needed))),)
 
 
 def _size(draws: Array) -> float:
@@ -262,18 +264,19 @@ def _in_words(needed: list[float]) -> str:
     return f" (about {np.ceil(largest / unit) * unit:,.0f} draws of each chain would do)"
 
 
-def _remedy(posterior: DrawsPosterior, *, of_partitions: bool) -> str:
+def _remedy(posterior: DrawsPosterior, *, of_partitions: bool) -> tuple[str | Setting, ...]:
     """Return what helps chains that stay at one number of components, where anything does."""
     model = posterior.model
     prior = model.weight_prior
     if of_partitions or not prior.has_random_number:
-        return ""
+        return ()
     reduction = _reduction(posterior.used_components.astype(np.float64))
     if not reduction > AGREED or model.cluster_steps is None:
-        return ""
+        return ()
     if prior.partitions(model.n_components) is None:
-        return ""
-    return ", or take inference='collapsed', which changes the number of components more readily"
+        return ()
+    collapsed = Setting("inference", "collapsed")
+    return (", or take ", collapsed, ", which changes the number of components more readily")
 
 
 def _at_limit(swept: Swept, drawn: DrawsPosterior, problem: Problem) -> tuple[Doubt, ...]:
