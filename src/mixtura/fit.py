@@ -331,6 +331,10 @@ class Inference(ABC):
             if kind is not None:
                 kind.read(getattr(self, known.name), f"{type(self).__name__} {known.name}")
 
+    @classmethod  # noqa: B027 - most methods need nothing
+    def check_installed(cls) -> None:
+        """Raise MissingExtraError where the method needs something that is not installed."""
+
     @property
     def default_starts(self) -> int | None:
         """How many starts are made where the user does not say; None for the start's own number."""

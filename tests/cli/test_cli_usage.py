@@ -3,6 +3,8 @@
 import dataclasses
 import inspect
 import re
+import subprocess
+import sys
 from typing import Any, get_args
 
 import numpy as np
@@ -15,9 +17,8 @@ from mixtura.cli.settings import SviSettings
 from mixtura.cli.wording import OPTION_OF, in_options
 from mixtura.diagnostics.candidates import CRITERIA
 from mixtura.errors import InvalidArgumentError, Message, Setting
-from mixtura.estimator.arguments import INFERENCES, PARAMETERS
-from mixtura.families import FAMILIES
-from mixtura.inference.starts import INITIALIZERS
+from mixtura.estimator.arguments import PARAMETERS
+from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
 from mixtura.priors import (
     PRIORS,
     DirichletProcess,
@@ -34,11 +35,37 @@ from mixtura.priors import (
 COMMANDS = ("demo", "select", "fit", "predict", "sample", "report")
 
 
-def test_choices_are_those_of_the_registries() -> None:
-    assert set(options.COVARIANCES) == set(FAMILIES)
-    assert set(options.STARTS) == set(INITIALIZERS)
-    assert set(options.METHODS) == set(INFERENCES)
-    assert set(options.CRITERIA) == set(CRITERIA)
+@pytest.mark.parametrize(
+    ("wrong", "registry"),
+    [
+        ("fit {} --covariance", FAMILIES),
+        ("fit {} --init", INITIALIZERS),
+        ("fit {} --inference", INFERENCES),
+        ("select {} --criterion", CRITERIA),
+        ("select {} --families", FAMILIES),
+    ],
+)
+def test_choices_are_those_of_the_registries(run, small, monkeypatch, wrong, registry) -> None:
+    monkeypatch.setitem(registry, "newest", object())
+    said = run(*wrong.replace("{}", str(small)).split(), "nonsense").error
+    assert f"{', '.join(registry)}" in said
+    assert said.index("newest") > 0
+
+
+def test_names_are_known_before_their_members_are_loaded() -> None:
+    code = """if True:
+    import sys
+    from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
+    print(*FAMILIES, *INFERENCES, *INITIALIZERS)
+    assert not {"numpy", "scipy"} & set(sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [*FAMILIES, *INFERENCES, *INITIALIZERS]
+
+
+@pytest.mark.parametrize("registry", [FAMILIES, INFERENCES, INITIALIZERS])
+def test_members_have_the_names_that_they_are_registered_by(registry) -> None:
+    assert {name: member.name for name, member in registry.items()} == {n: n for n in registry}
 
 
 def declared(method: type, name: str) -> Any:

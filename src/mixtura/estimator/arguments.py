@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from mixtura import inference
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, ModelFileError, Setting
+from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
 from mixtura.estimator.known_parameters import fit_of_parameters
-from mixtura.families import FAMILIES, CovarianceFamily
+from mixtura.families import CovarianceFamily
 from mixtura.fit import Inference, Start
-from mixtura.inference.starts import INITIALIZERS, Elicitation, Elicited, Initializer, given_start
+from mixtura.inference.starts import Elicitation, Elicited, Initializer, given_start
 from mixtura.messages.conversion import told
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.validation import Jobs, OneOf, Parameter, Real, Seed, Verbosity, Whole
@@ -26,36 +26,6 @@ if TYPE_CHECKING:
 else:  # a fit needs neither
     candidates = LazyModule("mixtura.diagnostics.candidates")
     partition_draws = LazyModule("mixtura.diagnostics.partition_draws")
-
-
-def _sweeping(name: str) -> Callable[[], Inference]:
-    """Return what makes a method of ``inference``, which is loaded when one is made."""
-
-    return lambda: getattr(inference, name)()  # noqa: PLW0108 - not before it is called
-
-
-def _svi() -> Inference:
-    from mixtura.ppl import SVI
-
-    return SVI()
-
-
-def _nuts() -> Inference:
-    from mixtura.ppl import NUTS
-
-    return NUTS()
-
-
-INFERENCES: dict[str, Callable[[], Inference]] = {
-    "map": _sweeping("MAP"),
-    "vb": _sweeping("VB"),
-    "gibbs": _sweeping("Gibbs"),
-    "collapsed": _sweeping("CollapsedGibbs"),
-    "ml": _sweeping("ML"),
-    "svi": _svi,
-    "nuts": _nuts,
-}
-"""Every inference method by name; a new one is one file and one entry here."""
 
 
 def inference_method(value: Any) -> Inference:
@@ -115,6 +85,16 @@ def check_stored(given: Mapping[str, Any]) -> None:
 def covariance_family(value: Any, argument: str = "covariance_type") -> CovarianceFamily:
     """Return the covariance family of a name."""
     return FAMILIES[OneOf(FAMILIES).read(value, argument)]
+
+
+def families_for(prior: ComponentPrior, n_components: int, n_features: int) -> list[str]:
+    """Return the names of the families that a prior is for, in a space of D features."""
+    return [
+        name
+        for name, family in FAMILIES.items()
+        if n_features == 1
+        or len(family.structure(n_components, n_features)) in prior.structure_dimensions
+    ]
 
 
 def criterion(value: Any, method: Inference) -> "candidates.Criterion":

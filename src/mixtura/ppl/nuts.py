@@ -72,6 +72,10 @@ class NUTS(Inference):
     def default_starts(self) -> int | None:
         return self.chains
 
+    @classmethod
+    def check_installed(cls) -> None:
+        require_pyro()
+
     def fit(self, problem: Problem) -> Fit:
         """Run the chains and return their draws as a fit.
 
@@ -82,7 +86,7 @@ class NUTS(Inference):
         InvalidArgumentError
             If a prior is flat or has no Pyro program, or max_iter or tol is given.
         """
-        require_pyro()
+        self.check_installed()
         if problem.max_iter is not None or problem.tol is not None:
             raise InvalidArgumentError(
                 *(Setting("inference", "nuts"), " has neither "),

@@ -94,6 +94,10 @@ class SVI(Inference):
         """
         return cls(steps=3000, learning_rate=1e-3, print_every=100, from_prior=True, plain=True)
 
+    @classmethod
+    def check_installed(cls) -> None:
+        require_pyro()
+
     def fit(self, problem: Problem) -> Fit:
         """Run Pyro from every start and return the best end as a fit.
 
@@ -104,7 +108,7 @@ class SVI(Inference):
         InvalidArgumentError
             If a prior is flat, or the density has no mode.
         """
-        require_pyro()
+        self.check_installed()
         problem.refuse_unbounded()
         task = Task(problem)
         ends = []
