@@ -76,7 +76,8 @@ class Message(str):
     *parts : str, Setting or Message
         The text, one after the other.
     argument : str, optional
-        The argument that it is about, with which it begins: ``tol`` or ``SVI steps``.
+        The argument that it is about, with which it begins: ``tol`` or ``SVI steps``. Where none
+        is given it is the parameter with which the text begins, if it does.
     remedy : str, Setting, Message or tuple of them, optional
         What to do about it, with which it ends; after a colon, unless the text says what divides
         them by ending in a space.
@@ -88,8 +89,7 @@ class Message(str):
 
     def __new__(cls, *parts: Part, argument: str | None = None, remedy: Remedy = ()) -> Self:
         """Put the parts together."""
-        about = None if argument is None else Setting.of(argument)
-        said: list[Part] = [*parts] if about is None else [about, " ", *parts]
+        said = [*parts] if argument is None else [Setting.of(argument), " ", *parts]
         advice = None
         if remedy:
             advice = Message(*remedy) if isinstance(remedy, tuple) else Message(remedy)
@@ -99,7 +99,8 @@ class Message(str):
             flat.extend(part.parts if isinstance(part, Message) else [part])
         self = super().__new__(cls, "".join(map(str, flat)))
         self.parts = tuple(flat)
-        self.argument, self.remedy = about and about.name, advice
+        self.argument = flat[0].name if flat and isinstance(flat[0], Setting) else None
+        self.remedy = advice
         return self
 
     def in_words(self, word: Callable[[Setting], str]) -> str:

@@ -320,8 +320,6 @@ class Inference(ABC):
     uses_flat_priors: ClassVar[bool] = False
     bounds_evidence: ClassVar[bool] = False
     """Whether the objective is a lower bound of the log evidence."""
-    adds_rows: ClassVar[bool] = False
-    """Whether rows can be added to a fit."""
     default_max_iter: ClassVar[int]
 
     def __post_init__(self) -> None:
@@ -349,18 +347,13 @@ class Inference(ABC):
     def fit(self, problem: Problem) -> Fit:
         """Run the method and return its result."""
 
-    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
-        """Return the fit with the problem's rows added; the first where ``earlier`` is None.
 
-        Raises
-        ------
-        InvalidArgumentError
-            If the method cannot add rows to a fit.
-        """
-        raise InvalidArgumentError(
-            f"inference={self.name!r} cannot add rows to a fit: partial_fit works with 'map', "
-            "'vb' and 'ml'"
-        )
+class AddsRows(Inference):
+    """A method that can add rows to a fit."""
+
+    @abstractmethod
+    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        """Return the fit with the problem's rows added; the first where ``earlier`` is None."""
 
 
 def canonical_order(parameters: MixtureParameters) -> IntegerArray:

@@ -69,6 +69,8 @@ def test_errors_and_warnings_carry_their_argument_and_their_remedy() -> None:
     assert str(InvalidArgumentError("first; ", remedy="then")) == "first; then"
     owned = InvalidArgumentError("must be at least 1", argument="SVI steps")
     assert (owned.argument, str(owned)) == ("steps", "SVI steps must be at least 1")
+    begun = Message(Setting("inference", "ml"), " has flat priors")
+    assert (begun.argument, begun) == ("inference", "inference='ml' has flat priors")
     plain = errors.Doubt(errors.DataWarning, "odd")
     assert (plain.argument, plain.remedy, str(MixturaError())) == (None, None, "")
 

@@ -34,7 +34,7 @@ class MethodSettings(ABC):  # noqa: B024 - what they have in common are their fi
 
 def options_of(inference: str) -> set[str]:
     """Return the names of a method's options."""
-    return {field.name for field in fields(INFERENCES[inference])}
+    return {field.name for field in fields(INFERENCES[inference])}  # type: ignore[arg-type]
 
 
 @final

@@ -11,7 +11,7 @@ from mixtura.estimator import arguments, row_validation, slowness
 from mixtura.estimator.posterior_views import SampledViews
 from mixtura.estimator.problem import build_problem, build_update
 from mixtura.estimator.views import FittedViews
-from mixtura.fit import Fit
+from mixtura.fit import AddsRows, Fit
 from mixtura.typing import Array
 
 
@@ -19,7 +19,7 @@ def _adds_rows(estimator: Any) -> bool:
     """Return whether the method can add rows to a fit; of what is no method it is said later."""
     value = estimator.inference
     known = arguments.PARAMETERS["inference"].is_lawful(value)
-    return not known or arguments.inference_method(value).adds_rows
+    return not known or isinstance(arguments.inference_method(value), AddsRows)
 
 
 class OnlineFitting(FittedViews, SampledViews):
@@ -97,6 +97,7 @@ class OnlineFitting(FittedViews, SampledViews):
             method, problem = build_problem(given, rows, engine, self._feature_names())
         else:
             method, problem = build_update(given, earlier, rows, engine)
+        assert isinstance(method, AddsRows)  # else there is no partial_fit
         fit = method.update(problem, earlier)
         labels = fit.posterior.labels(rows, engine)
         self._adopt(fit)

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.special import betaincinv, digamma, gammaln, xlogy
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.priors.base import WeightPrior
+from mixtura.priors.base import AveragedWeights, WeightPrior
 from mixtura.priors.hyperparameters import hyperparameter, unchecked
 from mixtura.priors.partition_probabilities import DirichletPartitions
 from mixtura.typing import Array, IntegerArray
@@ -20,7 +20,7 @@ concentration below one has no upper bound."""
 
 @final
 @dataclass(frozen=True, eq=False)
-class Dirichlet(WeightPrior):
+class Dirichlet(AveragedWeights):
     """Dirichlet distribution of the weights.
 
     Parameters

@@ -11,7 +11,7 @@ from mixtura.messages.prior_arrays import ComponentSteps, steps_of
 from mixtura.messages.statistics import SufficientStatistics, shared_sum
 from mixtura.priors.base import (
     HAVE_NO_MODE,
-    ComponentPosterior,
+    AveragedComponents,
     ComponentPrior,
     ExpectedComponents,
     Marginals,
@@ -133,7 +133,7 @@ class Independent(HierarchicalPrior):
         values = covariances if self.is_on_variance else np.sqrt(covariances)
         return (1.0 / values).sum(axis=0)
 
-    def expected_pull(self, learned: LearnedScale, factor: ComponentPosterior) -> Array:
+    def expected_pull(self, learned: LearnedScale, factor: AveragedComponents) -> Array:
         assert isinstance(factor, IndependentPosterior)
         return factor.factors.scale.reciprocal.sum(axis=0)
 
@@ -166,7 +166,7 @@ class Independent(HierarchicalPrior):
     def best_scale(self, statistics: SufficientStatistics, *, of_mode: bool) -> Array:
         return _LearnedScale(self, statistics, of_mode).best()
 
-    def posterior(self, statistics: SufficientStatistics) -> ComponentPosterior:
+    def posterior(self, statistics: SufficientStatistics) -> AveragedComponents:
         if self.learns_scale:
             return HierarchicalPosterior(self, statistics)
         return IndependentPosterior(self, statistics)
@@ -237,7 +237,7 @@ class Independent(HierarchicalPrior):
 
 @final
 @dataclass(frozen=True, eq=False)
-class IndependentPosterior(ComponentPosterior):
+class IndependentPosterior(AveragedComponents):
     """Independent prior times the likelihood of assigned rows; not of the prior's own form."""
 
     prior: Independent

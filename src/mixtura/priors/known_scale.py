@@ -10,7 +10,7 @@ from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.messages.prior_arrays import ClusterSteps, cluster_steps_of
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors.base import (
-    ComponentPosterior,
+    AveragedComponents,
     ComponentPrior,
     ExpectedComponents,
     Marginals,
@@ -129,7 +129,7 @@ class KnownScale(ComponentPrior):
 
 @final
 @dataclass(frozen=True, eq=False)
-class KnownScalePosterior(ComponentPosterior):
+class KnownScalePosterior(AveragedComponents):
     """Normal means given assigned rows of known scale.
 
     Parameters

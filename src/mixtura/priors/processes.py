@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import digamma, poch
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.priors.base import WeightPrior
+from mixtura.priors.base import AveragedWeights, WeightPrior
 from mixtura.priors.concentration import concentration_grid
 from mixtura.priors.hyperparameters import hyperparameter
 from mixtura.priors.process_partitions import TINY, ProcessPartitions
@@ -18,7 +18,7 @@ from mixtura.priors.stick_breaking import StickBreaking
 from mixtura.typing import Array, IntegerArray
 
 
-class WeightProcess(WeightPrior):
+class WeightProcess(AveragedWeights):
     """A prior of infinitely many weights; a mixture has K - 1 of them, and the rest in the last."""
 
     @property
