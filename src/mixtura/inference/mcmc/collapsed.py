@@ -18,11 +18,10 @@ from mixtura.inference.mcmc.partition_chains import (
     parameters_given,
 )
 from mixtura.inference.mcmc.stretches import PartitionStretch, joined
+from mixtura.messages.draws import Draws
 from mixtura.messages.validation import Whole
 from mixtura.posteriors import DrawsPosterior
 from mixtura.posteriors.kept_partitions import MOST_LABELS, KeptPartitions, fingerprints, narrowed
-
-PARAMETERS = ("weights", "means", "covariances")
 
 OF_PARAMETERS = 0x7061_7261
 """Key of the random streams of parameters, beside those of the chains."""
@@ -133,16 +132,14 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         size = sampler.partitions.n_slots(problem.model.n_components, n_clusters)
         model = replace(swept.model, n_components=size)
         seeds = [problem.stream(OF_PARAMETERS, n) for n in range(len(past))]
-        found = [
-            parameters_given(sampler, model, one, plan.draws, seed)
-            for one, seed in zip(past, seeds, strict=True)
-        ]
         histories = [one.log_joint[: plan.sweeps] for one in past]
+        found = [
+            parameters_given(sampler, model, one, history[plan.kept], seed)
+            for one, history, seed in zip(past, histories, seeds, strict=True)
+        ]
         posterior = DrawsPosterior(
             model,
-            *(np.stack([getattr(one, part) for one in found]) for part in PARAMETERS),
-            log_joint=np.stack([history[plan.kept] for history in histories]),
-            log_likelihood=np.stack([one.log_likelihood for one in found]),
+            Draws.beside(found),
             numbers=np.broadcast_to(np.arange(size), (len(past), plan.draws, size)),
             partitions=_kept(problem.rows, past, plan.draws),
         )

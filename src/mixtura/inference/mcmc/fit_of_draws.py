@@ -145,11 +145,11 @@ def _numbered(chains: Chains, n_rows: float) -> tuple[DrawsPosterior, float]:
     if not exchangeable and not chains.of_partitions:
         return posterior, 0.0
     if not exchangeable and posterior.weights.size * posterior.weights.shape[2] > MOST_ALIGNED:
-        return posterior.renumbered(np.argsort(-posterior.weights, axis=2, kind="stable")), 0.0
+        return posterior.relabelled(np.argsort(-posterior.weights, axis=2, kind="stable")), 0.0
     parts = (posterior.weights, posterior.means, posterior.covariances)
     least = 0.5 / n_rows if prior.finds_components else 0.0
     alignment = align_parameters(*parts, posterior.log_joint, n_rows, least)
-    posterior = posterior.renumbered(alignment.permutations)
+    posterior = posterior.relabelled(alignment.permutations)
     found = posterior.parameters
     if exchangeable and chains.first is not None:
         order = nearest_numbering(found, chains.first)
@@ -159,7 +159,7 @@ def _numbered(chains: Chains, n_rows: float) -> tuple[DrawsPosterior, float]:
         order = canonical_order(found)
     orders = np.broadcast_to(order, posterior.weights.shape)
     # Components without rows are alike: that they cannot be told apart is no doubt.
-    return posterior.renumbered(orders), alignment.doubt if exchangeable else 0.0
+    return posterior.relabelled(orders), alignment.doubt if exchangeable else 0.0
 
 
 def _in_data_units(
@@ -171,26 +171,15 @@ def _in_data_units(
     """
     if factor is None:
         return drawn
-    scale, structure = 1.0 / factor, problem.model.structure
-    means, covariances = drawn.means * scale, drawn.covariances
-    if len(structure) == 3:
-        covariances = covariances * scale[:, None] * scale
-    else:
-        covariances = covariances * scale[: structure[1]] * scale[: structure[1]]
+    draws = drawn.draws.rescaled(1.0 / factor)
     more = problem.rows.total_weight * np.log(factor).sum()
-    log_likelihood, joint = drawn.log_likelihood + more, drawn.log_joint[0, 0] + more
+    log_likelihood, joint = draws.log_likelihood + more, draws.log_joint[0, 0] + more
     if not of_rows:
         # The densities differ by a constant: it is found at one draw.
-        one = MixtureParameters(drawn.weights[0, 0], means[0, 0], covariances[0, 0])
-        joint = log_likelihood[0, 0] + problem.model.log_prior(one)
-    return replace(
-        drawn,
-        model=problem.model,
-        means=means,
-        covariances=covariances,
-        log_joint=drawn.log_joint + (joint - drawn.log_joint[0, 0]),
-        log_likelihood=log_likelihood,
-    )
+        joint = log_likelihood[0, 0] + problem.model.log_prior(draws.at(0, 0))
+    log_joint = draws.log_joint + (joint - draws.log_joint[0, 0])
+    draws = replace(draws, log_likelihood=log_likelihood, log_joint=log_joint)
+    return replace(drawn, model=problem.model, draws=draws)
 
 
 def _log_likelihood(problem: Problem, swept: Swept, parameters: MixtureParameters) -> float:
