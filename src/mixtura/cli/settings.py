@@ -12,7 +12,6 @@ from mixtura.estimator.choices import FAMILIES, INFERENCES
 
 if TYPE_CHECKING:
     from mixtura.estimator import GaussianMixtureModel
-    from mixtura.fit import Inference
 
 
 class MethodSettings(ABC):  # noqa: B024 - what they have in common are their fields
@@ -212,7 +211,7 @@ class FitSettings:
         }
 
     @property
-    def method(self) -> "type[Inference]":
+    def method(self) -> type[Any]:
         """The class of the method."""
         return INFERENCES[self.inference]
 
@@ -220,7 +219,7 @@ class FitSettings:
     def _of_methods(self) -> tuple[MethodSettings, ...]:
         return self.sampler, self.enough, self.checkpoint, self.svi
 
-    def _method(self, progress: Progress | None = None) -> "Inference":
+    def _method(self, progress: Progress | None = None) -> Any:
         given: dict[str, Any] = {}
         for settings in self._of_methods:
             given |= settings.given()
