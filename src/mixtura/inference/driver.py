@@ -14,6 +14,8 @@ from mixtura.errors import (
     ConvergenceWarning,
     DegenerateComponentWarning,
     Doubt,
+    Message,
+    Setting,
     StartsDisagreeWarning,
 )
 from mixtura.fit import Fit, Inference, Problem, Run, Seen, Start, canonical_order
@@ -25,9 +27,11 @@ from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
 from mixtura.typing import Array
 
-COLLAPSED_REMEDY = (
-    "a component has collapsed, which more iterations do not mend; drop a column that others "
-    "determine, or use inference='map' or covariance_type='diag'"
+LIMIT_REMEDY = Message("raise ", Setting("max_iter"), ", or ", Setting("tol"))
+
+COLLAPSED_REMEDY = Message(
+    *("drop a column that others determine, or use ", Setting("inference", "map")),
+    *(" or ", Setting("covariance_type", "diag")),
 )
 
 SAME_OPTIMUM = 1e-6
@@ -234,8 +238,10 @@ def _run_doubts(ends: list[_End], best: int, of_components: tuple[Doubt, ...]) -
     if not kept.run.converged:
         # No number of iterations helps a component that falls into a direction without variation.
         collapsed = any(doubt.category is DegenerateComponentWarning for doubt in of_components)
-        remedy = COLLAPSED_REMEDY if collapsed else "raise max_iter, or tol"
-        message = f"not converged after {_iterations(kept.run.n_iter)}: {remedy}"
+        message = f"not converged after {_iterations(kept.run.n_iter)}"
+        if collapsed:
+            message += ": a component has collapsed, which more iterations do not mend; "
+        message = Message(message, remedy=COLLAPSED_REMEDY if collapsed else LIMIT_REMEDY)
         doubts.append(Doubt(ConvergenceWarning, message))
     same = SAME_OPTIMUM * max(1.0, abs(kept.run.objective))
     reached = sum(end.run.objective >= kept.run.objective - same for end in ends)
@@ -243,8 +249,10 @@ def _run_doubts(ends: list[_End], best: int, of_components: tuple[Doubt, ...]) -
         doubts.append(
             Doubt(
                 StartsDisagreeWarning,
-                f"only one of {len(ends)} starts reached the best optimum, which was kept: raise "
-                "n_init to make sure that there is none better",
+                Message(
+                    f"only one of {len(ends)} starts reached the best optimum, which was kept",
+                    remedy=("raise ", Setting("n_init"), " to make sure that there is none better"),
+                ),
             )
         )
     return tuple(doubts)

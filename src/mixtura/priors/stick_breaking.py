@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from scipy.special import betaln, digamma, xlogy
 
-from mixtura.priors.base import WeightPrior
+from mixtura.priors.base import AveragedWeights, WeightPrior
 from mixtura.priors.concentration import (
     ConcentrationGrid,
     concentration_grid,
@@ -24,7 +24,7 @@ RESOLUTION = 1e-14
 
 @final
 @dataclass(frozen=True, eq=False)
-class StickBreaking(WeightPrior):
+class StickBreaking(AveragedWeights):
     """Posterior of the weights of a truncated Pitman-Yor process.
 
     ``weight[k] = v[k] prod_{j<k} (1 - v[j])``, the last of the K weights takes the rest, and
