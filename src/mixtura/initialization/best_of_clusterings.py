@@ -123,7 +123,7 @@ class Search(Initializer):
         else:
             best = searcher.ends(guide, model.n_components)[0]
         found = best.statistics.permuted(canonical_order(best.parameters))
-        if searcher.sample.n_rows == rows.n_rows:
+        if searcher.rows is None:
             return found
         return engine.sweep(rows, model.family.potentials(guide.parameters(found)), Soft())
 
