@@ -56,7 +56,7 @@ class CoordinateAscent(Optimizer[State]):
         return state
 
     def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: State) -> State:
-        return followed(search, self.summary.state(model, rows, engine, search.statistics))
+        return followed(search, self.summary.next_state(model, rows, engine, search))
 
     def state(self, search: State) -> State:
         return search
