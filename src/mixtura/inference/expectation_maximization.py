@@ -48,9 +48,12 @@ class CoordinateAscent(Optimizer[State]):
     ----------
     summary : Summary
         What stands for the posterior while the rows are swept.
+    merges : bool
+        Whether components are merged at the end where that raises the objective.
     """
 
     summary: Summary = Mode()  # noqa: RUF009 - frozen
+    merges: bool = False
 
     def begin(self, model: MixtureModel, state: State) -> State:
         return state

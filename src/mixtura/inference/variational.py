@@ -47,7 +47,7 @@ class VB(Inference):
     def fit(self, problem: Problem) -> Fit:
         problem.refuse_improper()
         summary = Expected()
-        optimizer: Optimizer[Any] = CoordinateAscent(summary)
+        optimizer: Optimizer[Any] = CoordinateAscent(summary, merges=True)
         if problem.model.weight_prior.finds_components:
             from mixtura.inference.moves import Moves
 
