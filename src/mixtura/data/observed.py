@@ -44,9 +44,11 @@ class Unobserved:
         told = []
         if self.n_missing:
             share = 100.0 * self.n_missing / self.n_cells
+            verb, they = ("is", "it is") if self.n_missing == 1 else ("are", "they are")
+            rows = "1 row" if self.n_rows == 1 else f"{self.n_rows:,} rows"
             told.append(
-                f"{self.n_missing:,} of {self.n_cells:,} cells ({share:.2g} %) are missing, in "
-                f"{self.n_rows:,} rows; they are taken as missing at random."
+                f"{self.n_missing:,} of {self.n_cells:,} cells ({share:.2g} %) {verb} missing, in "
+                f"{rows}; {they} taken as missing at random."
             )
         if self.n_blank:
             rows = "1 row has" if self.n_blank == 1 else f"{self.n_blank:,} rows have"
