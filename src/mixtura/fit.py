@@ -11,7 +11,7 @@ from mixtura.data import Rows, Unobserved
 from mixtura.data.scaling import safe_factor
 from mixtura.data.ties import largest_ties, ties_at, ties_in_plane
 from mixtura.engines import Engine
-from mixtura.engines.resolution import Resolvable
+from mixtura.engines.resolution import ColumnResolution
 from mixtura.errors import Doubt, InvalidArgumentError, LabelsWarning
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.statistics import SufficientStatistics
@@ -70,7 +70,7 @@ class Run:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Seen:
+class OnlineStatistics:
     """What a fit remembers of its rows, so that further rows can be added.
 
     Parameters
@@ -124,7 +124,7 @@ class Fit:
         Plain sentences on what was assumed on the user's behalf.
     doubts : tuple of Doubt
         What its reader should know before relying on the answer.
-    seen : Seen, optional
+    online : OnlineStatistics, optional
         What further rows are added to; None where the method cannot go on from a fit.
     unobserved : Unobserved
         What was not observed of the rows.
@@ -144,7 +144,7 @@ class Fit:
     feature_names: tuple[str, ...]
     assumptions: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
-    seen: Seen | None = None
+    online: OnlineStatistics | None = None
     unobserved: Unobserved = field(default_factory=Unobserved)
 
     @property
@@ -200,7 +200,7 @@ class Start:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Swept:
+class ScaledProblem:
     """A problem in units whose squares neither overflow nor underflow.
 
     Parameters
@@ -245,7 +245,7 @@ class Problem:
         Called with one line of progress text.
     n_jobs : int
         Largest number of threads.
-    resolvable : Resolvable, optional
+    resolution : ColumnResolution, optional
         What the columns can tell apart, in the data's units, by which collapsed components are
         known.
     """
@@ -263,7 +263,7 @@ class Problem:
     doubts: tuple[Doubt, ...] = ()
     report: Callable[[str], None] = field(default=lambda line: None)
     n_jobs: int = 1
-    resolvable: Resolvable | None = None
+    resolution: ColumnResolution | None = None
 
     def stream(self, *key: int) -> np.random.SeedSequence:
         """Return the random stream of a purpose, the same however often it is asked for."""
@@ -302,14 +302,14 @@ class Problem:
                 remedy=bounds.remedy,
             )
 
-    def swept(self) -> Swept:
+    def in_safe_units(self) -> ScaledProblem:
         """Return model and rows in the units in which the rows are to be swept."""
         structure = self.model.structure
         common = len(structure) == 2 and structure[1] == 1
         factor = safe_factor(self.rows.magnitude(), common=common)
         if factor is None:
-            return Swept(self.model, self.rows, None)
-        return Swept(self.model.rescaled(factor), self.rows.rescaled(factor), factor)
+            return ScaledProblem(self.model, self.rows, None)
+        return ScaledProblem(self.model.rescaled(factor), self.rows.rescaled(factor), factor)
 
 
 class Inference(ABC):

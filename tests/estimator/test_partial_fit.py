@@ -163,7 +163,7 @@ def test_too_few_passes_are_doubtful(fitted, halves):
         fitted.partial_fit(halves[1])
     assert not fitted.converged_
     assert fitted.fit_.n_rows == 272
-    assert fitted.fit_.seen.statistics.total == pytest.approx(272.0, rel=1e-13)
+    assert fitted.fit_.online.statistics.total == pytest.approx(272.0, rel=1e-13)
 
 
 def test_clones_and_pickles(fitted, halves):

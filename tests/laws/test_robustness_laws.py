@@ -1,4 +1,4 @@
-"""Never an exception for lawful data: awkward rows, with every family, method and start.
+"""Never an exception for valid data: awkward rows, with every family, method and start.
 
 All warnings are errors here, so that a silent overflow or division by zero is caught as well.
 """
@@ -64,7 +64,7 @@ AWKWARD: dict[str, tuple[np.ndarray, int, np.ndarray | None]] = {
 
 
 def check(fit: Fit, rows: np.ndarray, weights: np.ndarray | None) -> None:
-    """Check that everything in a fit is finite and lawful."""
+    """Check that everything in a fit is finite and valid."""
     parameters = fit.parameters
     K, D = parameters.means.shape
     assert parameters.is_finite()

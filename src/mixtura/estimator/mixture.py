@@ -23,7 +23,7 @@ from mixtura.typing import IntegerArray
 def _adds_rows(estimator: Any) -> bool:
     """Return whether the method can add rows to a fit; of what is no method it is said later."""
     value = estimator.inference
-    known = arguments.PARAMETERS["inference"].is_lawful(value)
+    known = arguments.PARAMETERS["inference"].accepts(value)
     return not known or isinstance(arguments.inference_method(value), AddsRows)
 
 

@@ -11,7 +11,7 @@ from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.component_warnings import named_columns
 from mixtura.diagnostics.data_warnings import DataFacts, data_doubts, facts_of, fewer_rows
 from mixtura.engines import Engine
-from mixtura.engines.resolution import Resolvable, resolution
+from mixtura.engines.resolution import ColumnResolution, resolution
 from mixtura.errors import DataError, DataWarning, Doubt, InvalidArgumentError
 from mixtura.estimator import arguments
 from mixtura.families import univariate
@@ -77,7 +77,7 @@ def build_problem(
         feature_names=names,
         assumptions=assumptions,
         doubts=data_doubts(facts),
-        resolvable=Resolvable(facts.spacing, facts.dependent, names),
+        resolution=ColumnResolution(facts.spacing, facts.dependent, names),
         report=print if arguments.parameter(given, "verbose") else lambda line: None,
     )
     return method, problem
@@ -112,7 +112,7 @@ def build_update(
         feature_names=fit.feature_names,
         assumptions=fit.assumptions,
         doubts=_batch_doubts(fit, rows, engine),
-        resolvable=_resolvable_batch(fit, rows, engine),
+        resolution=_resolution_of_batch(fit, rows, engine),
     )
     return method, problem
 
@@ -211,7 +211,7 @@ def _check_reach(fit: Fit, magnitude: Array) -> None:
 def _batch_doubts(fit: Fit, rows: Rows, engine: Engine) -> tuple[Doubt, ...]:
     """Return doubts about columns that look as if they were in other units than before."""
     doubts = []
-    n_rows = rows.n_rows + (0 if fit.seen is None else fit.seen.n_rows)
+    n_rows = rows.n_rows + (0 if fit.online is None else fit.online.n_rows)
     if n_rows < fit.model.n_components:
         doubts.append(Doubt(DataWarning, fewer_rows(n_rows, fit.model.n_components)))
     moments = overall_moments(rows, engine, fit.model.family.structure(1, rows.n_features))
@@ -234,9 +234,9 @@ def _batch_doubts(fit: Fit, rows: Rows, engine: Engine) -> tuple[Doubt, ...]:
     return tuple(doubts)
 
 
-def _resolvable_batch(fit: Fit, rows: Rows, engine: Engine) -> Resolvable:
+def _resolution_of_batch(fit: Fit, rows: Rows, engine: Engine) -> ColumnResolution:
     """Return what the columns of a batch can tell apart; its dependences may be its own."""
-    return Resolvable(resolution(engine.sorted_columns(rows)), (), fit.feature_names)
+    return ColumnResolution(resolution(engine.sorted_columns(rows)), (), fit.feature_names)
 
 
 def _deviations(fit: Fit) -> Array:

@@ -17,7 +17,7 @@ from mixtura import errors
 from mixtura.data import Unobserved
 from mixtura.errors import Doubt, MixturaWarning, ModelFileError
 from mixtura.families import FAMILIES
-from mixtura.fit import Fit, Run, Seen
+from mixtura.fit import Fit, OnlineStatistics, Run
 from mixtura.io.archive import check_header, read_archive, write_archive
 from mixtura.messages.draws import Draws
 from mixtura.messages.parameters import MixtureParameters
@@ -133,8 +133,8 @@ def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
     arrays = {name: getattr(fit.parameters, name) for name in PARAMETERS}
     if isinstance(fit.posterior, VariationalPosterior):
         arrays |= {name: getattr(fit.posterior.statistics, name) for name in STATISTICS}
-    if fit.seen is not None:
-        kept = fit.seen.statistics
+    if fit.online is not None:
+        kept = fit.online.statistics
         arrays |= {key: getattr(kept, name) for key, name in zip(SEEN, STATISTICS, strict=True)}
     if isinstance(fit.posterior, DrawsPosterior):
         arrays |= {f"drawn_{name}": getattr(fit.posterior, name) for name in DRAWS}
@@ -184,7 +184,7 @@ def _header(stored: StoredFit) -> dict[str, Any]:
         "n_rows": fit.n_rows,
         "total_weight": fit.total_weight,
         "seconds": fit.seconds,
-        "seen": _seen_to_json(fit.seen),
+        "seen": _online_to_json(fit.online),
         "unobserved": list(astuple(fit.unobserved)),
         "feature_names": list(fit.feature_names),
         "assumptions": list(fit.assumptions),
@@ -227,7 +227,7 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
         feature_names=tuple(header["feature_names"]),
         assumptions=tuple(header["assumptions"]),
         doubts=tuple(_doubt(name, message) for name, message in header["doubts"]),
-        seen=_seen_from_json(model, header.get("seen"), arrays),
+        online=_online_from_json(model, header.get("seen"), arrays),
         unobserved=Unobserved(*map(int, header.get("unobserved", []))),
     )
     fit.history  # noqa: B018  # an index out of range must show now, not later
@@ -333,16 +333,16 @@ def _statistics(
     return SufficientStatistics(count, first, second, pivot)
 
 
-def _seen_to_json(seen: Seen | None) -> dict[str, Any] | None:
-    if seen is None:
+def _online_to_json(online: OnlineStatistics | None) -> dict[str, Any] | None:
+    if online is None:
         return None
-    entropy = seen.statistics.log_normalizer
-    return {"n_rows": seen.n_rows, "weight": seen.weight, "entropy": entropy}
+    entropy = online.statistics.log_normalizer
+    return {"n_rows": online.n_rows, "weight": online.weight, "entropy": entropy}
 
 
-def _seen_from_json(
+def _online_from_json(
     model: MixtureModel, values: dict[str, Any] | None, arrays: dict[str, Array]
-) -> Seen | None:
+) -> OnlineStatistics | None:
     """Return what further rows can be added to; None where the file has none of it."""
     if values is None:
         return None
@@ -350,7 +350,7 @@ def _seen_from_json(
     n_rows, weight = int(values["n_rows"]), float(values["weight"])
     if n_rows < 1 or not 0.0 < weight < np.inf or (statistics.count < 0).any():
         raise ModelFileError("the rows seen do not have a count and a weight above zero")
-    return Seen(statistics, n_rows, weight)
+    return OnlineStatistics(statistics, n_rows, weight)
 
 
 def _check_parameters(model: MixtureModel, parameters: MixtureParameters) -> None:

@@ -17,7 +17,7 @@ from mixtura.diagnostics.convergence_diagnostics import (
     reduction_words,
 )
 from mixtura.errors import ConvergenceWarning, Doubt, LabelsWarning, Message, Setting
-from mixtura.fit import Fit, Inference, Problem, Run, Swept, canonical_order
+from mixtura.fit import Fit, Inference, Problem, Run, ScaledProblem, canonical_order
 from mixtura.messages.assignments import Soft
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.parameters import MixtureParameters
@@ -81,7 +81,7 @@ class Chains:
 def fit_of(
     method: Inference,
     problem: Problem,
-    swept: Swept,
+    scaled: ScaledProblem,
     chains: Chains,
     began: float,
     doubts: tuple[Doubt, ...] = (),
@@ -89,7 +89,7 @@ def fit_of(
     """Return the fit of chains in the data's units."""
     drawn, doubt = _numbered(chains, problem.rows.total_weight)
     shortage = _shortage(drawn, chains)
-    posterior = _in_data_units(problem, drawn, swept.factor, of_rows=chains.of_partitions)
+    posterior = _in_data_units(problem, drawn, scaled.factor, of_rows=chains.of_partitions)
     shift = float(posterior.log_joint.flat[0] - drawn.log_joint.flat[0])
     runs = tuple(
         Run(name, tuple((history + shift).tolist()), not shortage)
@@ -105,7 +105,7 @@ def fit_of(
         posterior.parameters.weights * total,
         row_weight=total / problem.rows.n_rows,
         may_be_empty=True,
-        resolvable=problem.resolvable,
+        resolution=problem.resolution,
     )
     return Fit(
         model=problem.model,
@@ -113,7 +113,7 @@ def fit_of(
         method=method.name,
         objective=float(posterior.log_joint.mean()),
         objective_name=method.objective_name,
-        log_likelihood=_log_likelihood(problem, swept, posterior.parameters),
+        log_likelihood=_log_likelihood(problem, scaled, posterior.parameters),
         runs=runs,
         best=int(np.argmax(posterior.log_joint.mean(axis=1))),
         n_rows=problem.rows.n_rows,
@@ -125,7 +125,7 @@ def fit_of(
             *problem.doubts,
             *doubts,
             *shortage,
-            *(_at_limit(swept, drawn, problem) if has_limit else ()),
+            *(_at_limit(scaled, drawn, problem) if has_limit else ()),
             *_confusion(doubt),
             *of_components,
         ),
@@ -182,17 +182,19 @@ def _in_data_units(
     return replace(drawn, model=problem.model, draws=draws)
 
 
-def _log_likelihood(problem: Problem, swept: Swept, parameters: MixtureParameters) -> float:
+def _log_likelihood(
+    problem: Problem, scaled: ScaledProblem, parameters: MixtureParameters
+) -> float:
     """Return the log likelihood of the rows at the parameters, found in safe units."""
-    scaled, shift = parameters, 0.0
-    if swept.factor is not None:
-        scaled = parameters.rescaled(swept.factor)
-        shift = swept.rows.total_weight * float(np.log(swept.factor).sum())
-    potentials = PointPosterior(scaled, swept.model.family).potentials
-    return problem.engine.sweep(swept.rows, potentials, Soft()).log_normalizer + shift
+    parameters_there, shift = parameters, 0.0
+    if scaled.factor is not None:
+        parameters_there = parameters.rescaled(scaled.factor)
+        shift = scaled.rows.total_weight * float(np.log(scaled.factor).sum())
+    potentials = PointPosterior(parameters_there, scaled.model.family).potentials
+    return problem.engine.sweep(scaled.rows, potentials, Soft()).log_normalizer + shift
 
 
-def _judged(posterior: DrawsPosterior) -> dict[str, Array]:
+def _monitored(posterior: DrawsPosterior) -> dict[str, Array]:
     """Return the draws (C, S) of what does not depend on the components' numbers, by name."""
     found = {"the log joint": posterior.log_joint}
     if posterior.model.weight_prior.has_random_number:
@@ -211,8 +213,8 @@ def _reduction(draws: Array) -> float:
 
 def _shortage(posterior: DrawsPosterior, chains: Chains) -> tuple[Doubt, ...]:
     """Return the doubt that there are too few draws, with about how many would do."""
-    judged = _judged(posterior)
-    reductions = {name: _reduction(draws) for name, draws in judged.items()}
+    monitored = _monitored(posterior)
+    reductions = {name: _reduction(draws) for name, draws in monitored.items()}
     name, reduction = max(reductions.items(), key=lambda one: np.nan_to_num(one[1], nan=-np.inf))
     advice = Message("raise ", Setting("draws"), " and ", Setting("warmup"))
     if np.isnan(reduction):
@@ -220,7 +222,7 @@ def _shortage(posterior: DrawsPosterior, chains: Chains) -> tuple[Doubt, ...]:
         return (Doubt(ConvergenceWarning, said),)
     n_chains = posterior.n_chains
     wanted = chains.effective or EFFECTIVE * n_chains
-    needed = _in_words([draws_wanted(draws, wanted) for draws in judged.values()])
+    needed = _in_words([draws_wanted(draws, wanted) for draws in monitored.values()])
     if reduction > AGREED:
         told = reduction_words(reduction)
         found = f"the chains do not agree: R-hat of {name} is {told}, above {AGREED}; "
@@ -228,7 +230,7 @@ def _shortage(posterior: DrawsPosterior, chains: Chains) -> tuple[Doubt, ...]:
         return (Doubt(ConvergenceWarning, Message(found, remedy=(advice, needed, *more))),)
     if chains.effective is None:
         return ()
-    sizes = {name: _size(draws) for name, draws in judged.items()}
+    sizes = {name: _size(draws) for name, draws in monitored.items()}
     name, size = min(sizes.items(), key=lambda one: one[1])
     if size >= wanted:
         return ()
@@ -268,7 +270,7 @@ def _remedy(posterior: DrawsPosterior, *, of_partitions: bool) -> tuple[str | Se
     return (", or take ", collapsed, ", which changes the number of components more readily")
 
 
-def _at_limit(swept: Swept, drawn: DrawsPosterior, problem: Problem) -> tuple[Doubt, ...]:
+def _at_limit(scaled: ScaledProblem, drawn: DrawsPosterior, problem: Problem) -> tuple[Doubt, ...]:
     """Return the doubt that more components than are allowed may be wanted."""
     model = drawn.model
     if model.weight_prior.has_random_number:
@@ -277,7 +279,7 @@ def _at_limit(swept: Swept, drawn: DrawsPosterior, problem: Problem) -> tuple[Do
     elif model.n_components == 1:
         return ()
     else:
-        rest = posterior_summaries.rest_has_rows(drawn, swept.rows, problem.engine, N_COUNTED)
+        rest = posterior_summaries.rest_has_rows(drawn, scaled.rows, problem.engine, N_COUNTED)
         share = float(rest.mean())
         doubt = rest_doubt(model.n_components, share)
     return () if share <= TOO_OFTEN else (doubt,)
