@@ -205,7 +205,9 @@ def _listed(value: Any, name: str, accepted: str) -> list[Any]:
         return [value]
     listed = list(value.ravel() if isinstance(value, np.ndarray) else value)
     if not listed:
-        raise InvalidArgumentError(f"{name} must be {accepted}; got {value!r}, which is empty")
+        raise InvalidArgumentError(
+            f"must be {accepted}; got {value!r}, which is empty", argument=name
+        )
     return listed
 
 
@@ -235,7 +237,7 @@ class _SharedRows:
         """Return the rows, after telling an estimator what it knows of rows that it has checked."""
         with self._lock:
             if self._checked is None:
-                rows = gmm._checked_rows(*self._given)
+                rows = gmm._checked_rows(*self._given, None, reset=True)
                 told = {name: vars(gmm)[name] for name in TOLD if name in vars(gmm)}
                 self._checked = rows, told
             rows, told = self._checked
@@ -254,6 +256,8 @@ def _fit(gmm: GaussianMixtureModel, shared: _SharedRows) -> _Outcome:
         return _Outcome(_candidate(gmm, rows), gmm, None)
     except FAILURES as error:
         said = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, MixturaError):  # the command says it in its own words
+            said = error.message
         spent = time.perf_counter() - began
         return _Outcome(Candidate(size, family, seconds=spent, error=said), None, error)
 

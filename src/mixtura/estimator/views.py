@@ -1,23 +1,15 @@
 """What a fitted estimator shows, and where it can go."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import ABC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.data import ArrayRows
-from mixtura.data.kept_rows import KeptRows
-from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import arguments
-from mixtura.fit import Fit
+from mixtura.estimator.imputation import Imputation
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.validation import FeatureIndex, FilePath, Flag
-from mixtura.posteriors import Posterior
-from mixtura.typing import Array, IntegerArray
 
 if TYPE_CHECKING:
     from mixtura.diagnostics import posterior_summaries
@@ -25,53 +17,8 @@ else:  # a fit does not need it
     posterior_summaries = LazyModule("mixtura.diagnostics.posterior_summaries")
 
 
-class FittedViews(ABC):
-    """Summary, report, pictures and files of an estimator that has ``fit_`` and ``posterior_``."""
-
-    fit_: Fit
-    posterior_: Posterior
-    covariance_type: str
-    inference: Any
-    get_params: Callable[..., dict[str, Any]]
-    labels_: IntegerArray
-    n_features_in_: int
-    feature_names_in_: Any
-    _training: KeptRows
-
-    @abstractmethod
-    def _engine(self) -> Engine:
-        """Return the engine that scores rows."""
-
-    @abstractmethod
-    def _validated(self, X: Any, *, reset: bool) -> Array:
-        """Return rows as a finite float64 array of shape (N, D)."""
-
-    def _adopt(self, fit: Fit) -> None:
-        """Set the fitted attributes from a fit."""
-        parameters = fit.parameters
-        sizes = parameters.means.shape
-        family = arguments.covariance_family(self.covariance_type)
-        self.fit_ = fit
-        self.weights_ = parameters.weights
-        self.means_ = parameters.means
-        self.covariances_ = family.public(parameters.covariances.reshape(family.structure(*sizes)))
-        self.scales_ = np.sqrt(fit.model.family.variances(parameters.covariances, *sizes))
-        self.posterior_ = fit.posterior
-        self.objective_ = fit.objective
-        self.objective_history_ = np.asarray(fit.history)
-        self.converged_ = fit.converged
-        self.n_iter_ = fit.n_iter
-
-    @property
-    def precisions_(self) -> Array:
-        """Inverse covariances, in the shape of ``covariances_``."""
-        check_is_fitted(self)
-        model = self.fit_.model
-        family = arguments.covariance_family(self.covariance_type)
-        structure = family.structure(model.n_components, model.n_features)
-        factor = family.precision_cholesky(np.reshape(self.covariances_, structure))
-        is_matrix = factor.ndim == 3
-        return family.public(factor @ factor.swapaxes(1, 2) if is_matrix else factor * factor)
+class FittedViews(Imputation, ABC):
+    """Summary, report, pictures and files of an estimator that is fitted."""
 
     def summary(self) -> Any:
         """Return a table by component that prints as text and shows as HTML."""
@@ -80,24 +27,22 @@ class FittedViews(ABC):
         check_is_fitted(self)
         if not hasattr(self, "_training"):
             return summarize(self.fit_)
-        values, weights = self._training.read()
-        rows, engine = ArrayRows(values, weights), self._engine()
+        rows, engine = self._training.read(), self._engine()
         shares = self.posterior_.responsibilities(rows, engine)
         occupied = posterior_summaries.occupied(self.posterior_, rows, engine)
-        return summarize(self.fit_, self.labels_, shares, weights=weights, occupied=occupied)
+        return summarize(self.fit_, self.labels_, shares, weights=rows.weights, occupied=occupied)
 
     def report(self, X: Any = None) -> Any:
         """Return the report of the fit on rows (the training rows where X is None)."""
         from mixtura.reports import build_report
 
-        values, weights = self._shown(X)
-        rows = ArrayRows(values, weights)
+        rows = self._shown(X)
         return build_report(
             self.fit_,
-            values,
+            rows,
             labels=self.posterior_.labels(rows, self._engine()),
             responsibilities=self.posterior_.responsibilities(rows, self._engine()),
-            weights=weights,
+            weights=rows.weights,
             engine=self._engine(),
         )
 
@@ -105,7 +50,7 @@ class FittedViews(ABC):
         """Plot one feature of the rows as a swarm; returns the matplotlib Axes."""
         from mixtura.plots import swarm
 
-        values, _ = self._shown(X)
+        values, _ = self._pictured(X)
         column = FeatureIndex(self.fit_.feature_names).read(feature, "feature")
         return swarm(values[:, column], feature_name=self.fit_.feature_names[column], ax=ax)
 
@@ -128,7 +73,7 @@ class FittedViews(ABC):
         """
         from mixtura.plots import density
 
-        values, weights = self._shown(X)
+        values, weights = self._pictured(X)
         return density(self.fit_, values, weights=weights, feature=feature, ax=ax)
 
     def plot_clusters(self, X: Any = None, *, ax: Any = None) -> Any:
@@ -138,27 +83,17 @@ class FittedViews(ABC):
         """
         from mixtura.plots import clusters
 
-        values, _ = self._shown(X)
-        labels = self.posterior_.labels(ArrayRows(values), self._engine())
+        values, _ = self._pictured(X)
+        labels = self.posterior_.labels(self._shown(X), self._engine())
         return clusters(self.fit_, values, labels, ax=ax)
 
     def plot_uncertainty(self, X: Any = None, *, ax: Any = None) -> Any:
         """Plot how uncertain each row's assignment is; returns the matplotlib Axes."""
         from mixtura.plots import uncertainty
 
-        values, _ = self._shown(X)
-        shares = self.posterior_.responsibilities(ArrayRows(values), self._engine())
+        values, _ = self._pictured(X)
+        shares = self.posterior_.responsibilities(self._shown(X), self._engine())
         return uncertainty(self.fit_, values, shares, ax=ax)
-
-    def _shown(self, X: Any) -> tuple[Array, Array | None]:
-        check_is_fitted(self)
-        if X is not None:
-            return self._validated(X, reset=False), None
-        if not hasattr(self, "_training"):
-            raise InvalidArgumentError(
-                "the training rows are not kept by partial_fit, in files and in pickles: pass X"
-            )
-        return self._training.read()
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the fitted model to a file that holds numbers and JSON, and no code.

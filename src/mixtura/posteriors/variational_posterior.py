@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from mixtura.data import Rows
+from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
@@ -16,8 +16,13 @@ from mixtura.posteriors.base import Posterior
 from mixtura.posteriors.intervals import PROBABILITIES as ENDS
 from mixtura.posteriors.intervals import Intervals
 from mixtura.posteriors.point_posterior import PointPosterior
-from mixtura.priors import WeightPrior
-from mixtura.priors.base import ComponentPosterior, Marginals
+from mixtura.priors.base import (
+    AveragedComponents,
+    AveragedWeights,
+    Marginals,
+    averaged_components,
+    averaged_weights,
+)
 from mixtura.typing import Array, IntegerArray
 
 PROBABILITIES = (0.05, 0.5, 0.95)
@@ -43,14 +48,16 @@ class VariationalPosterior(Posterior):
     statistics: SufficientStatistics
 
     @cached_property
-    def weights(self) -> WeightPrior:
+    def weights(self) -> AveragedWeights:
         """The factor of the weights."""
-        return self.model.weight_prior.posterior(self.statistics.count)
+        prior = self.model.weight_prior
+        return averaged_weights(prior.posterior(self.statistics.count), prior)
 
     @cached_property
-    def components(self) -> ComponentPosterior:
+    def components(self) -> AveragedComponents:
         """The factor of means and covariances."""
-        return self.model.component_prior.posterior(self.statistics)
+        prior = self.model.component_prior
+        return averaged_components(prior.posterior(self.statistics), prior)
 
     @cached_property
     def parameters(self) -> MixtureParameters:  # type: ignore[override]
@@ -96,6 +103,18 @@ class VariationalPosterior(Posterior):
         self, rows: Rows, engine: Engine, n_draws: int, seed: int
     ) -> IntegerArray:
         return engine.sample_labels(rows, self.predictive_potentials, n_draws, seed)
+
+    def expected_rows(self, rows: ArrayRows, engine: Engine) -> Array:
+        return engine.expected_rows(rows, self.predictive_potentials)
+
+    def sample_rows(
+        self, rows: ArrayRows, engine: Engine, n_draws: int, rng: np.random.Generator
+    ) -> Array:
+        drawn = self.sample_parameters(n_draws, rng)
+        seeds = rng.integers(2**63, size=n_draws)
+        each = zip(drawn, seeds, strict=True)
+        found = [engine.drawn_rows(rows, self.model.potentials(p), int(seed)) for p, seed in each]
+        return np.stack(found)
 
     def sample(self, n_rows: int, rng: np.random.Generator) -> tuple[Array, IntegerArray]:
         potentials = self.predictive_potentials
