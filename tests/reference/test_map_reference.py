@@ -48,7 +48,9 @@ def assert_article(fit: Fit, atol: float = 1e-8) -> None:
 @pytest.mark.parametrize("name", sorted(INITIALIZERS))
 def test_article_from_every_seed(name: str, first_seed: int) -> None:
     start = INITIALIZERS[name]
-    for seed in range(first_seed, first_seed + 20):
+    # Of one start there is no randomness to be tried.
+    n_seeds = 20 if start.default_starts > 1 else 1
+    for seed in range(first_seed, first_seed + n_seeds):
         fit = run(ARTICLE, PETALS, start=start, seed=seed, n_starts=start.default_starts)
         assert_article(fit)
         assert fit.converged

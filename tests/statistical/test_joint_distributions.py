@@ -99,7 +99,7 @@ def least_p_value(
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_joint_distribution_stays(name: str) -> None:
-    n_replicates = 400 if name in WHOLE_KERNELS else 60
+    n_replicates = 200 if name in WHOLE_KERNELS else 40
     assert least_p_value(KERNELS[name], n_replicates, 8) > UNLIKELY
 
 
