@@ -73,7 +73,9 @@ class MixtureModel:
     def __post_init__(self) -> None:
         for name in ("n_components", "n_features"):
             if getattr(self, name) < 1:
-                raise InvalidArgumentError(f"{name} must be at least 1; got {getattr(self, name)}")
+                raise InvalidArgumentError(
+                    f"must be at least 1; got {getattr(self, name)}", argument=name
+                )
         if self.n_features == 1:
             dimensions = self.component_prior.structure_dimensions
             object.__setattr__(self, "family", univariate(self.family, dimensions))

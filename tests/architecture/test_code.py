@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 import mixtura
-from mixtura.estimator.arguments import INFERENCES
+from mixtura.estimator.choices import INFERENCES
 from mixtura.families import FAMILIES
 from mixtura.inference.starts import INITIALIZERS
 

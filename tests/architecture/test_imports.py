@@ -120,7 +120,7 @@ UNASKED = {
 
 SAMPLING = {
     "mixtura.inference.mcmc.fit_of_draws",
-    "mixtura.posteriors.draws",
+    "mixtura.posteriors.draws_posterior",
     "mixtura.inference.mcmc.chain_methods",
 }
 CLIMBING = {"mixtura.inference.driver", "mixtura.inference.quasi_newton"}

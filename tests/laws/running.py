@@ -11,10 +11,11 @@ from mixtura.estimator.problem import in_units_of, overall_moments
 from mixtura.families import CovarianceFamily
 from mixtura.fit import Fit, Inference, Problem, Start
 from mixtura.inference import MAP, ML, VB
-from mixtura.inference.mcmc.gibbs_chains import Chain, ChainPlan, ChainState, Sampler
+from mixtura.inference.mcmc.gibbs_chains import ChainPlan, ChainState, Sampler
 from mixtura.inference.point_estimates import OPTIMIZERS
 from mixtura.inference.starts import INITIALIZERS, Elicitation, Initializer
 from mixtura.inference.starts.given import GivenResponsibilities
+from mixtura.messages.draws import Draws
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
 from mixtura.priors import Dirichlet, FlatWeights
@@ -40,13 +41,13 @@ def chain_from(
     first: MixtureParameters,
     plan: ChainPlan,
     seed: np.random.SeedSequence,
-) -> Chain:
+) -> Draws:
     """Return a Gibbs chain whose first draw is given."""
     sampler = Sampler(model, ArrayRows(rows), engine, plan)
     return whole_chain(sampler, sampler.begin_at(first, seed))
 
 
-def whole_chain(sampler: Sampler, state: ChainState) -> Chain:
+def whole_chain(sampler: Sampler, state: ChainState) -> Draws:
     """Return a Gibbs chain from its beginning to the end of its plan."""
     return sampler.finished(sampler.advance(state, sampler.plan.sweeps), sampler.plan)
 

@@ -339,7 +339,7 @@ def test_components_are_numbered_alike_in_every_draw(family: CovarianceFamily) -
     raw = posterior.as_drawn()
     assert (raw.numbers == np.arange(3)).all()
     assert (posterior.numbers != np.arange(3)).any()
-    assert_same_draws(raw.renumbered(posterior.numbers), posterior, rtol=0.0)
+    assert_same_draws(raw.relabelled(posterior.numbers), posterior, rtol=0.0)
     assert (np.diff(posterior.means[..., 0], axis=2) > 0).all()  # groups lie apart along x0
     shares = np.eye(3)[(rows[:, 0] / 12.0).round().clip(0, 2).astype(int)[:]]
     order = [2, 0, 1]

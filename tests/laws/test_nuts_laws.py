@@ -270,12 +270,13 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
 
     def stand_still(
         model: Any, rows: Any, start: Any, seed: int, plan: Any, tell: Callable[[int], None]
-    ) -> nuts_chains.Drawn:
+    ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]:
         seen.starts.append(start)
         seen.seeds.append(seed)
         seen.plans.append(plan)
         parts = (start.weights, start.means, start.covariances)
-        return nuts_chains.Drawn(*(np.repeat(part[None], plan.draws, axis=0) for part in parts), 2)
+        weights, means, covariances = (np.repeat(part[None], plan.draws, axis=0) for part in parts)
+        return (weights, means, covariances), 2
 
     monkeypatch.setattr(nuts_chains, "draw_chain", stand_still)
     return seen

@@ -9,7 +9,7 @@ from mixtura import GaussianMixtureModel, select
 from mixtura.diagnostics.component_warnings import component_doubts
 from mixtura.engines.resolution import Resolvable
 from mixtura.errors import DataWarning, DegenerateComponentWarning
-from mixtura.estimator.arguments import INFERENCES
+from mixtura.estimator.choices import INFERENCES
 from mixtura.families import FAMILIES
 from mixtura.inference import CollapsedGibbs, Gibbs
 from mixtura.messages.parameters import MixtureParameters

@@ -15,9 +15,10 @@ from mixtura.errors import InterruptedWarning, InvalidArgumentError, ModelFileEr
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Fit
 from mixtura.inference import Gibbs
-from mixtura.inference.mcmc.gibbs_chains import Chain, ChainPlan, ChainState, Sampler
+from mixtura.inference.mcmc.gibbs_chains import ChainPlan, ChainState, Sampler
 from mixtura.inference.starts.given import GivenResponsibilities
 from mixtura.io.archive import read_archive, write_archive
+from mixtura.messages.draws import Draws
 from mixtura.model import MixtureModel
 from mixtura.posteriors import DrawsPosterior
 from mixtura.priors import (
@@ -53,7 +54,7 @@ def in_pieces(sampler: Sampler, state: ChainState, *sizes: int) -> ChainState:
     return state
 
 
-def assert_same_chain(one: Chain, other: Chain) -> None:
+def assert_same_chain(one: Draws, other: Draws) -> None:
     for name in ("weights", "means", "covariances", "log_likelihood", "log_joint"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 

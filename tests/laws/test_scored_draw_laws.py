@@ -49,7 +49,7 @@ def test_components_of_weight_zero_have_no_share() -> None:
     weights = posterior.weights.copy()
     weights[:, ::2, 2] = 0.0
     weights /= weights.sum(axis=2, keepdims=True)
-    some = replace(posterior, weights=weights)
+    some = replace(posterior, draws=replace(posterior.draws, weights=weights))
     rows = ArrayRows(POINTS)
     logs = some.log_densities(rows, NATIVE).reshape(90, -1)
     expected = logsumexp(logs, axis=0) - np.log(90)

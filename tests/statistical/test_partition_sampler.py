@@ -111,7 +111,7 @@ def drawn_partitions(
         past = joined(stretches)
         size = sampler.partitions.n_slots(model.n_components, int(past.occupied.max()))
         large = replace(model, n_components=size)
-        drawn = parameters_given(sampler, large, past, n_draws, of_parameters)
+        drawn = parameters_given(sampler, large, past, past.log_joint[:n_draws], of_parameters)
         place = np.stack(labels)
         found["labels"].append(place)
         found["means"].append(np.take_along_axis(drawn.means, place[:, :, None], axis=1))
@@ -154,7 +154,7 @@ def test_number_of_components_is_that_of_all_partitions() -> None:
         sampler = sampler_of(model, rows, 1500)
         state = sampler.begin_at(np.arange(len(rows)) % 2, of_chain)
         past = joined(sampler.advance(state, 1500).past)
-        drawn = parameters_given(sampler, model, past, 1500, of_parameters)
+        drawn = parameters_given(sampler, model, past, past.log_joint[:1500], of_parameters)
         found.append((drawn.weights > 0.0).sum(axis=1)[:, None] == np.arange(1, K + 1))
     assert np.abs(of_events(np.array(found, dtype=float), exact)).max() < LIMIT
 

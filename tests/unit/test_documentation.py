@@ -14,7 +14,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
 from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -25,7 +25,7 @@ import pytest
 
 import mixtura
 from mixtura.engines import ENGINES
-from mixtura.estimator.arguments import INFERENCES
+from mixtura.estimator.choices import INFERENCES
 from mixtura.families import FAMILIES
 from mixtura.inference.starts import INITIALIZERS
 from mixtura.priors import PRIORS
@@ -42,7 +42,13 @@ PAGES = sorted(
 )
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 WITH_DOCTESTS = [path for path in sorted(PACKAGE.rglob("*.py")) if ">>>" in path.read_text("utf-8")]
-REGISTRIES: tuple[dict[str, Any], ...] = (FAMILIES, PRIORS, INFERENCES, ENGINES, INITIALIZERS)
+REGISTRIES: tuple[MutableMapping[str, Any], ...] = (
+    FAMILIES,
+    PRIORS,
+    INFERENCES,
+    ENGINES,
+    INITIALIZERS,
+)
 
 HAS_PYRO = all(find_spec(name) is not None for name in ("torch", "pyro"))
 NEEDS_PYRO = re.compile(r"\b(?:torch|pyro|to_pyro|SVI)\b|[\"']svi[\"']")

@@ -258,7 +258,7 @@ def renumbered_at_random(made: Example) -> Example:
     orders[:, ::2] = orders[:, ::2, ::-1]
     doubts = (Doubt(LabelsWarning, "numbers are mixed"),)
     return replace(
-        made, fit=replace(made.fit, posterior=posterior.renumbered(orders), doubts=doubts)
+        made, fit=replace(made.fit, posterior=posterior.relabelled(orders), doubts=doubts)
     )
 
 

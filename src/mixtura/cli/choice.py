@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, final
 
-from mixtura.cli.options import COVARIANCES
 from mixtura.cli.priors import weight_prior
-from mixtura.cli.settings import FitSettings, joined
+from mixtura.cli.settings import FitSettings
 from mixtura.cli.streams import Talk, tell
 from mixtura.cli.wording import counted, in_options, quoted
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, either
+from mixtura.estimator.choices import FAMILIES
 
 if TYPE_CHECKING:
     from mixtura.data.tabular import FileTable
@@ -61,9 +61,9 @@ def names_of(text: str) -> list[str]:
     """
     names = [name.strip() for name in text.split(",")]
     for name in names:
-        if name not in COVARIANCES:
+        if name not in FAMILIES:
             raise InvalidArgumentError(
-                f"--families must be of {', '.join(COVARIANCES)}, with commas between them; "
+                f"--families must be of {', '.join(FAMILIES)}, with commas between them; "
                 f"got {quoted(name)}"
             )
     return list(dict.fromkeys(names))
@@ -96,7 +96,7 @@ class Choice:
 
     def check(self) -> None:
         """Refuse options that contradict each other, before any data are read."""
-        if self.criterion == "elbo" and self.settings.inference != "vb":
+        if self.criterion == "elbo" and not self.settings.method.bounds_evidence:
             raise InvalidArgumentError("--criterion elbo needs --inference vb")
         self.settings.check()
         prior = weight_prior(self.settings.priors)
@@ -112,7 +112,7 @@ class Choice:
         if not set(possible) & set(self.families):
             raise InvalidArgumentError(
                 f"--mean-prior does not go with --families {','.join(self.families)} where there "
-                f"are {counted(number, 'column')}: take of {joined(possible)}"
+                f"are {counted(number, 'column')}: take of {either(possible)}"
             )
 
     def run(self, table: "FileTable", talk: Talk) -> "Selection":

@@ -119,7 +119,9 @@ def _array_of_columns(given: Columns, name: str) -> Any:
         except NotNumbersError:
             raise DataError(f"column {sources.shown(key)} is not numeric") from None
     if any(column.ndim != 1 for column in known) or len({len(one) for one in known}) > 1:
-        raise DataError(f"{name} must have columns of one length, with one number for each row")
+        raise DataError(
+            "must have columns of one length, with one number for each row", argument=name
+        )
     return np.column_stack(known) if known else np.empty((0, 0))
 
 
@@ -128,7 +130,7 @@ def _array(X: Any, name: str) -> Any:
     try:
         array = as_array(X)
     except ValueError:
-        raise DataError(f"{name} must have rows of one length") from None
+        raise DataError("must have rows of one length", argument=name) from None
     except (TypeError, RuntimeError) as error:
         said = sources.one_line(error)
         raise NotNumbersError(

@@ -11,6 +11,8 @@ from mixtura.errors import (
     DegenerateComponentWarning,
     Doubt,
     EmptyComponentWarning,
+    Message,
+    Setting,
 )
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
@@ -60,8 +62,11 @@ def component_doubts(
         doubts.append(
             Doubt(
                 EmptyComponentWarning,
-                f"{_components(empty)} with less than half a row of the data: fewer components, "
-                "another start or a larger weight concentration may describe the data better",
+                Message(
+                    f"{_components(empty)} with less than half a row of the data",
+                    remedy="fewer components, another start or a larger weight concentration may "
+                    "describe the data better",
+                ),
             )
         )
     said = []
@@ -77,32 +82,34 @@ def component_doubts(
     return tuple(doubts)
 
 
-def _on_floor(model: MixtureModel, parameters: MixtureParameters, narrow: BooleanArray) -> str:
+def _on_floor(
+    model: MixtureModel, parameters: MixtureParameters, narrow: BooleanArray
+) -> Message | None:
     """Return what is said of components that are points beside the others, but for narrow ones."""
     collapsed = _collapsed(model, parameters)
     if collapsed.size:
         known = narrow.max(axis=1)
         collapsed = collapsed[~np.broadcast_to(known, model.n_components)[collapsed]]
     if not collapsed.size:
-        return ""
+        return None
     remedy = (
         _likelihood_remedy(model)
         if isinstance(model.component_prior, FlatComponents)
         else "a prior that keeps away from zero prevents it"
     )
     which = _which(model, collapsed)
-    return f"{which} collapsed onto tied rows or a constant direction: {remedy}"
+    return Message(f"{which} collapsed onto tied rows or a constant direction", remedy=remedy)
 
 
-def _in_dependent_columns(model: MixtureModel, resolvable: Resolvable) -> str:
+def _in_dependent_columns(model: MixtureModel, resolvable: Resolvable) -> Message | None:
     """Return what is said of covariance matrices where columns depend on one another."""
     if len(model.structure) == 2 or not resolvable.dependent:
-        return ""
+        return None
     which = named_columns([resolvable.names[column] for column in resolvable.dependent])
-    return (
+    return Message(
         f"the covariance matrices collapsed onto a constant direction, since {which} are linearly "
-        "dependent, and the likelihood measures the prior's floor alone: leave out one of them, "
-        "or use covariance_type='diag'"
+        "dependent, and the likelihood measures the prior's floor alone",
+        remedy=("leave out one of them, or use ", Setting("covariance_type", "diag")),
     )
 
 
@@ -120,16 +127,20 @@ def _narrow(
     return narrow & held[:, None] if n_covariances > 1 else narrow
 
 
-def _on_values(model: MixtureModel, narrow: BooleanArray, resolvable: Resolvable) -> str:
+def _on_values(model: MixtureModel, narrow: BooleanArray, resolvable: Resolvable) -> Message | None:
     """Return what is said of components that sit on single values of rounded columns."""
     if not narrow.any():
-        return ""
+        return None
     which = _which(model, np.flatnonzero(narrow.any(axis=1)))
     names = [resolvable.names[column] for column in np.flatnonzero(narrow.any(axis=0))]
-    return (
+    return Message(
         f"{which} collapsed onto single values of {named_columns(names)}, narrower than their "
-        "spacing, and the likelihood says nothing about groups: take fewer components, a tied "
-        "covariance_type, or leave such columns out"
+        "spacing, and the likelihood says nothing about groups",
+        remedy=(
+            "take fewer components, a tied ",
+            Setting("covariance_type"),
+            ", or leave such columns out",
+        ),
     )
 
 
@@ -147,15 +158,20 @@ def _too_few_rows(model: MixtureModel, count: Array, row_weight: float) -> list[
         return []
     which, each = _which(model, np.flatnonzero(few)), np.broadcast_to(few, rows.shape)
     has = "have" if int(few.sum()) > 1 and model.structure[0] > 1 else "has"
-    message = (
+    message = Message(
         f"{which} {has} fewer rows than a covariance matrix of {n_features} features needs, so "
-        "that the prior decides its shape: take covariance_type='diag' or 'tied', fewer features "
-        "or fewer components"
+        "that the prior decides its shape",
+        remedy=(
+            "take ",
+            Setting("covariance_type", ("diag", "tied")),
+            ", fewer features or fewer components",
+        ),
     )
     if (rows[each] < 1.5).all() and rows.sum() >= BESIDE * rows.size:
-        message = (
-            f"{which} {has} a single row, far from all others: look at it; remove it if it is an "
-            "error, or else take one component more for the rest"
+        message = Message(
+            f"{which} {has} a single row, far from all others",
+            remedy="look at it; remove it if it is an error, or else take one component more for "
+            "the rest",
         )
     return [Doubt(DataWarning, message)]
 
@@ -175,17 +191,25 @@ def truncation_doubts(model: MixtureModel, count: Array, row_weight: float) -> t
 def limit_doubt(n_components: int, what: str, share: float | None = None) -> Doubt:
     """Return the doubt that a number is, with some probability, as large as it can be."""
     at = "is at" if share is None else f"has {100.0 * share:.0f} % of its probability at"
-    message = f"n_components may be too small: {what} {at} its limit of {n_components}"
-    return Doubt(ComponentLimitWarning, f"{message}; raise n_components")
+    message = Message(
+        f"may be too small: {what} {at} its limit of {n_components}; ",
+        argument="n_components",
+        remedy=("raise ", Setting("n_components")),
+    )
+    return Doubt(ComponentLimitWarning, message)
 
 
 def rest_doubt(n_components: int, share: float) -> Doubt:
     """Return the doubt that a process was cut off too early: with some probability it shows."""
-    message = (
-        f"n_components may be too small: the last of {n_components} components, which stands for "
+    message = Message(
+        f"may be too small: the last of {n_components} components, which stands for "
         f"the rest of the process, has rows in {100.0 * share:.0f} % of the draws, so that groups "
-        "are counted too low; raise n_components, or use inference='collapsed', which cuts nothing "
-        "off"
+        "are counted too low; ",
+        argument="n_components",
+        remedy=(
+            *("raise ", Setting("n_components"), ", or use ", Setting("inference", "collapsed")),
+            ", which cuts nothing off",
+        ),
     )
     return Doubt(ComponentLimitWarning, message)
 
@@ -215,11 +239,12 @@ def named_columns(names: Sequence[str]) -> str:
     return f"column {listed}" if len(names) == 1 else f"columns {listed}{more}"
 
 
-def _likelihood_remedy(model: MixtureModel) -> str:
-    remedy = "use inference='map', whose prior prevents it"
+def _likelihood_remedy(model: MixtureModel) -> Message:
+    remedy = Message("use ", Setting("inference", "map"), ", whose prior prevents it")
     if len(model.structure) < 3 or model.n_features == 1:
         return remedy
-    return f"{remedy}, or covariance_type='diag', or drop a column that others determine"
+    diagonal = Setting("covariance_type", "diag")
+    return Message(remedy, ", or ", diagonal, ", or drop a column that others determine")
 
 
 def _components(numbers: IntegerArray) -> str:

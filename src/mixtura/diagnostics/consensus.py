@@ -156,7 +156,9 @@ def credible_ball(
         The share, above 0 and at most 1.
     """
     if not 0.0 < level <= 1.0:
-        raise InvalidArgumentError(f"level must be above 0 and at most 1; got {level!r}")
+        raise InvalidArgumentError(
+            f"must be above 0 and at most 1; got {level!r}", argument="level"
+        )
     draws = PartitionDraws.of(allocations)
     distances = draws.distances(canonical_labels(np.asarray(labels)[None])[0], loss)
     order = np.argsort(distances, kind="stable")

@@ -128,8 +128,9 @@ def halves(draws: Array) -> Array:
     """Return the first and the second halves of the chains as 2 C chains."""
     if draws.ndim < 2 or draws.shape[1] < FEWEST_DRAWS:
         raise InvalidArgumentError(
-            f"draws must have shape (C, S, ...) with S of {FEWEST_DRAWS} or more; "
-            f"got shape {draws.shape}"
+            f"must have shape (C, S, ...) with S of {FEWEST_DRAWS} or more; "
+            f"got shape {draws.shape}",
+            argument="draws",
         )
     half = draws.shape[1] // 2
     return np.concatenate([draws[:, :half], draws[:, -half:]])

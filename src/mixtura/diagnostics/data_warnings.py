@@ -13,7 +13,7 @@ import numpy as np
 from mixtura.diagnostics.component_warnings import named_columns
 from mixtura.diagnostics.dependence import Dependence, dependences
 from mixtura.engines.sorting import SortedColumns
-from mixtura.errors import DataWarning, Doubt
+from mixtura.errors import DataWarning, Doubt, Message, Setting
 from mixtura.priors.elicitation import OverallMoments
 from mixtura.typing import Array
 
@@ -108,9 +108,12 @@ def too_few_rows(facts: DataFacts) -> str:
     return fewer_rows(n_rows, n_components)
 
 
-def fewer_rows(n_rows: int, n_components: int) -> str:
+def fewer_rows(n_rows: int, n_components: int) -> Message:
     """Return what is said where there are fewer rows than components."""
-    return f"there are fewer rows ({n_rows}) than components ({n_components}): lower n_components"
+    return Message(
+        f"there are fewer rows ({n_rows}) than components ({n_components})",
+        remedy=("lower ", Setting("n_components")),
+    )
 
 
 def constant_columns(facts: DataFacts) -> str:
@@ -119,7 +122,7 @@ def constant_columns(facts: DataFacts) -> str:
     if facts.columns.n_rows < 2 or not constant.any():
         return ""
     which = facts.named(np.flatnonzero(constant))
-    return f"constant {which}: nothing to tell clusters apart by; leave out"
+    return Message(f"constant {which}: nothing to tell clusters apart by", remedy="leave out")
 
 
 def repeated_columns(facts: DataFacts) -> str:
@@ -128,9 +131,9 @@ def repeated_columns(facts: DataFacts) -> str:
     if not alike:
         return ""
     which = facts.named(sorted(column for group in alike for column in group))
-    return (
-        f"{which}: each has a correlation of 1 or -1 with another of them: keep one of those "
-        "alike, or look for an outlier"
+    return Message(
+        f"{which}: each has a correlation of 1 or -1 with another of them",
+        remedy="keep one of those alike, or look for an outlier",
     )
 
 
@@ -144,9 +147,10 @@ def dependent_columns(facts: DataFacts) -> str:
     number = "one" if left_out == 1 else str(left_out)
     each = " of each set" if left_out == len(tied) > 1 else ""
     number = "one" if each else number
-    return (
+    return Message(
         f"{listed}: linearly dependent (parts that add to a whole, codes of one category, or a "
-        f"sum beside its terms): leave out {number} of them{each}"
+        "sum beside its terms)",
+        remedy=f"leave out {number} of them{each}",
     )
 
 
@@ -157,9 +161,10 @@ def identifiers(facts: DataFacts) -> str:
     which = [column for column in several if _numbers_rows(facts, column)]
     if not which:
         return ""
-    return (
+    return Message(
         f"{facts.named(which)}: whole numbers or even steps that all differ, as identifiers, row "
-        "numbers and dates do: leave out, or groups are cut along them"
+        "numbers and dates do",
+        remedy="leave out, or groups are cut along them",
     )
 
 
@@ -193,10 +198,11 @@ def labels(facts: DataFacts) -> str:
     which = [column for column in few if facts.spacing[column] > 0 and _holds_labels(facts, column)]
     if not which:
         return ""
-    return (
+    return Message(
         f"{facts.named(which)}: few distinct values, each held by many rows, as labels and codes "
-        "are: leave out, or groups follow them; of ratings and counts, distrust components that "
-        "sit on single values"
+        "are",
+        remedy="leave out, or groups follow them; of ratings and counts, distrust components that "
+        "sit on single values",
     )
 
 
@@ -218,10 +224,10 @@ def odd_weights(facts: DataFacts) -> str:
     is_normalised = abs(total - 1.0) < 1e-6
     if not is_normalised and LIGHTEST <= average <= heaviest:
         return ""
-    return (
+    return Message(
         f"the weights of {n_rows} rows add up to {total:.4g}: a weight of 2 counts as two rows, so "
-        "that priors, criteria and uncertainty are those of so many rows; unless that is meant, "
-        "divide the weights by their mean"
+        "that priors, criteria and uncertainty are those of so many rows; ",
+        remedy="unless that is meant, divide the weights by their mean",
     )
 
 

@@ -94,8 +94,9 @@ def canonical_labels(allocations: IntegerArray) -> IntegerArray:
     values = np.asarray(allocations)
     if values.ndim != 2 or values.size == 0 or values.dtype.kind not in "iu" or values.min() < 0:
         raise InvalidArgumentError(
-            "allocations must be integers of shape (S, N), not below zero; "
-            f"got {values.dtype} of shape {values.shape}"
+            "must be integers of shape (S, N), not below zero; "
+            f"got {values.dtype} of shape {values.shape}",
+            argument="allocations",
         )
     n_draws, n_rows = values.shape
     first = np.full((n_draws, int(values.max()) + 1), n_rows)

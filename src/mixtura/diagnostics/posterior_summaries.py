@@ -21,7 +21,7 @@ from mixtura.diagnostics.exploration import unvisited
 from mixtura.diagnostics.partition_draws import PartitionLoss, occupied_components
 from mixtura.diagnostics.predictive import PredictiveAccuracy
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.fit import Fit
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
@@ -60,8 +60,10 @@ def draws_of(fit: Fit, what: str) -> DrawsPosterior:
     """
     if not isinstance(fit.posterior, DrawsPosterior):
         raise InvalidArgumentError(
-            f"{what} needs draws of the posterior, which inference={fit.method!r} does not make: "
-            "fit with inference='gibbs', 'collapsed' or 'nuts'"
+            f"{what} needs draws of the posterior, which ",
+            Setting("inference", fit.method),
+            " does not make",
+            remedy=("fit with ", Setting("inference", ("gibbs", "collapsed", "nuts"))),
         )
     return fit.posterior
 

@@ -10,7 +10,7 @@ from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.climb import Climb, Standing
-from mixtura.engines.content_keys import content_sample
+from mixtura.engines.content_keys import content_sample, in_order
 from mixtura.engines.far_rows import may_be_far
 from mixtura.engines.observed.integration import Sweeper
 from mixtura.engines.observed.overall import completed_rows, overall_statistics
@@ -301,6 +301,10 @@ class Engine(Sweeper):
     def subsample(self, rows: Rows, most: int) -> ArrayRows:
         """Return about ``most`` rows, chosen by their contents; all where there are no more."""
         return rows.once(("sample", most, self), lambda: self._subsample(rows, most))
+
+    def ordered_subsample(self, rows: Rows, most: int) -> ArrayRows:
+        """Return the distinct rows of ``subsample`` in an order of their own, weights summed."""
+        return rows.once(("ordered", most, self), lambda: in_order(self.subsample(rows, most)))
 
     def _subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most)

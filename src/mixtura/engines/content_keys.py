@@ -67,6 +67,31 @@ def fewer_rows(sample: ArrayRows, most: int) -> ArrayRows:
     return ArrayRows(sample.values[chosen], weights, sample.factor)
 
 
+def in_order(sample: ArrayRows) -> ArrayRows:
+    """Return the distinct rows of a sample in lexicographic order, with their summed weights.
+
+    Rows without weight are left out. So what is done with them, rounding included, does not depend
+    on the order in which rows come, nor on whether a row is there twice or has a weight of two.
+    """
+    values, weights = sample.values, sample.weights
+    if weights is not None and not (weights > 0.0).all() and (weights > 0.0).any():
+        values, weights = values[weights > 0.0], weights[weights > 0.0]
+    order = values[:, 0].argsort()
+    first = values[order, 0]
+    if (first[1:] == first[:-1]).any():
+        keys = values.T[::-1] if weights is None else (weights, *values.T[::-1])
+        order = np.lexsort(keys)
+    values = values[order]
+    weights = None if weights is None else weights[order]
+    begins = np.r_[True, (values[1:] != values[:-1]).any(axis=1)]
+    if not begins.all():
+        mass = np.ones(len(values)) if weights is None else weights
+        values, weights = values[begins], np.add.reduceat(mass, np.flatnonzero(begins))
+    if weights is not None and (weights == 1.0).all():
+        weights = None
+    return ArrayRows(values, weights, sample.factor)
+
+
 def _taken_from(block: Block, positions: IntegerArray) -> Block:
     if block.weights is None:
         return Block(block.start, block.values[positions], None)

@@ -6,14 +6,14 @@ from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
-from mixtura import inference
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError, ModelFileError
+from mixtura.errors import InvalidArgumentError, ModelFileError, Setting
+from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
 from mixtura.estimator.known_parameters import fit_of_parameters
-from mixtura.families import FAMILIES, CovarianceFamily
+from mixtura.families import CovarianceFamily
 from mixtura.fit import Inference, Start
-from mixtura.inference.starts import INITIALIZERS, Elicitation, Elicited, Initializer, given_start
+from mixtura.inference.starts import Elicitation, Elicited, Initializer, given_start
 from mixtura.messages.conversion import told
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.validation import Jobs, OneOf, Parameter, Real, Seed, Verbosity, Whole
@@ -26,36 +26,6 @@ if TYPE_CHECKING:
 else:  # a fit needs neither
     candidates = LazyModule("mixtura.diagnostics.candidates")
     partition_draws = LazyModule("mixtura.diagnostics.partition_draws")
-
-
-def _sweeping(name: str) -> Callable[[], Inference]:
-    """Return what makes a method of ``inference``, which is loaded when one is made."""
-
-    return lambda: getattr(inference, name)()  # noqa: PLW0108 - not before it is called
-
-
-def _svi() -> Inference:
-    from mixtura.ppl import SVI
-
-    return SVI()
-
-
-def _nuts() -> Inference:
-    from mixtura.ppl import NUTS
-
-    return NUTS()
-
-
-INFERENCES: dict[str, Callable[[], Inference]] = {
-    "map": _sweeping("MAP"),
-    "vb": _sweeping("VB"),
-    "gibbs": _sweeping("Gibbs"),
-    "collapsed": _sweeping("CollapsedGibbs"),
-    "ml": _sweeping("ML"),
-    "svi": _svi,
-    "nuts": _nuts,
-}
-"""Every inference method by name; a new one is one file and one entry here."""
 
 
 def inference_method(value: Any) -> Inference:
@@ -117,17 +87,30 @@ def covariance_family(value: Any, argument: str = "covariance_type") -> Covarian
     return FAMILIES[OneOf(FAMILIES).read(value, argument)]
 
 
+def families_for(prior: ComponentPrior, n_components: int, n_features: int) -> list[str]:
+    """Return the names of the families that a prior is for, in a space of D features."""
+    return [
+        name
+        for name, family in FAMILIES.items()
+        if n_features == 1
+        or len(family.structure(n_components, n_features)) in prior.structure_dimensions
+    ]
+
+
 def criterion(value: Any, method: Inference) -> "candidates.Criterion":
     """Return the criterion of a name; the method's default for None."""
     criteria = candidates.CRITERIA
     if value is None:
         return criteria["elbo" if method.bounds_evidence else "bic"]
     if not isinstance(value, str) or value not in criteria:
-        raise InvalidArgumentError(f"criterion must be None, {_choices(criteria)}; got {value!r}")
+        raise InvalidArgumentError(
+            f"must be None, {_choices(criteria)}; got {value!r}", argument="criterion"
+        )
     if value == "elbo" and not method.bounds_evidence:
         raise InvalidArgumentError(
-            f"criterion='elbo' needs inference='vb': inference={method.name!r} has no lower bound "
-            "of the evidence; take 'bic', 'icl' or 'aic'"
+            *(Setting("criterion", "elbo"), " needs ", Setting("inference", "vb"), ": "),
+            *(Setting("inference", method.name), " has no lower bound of the evidence; "),
+            remedy="take 'bic', 'icl' or 'aic'",
         )
     return criteria[value]
 
@@ -286,8 +269,9 @@ def priors(
     if component_prior is None:
         if data is None:
             raise InvalidArgumentError(
-                "component_prior is None, which means a prior taken from the data: "
-                "fit first, or give a component_prior"
+                "is None, which means a prior taken from the data",
+                argument="component_prior",
+                remedy="fit first, or give a component_prior",
             )
         total = max(data.moments.total_weight, 1.0)
         found = data.groups(family, weight_prior.n_sharing(n_components, total))
@@ -305,13 +289,16 @@ def _flat_priors(
     for name, value in (("weight_prior", weight_prior), ("component_prior", component_prior)):
         if value is not None:
             raise InvalidArgumentError(
-                f"inference={method.name!r} has flat priors: leave {name} out, or use "
-                "inference='map'"
+                *(Setting("inference", method.name), " has flat priors"),
+                remedy=("leave ", Setting(name), " out, or use ", Setting("inference", "map")),
             )
     if data is None:
         raise InvalidArgumentError(
-            f"inference={method.name!r} has flat priors, from which nothing can be drawn: "
-            "use inference='map'"
+            *(
+                Setting("inference", method.name),
+                " has flat priors, from which nothing can be drawn",
+            ),
+            remedy=("use ", Setting("inference", "map")),
         )
     floor = "Variances are held above 1e-12 of each column's variance."
     return Priors(FlatWeights(), likelihood_floor(data.moments), (floor,))
@@ -391,8 +378,9 @@ def repeatable(random_state: Any, method: Inference) -> None:
     is_fixed = isinstance(random_state, (int, np.integer, np.random.SeedSequence))
     if method.needs_number_as_seed and not is_fixed:
         raise InvalidArgumentError(
-            "random_state must be a whole number with checkpoint=..., or the chains could not be "
-            f"gone on with; got {random_state!r}"
+            *("must be a whole number with ", Setting("checkpoint", spelled="checkpoint=...")),
+            f", or the chains could not be gone on with; got {random_state!r}",
+            argument="random_state",
         )
 
 

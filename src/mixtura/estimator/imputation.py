@@ -1,36 +1,26 @@
 """Complete rows, and true values, of an estimator that is fitted."""
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from typing import Any
 
 import numpy as np
 
 from mixtura.data import ArrayRows
-from mixtura.engines import Engine
+from mixtura.estimator.predictions import Predictions
 from mixtura.messages import validation
-from mixtura.posteriors import Posterior
 from mixtura.typing import Array
 
 HOW = validation.OneOf(("mean", "draw"))
 """How missing cells are filled in."""
 
 
-class Imputation(ABC):
-    """Answers of an estimator that has ``posterior_`` about what was not observed of rows."""
+class Imputation(Predictions, ABC):
+    """Answers of a fitted estimator about what was not observed of rows."""
 
-    posterior_: Posterior
-
-    @abstractmethod
-    def _engine(self) -> Engine:
-        """Return the engine that scores rows."""
-
-    @abstractmethod
-    def _rows(self, X: Any, measurement_error: Any = None) -> ArrayRows:
-        """Return checked rows with their errors."""
-
-    @abstractmethod
-    def _generator(self, random_state: Any, purpose: str) -> np.random.Generator:
-        """Return the source of random numbers for a purpose."""
+    def _pictured(self, X: Any) -> tuple[Array, Array | None]:
+        """Return values (N, D), missing ones as they are expected, and weights for pictures."""
+        rows = self._shown(X)
+        return self.posterior_.completed(rows, self._engine()), rows.weights
 
     def impute(
         self,

@@ -51,16 +51,18 @@ def fit_of_parameters(
     sizes = n_components, n_features = centres.shape
     if shares.shape != (n_components,):
         raise InvalidArgumentError(
-            f"weights must be one for each of the {n_components} rows of means; "
-            f"got shape {shares.shape}"
+            f"must be one for each of the {n_components} rows of means; got shape {shares.shape}",
+            argument="weights",
         )
     if (shares < 0.0).any() or abs(shares.sum() - 1.0) > ROUNDING:
-        raise InvalidArgumentError("weights must be non-negative numbers whose sum is 1")
+        raise InvalidArgumentError(
+            "must be non-negative numbers whose sum is 1", argument="weights"
+        )
     spreads = _covariances(covariances, family, *sizes)
     if names is not None and len(names) != n_features:
         raise InvalidArgumentError(
-            f"feature_names must be {n_features} names, one for each column of means; "
-            f"got {len(names)}"
+            f"must be {n_features} names, one for each column of means; got {len(names)}",
+            argument="feature_names",
         )
     prior = FlatComponents(float(np.finfo(float).tiny))
     model = MixtureModel(n_components, n_features, FlatWeights(), prior, family)
@@ -88,10 +90,11 @@ def _numbers(value: Any, name: str, n_dimensions: int) -> Array:
     try:
         array = as_float64(value)
     except NotNumbersError as error:
-        raise InvalidArgumentError(f"{name} must hold numbers; it holds {error}") from None
+        raise InvalidArgumentError(f"must hold numbers; it holds {error}", argument=name) from None
     if array.ndim != n_dimensions or not array.size or not np.isfinite(array).all():
         raise InvalidArgumentError(
-            f"{name} must be finite numbers in {n_dimensions} dimension(s); got shape {array.shape}"
+            f"must be finite numbers in {n_dimensions} dimension(s); got shape {array.shape}",
+            argument=name,
         )
     return array.copy()
 
@@ -105,8 +108,8 @@ def _covariances(
     found = _numbers(covariances, "covariances", len(public))
     if found.shape != public:
         raise InvalidArgumentError(
-            f"covariances must have shape {public} for covariance_type={family.name!r}; "
-            f"got {found.shape}"
+            f"must have shape {public} for covariance_type={family.name!r}; got {found.shape}",
+            argument="covariances",
         )
     found = found.reshape(structure)
     matrices = family.expand(found, n_components, n_features)
@@ -117,5 +120,7 @@ def _covariances(
         lawful = np.allclose(correlations, correlations.transpose(0, 2, 1), rtol=0.0, atol=ROUNDING)
         lawful = lawful and bool(np.linalg.eigvalsh(correlations).min() > 0.0)
     if not lawful:
-        raise InvalidArgumentError("covariances must be symmetric and positive definite")
+        raise InvalidArgumentError(
+            "must be symmetric and positive definite", argument="covariances"
+        )
     return found

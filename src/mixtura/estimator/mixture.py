@@ -1,33 +1,34 @@
 """The class: scikit-learn's contract on top of model, inference and fit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
-from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.metaestimators import available_if
 
 from mixtura.data import ArrayRows
-from mixtura.data.frames import default_names
-from mixtura.data.measurement_errors import error_variances
-from mixtura.data.row_weights import row_weights
-from mixtura.engines import Engine, best_engine
-from mixtura.estimator import arguments, row_validation
-from mixtura.estimator.criteria import Criteria
-from mixtura.estimator.imputation import Imputation
+from mixtura.data.kept_rows import KeptRows
+from mixtura.estimator import arguments, row_validation, slowness
 from mixtura.estimator.known_parameters import fit_of_parameters
-from mixtura.estimator.online import OnlineFitting
-from mixtura.estimator.problem import build_model
+from mixtura.estimator.posterior_views import SampledViews
+from mixtura.estimator.problem import build_model, build_problem, build_update
+from mixtura.fit import AddsRows, Fit
 from mixtura.messages import validation
 from mixtura.model import MixtureModel, PriorSample
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import IntegerArray
+
+
+def _adds_rows(estimator: Any) -> bool:
+    """Return whether the method can add rows to a fit; of what is no method it is said later."""
+    value = estimator.inference
+    known = arguments.PARAMETERS["inference"].is_lawful(value)
+    return not known or isinstance(arguments.inference_method(value), AddsRows)
 
 
 @final
-class GaussianMixtureModel(
-    OnlineFitting, Criteria, Imputation, TransformerMixin, DensityMixin, BaseEstimator
-):
+class GaussianMixtureModel(SampledViews):
     """Bayesian Gaussian mixture model.
 
     Name the model once; every inference method returns the same fitted object.
@@ -175,6 +176,72 @@ class GaussianMixtureModel(
         row_validation.warn_of(self._fit_rows(rows).doubts)
         return self
 
+    @available_if(_adds_rows)
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+    ) -> Self:
+        """Add rows to those seen so far; earlier rows are not needed again.
+
+        The first call, on an estimator that is not fitted, is ``fit`` on the batch: it needs
+        enough rows for a start, and priors left to their defaults are taken from it and stay.
+        Later calls, also after ``fit`` and ``load``, keep the model and the components' numbers:
+        the batch's statistics are found under the posterior so far, added to those of the rows
+        before, and found anew until both agree, so that the batch counts once [NealHinton1998]_
+        [CappeMoulines2009]_. ``MAP``, ``VB`` and ``ML`` have the options ``decay``, by which
+        earlier rows fade, and ``n_rows``, for rows that come more than once [Hoffman2013]_.
+        Without ``n_rows`` a row that comes again counts again: for several rounds over rows that
+        are held use ``fit``, if need be with ``batch_size``.
+
+        Afterwards ``labels_`` are of this batch, ``n_iter_`` and ``objective_history_`` of this
+        call, and ``fit_.n_rows`` counts all rows (with ``n_rows`` it is that number).
+        ``objective_`` and ``fit_.log_likelihood`` are what the responsibilities say that each
+        batch had in its time: where every row counts alike, bounds from below.
+
+        Parameters
+        ----------
+        X : array or frame of shape (N, D), or one named column
+            The batch, with the features of the first one.
+        y : ignored
+        sample_weight : array of shape (N,), optional
+            Non-negative weights; a weight of two counts as two rows.
+        measurement_error : array, optional
+            Standard deviations or covariances of the rows' errors, as for ``fit``.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        InvalidArgumentError
+            If a parameter changed that makes another model.
+        AttributeError
+            If the method cannot add rows: it can with "map", "vb" and "ml".
+        ValueError
+            If the data are not finite numbers in two dimensions, or float64 cannot hold them
+            beside the earlier ones. What was fitted before stays as it was.
+        """
+        earlier: Fit | None = getattr(self, "fit_", None)
+        rows = self._checked_rows(X, sample_weight, measurement_error, reset=earlier is None)
+        engine, given = self._engine(), self.get_params(deep=False)
+        seen = rows.with_cells
+        if earlier is None:
+            method, problem = build_problem(given, seen, engine, self._feature_names())
+        elif not seen.n_rows:
+            self.labels_ = earlier.posterior.labels(rows, engine)
+            return self
+        else:
+            method, problem = build_update(given, earlier, seen, engine)
+        assert isinstance(method, AddsRows)  # else there is no partial_fit
+        before = rows.unobserved if earlier is None else earlier.unobserved + rows.unobserved
+        fit = replace(method.update(problem, earlier), unobserved=before)
+        labels = fit.posterior.labels(rows, engine)
+        self._adopt(fit)
+        self.labels_ = labels
+        vars(self).pop("_training", None)
+        row_validation.warn_of(fit.doubts)
+        return self
+
     @classmethod
     def from_parameters(
         cls,
@@ -224,98 +291,17 @@ class GaussianMixtureModel(
         """Fit, and return the most probable component of each row, shape (N,)."""
         return self.fit(X, y, sample_weight, measurement_error).labels_
 
-    def _engine(self) -> Engine:
-        return best_engine(arguments.number_of_threads(self.n_jobs))
-
-    def _validated(self, X: Any, *, reset: bool) -> Array:
-        return row_validation.checked_rows(self, X, reset=reset)
-
-    def _weights(self, sample_weight: Any, values: Array) -> Array:
-        return row_weights(sample_weight, len(values))
-
-    def _checked_rows(
-        self, X: Any, sample_weight: Any, measurement_error: Any, *, reset: bool
-    ) -> ArrayRows:
-        values = self._validated(X, reset=reset)
-        weights = None if sample_weight is None else self._weights(sample_weight, values)
-        names = getattr(self, "feature_names_in_", None)
-        errors = error_variances(measurement_error, values, names)
-        return ArrayRows(values, weights, None, errors)
-
-    def _rows(self, X: Any, measurement_error: Any = None) -> ArrayRows:
-        check_is_fitted(self)
-        return self._checked_rows(X, None, measurement_error, reset=False)
-
-    def _feature_names(self) -> tuple[str, ...]:
-        names = getattr(self, "feature_names_in_", None)
-        if names is None:
-            return default_names(self.n_features_in_)
-        return tuple(str(name) for name in names)
-
-    def predict(self, X: Any, measurement_error: Any = None) -> IntegerArray:
-        """Return the most probable component of each row, shape (N,).
-
-        Here and below, missing cells of a row and its errors, as ``fit`` takes them, are integrated
-        out; a row without values goes by the weights.
-        """
-        rows = self._rows(X, measurement_error)
-        return self.posterior_.labels(rows, self._engine())
-
-    def predict_proba(self, X: Any, measurement_error: Any = None) -> Array:
-        """Return the probability of each component for each row, shape (N, K)."""
-        rows = self._rows(X, measurement_error)
-        return self.posterior_.responsibilities(rows, self._engine())
-
-    def transform(self, X: Any) -> Array:
-        """Return the responsibilities of each row, shape (N, K)."""
-        return self.predict_proba(X)
-
-    def score_samples(self, X: Any, measurement_error: Any = None) -> Array:
-        """Return the log predictive density of each row, shape (N,), in nats.
-
-        Of the values that were observed: of true ones, or with errors of measured ones. That of a
-        row without values is zero.
-        """
-        rows = self._rows(X, measurement_error)
-        return self.posterior_.log_predictive(rows, self._engine())
-
-    def score(  # type: ignore[override]  # DensityMixin's does nothing
-        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
-    ) -> float:
-        """Return the average log predictive density of the rows, in nats."""
-        by_row = self.score_samples(X, measurement_error)
-        if sample_weight is None:
-            return float(by_row.mean())
-        return float(np.average(by_row, weights=self._weights(sample_weight, by_row[:, None])))
-
-    def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, IntegerArray]:
-        """Draw rows (n_samples, D) from the fitted mixture, and their components (n_samples,).
-
-        ``random_state`` is the estimator's own where None.
-        """
-        check_is_fitted(self)
-        n_samples = validation.whole_number(n_samples, "n_samples", 1)
-        return self.posterior_.sample(n_samples, self._generator(random_state, "sample"))
-
-    def sample_assignments(
-        self, X: Any, n_draws: int = 1, random_state: Any = None
-    ) -> IntegerArray:
-        """Draw components for each row from their posterior probabilities.
-
-        Parameters
-        ----------
-        X : array or frame of shape (N, D)
-        n_draws : int, default=1
-        random_state : int, Generator, SeedSequence, RandomState or None
-            The estimator's own where None.
-
-        Returns
-        -------
-        integer array of shape (n_draws, N)
-        """
-        rows, n_draws = self._rows(X), validation.whole_number(n_draws, "n_draws", 1)
-        seed = int(self._generator(random_state, "assignments").integers(2**63))
-        return self.posterior_.sample_assignments(rows, self._engine(), n_draws, seed)
+    def _fit_rows(self, rows: ArrayRows) -> Fit:
+        """Fit the model to checked rows, and return the fit that was adopted."""
+        engine = self._engine()
+        seen = rows.with_cells
+        method, problem = build_problem(vars(self), seen, engine, self._feature_names())
+        slowness.tell_once(rows.values.size * problem.model.n_components)
+        fit = replace(method.fit(problem), unobserved=rows.unobserved)
+        self._adopt(fit)
+        self.labels_ = fit.posterior.labels(rows, engine)
+        self._training = rows.once("kept", lambda: KeptRows.of(rows))
+        return fit
 
     def sample_prior(
         self, n_rows: int = 1, *, n_features: int | None = None, random_state: Any = None
@@ -342,34 +328,6 @@ class GaussianMixtureModel(
             return self.fit_.model
         number = validation.whole_number_or_none(n_features, "n_features", 1)
         return build_model(self.get_params(deep=False), number or 1, None)[0]
-
-    def _generator(self, random_state: Any, purpose: str) -> np.random.Generator:
-        root = arguments.seed_sequence(self.random_state if random_state is None else random_state)
-        key = int.from_bytes(purpose.encode()[:4], "little")
-        return np.random.default_rng(
-            np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, key))
-        )
-
-    def __getstate__(self) -> dict[str, Any]:
-        state: Any = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_training"}
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.allow_nan = True
-        return tags
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "fit_")
-
-    @property
-    def _n_features_out(self) -> int:
-        return self.weights_.shape[0]
-
-    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns of ``transform``: component0, component1, ..."""
-        check_is_fitted(self)
-        return np.asarray([f"component{k}" for k in range(self._n_features_out)], dtype=object)
 
 
 def load(path: str | Path) -> GaussianMixtureModel:

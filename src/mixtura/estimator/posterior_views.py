@@ -1,15 +1,14 @@
 """What a fitted estimator answers and shows from draws of its posterior."""
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.data import ArrayRows
-from mixtura.engines import Engine
 from mixtura.estimator import arguments
-from mixtura.fit import Fit
+from mixtura.estimator.views import FittedViews
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.validation import whole_number, whole_number_or_none
 from mixtura.typing import Array, IntegerArray
@@ -26,21 +25,11 @@ else:  # a fit needs none of them
     predictive = LazyModule("mixtura.diagnostics.predictive")
 
 
-class SampledViews(ABC):
+class SampledViews(FittedViews, ABC):
     """Answers and pictures of an estimator whose ``posterior_`` holds draws.
 
     Where the posterior holds none every method but ``plot_posterior`` raises InvalidArgumentError.
     """
-
-    fit_: Fit
-
-    @abstractmethod
-    def _engine(self) -> Engine:
-        """Return the engine that scores rows."""
-
-    @abstractmethod
-    def _shown(self, X: Any) -> ArrayRows:
-        """Return rows with their weights, the training rows where X is None."""
 
     def convergence(self) -> Any:
         """Return how far the draws can be believed, as a table that prints and has ``rows``.

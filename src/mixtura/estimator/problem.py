@@ -189,8 +189,9 @@ def _check_unchanged(given: Mapping[str, Any], method: Inference, fit: Fit) -> N
     ):
         if now != then:
             raise InvalidArgumentError(
-                f"{name} was {then!r} when the first rows were fitted, and is {now!r}: "
-                "partial_fit keeps the model; fit starts anew"
+                f"was {then!r} when the first rows were fitted, and is {now!r}: "
+                "partial_fit keeps the model; fit starts anew",
+                argument=name,
             )
 
 

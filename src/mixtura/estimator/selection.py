@@ -205,7 +205,9 @@ def _listed(value: Any, name: str, accepted: str) -> list[Any]:
         return [value]
     listed = list(value.ravel() if isinstance(value, np.ndarray) else value)
     if not listed:
-        raise InvalidArgumentError(f"{name} must be {accepted}; got {value!r}, which is empty")
+        raise InvalidArgumentError(
+            f"must be {accepted}; got {value!r}, which is empty", argument=name
+        )
     return listed
 
 
@@ -254,6 +256,8 @@ def _fit(gmm: GaussianMixtureModel, shared: _SharedRows) -> _Outcome:
         return _Outcome(_candidate(gmm, rows), gmm, None)
     except FAILURES as error:
         said = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, MixturaError):  # the command says it in its own words
+            said = error.message
         spent = time.perf_counter() - began
         return _Outcome(Candidate(size, family, seconds=spent, error=said), None, error)
 

@@ -1,23 +1,15 @@
 """What a fitted estimator shows, and where it can go."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable
+from abc import ABC
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.data import ArrayRows
-from mixtura.data.kept_rows import KeptRows
-from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import arguments
-from mixtura.fit import Fit
+from mixtura.estimator.imputation import Imputation
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.validation import FeatureIndex, FilePath, Flag
-from mixtura.posteriors import Posterior
-from mixtura.typing import Array, IntegerArray
 
 if TYPE_CHECKING:
     from mixtura.diagnostics import posterior_summaries
@@ -25,53 +17,8 @@ else:  # a fit does not need it
     posterior_summaries = LazyModule("mixtura.diagnostics.posterior_summaries")
 
 
-class FittedViews(ABC):
-    """Summary, report, pictures and files of an estimator that has ``fit_`` and ``posterior_``."""
-
-    fit_: Fit
-    posterior_: Posterior
-    covariance_type: str
-    inference: Any
-    get_params: Callable[..., dict[str, Any]]
-    labels_: IntegerArray
-    n_features_in_: int
-    feature_names_in_: Any
-    _training: KeptRows
-
-    @abstractmethod
-    def _engine(self) -> Engine:
-        """Return the engine that scores rows."""
-
-    @abstractmethod
-    def _validated(self, X: Any, *, reset: bool) -> Array:
-        """Return rows as an array of shape (N, D), NaN where a cell is missing."""
-
-    def _adopt(self, fit: Fit) -> None:
-        """Set the fitted attributes from a fit."""
-        parameters = fit.parameters
-        sizes = parameters.means.shape
-        family = arguments.covariance_family(self.covariance_type)
-        self.fit_ = fit
-        self.weights_ = parameters.weights
-        self.means_ = parameters.means
-        self.covariances_ = family.public(parameters.covariances.reshape(family.structure(*sizes)))
-        self.scales_ = np.sqrt(fit.model.family.variances(parameters.covariances, *sizes))
-        self.posterior_ = fit.posterior
-        self.objective_ = fit.objective
-        self.objective_history_ = np.asarray(fit.history)
-        self.converged_ = fit.converged
-        self.n_iter_ = fit.n_iter
-
-    @property
-    def precisions_(self) -> Array:
-        """Inverse covariances, in the shape of ``covariances_``."""
-        check_is_fitted(self)
-        model = self.fit_.model
-        family = arguments.covariance_family(self.covariance_type)
-        structure = family.structure(model.n_components, model.n_features)
-        factor = family.precision_cholesky(np.reshape(self.covariances_, structure))
-        is_matrix = factor.ndim == 3
-        return family.public(factor @ factor.swapaxes(1, 2) if is_matrix else factor * factor)
+class FittedViews(Imputation, ABC):
+    """Summary, report, pictures and files of an estimator that is fitted."""
 
     def summary(self) -> Any:
         """Return a table by component that prints as text and shows as HTML."""
@@ -147,21 +94,6 @@ class FittedViews(ABC):
         values, _ = self._pictured(X)
         shares = self.posterior_.responsibilities(self._shown(X), self._engine())
         return uncertainty(self.fit_, values, shares, ax=ax)
-
-    def _pictured(self, X: Any) -> tuple[Array, Array | None]:
-        """Return values (N, D), missing ones as they are expected, and weights for pictures."""
-        rows = self._shown(X)
-        return self.posterior_.completed(rows, self._engine()), rows.weights
-
-    def _shown(self, X: Any) -> ArrayRows:
-        check_is_fitted(self)
-        if X is not None:
-            return ArrayRows(self._validated(X, reset=False))
-        if not hasattr(self, "_training"):
-            raise InvalidArgumentError(
-                "the training rows are not kept by partial_fit, in files and in pickles: pass X"
-            )
-        return self._training.read()
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the fitted model to a file that holds numbers and JSON, and no code.

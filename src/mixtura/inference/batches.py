@@ -10,9 +10,9 @@ from mixtura.data import Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.component_warnings import component_doubts
 from mixtura.engines import Engine
-from mixtura.errors import ConvergenceWarning, Doubt, InvalidArgumentError
+from mixtura.errors import ConvergenceWarning, Doubt, InvalidArgumentError, Message
 from mixtura.fit import Fit, Inference, Problem, Run, Seen
-from mixtura.inference.driver import RunPath, climb, in_own_units, limits_of
+from mixtura.inference.driver import LIMIT_REMEDY, RunPath, climb, in_own_units, limits_of
 from mixtura.inference.expectation_maximization import Optimizer
 from mixtura.inference.minibatch import visited
 from mixtura.inference.schedules import Schedule
@@ -121,8 +121,9 @@ class Online:
         total = self.schedule.total(weight)
         if total < weight:
             raise InvalidArgumentError(
-                f"n_rows must be None or the number of all rows; got {self.schedule.n_rows}, and "
-                f"a batch of weight {weight:g}"
+                f"must be None or the number of all rows; got {self.schedule.n_rows}, and "
+                f"a batch of weight {weight:g}",
+                argument="n_rows",
             )
         if earlier is None:
             fit = self.method.fit(problem)
@@ -201,7 +202,7 @@ class Online:
             return doubts
         passes = len(path.objectives) - 1
         times = "1 pass" if passes == 1 else f"{passes} passes"
-        said = f"not converged after {times} over the batch: raise max_iter, or tol"
+        said = Message(f"not converged after {times} over the batch", remedy=LIMIT_REMEDY)
         return (Doubt(ConvergenceWarning, said), *doubts)
 
 
@@ -210,7 +211,8 @@ def _seen(fit: Fit) -> Seen:
     if fit.seen is None:
         raise InvalidArgumentError(
             "rows can be added to fits by 'map', 'vb' and 'ml' alone, of files that this version "
-            "wrote and of data that float64 holds squared: call fit, or partial_fit on a clone"
+            "wrote and of data that float64 holds squared",
+            remedy="call fit, or partial_fit on a clone",
         )
     return fit.seen
 

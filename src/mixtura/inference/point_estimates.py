@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, final
 
-from mixtura.fit import Fit, Inference, Problem, option
+from mixtura.fit import AddsRows, Fit, Inference, Problem, option
 from mixtura.inference.driver import limits_of, optimise
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.quasi_newton import QuasiNewton
@@ -17,7 +17,7 @@ OPTIMIZERS: dict[str, Optimizer[Any]] = {"quasi-newton": QuasiNewton(), "em": Co
 
 @final
 @dataclass(frozen=True)
-class MAP(Inference):
+class MAP(AddsRows):
     """Exact maximum a posteriori.
 
     The mode of the joint density of weights, means and covariances (or standard deviations, where
@@ -46,7 +46,6 @@ class MAP(Inference):
     decay: float = option(1.0, DECAY)
     n_rows: int | None = option(None, N_ROWS)
     name = "map"
-    adds_rows = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
@@ -61,7 +60,7 @@ class MAP(Inference):
 
 @final
 @dataclass(frozen=True)
-class ML(Inference):
+class ML(AddsRows):
     """Maximum likelihood: flat priors, and a floor of 1e-12 of each column's variance.
 
     Parameters
@@ -83,7 +82,6 @@ class ML(Inference):
     name = "ml"
     objective_name = "log likelihood"
     uses_flat_priors = True
-    adds_rows = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any, final
 
-from mixtura.fit import Fit, Inference, Problem, option
+from mixtura.fit import AddsRows, Fit, Problem, option
 from mixtura.inference.driver import limits_of, optimise
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.schedules import BATCH_SIZE, DECAY, N_ROWS, Schedule
@@ -12,7 +12,7 @@ from mixtura.inference.states import Expected
 
 @final
 @dataclass(frozen=True)
-class VB(Inference):
+class VB(AddsRows):
     """Variational Bayes by coordinate ascent.
 
     The posterior is approximated by a factor for the weights, one for means and covariances, and
@@ -41,13 +41,12 @@ class VB(Inference):
     name = "vb"
     objective_name = "evidence lower bound"
     bounds_evidence = True
-    adds_rows = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
         problem.refuse_improper()
         summary = Expected()
-        optimizer: Optimizer[Any] = CoordinateAscent(summary)
+        optimizer: Optimizer[Any] = CoordinateAscent(summary, merges=True)
         if problem.model.weight_prior.finds_components:
             from mixtura.inference.moves import Moves
 

@@ -19,6 +19,7 @@ from mixtura.errors import Doubt, MixturaWarning, ModelFileError
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit, Run, Seen
 from mixtura.io.archive import check_header, read_archive, write_archive
+from mixtura.messages.draws import Draws
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.messages.validation import Flag, OneOf, Real, Text, Whole
@@ -294,7 +295,7 @@ def _drawn_posterior(model: MixtureModel, arrays: dict[str, Array]) -> DrawsPost
     if not (diagonal > 0).all():
         raise ModelFileError("a drawn variance is not above zero")
     partitions = _partitions(leading, sizes[0], arrays)
-    return DrawsPosterior(model, **parts, numbers=numbers, partitions=partitions)
+    return DrawsPosterior(model, Draws(**parts), numbers, partitions)
 
 
 def _partitions(

@@ -52,7 +52,7 @@ class Parameter(ABC):
             If the value is not lawful.
         """
         if not self.is_lawful(value):
-            raise InvalidArgumentError(f"{name} must be {self.accepted}; got {told(value)}")
+            raise InvalidArgumentError(f"must be {self.accepted}; got {told(value)}", argument=name)
         return self.taken(value)
 
 
@@ -91,7 +91,8 @@ class Whole(Parameter):
     def read(self, value: Any, name: str) -> Any:
         if is_whole(value) and value > self.largest > self.smallest:
             raise InvalidArgumentError(
-                f"{name} must be {self.accepted} and at most {self.largest:,}; got {told(value)}"
+                f"must be {self.accepted} and at most {self.largest:,}; got {told(value)}",
+                argument=name,
             )
         return super().read(value, name)
 

@@ -91,7 +91,9 @@ def density(
     rows = as_rows(x, fit)
     shares = None if weights is None else as_float64(weights)
     if shares is not None and shares.shape != (rows.shape[0],):
-        raise InvalidArgumentError(f"weights must be one for each of the {rows.shape[0]} rows")
+        raise InvalidArgumentError(
+            f"must be one for each of the {rows.shape[0]} rows", argument="weights"
+        )
     if rows.shape[1] == 1 or feature is not None:
         position = 0 if feature is None else feature_position(fit, feature)
         ax = single_axes(ax, figure, (6.4 if _n_lines(fit) <= 6 else 9.6, 3.6))

@@ -65,7 +65,8 @@ def predictive_check(
     drawn = np.asarray(replicates, dtype=np.float64)
     if drawn.ndim != 3 or drawn.shape[1:] != rows.shape or not drawn.size:
         raise InvalidArgumentError(
-            f"replicates must have shape (R, {rows.shape[0]}, {rows.shape[1]}); got {drawn.shape}"
+            f"must have shape (R, {rows.shape[0]}, {rows.shape[1]}); got {drawn.shape}",
+            argument="replicates",
         )
     n_features = rows.shape[1]
     names = [f"x{d}" for d in range(n_features)] if feature_names is None else list(feature_names)

@@ -8,7 +8,7 @@ from mixtura.posteriors.intervals import Intervals
 from mixtura.posteriors.point_posterior import PointPosterior
 
 if TYPE_CHECKING:
-    from mixtura.posteriors.draws import DrawsPosterior
+    from mixtura.posteriors.draws_posterior import DrawsPosterior
     from mixtura.posteriors.variational_posterior import VariationalPosterior
 
 __all__ = ["DrawsPosterior", "Intervals", "PointPosterior", "Posterior", "VariationalPosterior"]
@@ -16,7 +16,7 @@ __all__ = ["DrawsPosterior", "Intervals", "PointPosterior", "Posterior", "Variat
 __getattr__ = lazy_attributes(
     __name__,
     {
-        "DrawsPosterior": "mixtura.posteriors.draws",
+        "DrawsPosterior": "mixtura.posteriors.draws_posterior",
         "VariationalPosterior": "mixtura.posteriors.variational_posterior",
     },
 )

@@ -16,8 +16,13 @@ from mixtura.posteriors.base import Posterior
 from mixtura.posteriors.intervals import PROBABILITIES as ENDS
 from mixtura.posteriors.intervals import Intervals
 from mixtura.posteriors.point_posterior import PointPosterior
-from mixtura.priors import WeightPrior
-from mixtura.priors.base import ComponentPosterior, Marginals
+from mixtura.priors.base import (
+    AveragedComponents,
+    AveragedWeights,
+    Marginals,
+    averaged_components,
+    averaged_weights,
+)
 from mixtura.typing import Array, IntegerArray
 
 PROBABILITIES = (0.05, 0.5, 0.95)
@@ -43,14 +48,16 @@ class VariationalPosterior(Posterior):
     statistics: SufficientStatistics
 
     @cached_property
-    def weights(self) -> WeightPrior:
+    def weights(self) -> AveragedWeights:
         """The factor of the weights."""
-        return self.model.weight_prior.posterior(self.statistics.count)
+        prior = self.model.weight_prior
+        return averaged_weights(prior.posterior(self.statistics.count), prior)
 
     @cached_property
-    def components(self) -> ComponentPosterior:
+    def components(self) -> AveragedComponents:
         """The factor of means and covariances."""
-        return self.model.component_prior.posterior(self.statistics)
+        prior = self.model.component_prior
+        return averaged_components(prior.posterior(self.statistics), prior)
 
     @cached_property
     def parameters(self) -> MixtureParameters:  # type: ignore[override]

@@ -42,29 +42,6 @@ class Trajectories:
     max_tree_depth: int
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class Drawn:
-    """What one chain of NUTS found.
-
-    Parameters
-    ----------
-    weights : array of shape (S, K)
-        Mixture weights.
-    means : array of shape (S, K, D)
-        Component means.
-    covariances : array of shape (S, *structure)
-        Covariances or variances.
-    n_divergent : int
-        Draws whose trajectory left the region where the energy is conserved.
-    """
-
-    weights: Array
-    means: Array
-    covariances: Array
-    n_divergent: int
-
-
 def draw_chain(
     model: MixtureModel,
     rows: Rows,
@@ -72,8 +49,11 @@ def draw_chain(
     seed: int,
     plan: Trajectories,
     tell: Callable[[int], None],
-) -> Drawn:
+) -> tuple[tuple[Array, Array, Array], int]:
     """Return the draws of one chain of Pyro's NUTS, the assignments summed out.
+
+    Weights (S, K), means (S, K, D) and covariances (S, *structure), and how many of their
+    trajectories left the region where the energy is conserved.
 
     Parameters
     ----------
@@ -127,7 +107,7 @@ def draw_chain(
             disable_validation=None,
         )
         sampler.run(*arguments)
-        return Drawn(*arrays_of(model, sampler.get_samples()), divergent)
+        return arrays_of(model, sampler.get_samples()), divergent
 
 
 def target_program(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any], tuple[Any, ...]]:

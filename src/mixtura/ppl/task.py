@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, final
 import numpy as np
 
 from mixtura.diagnostics.component_warnings import component_doubts
-from mixtura.errors import ConvergenceWarning, Doubt, StartsDisagreeWarning
+from mixtura.errors import ConvergenceWarning, Doubt, Message, Setting, StartsDisagreeWarning
 from mixtura.fit import Fit, Problem, Run, canonical_order
 from mixtura.messages.assignments import Soft
 from mixtura.messages.parameters import MixtureParameters
@@ -162,24 +162,27 @@ class Task:
         return inside, end.run.objective
 
     def _doubts(self, ends: list[DescentEnd], kept: DescentEnd) -> tuple[Doubt, ...]:
-        doubts = []
+        doubts, exact = [], Setting("inference", "map")
         if kept.is_broken:
-            message = (
+            message = Message(
                 f"an objective that is no finite number ended the run after {kept.run.n_iter} "
-                "steps, and the best step was kept: lower learning_rate, or use inference='map'"
+                "steps, and the best step was kept",
+                remedy=("lower ", Setting("learning_rate"), ", or use ", exact),
             )
             doubts.append(Doubt(ConvergenceWarning, message))
         elif not kept.run.converged:
-            message = (
-                f"not settled after {kept.run.n_iter} steps: raise steps, or use inference='map'"
+            message = Message(
+                f"not settled after {kept.run.n_iter} steps",
+                remedy=("raise ", Setting("steps"), ", or use ", exact),
             )
             doubts.append(Doubt(ConvergenceWarning, message))
         same = SAME_OPTIMUM * max(1.0, abs(kept.run.objective))
         reached = sum(end.run.objective >= kept.run.objective - same for end in ends)
         if len(ends) > 1 and reached == 1:
-            message = (
-                f"only one of {len(ends)} starts reached the best optimum, which was kept: raise "
-                "n_init or restarts to make sure that there is none better"
+            more = Setting("n_init", spelled="n_init or restarts")
+            message = Message(
+                f"only one of {len(ends)} starts reached the best optimum, which was kept",
+                remedy=("raise ", more, " to make sure that there is none better"),
             )
             doubts.append(Doubt(StartsDisagreeWarning, message))
         row_weight = self.problem.rows.total_weight / self.problem.rows.n_rows

@@ -12,9 +12,7 @@ from mixtura.messages.statistics import ZERO, SufficientStatistics
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
-    ExpectedComponents,
     WeightPrior,
-    not_averaged,
 )
 from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
 from mixtura.typing import Array, StructureShape
@@ -155,9 +153,6 @@ class FlatPosterior(ComponentPosterior):
         seen = count > 0.0
         covariances = np.where(seen, scatter / np.where(seen, count, 1.0), pooled)
         return means, self._floored(covariances, n_features)
-
-    def expected(self) -> ExpectedComponents:
-        raise not_averaged(self.prior)
 
     def _floored(self, covariances: Array, n_features: int) -> Array:
         floor = np.asarray(self.prior.minimum_variance)

@@ -56,8 +56,9 @@ class Wishart(Prior):
         """Raise InvalidArgumentError unless the hyperparameters fit D features."""
         if self.degrees_of_freedom <= n_features - 1:
             raise InvalidArgumentError(
-                "Wishart degrees_of_freedom must be above the number of features less one, "
-                f"{n_features - 1}; got {self.degrees_of_freedom}"
+                "must be above the number of features less one, "
+                f"{n_features - 1}; got {self.degrees_of_freedom}",
+                argument="Wishart degrees_of_freedom",
             )
         check_matrix(self.scale, "Wishart scale", n_features)
 

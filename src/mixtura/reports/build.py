@@ -163,7 +163,9 @@ def _told(
     if weights is not None:
         weights = np.asarray(weights, dtype=np.float64)
         if weights.shape != (n_rows,):
-            raise InvalidArgumentError(f"weights must be one for each of the {n_rows} rows")
+            raise InvalidArgumentError(
+                f"must be one for each of the {n_rows} rows", argument="weights"
+            )
     sampled = isinstance(fit.posterior, DrawsPosterior)
     max_features = 4 - several - (n_components > MANY_COMPONENTS) - sampled
     given = ArrayRows(given.values, weights, None, errors)

@@ -51,6 +51,8 @@ def write_report(report: Report, path: str | os.PathLike[str], *, force: bool = 
     render = RENDERERS.get(target.suffix.lower())
     if render is None:
         known = ", ".join(RENDERERS)
-        raise InvalidArgumentError(f"path must end in one of {known}; got {told(target.name)}")
+        raise InvalidArgumentError(
+            f"must end in one of {known}; got {told(target.name)}", argument="path"
+        )
     write_atomically(target, render(report).encode("utf-8"), overwrite=force)
     return target

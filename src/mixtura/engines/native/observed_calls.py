@@ -1,6 +1,6 @@
 """Passes over rows of which some cells are missing or have errors."""
 
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -163,7 +163,7 @@ class ObservedPasses:
         )
 
 
-def _held(patterns: Patterns, n_features: int) -> tuple[Array, Array, IntegerArray, Array | None]:
+def _held(patterns: Patterns, n_features: int) -> tuple[Array, Any, IntegerArray, Array | None]:
     """Return rows, observed cells, starts and errors as the library takes them."""
     rows = contiguous(patterns.values, DOUBLE)
     observed = np.ascontiguousarray(patterns.observed, dtype=np.uint8)

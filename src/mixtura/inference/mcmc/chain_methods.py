@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, final
 import numpy as np
 
 from mixtura.data import ArrayRows, Rows
-from mixtura.errors import Doubt, InterruptedWarning, InvalidArgumentError
+from mixtura.errors import Doubt, InterruptedWarning, InvalidArgumentError, Setting
 from mixtura.fit import Fit, Inference, Problem, Start, Swept, option
 from mixtura.inference.mcmc.chain_runs import ChainPlan, Runner, State
 from mixtura.inference.mcmc.fit_of_draws import Chains, fit_of
@@ -146,9 +146,11 @@ class ChainMethod(Inference, Generic[State]):
             tol is given.
         """
         if problem.max_iter is not None or problem.tol is not None:
+            spelled = f"{type(self).__name__}(draws=, warmup=)"
             raise InvalidArgumentError(
-                f"inference={self.name!r} has neither max_iter nor tol: say "
-                f"{type(self).__name__}(draws=, warmup=)"
+                *(Setting("inference", self.name), " has neither "),
+                *(Setting("max_iter"), " nor ", Setting("tol")),
+                remedy=("say ", Setting("draws", also="warmup", spelled=spelled)),
             )
         problem.refuse_improper()
         began = time.perf_counter()
@@ -247,13 +249,17 @@ def each_on_its_own(rows: Rows, method: str) -> Rows:
         return rows
     if not all((weights == np.round(weights)).all() for _, weights in blocks):
         raise InvalidArgumentError(
-            f"inference={method!r} assigns each copy of a row on its own: sample_weight must be "
-            "whole numbers; use inference='vb' or inference='map' for others"
+            Setting("inference", method),
+            " assigns each copy of a row on its own: sample_weight must be whole numbers; ",
+            remedy=(
+                *("use ", Setting("inference", "vb")),
+                *(" or ", Setting("inference", "map"), " for others"),
+            ),
         )
     if rows.total_weight > MOST_COPIES:
         raise InvalidArgumentError(
-            f"inference={method!r} takes weights of at most {MOST_COPIES:,} together; got "
-            f"{rows.total_weight:,.0f}"
+            Setting("inference", method),
+            f" takes weights of at most {MOST_COPIES:,} together; got {rows.total_weight:,.0f}",
         )
     if isinstance(rows, ArrayRows) and rows.weights is not None:
         return rows.copies(rows.weights.astype(np.intp))

@@ -7,7 +7,7 @@ from typing import ClassVar, final
 import numpy as np
 
 from mixtura.data import Rows
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.fit import Problem, Swept, option
 from mixtura.inference.mcmc.chain_methods import ChainMethod, ChainSetup, each_on_its_own
 from mixtura.inference.mcmc.chain_runs import ChainPlan
@@ -18,11 +18,10 @@ from mixtura.inference.mcmc.partition_chains import (
     parameters_given,
 )
 from mixtura.inference.mcmc.stretches import PartitionStretch, joined
+from mixtura.messages.draws import Draws
 from mixtura.messages.validation import Whole
 from mixtura.posteriors import DrawsPosterior
 from mixtura.posteriors.kept_partitions import MOST_LABELS, KeptPartitions, fingerprints, narrowed
-
-PARAMETERS = ("weights", "means", "covariances")
 
 OF_PARAMETERS = 0x7061_7261
 """Key of the random streams of parameters, beside those of the chains."""
@@ -99,16 +98,20 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         partitions = model.weight_prior.partitions(model.n_components)
         if partitions is None:
             raise InvalidArgumentError(
-                "inference='collapsed' needs a weight_prior that does not tell components apart, a "
+                *(Setting("inference", "collapsed"), " needs a ", Setting("weight_prior")),
+                " that does not tell components apart, a "
                 "Dirichlet of one concentration, a DirichletProcess, a PitmanYor or "
-                "MixtureOfFiniteMixtures: use inference='gibbs'"
+                "MixtureOfFiniteMixtures",
+                remedy=("use ", Setting("inference", "gibbs")),
             )
         clusters = model.cluster_steps
         if clusters is None:
             raise InvalidArgumentError(
-                "inference='collapsed' needs a NormalInverseWishart, NormalInverseGamma or "
+                Setting("inference", "collapsed"),
+                " needs a NormalInverseWishart, NormalInverseGamma or "
                 "KnownScale component_prior whose scale is known rather than learned, and "
-                "covariances that are not tied: use inference='gibbs'"
+                "covariances that are not tied",
+                remedy=("use ", Setting("inference", "gibbs")),
             )
         rows = each_on_its_own(swept.rows, self.name)
         given = (problem.engine, plan, partitions, clusters, self.moves)
@@ -129,16 +132,14 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         size = sampler.partitions.n_slots(problem.model.n_components, n_clusters)
         model = replace(swept.model, n_components=size)
         seeds = [problem.stream(OF_PARAMETERS, n) for n in range(len(past))]
-        found = [
-            parameters_given(sampler, model, one, plan.draws, seed)
-            for one, seed in zip(past, seeds, strict=True)
-        ]
         histories = [one.log_joint[: plan.sweeps] for one in past]
+        found = [
+            parameters_given(sampler, model, one, history[plan.kept], seed)
+            for one, history, seed in zip(past, histories, seeds, strict=True)
+        ]
         posterior = DrawsPosterior(
             model,
-            *(np.stack([getattr(one, part) for one in found]) for part in PARAMETERS),
-            log_joint=np.stack([history[plan.kept] for history in histories]),
-            log_likelihood=np.stack([one.log_likelihood for one in found]),
+            Draws.beside(found),
             numbers=np.broadcast_to(np.arange(size), (len(past), plan.draws, size)),
             partitions=_kept(problem.rows, past, plan.draws),
         )

@@ -16,7 +16,7 @@ from mixtura.diagnostics.convergence_diagnostics import (
     r_hat,
     reduction_words,
 )
-from mixtura.errors import ConvergenceWarning, Doubt, LabelsWarning
+from mixtura.errors import ConvergenceWarning, Doubt, LabelsWarning, Message, Setting
 from mixtura.fit import Fit, Inference, Problem, Run, Swept, canonical_order
 from mixtura.messages.assignments import Soft
 from mixtura.messages.lazy import LazyModule
@@ -145,11 +145,11 @@ def _numbered(chains: Chains, n_rows: float) -> tuple[DrawsPosterior, float]:
     if not exchangeable and not chains.of_partitions:
         return posterior, 0.0
     if not exchangeable and posterior.weights.size * posterior.weights.shape[2] > MOST_ALIGNED:
-        return posterior.renumbered(np.argsort(-posterior.weights, axis=2, kind="stable")), 0.0
+        return posterior.relabelled(np.argsort(-posterior.weights, axis=2, kind="stable")), 0.0
     parts = (posterior.weights, posterior.means, posterior.covariances)
     least = 0.5 / n_rows if prior.finds_components else 0.0
     alignment = align_parameters(*parts, posterior.log_joint, n_rows, least)
-    posterior = posterior.renumbered(alignment.permutations)
+    posterior = posterior.relabelled(alignment.permutations)
     found = posterior.parameters
     if exchangeable and chains.first is not None:
         order = nearest_numbering(found, chains.first)
@@ -159,7 +159,7 @@ def _numbered(chains: Chains, n_rows: float) -> tuple[DrawsPosterior, float]:
         order = canonical_order(found)
     orders = np.broadcast_to(order, posterior.weights.shape)
     # Components without rows are alike: that they cannot be told apart is no doubt.
-    return posterior.renumbered(orders), alignment.doubt if exchangeable else 0.0
+    return posterior.relabelled(orders), alignment.doubt if exchangeable else 0.0
 
 
 def _in_data_units(
@@ -171,26 +171,15 @@ def _in_data_units(
     """
     if factor is None:
         return drawn
-    scale, structure = 1.0 / factor, problem.model.structure
-    means, covariances = drawn.means * scale, drawn.covariances
-    if len(structure) == 3:
-        covariances = covariances * scale[:, None] * scale
-    else:
-        covariances = covariances * scale[: structure[1]] * scale[: structure[1]]
+    draws = drawn.draws.rescaled(1.0 / factor)
     more = problem.rows.total_weight * np.log(factor).sum()
-    log_likelihood, joint = drawn.log_likelihood + more, drawn.log_joint[0, 0] + more
+    log_likelihood, joint = draws.log_likelihood + more, draws.log_joint[0, 0] + more
     if not of_rows:
         # The densities differ by a constant: it is found at one draw.
-        one = MixtureParameters(drawn.weights[0, 0], means[0, 0], covariances[0, 0])
-        joint = log_likelihood[0, 0] + problem.model.log_prior(one)
-    return replace(
-        drawn,
-        model=problem.model,
-        means=means,
-        covariances=covariances,
-        log_joint=drawn.log_joint + (joint - drawn.log_joint[0, 0]),
-        log_likelihood=log_likelihood,
-    )
+        joint = log_likelihood[0, 0] + problem.model.log_prior(draws.at(0, 0))
+    log_joint = draws.log_joint + (joint - draws.log_joint[0, 0])
+    draws = replace(draws, log_likelihood=log_likelihood, log_joint=log_joint)
+    return replace(drawn, model=problem.model, draws=draws)
 
 
 def _log_likelihood(problem: Problem, swept: Swept, parameters: MixtureParameters) -> float:
@@ -225,26 +214,28 @@ def _shortage(posterior: DrawsPosterior, chains: Chains) -> tuple[Doubt, ...]:
     judged = _judged(posterior)
     reductions = {name: _reduction(draws) for name, draws in judged.items()}
     name, reduction = max(reductions.items(), key=lambda one: np.nan_to_num(one[1], nan=-np.inf))
-    advice = "raise draws and warmup"
+    advice = Message("raise ", Setting("draws"), " and ", Setting("warmup"))
     if np.isnan(reduction):
-        said = "too few draws to tell whether the chains agree"
-        return (Doubt(ConvergenceWarning, f"{said}; {advice}"),)
+        said = Message("too few draws to tell whether the chains agree; ", remedy=advice)
+        return (Doubt(ConvergenceWarning, said),)
     n_chains = posterior.n_chains
     wanted = chains.effective or EFFECTIVE * n_chains
     needed = _in_words([draws_wanted(draws, wanted) for draws in judged.values()])
     if reduction > AGREED:
         told = reduction_words(reduction)
-        found = f"the chains do not agree: R-hat of {name} is {told}, above {AGREED}"
-        remedy = _remedy(posterior, of_partitions=chains.of_partitions)
-        return (Doubt(ConvergenceWarning, f"{found}; {advice}{needed}{remedy}"),)
+        found = f"the chains do not agree: R-hat of {name} is {told}, above {AGREED}; "
+        more = _remedy(posterior, of_partitions=chains.of_partitions)
+        return (Doubt(ConvergenceWarning, Message(found, remedy=(advice, needed, *more))),)
     if chains.effective is None:
         return ()
     sizes = {name: _size(draws) for name, draws in judged.items()}
     name, size = min(sizes.items(), key=lambda one: one[1])
     if size >= wanted:
         return ()
-    found = f"{size:,.0f} effective draws of {name} are fewer than the {wanted:,} that were wanted"
-    return (Doubt(ConvergenceWarning, f"{found}; {advice}{needed}"),)
+    found = (
+        f"{size:,.0f} effective draws of {name} are fewer than the {wanted:,} that were wanted; "
+    )
+    return (Doubt(ConvergenceWarning, Message(found, remedy=(advice, needed))),)
 
 
 def _size(draws: Array) -> float:
@@ -262,18 +253,19 @@ def _in_words(needed: list[float]) -> str:
     return f" (about {np.ceil(largest / unit) * unit:,.0f} draws of each chain would do)"
 
 
-def _remedy(posterior: DrawsPosterior, *, of_partitions: bool) -> str:
+def _remedy(posterior: DrawsPosterior, *, of_partitions: bool) -> tuple[str | Setting, ...]:
     """Return what helps chains that stay at one number of components, where anything does."""
     model = posterior.model
     prior = model.weight_prior
     if of_partitions or not prior.has_random_number:
-        return ""
+        return ()
     reduction = _reduction(posterior.used_components.astype(np.float64))
     if not reduction > AGREED or model.cluster_steps is None:
-        return ""
+        return ()
     if prior.partitions(model.n_components) is None:
-        return ""
-    return ", or take inference='collapsed', which changes the number of components more readily"
+        return ()
+    collapsed = Setting("inference", "collapsed")
+    return (", or take ", collapsed, ", which changes the number of components more readily")
 
 
 def _at_limit(swept: Swept, drawn: DrawsPosterior, problem: Problem) -> tuple[Doubt, ...]:

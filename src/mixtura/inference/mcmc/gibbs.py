@@ -12,6 +12,7 @@ from mixtura.inference.mcmc.chain_methods import ChainMethod, ChainSetup, each_o
 from mixtura.inference.mcmc.chain_runs import ChainPlan
 from mixtura.inference.mcmc.fit_of_draws import Chains
 from mixtura.inference.mcmc.gibbs_chains import ChainState, Sampler
+from mixtura.messages.draws import Draws
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
 from mixtura.posteriors import DrawsPosterior
@@ -116,16 +117,9 @@ class Gibbs(ChainMethod[ChainState]):
         problem, swept, runner = given.problem, given.swept, given.runner
         assert isinstance(runner, Sampler)
         chains = [runner.finished(state, plan) for state in states]
-        weights = np.stack([chain.weights for chain in chains])
-        posterior = DrawsPosterior(
-            swept.model,
-            weights,
-            np.stack([chain.means for chain in chains]),
-            np.stack([chain.covariances for chain in chains]),
-            np.stack([chain.log_joint[plan.kept] for chain in chains]),
-            np.stack([chain.log_likelihood[plan.kept] for chain in chains]),
-            np.broadcast_to(np.arange(weights.shape[2]), weights.shape),
-        )
+        draws = Draws.beside(chains).kept(slice(None), plan.kept)
+        numbers = np.broadcast_to(np.arange(swept.model.n_components), draws.weights.shape)
+        posterior = DrawsPosterior(swept.model, draws, numbers)
         first = swept.model.typical(given.starts[0].statistics) if problem.keep_numbering else None
         histories = [chain.log_joint for chain in chains]
         return problem, swept, Chains(posterior, histories, names, first)

@@ -1,7 +1,7 @@
 """One chain of a Gibbs sampler: rows assigned at random, parameters drawn given them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 import numpy as np
@@ -17,44 +17,11 @@ from mixtura.inference.mcmc.chain_runs import (
     generator_of,
 )
 from mixtura.messages.assignments import Sampled
+from mixtura.messages.draws import DENSITIES, PARAMETERS, Draws
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
 from mixtura.typing import Array
-
-CURRENT = ("weights", "means", "covariances")
-PAST = (*CURRENT, "log_likelihood", "log_prior")
-"""Names of arrays in a file of chains."""
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Stretch:
-    """Consecutive sweeps of a chain.
-
-    Parameters
-    ----------
-    weights : array of shape (S, K)
-        Mixture weights of the draws that are kept.
-    means : array of shape (S, K, D)
-        Component means.
-    covariances : array of shape (S, *structure)
-        Covariances or variances.
-    log_likelihood, log_prior : array of shape (T,)
-        Log likelihood of the rows, and log prior density up to one constant for the whole chain,
-        at the draw of each of the T sweeps, in nats.
-    """
-
-    weights: Array
-    means: Array
-    covariances: Array
-    log_likelihood: Array
-    log_prior: Array
-
-
-def joined(stretches: Sequence[Stretch]) -> Stretch:
-    """Return stretches that follow each other as one."""
-    return Stretch(*(np.concatenate([getattr(s, name) for s in stretches]) for name in PAST))
 
 
 @final
@@ -70,42 +37,18 @@ class ChainState(RunState):
         Key of the random numbers of rows.
     random : dict
         State of the generator that parameters are drawn from.
-    past : tuple of Stretch
+    past : tuple of Draws
         The sweeps so far.
     """
 
     current: MixtureParameters
     row_seed: int
     random: Any
-    past: tuple[Stretch, ...] = ()
+    past: tuple[Draws, ...] = ()
 
     @property
     def sweeps(self) -> int:
-        return sum(len(stretch.log_prior) for stretch in self.past)
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Chain:
-    """Draws that were kept, and the densities of all.
-
-    Parameters
-    ----------
-    weights : array of shape (S, K)
-        Mixture weights.
-    means : array of shape (S, K, D)
-        Component means.
-    covariances : array of shape (S, *structure)
-        Covariances or variances.
-    log_likelihood, log_joint : array of shape (T,)
-        Log likelihood of the rows, and with the prior's density, at each of all T draws, in nats.
-    """
-
-    weights: Array
-    means: Array
-    covariances: Array
-    log_likelihood: Array
-    log_joint: Array
+        return sum(len(stretch.log_joint) for stretch in self.past)
 
 
 @final
@@ -155,8 +98,7 @@ class Sampler(Runner[ChainState]):
             parts = [np.concatenate([getattr(s, name) for s in state.past]) for state in states]
             return np.stack(parts)
 
-        log_joint = whole("log_likelihood") + whole("log_prior")
-        judged = [log_joint[:, plan.kept]]
+        judged = [whole("log_joint")[:, plan.kept]]
         if self.model.weight_prior.has_random_number:
             used = (whole("weights") > 0.0).sum(axis=-1)[:, : plan.draws]
             judged.append(used.astype(np.float64))
@@ -165,11 +107,11 @@ class Sampler(Runner[ChainState]):
     def packed(self, states: Sequence[ChainState]) -> Kept:
         arrays = {
             f"current_{name}": np.stack([getattr(state.current, name) for state in states])
-            for name in CURRENT
+            for name in PARAMETERS
         }
         if states[0].past:
-            past = [joined(state.past) for state in states]
-            arrays |= {name: np.stack([getattr(one, name) for one in past]) for name in PAST}
+            past = Draws.beside([Draws.joined(state.past) for state in states])
+            arrays |= {name: getattr(past, name) for name in (*PARAMETERS, *DENSITIES)}
         seeds, random = [state.row_seed for state in states], [state.random for state in states]
         return {"row_seeds": seeds, "random": random}, arrays
 
@@ -179,15 +121,19 @@ class Sampler(Runner[ChainState]):
         model, plan = self.model, self.plan
         sizes = (model.n_components, model.n_features)
         shapes = {"weights": sizes[:1], "means": sizes, "covariances": model.structure}
-        current = [checked(arrays[f"current_{name}"], (chains, *shapes[name])) for name in CURRENT]
+        current = [
+            checked(arrays[f"current_{name}"], (chains, *shapes[name])) for name in PARAMETERS
+        ]
+        if "log_prior" in arrays:  # as earlier versions wrote them
+            arrays = {**arrays, "log_joint": arrays["log_likelihood"] + arrays["log_prior"]}
         past: list[Array] = []
-        if PAST[-1] in arrays:
-            sweeps = arrays[PAST[-1]].shape[-1]
+        if "log_joint" in arrays:
+            sweeps = arrays["log_joint"].shape[-1]
             if sweeps > plan.sweeps:
                 raise ValueError("more sweeps than the plan has")
             draws = plan.kept_before(sweeps)
-            past = [checked(arrays[name], (chains, draws, *shapes[name])) for name in CURRENT]
-            past += [checked(arrays[name], (chains, sweeps)) for name in PAST[len(CURRENT) :]]
+            past = [checked(arrays[name], (chains, draws, *shapes[name])) for name in PARAMETERS]
+            past += [checked(arrays[name], (chains, sweeps)) for name in DENSITIES]
         states = []
         for number in range(chains):
             generator_of(header["random"][number])
@@ -196,27 +142,23 @@ class Sampler(Runner[ChainState]):
                     MixtureParameters(*(part[number].copy() for part in current)),
                     int(header["row_seeds"][number]),
                     header["random"][number],
-                    (Stretch(*(part[number] for part in past)),) if past else (),
+                    (Draws(*(part[number] for part in past)),) if past else (),
                 )
             )
         return states
 
-    def finished(self, state: ChainState, plan: ChainPlan) -> Chain:
-        """Return the chain of a plan that it has reached the end of."""
-        found = joined(state.past)
-        weights, means = found.weights[: plan.draws], found.means[: plan.draws]
-        covariances, log_prior = found.covariances[: plan.draws], found.log_prior[: plan.sweeps]
-        log_likelihood = found.log_likelihood[: plan.sweeps]
+    def finished(self, state: ChainState, plan: ChainPlan) -> Draws:
+        """Return the draws of a plan that a chain has reached the end of, and all its densities."""
+        found = Draws.joined(state.past).kept(slice(plan.draws), slice(plan.sweeps))
         # Native chains know the prior's density up to a constant: it is found at one draw.
-        kept = log_prior[plan.kept]
-        best = int(np.argmax(kept))
-        at = MixtureParameters(weights[best], means[best], covariances[best])
-        log_joint = log_likelihood + (log_prior + (self.model.log_prior(at) - kept[best]))
-        return Chain(weights, means, covariances, log_likelihood, log_joint)
+        log_prior = (found.log_joint - found.log_likelihood)[plan.kept]
+        best = int(np.argmax(log_prior))
+        constant = self.model.log_prior(found.at(best)) - log_prior[best]
+        return replace(found, log_joint=found.log_joint + constant)
 
     def _in_one_call(
         self, state: ChainState, begin: int, end: int, rng: np.random.Generator
-    ) -> tuple[Stretch, MixtureParameters] | None:
+    ) -> tuple[Draws, MixtureParameters] | None:
         """Return the sweeps that the engine runs as a whole, if it can, and the next draw."""
         steps, current, plan = self.model.steps, state.current, self.plan
         if steps is None:
@@ -231,33 +173,34 @@ class Sampler(Runner[ChainState]):
             return None
         covariances = found.variances.reshape(len(found.variances), *structure)
         weights, means, variances = found.last
+        log_joint = found.log_likelihood + found.log_prior
         return (
-            Stretch(found.weights, found.means, covariances, found.log_likelihood, found.log_prior),
+            Draws(found.weights, found.means, covariances, found.log_likelihood, log_joint),
             MixtureParameters(weights, means, variances.reshape(structure)),
         )
 
     def _by_sweeps(
         self, state: ChainState, begin: int, end: int, rng: np.random.Generator
-    ) -> tuple[Stretch, MixtureParameters]:
+    ) -> tuple[Draws, MixtureParameters]:
         model, plan, current = self.model, self.plan, state.current
         first = plan.kept_before(begin)
         draws = plan.kept_before(end) - first
         sizes = (model.n_components, model.n_features)
         weights, means = np.empty((draws, sizes[0])), np.empty((draws, *sizes))
         covariances = np.empty((draws, *model.structure))
-        log_likelihood, log_prior = np.empty(end - begin), np.empty(end - begin)
+        log_likelihood, log_joint = np.empty(end - begin), np.empty(end - begin)
         for sweep in range(begin, end):
             assignment = Sampled(state.row_seed, sweep)
             statistics = self.engine.sweep(self.rows, model.potentials(current), assignment)
             # The sweep that assigns the rows for the next draw finds the density at this one.
             log_likelihood[sweep - begin] = statistics.log_normalizer
-            log_prior[sweep - begin] = model.log_prior(current)
+            log_joint[sweep - begin] = statistics.log_normalizer + model.log_prior(current)
             number = plan.kept_before(sweep)
             if plan.kept_before(sweep + 1) > number:
                 weights[number - first], means[number - first] = current.weights, current.means
                 covariances[number - first] = current.covariances
             current = drawn(model, statistics, current, rng)
-        return Stretch(weights, means, covariances, log_likelihood, log_prior), current
+        return Draws(weights, means, covariances, log_likelihood, log_joint), current
 
 
 def drawn(

@@ -29,6 +29,7 @@ from mixtura.inference.mcmc.stretches import (
     PartitionStretch,
     joined,
 )
+from mixtura.messages.draws import Draws
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.prior_arrays import ClusterSteps, MatrixSteps
 from mixtura.messages.statistics import SufficientStatistics
@@ -252,36 +253,13 @@ def _until_kept(sweep: int, plan: ChainPlan) -> int:
     return plan.thin - (sweep - first) % plan.thin
 
 
-@final
-@dataclass(frozen=True, eq=False)
-class ParameterDraws:
-    """Parameters drawn given the partitions of a chain.
-
-    Parameters
-    ----------
-    weights : array of shape (S, K)
-        Mixture weights.
-    means : array of shape (S, K, D)
-        Component means.
-    covariances : array of shape (S, *structure)
-        Covariances or variances.
-    log_likelihood : array of shape (S,)
-        Log likelihood of the rows, in nats.
-    """
-
-    weights: Array
-    means: Array
-    covariances: Array
-    log_likelihood: Array
-
-
 def parameters_given(
     sampler: PartitionSampler,
     model: MixtureModel,
     past: PartitionStretch,
-    n_draws: int,
+    log_joint: Array,
     seed: np.random.SeedSequence,
-) -> ParameterDraws:
+) -> Draws:
     """Return parameters drawn given the first partitions of a chain.
 
     Parameters
@@ -292,12 +270,12 @@ def parameters_given(
         The model, with room for all clusters.
     past : PartitionStretch
         The chain.
-    n_draws : int
-        Number of partitions S.
+    log_joint : array of shape (S,)
+        Log density of rows and partition at each of its first S draws, in nats.
     seed : SeedSequence
         Source of the random numbers.
     """
-    rng, K = np.random.default_rng(seed), model.n_components
+    rng, K, n_draws = np.random.default_rng(seed), model.n_components, len(log_joint)
     occupied = past.occupied[:n_draws].astype(np.int64)
     place = np.arange(K) < occupied[:, None]
     count = np.zeros(place.shape)
@@ -319,4 +297,4 @@ def parameters_given(
         covariances[some] = found[1].reshape(covariances[some].shape)
         potentials = model.potentials(MixtureParameters(weights[some].reshape(-1), *found))
         log_likelihood.append(sampler.engine.log_likelihoods(sampler.rows, potentials, K))
-    return ParameterDraws(weights, means, covariances, np.concatenate(log_likelihood))
+    return Draws(weights, means, covariances, np.concatenate(log_likelihood), log_joint)

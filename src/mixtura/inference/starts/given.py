@@ -129,9 +129,11 @@ def given_start(
         given, columns = numbers_of(value, "init")
         array = rows.of_given(as_float64(given))
     except DataError:
-        raise InvalidArgumentError(f"init must be {wanted}; got no numbers") from None
+        raise InvalidArgumentError(f"must be {wanted}; got no numbers", argument="init") from None
     if not np.isfinite(array).all():
-        raise InvalidArgumentError(f"init must be {wanted}; got something that is not finite")
+        raise InvalidArgumentError(
+            f"must be {wanted}; got something that is not finite", argument="init"
+        )
     if array.shape == (n_components, rows.n_features):
         return GivenMeans(array[:, _order(columns, names)])
     if array.shape == (rows.n_rows,):
@@ -147,7 +149,9 @@ def given_start(
                 "responsibilities given as init must be non-negative and sum to one in each row"
             )
         return GivenResponsibilities(array)
-    raise InvalidArgumentError(f"init must be {wanted}; got an array of shape {array.shape}")
+    raise InvalidArgumentError(
+        f"must be {wanted}; got an array of shape {array.shape}", argument="init"
+    )
 
 
 def _order(columns: tuple[str, ...] | None, names: tuple[str, ...] | None) -> slice | list[int]:
@@ -157,8 +161,9 @@ def _order(columns: tuple[str, ...] | None, names: tuple[str, ...] | None) -> sl
         return slice(None)
     if sorted(columns) != sorted(names):
         raise InvalidArgumentError(
-            f"init must have the columns of the rows, {sources.listed(names)}; "
-            f"got {sources.listed(columns)}"
+            f"must have the columns of the rows, {sources.listed(names)}; "
+            f"got {sources.listed(columns)}",
+            argument="init",
         )
     return [columns.index(name) for name in names]
 

@@ -3,17 +3,17 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, final
+from typing import final
 
 import numpy as np
 
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
+from mixtura.messages.draws import Draws, in_order
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
 from mixtura.model import MixtureModel, draw_rows
-from mixtura.posteriors.alignment import in_order
 from mixtura.posteriors.base import Posterior
 from mixtura.posteriors.intervals import PROBABILITIES as ENDS
 from mixtura.posteriors.intervals import Intervals
@@ -51,16 +51,9 @@ class DrawsPosterior(Posterior):
     ----------
     model : MixtureModel
         The model that was fitted.
-    weights : array of shape (C, S, K)
-        Mixture weights.
-    means : array of shape (C, S, K, D)
-        Component means, in the data's units.
-    covariances : array of shape (C, S, ...), the structure shape of the family last
-        Covariances or variances, in squared units.
-    log_joint : array of shape (C, S)
-        Log joint density of rows and parameters, assignments summed out, in nats.
-    log_likelihood : array of shape (C, S)
-        Log likelihood of the (weighted) rows, in nats.
+    draws : Draws
+        The draws of C chains, in the data's units: the joint density is that of rows and
+        parameters, assignments summed out, and rows count by their weights.
     numbers : integer array of shape (C, S, K)
         The number that each component had when it was drawn.
     partitions : KeptPartitions, optional
@@ -70,13 +63,34 @@ class DrawsPosterior(Posterior):
     is_drawn = True
 
     model: MixtureModel
-    weights: Array
-    means: Array
-    covariances: Array
-    log_joint: Array
-    log_likelihood: Array
+    draws: Draws
     numbers: IntegerArray
     partitions: KeptPartitions | None = None
+
+    @property
+    def weights(self) -> Array:
+        """Mixture weights, shape (C, S, K)."""
+        return self.draws.weights
+
+    @property
+    def means(self) -> Array:
+        """Component means, shape (C, S, K, D), in the data's units."""
+        return self.draws.means
+
+    @property
+    def covariances(self) -> Array:
+        """Covariances or variances, shape (C, S, *structure), in squared units."""
+        return self.draws.covariances
+
+    @property
+    def log_joint(self) -> Array:
+        """Log joint density of rows and parameters, shape (C, S), in nats."""
+        return self.draws.log_joint
+
+    @property
+    def log_likelihood(self) -> Array:
+        """Log likelihood of the (weighted) rows, shape (C, S), in nats."""
+        return self.draws.log_likelihood
 
     @property
     def n_chains(self) -> int:
@@ -103,18 +117,17 @@ class DrawsPosterior(Posterior):
         """
         if not self.model.weight_prior.has_random_number:
             raise InvalidArgumentError(
-                "number_probabilities needs a prior on the number of components, "
-                "weight_prior=MixtureOfFiniteMixtures(); how many components hold rows under "
-                f"{type(self.model.weight_prior).__name__} is told by summary() and convergence()"
+                "number_probabilities needs a prior on the number of components, ",
+                Setting("weight_prior"),
+                "=MixtureOfFiniteMixtures(); how many components hold rows under "
+                f"{type(self.model.weight_prior).__name__} is told by summary() and convergence()",
             )
         numbers = np.bincount(self.used_components.ravel(), minlength=self.model.n_components + 1)
         return numbers[1:] / self.n_draws
 
     def draw(self, number: int) -> MixtureParameters:
         """Return one draw, numbered from 0 to C S - 1, chain after chain."""
-        chain, step = divmod(number, self.log_joint.shape[1])
-        parts = (self.weights, self.means, self.covariances)
-        return MixtureParameters(*(part[chain, step] for part in parts))
+        return self.draws.at(*divmod(number, self.log_joint.shape[1]))
 
     @cached_property
     def parameters(self) -> MixtureParameters:  # type: ignore[override]
@@ -128,22 +141,17 @@ class DrawsPosterior(Posterior):
         """The draw of highest log joint density."""
         return self.draw(int(np.argmax(self.log_joint)))
 
-    def renumbered(self, orders: IntegerArray) -> "DrawsPosterior":
-        """Return the same draws with their components renumbered, orders of shape (C, S, K).
+    def relabelled(self, orders: IntegerArray) -> "DrawsPosterior":
+        """Return the same draws with their components relabelled, orders of shape (C, S, K).
 
-        Component k of a renumbered draw is component ``orders[c, s, k]`` of the draw.
+        Component k of a relabelled draw is component ``orders[c, s, k]`` of the draw.
         """
-        return replace(
-            self,
-            weights=in_order(self.weights, orders),
-            means=in_order(self.means, orders),
-            covariances=in_order(self.covariances, orders),
-            numbers=in_order(self.numbers, orders),
-        )
+        numbers = in_order(self.numbers, orders)
+        return replace(self, draws=self.draws.relabelled(orders), numbers=numbers)
 
     def as_drawn(self) -> "DrawsPosterior":
         """Return the draws with their components in the numbers in which they were drawn."""
-        return self.renumbered(np.argsort(self.numbers, axis=-1))
+        return self.relabelled(np.argsort(self.numbers, axis=-1))
 
     def plug_in(self) -> PointPosterior:
         """Return the mixture at the posterior means, whose answers average over nothing."""
@@ -176,10 +184,13 @@ class DrawsPosterior(Posterior):
 
     def _at(self, steps: IntegerArray) -> "DrawsPosterior":
         """Return the posterior of some draws of each chain, in rising order."""
-        parts = ("weights", "means", "covariances", "log_joint", "log_likelihood", "numbers")
-        kept: dict[str, Any] = {name: getattr(self, name)[:, steps] for name in parts}
         own = self.partitions
-        return replace(self, **kept, partitions=None if own is None else own.thinned(steps))
+        return DrawsPosterior(
+            self.model,
+            self.draws.kept(steps),
+            self.numbers[:, steps],
+            None if own is None else own.thinned(steps),
+        )
 
     def log_densities(self, rows: Rows, engine: Engine) -> Array:
         """Return the log density of each row under each draw, shape (C, S, N), in nats."""
