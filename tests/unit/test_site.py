@@ -16,6 +16,7 @@ from matplotlib.image import imread
 
 import mixtura
 from mixtura import GaussianMixtureModel
+from mixtura.errors import MixturaError, MixturaWarning
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -63,7 +64,7 @@ def public_names() -> set[str]:
     names |= {
         f"mixtura.errors.{name}"
         for name, value in vars(mixtura.errors).items()
-        if inspect.isclass(value)
+        if inspect.isclass(value) and issubclass(value, MixturaError | MixturaWarning)
     }
     for package in PACKAGES:
         names |= {
