@@ -14,7 +14,7 @@ from mixtura import GaussianMixtureModel, Gibbs
 from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows, Observation
 from mixtura.data.observed import _patterns
-from mixtura.engines import Engine
+from mixtura.engines import Engine, ReferenceEngine
 from mixtura.errors import InvalidArgumentError, MixturaWarning
 from mixtura.families import CovarianceFamily
 from mixtura.inference import ML
@@ -419,3 +419,36 @@ def test_no_objective_falls(component_case: ComponentCase, method: str, with_err
             pytest.skip("the method is not for this prior")
     history = gmm.objective_history_
     assert (np.diff(history) >= -1e-9 * np.abs(history[1:])).all()
+
+
+@pytest.mark.parametrize("kind", ["by column", "matrices"])
+def test_errors_are_added_to_tails(component_case: ComponentCase, kind: str) -> None:
+    """The predictive density of a measured row is that of true ones, moved by their errors."""
+    rng = np.random.default_rng(21)
+    posterior = variational(component_case, rng)
+    if posterior is None:
+        pytest.skip("the prior has no variational posterior")
+    n_features, engine = component_case.n_features, ReferenceEngine()
+    potentials = posterior.predictive_potentials
+    value, deviations = rng.standard_normal(n_features), rng.uniform(0.3, 1.5, size=n_features)
+    at = np.linspace(-6.5, 6.5, 2001 if n_features == 1 else 27)
+    weights = np.exp(-0.5 * at * at) * (at[1] - at[0])
+    grid = np.stack(np.meshgrid(*n_features * [at], indexing="ij"), axis=-1).reshape(-1, n_features)
+    mass = np.prod(np.stack(np.meshgrid(*n_features * [weights], indexing="ij"), -1), axis=-1)
+    root = np.diag(deviations)
+    if kind == "matrices":
+        root = root @ (np.eye(n_features) + 0.4 * np.tri(n_features, k=-1))
+    true = value - grid @ root.T
+    density = logsumexp(engine.log_density(ArrayRows(true), potentials), b=mass.ravel())
+    expected = density - 0.5 * n_features * np.log(2.0 * np.pi)
+    errors = (deviations**2)[None] if kind == "by column" else (root @ root.T)[None]
+    rows = ArrayRows(value[None], None, None, errors)
+    # Where features have widths of their own and errors are correlated these are drawn.
+    close = 0.15 if kind == "matrices" else 1e-6 if n_features == 1 else 1e-4
+    assert engine.log_density(rows, potentials)[0] == pytest.approx(expected, abs=close)
+    found = engine.expected_rows(rows, potentials)[0]
+    shares = engine.responsibilities(rows, potentials)[0]
+    assert shares.sum() == pytest.approx(1.0)
+    of_grid = engine.log_density(ArrayRows(true), potentials)
+    chances = np.exp(of_grid - density) * mass.ravel()
+    np.testing.assert_allclose(found, chances @ true, atol=close)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from mixtura.data import ArrayRows
-from mixtura.engines.observed.integration import Part, moments_of, parts_of
+from mixtura.engines.observed.parts import Part, moments_of, parts_of
 from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
 

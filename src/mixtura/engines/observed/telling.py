@@ -1,13 +1,40 @@
 """What is told of rows of which some cells were observed: their components and densities."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.special import logsumexp
 
 from mixtura.assignments import Sampled, shares
 from mixtura.data import ArrayRows
-from mixtura.engines.observed.integration import Sweeper, scored, scored_parts
+from mixtura.engines.observed.integration import Sweeper
+from mixtura.engines.observed.kernels import kernel_of
+from mixtura.engines.observed.parts import Part, covariances_of, parts_of
+from mixtura.engines.observed.widths import tailed_scores
 from mixtura.potentials import Potentials
 from mixtura.typing import Array, IntegerArray
+
+
+def _scored_parts(rows: ArrayRows, potentials: Potentials) -> Iterator[tuple[Part, Array]]:
+    """Yield the rows that are not observed in full, with their scores (n, K)."""
+    covariances, kernel = covariances_of(potentials), kernel_of(potentials)
+    for patterns in rows.observation.patterns:
+        for part in parts_of(patterns, potentials.mean, covariances):
+            yield part, part.scores(kernel)
+
+
+def _expected(
+    rows: ArrayRows, potentials: Potentials
+) -> Iterator[tuple[IntegerArray, Array, Array]]:
+    """Yield positions (n,), scores (n, K), and expected rows about the means, (K, n, D)."""
+    covariances, kernel = covariances_of(potentials), kernel_of(potentials)
+    for patterns in rows.observation.patterns:
+        if potentials.tail is not None and patterns.errors is not None:
+            for some, scores, expected in tailed_scores(patterns, potentials):
+                yield some.positions, scores, expected
+            continue
+        for part in parts_of(patterns, potentials.mean, covariances):
+            yield part.patterns.positions, part.scores(kernel), part.expected()
 
 
 def told_responsibilities(engine: Sweeper, rows: ArrayRows, potentials: Potentials) -> Array:
@@ -16,7 +43,7 @@ def told_responsibilities(engine: Sweeper, rows: ArrayRows, potentials: Potentia
     complete = rows.observation.complete
     if complete.size:
         found[complete] = engine.responsibilities(rows.complete_rows, potentials)
-    for positions, scores in scored(rows, potentials):
+    for positions, scores, _ in _expected(rows, potentials):
         found[positions] = shares(scores)
     return found
 
@@ -27,7 +54,7 @@ def told_densities(engine: Sweeper, rows: ArrayRows, potentials: Potentials) -> 
     complete = rows.observation.complete
     if complete.size:
         found[complete] = engine.log_density(rows.complete_rows, potentials)
-    for positions, scores in scored(rows, potentials):
+    for positions, scores, _ in _expected(rows, potentials):
         found[positions] = logsumexp(scores, axis=1)
     return found
 
@@ -52,16 +79,16 @@ def drawn_components(
 def told_values(rows: ArrayRows, potentials: Potentials) -> Array:
     """Return the expected true values of rows given what was observed of them, (N, D)."""
     found = rows.values.astype(np.float64)
-    for part, scores in scored_parts(rows, potentials):
-        about = potentials.mean[:, None] + part.expected()
-        found[part.patterns.positions] = np.einsum("nk,knd->nd", shares(scores), about)
+    for positions, scores, expected in _expected(rows, potentials):
+        about = potentials.mean[:, None] + expected
+        found[positions] = np.einsum("nk,knd->nd", shares(scores), about)
     return found
 
 
 def drawn_values(rows: ArrayRows, potentials: Potentials, seed: int) -> Array:
     """Return true values of rows drawn given what was observed of them, shape (N, D)."""
     found, source = rows.values.astype(np.float64), Sampled(seed)
-    for part, scores in scored_parts(rows, potentials):
+    for part, scores in _scored_parts(rows, potentials):
         positions = part.patterns.positions
         labels = source.drawn(shares(scores), positions)
         about = part.drawn(labels, source.normals(positions, rows.n_features))
