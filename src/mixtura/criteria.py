@@ -4,51 +4,65 @@ from abc import ABC, abstractmethod
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
+from mixtura.data import ArrayRows
 from mixtura.diagnostics import comparison
+from mixtura.engines import Engine
 from mixtura.fit import Fit
-from mixtura.typing import Array
+from mixtura.posteriors import Posterior
 
 
 class Criteria(ABC):
-    """Criteria of an estimator that has ``fit_``, by the density of what was observed."""
+    """Criteria of an estimator that has ``fit_``, by the density of what was observed.
+
+    Rows without any value do not count.
+    """
 
     fit_: Fit
+    posterior_: Posterior
 
     @abstractmethod
-    def score_samples(self, X: Any, measurement_error: Any = None) -> Array:
-        """Return the log predictive density of each row, shape (N,), in nats."""
+    def _engine(self) -> Engine:
+        """Return the engine that scores rows."""
 
     @abstractmethod
-    def predict_proba(self, X: Any, measurement_error: Any = None) -> Array:
-        """Return the probability of each component for each row, shape (N, K)."""
+    def _checked_rows(
+        self, X: Any, sample_weight: Any, measurement_error: Any, *, reset: bool
+    ) -> ArrayRows:
+        """Return checked rows with their weights and errors."""
 
-    @abstractmethod
-    def _weights(self, sample_weight: Any, values: Array) -> Array:
-        """Return checked weights of the rows, shape (N,)."""
+    def score(
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+    ) -> float:
+        """Return the average log predictive density of the rows, in nats."""
+        log_likelihood, total, _ = self._scored(X, sample_weight, measurement_error)
+        return log_likelihood / total if total > 0.0 else 0.0
 
     def bic(self, X: Any, sample_weight: Any = None, measurement_error: Any = None) -> float:
         """Return the Bayesian information criterion on the rows; smaller is better."""
-        log_likelihood, total, _ = self._criteria(X, sample_weight, measurement_error)
+        log_likelihood, total, _ = self._scored(X, sample_weight, measurement_error)
         return comparison.bic(log_likelihood, self.fit_.model.n_parameters, total)
 
     def aic(self, X: Any, sample_weight: Any = None, measurement_error: Any = None) -> float:
         """Return Akaike's information criterion on the rows; smaller is better."""
-        log_likelihood, _, _ = self._criteria(X, sample_weight, measurement_error)
+        log_likelihood, _, _ = self._scored(X, sample_weight, measurement_error)
         return comparison.aic(log_likelihood, self.fit_.model.n_parameters)
 
     def icl(self, X: Any, sample_weight: Any = None, measurement_error: Any = None) -> float:
         """Return the integrated completed likelihood on the rows; smaller is better."""
-        log_likelihood, total, weights = self._criteria(X, sample_weight, measurement_error)
-        shares = self.predict_proba(X, measurement_error)
-        entropy = comparison.assignment_entropy(shares, weights)
+        log_likelihood, total, rows = self._scored(X, sample_weight, measurement_error)
+        shares = self.posterior_.responsibilities(rows, self._engine())
+        entropy = comparison.assignment_entropy(shares, rows.weights)
         return comparison.icl(log_likelihood, self.fit_.model.n_parameters, total, entropy)
 
-    def _criteria(
+    def _scored(
         self, X: Any, sample_weight: Any, measurement_error: Any
-    ) -> tuple[float, float, Array]:
-        by_row = self.score_samples(X, measurement_error)
-        weights = np.ones_like(by_row)
-        if sample_weight is not None:
-            weights = self._weights(sample_weight, by_row[:, None])
-        return float(weights @ by_row), float(weights.sum()), weights
+    ) -> tuple[float, float, ArrayRows]:
+        """Return the log likelihood of the rows that have cells, their weight, and these rows."""
+        check_is_fitted(self)
+        given = self._checked_rows(X, sample_weight, measurement_error, reset=False)
+        rows = given.with_cells
+        by_row = self.posterior_.log_predictive(rows, self._engine())
+        weights = np.ones_like(by_row) if rows.weights is None else rows.weights
+        return float(weights @ by_row), float(weights.sum()), rows

@@ -278,15 +278,6 @@ class GaussianMixtureModel(
         rows = self._rows(X, measurement_error)
         return self.posterior_.log_predictive(rows, self._engine())
 
-    def score(  # type: ignore[override]  # DensityMixin's does nothing
-        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
-    ) -> float:
-        """Return the average log predictive density of the rows, in nats."""
-        by_row = self.score_samples(X, measurement_error)
-        if sample_weight is None:
-            return float(by_row.mean())
-        return float(np.average(by_row, weights=self._weights(sample_weight, by_row[:, None])))
-
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, IntegerArray]:
         """Draw rows (n_samples, D) from the fitted mixture, and their components (n_samples,).
 

@@ -431,7 +431,7 @@ def test_errors_are_added_to_tails(component_case: ComponentCase, kind: str) -> 
     n_features, engine = component_case.n_features, ReferenceEngine()
     potentials = posterior.predictive_potentials
     value, deviations = rng.standard_normal(n_features), rng.uniform(0.3, 1.5, size=n_features)
-    at = np.linspace(-6.5, 6.5, 2001 if n_features == 1 else 27)
+    at = np.linspace(-6.5, 6.5, 2001 if n_features == 1 else 35)
     weights = np.exp(-0.5 * at * at) * (at[1] - at[0])
     grid = np.stack(np.meshgrid(*n_features * [at], indexing="ij"), axis=-1).reshape(-1, n_features)
     mass = np.prod(np.stack(np.meshgrid(*n_features * [weights], indexing="ij"), -1), axis=-1)
