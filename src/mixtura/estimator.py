@@ -24,7 +24,7 @@ from mixtura.typing import Array, IntegerArray
 
 
 @final
-class GaussianMixtureModel(
+class GaussianMixtureModel(  # pyright: ignore[reportIncompatibleMethodOverride]
     OnlineFitting, Criteria, Imputation, TransformerMixin, DensityMixin, BaseEstimator
 ):
     """Bayesian Gaussian mixture model.

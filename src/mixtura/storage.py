@@ -203,8 +203,9 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
     component_prior = _prior_from_json(header["component_prior"])
     if not isinstance(weight_prior, WeightPrior) or not isinstance(component_prior, ComponentPrior):
         raise ModelFileError("the priors are of the wrong kind")
-    sizes, family = (header["n_components"], header["n_features"]), header["covariance_type"]
-    model = MixtureModel(*map(int, sizes), weight_prior, component_prior, FAMILIES[family])
+    sizes = (int(header["n_components"]), int(header["n_features"]))
+    family = FAMILIES[header["covariance_type"]]
+    model = MixtureModel(*sizes, weight_prior, component_prior, family)
     parameters = MixtureParameters(*(arrays[name] for name in PARAMETERS))
     _check_parameters(model, parameters)
     fit = Fit(

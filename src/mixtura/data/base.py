@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 
@@ -116,7 +116,7 @@ class Rows(ABC):
             )
         return np.concatenate([block.values for block in self.blocks()])
 
-    def of_given(self, numbers: Array) -> Array:
+    def of_given(self, numbers: Any) -> Any:
         """Return those of numbers (n, ...), one for each row that was given, that these rows have.
 
         Rows that have no cell are set aside before others are counted.

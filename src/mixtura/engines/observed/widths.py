@@ -83,7 +83,7 @@ def _precisions(freedom: Array) -> tuple[Array, Array]:
     steps = np.linspace(0.0, 1.0, number)
     logs = low[..., None] + (high - low)[..., None] * steps
     log_share = 0.5 * freedom[..., None] * (logs - np.exp(logs))
-    log_share = log_share - logsumexp(log_share, axis=-1, keepdims=True)
+    log_share = log_share - np.asarray(logsumexp(log_share, axis=-1, keepdims=True))
     return log_share, np.exp(logs)
 
 
