@@ -22,7 +22,13 @@ from mixtura.model import MixtureModel
 from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import VariationalPosterior
 from mixtura.potentials import Potentials
-from mixtura.priors import ComponentPrior, Dirichlet, NormalInverseGamma, NormalInverseWishart
+from mixtura.priors import (
+    ComponentPrior,
+    Dirichlet,
+    FlatComponents,
+    NormalInverseGamma,
+    NormalInverseWishart,
+)
 from mixtura.statistics import SufficientStatistics
 
 N, D, K = 60, 3, 3
@@ -452,3 +458,29 @@ def test_errors_are_added_to_tails(component_case: ComponentCase, kind: str) -> 
     of_grid = engine.log_density(ArrayRows(true), potentials)
     chances = np.exp(of_grid - density) * mass.ravel()
     np.testing.assert_allclose(found, chances @ true, atol=close)
+
+
+@pytest.mark.parametrize("errors", ERRORS)
+def test_the_program_has_the_density_of_what_was_observed(
+    component_case: ComponentCase, errors: str
+) -> None:
+    """Of Pyro, which NUTS and SVI run."""
+    pytest.importorskip("pyro")
+    from pyro import poutine
+
+    from mixtura.ppl.coordinates import to_sites
+    from mixtura.ppl.observed import build_observed_program, observed_arguments
+
+    case, rng = component_case, np.random.default_rng(22)
+    if not case.is_proper or case.n_features == 1 or isinstance(case.prior, FlatComponents):
+        pytest.skip("no program, or no row that lacks some of its cells")
+    model = MixtureModel(case.n_components, D, Dirichlet(), case.prior, case.family)
+    weights, row_weights = rng.dirichlet(np.ones(case.n_components)), rng.gamma(1.0, size=N)
+    means, covariances = case.prior.draw(rng, model.structure, case.n_components, D)
+    parameters = MixtureParameters(weights, means, covariances)
+    rows = ArrayRows(gapped(rng), row_weights, None, ERRORS[errors](rng))
+    program = poutine.condition(build_observed_program(model), to_sites(model, parameters))
+    trace = poutine.trace(program).get_trace(*observed_arguments(rows))
+    trace.compute_log_prob()
+    expected = row_weights @ ReferenceEngine().log_density(rows, model.potentials(parameters))
+    assert float(trace.nodes["x"]["log_prob_sum"]) == pytest.approx(expected, rel=1e-9)

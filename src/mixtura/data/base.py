@@ -112,7 +112,7 @@ class Rows(ABC):
         if not self.is_complete:
             raise InvalidArgumentError(
                 f"inference={method!r} takes neither missing cells nor measurement errors yet: use "
-                "'map', 'vb', 'ml' or 'gibbs'"
+                "'gibbs'"
             )
         return np.concatenate([block.values for block in self.blocks()])
 
