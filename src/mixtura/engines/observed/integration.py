@@ -16,9 +16,9 @@ from mixtura.typing import Array, StructureShape
 
 
 def _structured(second: Array, structure: StructureShape) -> Array:
-    """Return second moments (K, D, D) in a structure's shape."""
+    """Return second moments, (K, D, D) or (K, D), in a structure's shape."""
     if len(structure) == 2:
-        second = np.einsum("kdd->kd", second)
+        second = np.einsum("kdd->kd", second) if second.ndim == 3 else second
         if structure[1] < second.shape[1]:
             second = second.sum(axis=1, keepdims=True)
     return second.sum(axis=0, keepdims=True) if structure[0] < len(second) else second
@@ -81,7 +81,7 @@ def _part_statistics(part: Part, kernel: Kernel, assignment: Assignment) -> Suff
     if isinstance(assignment, Sampled):
         labels = assignment.drawn(shares(scores), positions)
         mass = np.eye(scores.shape[1])[labels] * weights[:, None]
-        apart = np.zeros_like(part.apart)
+        apart = np.zeros((scores.shape[1], *patterns.values.shape))
         normals = assignment.normals(positions, apart.shape[2])
         apart[labels, np.arange(len(labels))] = part.drawn(labels, normals)
         first, second = moments_of(apart, mass)
