@@ -13,7 +13,7 @@ from laws.running import random_parameters
 from mixtura import GaussianMixtureModel, Gibbs
 from mixtura.data import ArrayRows, Observation
 from mixtura.data.observed import _patterns
-from mixtura.engines import Engine
+from mixtura.engines import Engine, ReferenceEngine
 from mixtura.errors import InvalidArgumentError, MixturaWarning
 from mixtura.families import CovarianceFamily
 from mixtura.inference import ML
@@ -23,7 +23,13 @@ from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
 from mixtura.posteriors import VariationalPosterior
-from mixtura.priors import ComponentPrior, Dirichlet, NormalInverseGamma, NormalInverseWishart
+from mixtura.priors import (
+    ComponentPrior,
+    Dirichlet,
+    FlatComponents,
+    NormalInverseGamma,
+    NormalInverseWishart,
+)
 
 N, D, K = 60, 3, 3
 
@@ -419,3 +425,62 @@ def test_no_objective_falls(component_case: ComponentCase, method: str, with_err
             pytest.skip("the method is not for this prior")
     history = gmm.objective_history_
     assert (np.diff(history) >= -1e-9 * np.abs(history[1:])).all()
+
+
+@pytest.mark.parametrize("kind", ["by column", "matrices"])
+def test_errors_are_added_to_tails(component_case: ComponentCase, kind: str) -> None:
+    """The predictive density of a measured row is that of true ones, moved by their errors."""
+    rng = np.random.default_rng(21)
+    posterior = variational(component_case, rng)
+    if posterior is None:
+        pytest.skip("the prior has no variational posterior")
+    n_features, engine = component_case.n_features, ReferenceEngine()
+    potentials = posterior.predictive_potentials
+    value, deviations = rng.standard_normal(n_features), rng.uniform(0.3, 1.5, size=n_features)
+    at = np.linspace(-6.5, 6.5, 2001 if n_features == 1 else 35)
+    weights = np.exp(-0.5 * at * at) * (at[1] - at[0])
+    grid = np.stack(np.meshgrid(*n_features * [at], indexing="ij"), axis=-1).reshape(-1, n_features)
+    mass = np.prod(np.stack(np.meshgrid(*n_features * [weights], indexing="ij"), -1), axis=-1)
+    root = np.diag(deviations)
+    if kind == "matrices":
+        root = root @ (np.eye(n_features) + 0.4 * np.tri(n_features, k=-1))
+    true = value - grid @ root.T
+    density = logsumexp(engine.log_density(ArrayRows(true), potentials), b=mass.ravel())
+    expected = density - 0.5 * n_features * np.log(2.0 * np.pi)
+    errors = (deviations**2)[None] if kind == "by column" else (root @ root.T)[None]
+    rows = ArrayRows(value[None], None, None, errors)
+    # Where features have widths of their own and errors are correlated these are drawn.
+    close = 0.15 if kind == "matrices" else 1e-6 if n_features == 1 else 1e-4
+    assert engine.log_density(rows, potentials)[0] == pytest.approx(expected, abs=close)
+    found = engine.expected_rows(rows, potentials)[0]
+    shares = engine.responsibilities(rows, potentials)[0]
+    assert shares.sum() == pytest.approx(1.0)
+    of_grid = engine.log_density(ArrayRows(true), potentials)
+    chances = np.exp(of_grid - density) * mass.ravel()
+    np.testing.assert_allclose(found, chances @ true, atol=close)
+
+
+@pytest.mark.parametrize("errors", ERRORS)
+def test_the_program_has_the_density_of_what_was_observed(
+    component_case: ComponentCase, errors: str
+) -> None:
+    """Of Pyro, which NUTS and SVI run."""
+    pytest.importorskip("pyro")
+    from pyro import poutine
+
+    from mixtura.ppl.observed import build_observed_program, observed_arguments
+    from mixtura.ppl.relative_coordinates import to_sites
+
+    case, rng = component_case, np.random.default_rng(22)
+    if not case.is_proper or case.n_features == 1 or isinstance(case.prior, FlatComponents):
+        pytest.skip("no program, or no row that lacks some of its cells")
+    model = MixtureModel(case.n_components, D, Dirichlet(), case.prior, case.family)
+    weights, row_weights = rng.dirichlet(np.ones(case.n_components)), rng.gamma(1.0, size=N)
+    means, covariances = case.prior.draw(rng, model.structure, case.n_components, D)
+    parameters = MixtureParameters(weights, means, covariances)
+    rows = ArrayRows(gapped(rng), row_weights, None, ERRORS[errors](rng))
+    program = poutine.condition(build_observed_program(model), to_sites(model, parameters))
+    trace = poutine.trace(program).get_trace(*observed_arguments(rows))
+    trace.compute_log_prob()
+    expected = row_weights @ ReferenceEngine().log_density(rows, model.potentials(parameters))
+    assert float(trace.nodes["x"]["log_prob_sum"]) == pytest.approx(expected, rel=1e-9)

@@ -66,7 +66,8 @@ def assignment_columns(
     numbers : integer array of shape (N,)
         Numbers of the rows in their file.
     """
-    names, columns = ["row", "component"], [numbers, labels]
+    names = ["row", "component"]
+    columns: list[Array | IntegerArray] = [numbers, labels]
     if probabilities is not None:
         names += [f"probability_{k}" for k in range(probabilities.shape[1])]
         columns += list(probabilities.T)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 
@@ -112,11 +112,11 @@ class Rows(ABC):
         if not self.is_complete:
             raise InvalidArgumentError(
                 f"inference={method!r} takes neither missing cells nor measurement errors yet: use "
-                "'map', 'vb', 'ml' or 'gibbs'"
+                "'gibbs'"
             )
         return np.concatenate([block.values for block in self.blocks()])
 
-    def of_given(self, numbers: Array) -> Array:
+    def of_given(self, numbers: Any) -> Any:
         """Return those of numbers (n, ...), one for each row that was given, that these rows have.
 
         Rows that have no cell are set aside before others are counted.

@@ -1,7 +1,7 @@
 """Rows of a NumPy array."""
 
 from collections.abc import Callable, Iterator
-from typing import final
+from typing import Any, final
 
 import numpy as np
 
@@ -129,7 +129,7 @@ class ArrayRows(Rows):
             return self
 
         def find() -> ArrayRows:
-            has = ~self.is_missing.all(axis=1)
+            has = np.asarray(~self.is_missing.all(axis=1))
             if has.all():
                 return self
             some = self.taken(has)
@@ -137,7 +137,7 @@ class ArrayRows(Rows):
 
         return self.once("rows with cells", find)
 
-    def of_given(self, numbers: Array) -> Array:
+    def of_given(self, numbers: Any) -> Any:
         if self.kept is None or numbers.shape[:1] != self.kept.shape:
             return numbers
         return numbers[self.kept]

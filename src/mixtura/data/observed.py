@@ -101,6 +101,11 @@ class Patterns:
         return np.diff(self.starts)
 
     @property
+    def has_cells(self) -> BooleanArray:
+        """Which cells the rows have, shape (n, D)."""
+        return np.repeat(self.observed, self.sizes, axis=0)
+
+    @property
     def row_weights(self) -> Array:
         """The weights, ones where there are none."""
         return np.ones(len(self.values)) if self.weights is None else self.weights

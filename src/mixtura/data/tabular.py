@@ -131,7 +131,7 @@ def _asked(
 
 def _complete(table: FileTable) -> FileTable:
     """Return the rows without missing cells, and say how many others there were."""
-    is_complete = ~np.isnan(table.values).any(axis=1)
+    is_complete = np.asarray(~np.isnan(table.values).any(axis=1))
     n_dropped = int((~is_complete).sum())
     if not n_dropped:
         return table

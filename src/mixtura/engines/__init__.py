@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from typing import cast
 
 from mixtura.engines.base import Engine
 from mixtura.engines.reference import ReferenceEngine
@@ -32,7 +33,7 @@ def best_engine(n_threads: int | None = None) -> Engine:
     # The library is loaded when a sweep is wanted, not before.
     if not has_native_library():
         return ReferenceEngine()
-    native: Callable[..., Engine] = ENGINES["native"]
+    native = cast("Callable[..., Engine]", ENGINES["native"])
     return native(n_threads)
 
 

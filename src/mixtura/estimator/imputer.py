@@ -56,7 +56,7 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
     ) -> Self:
         """Fit the mixture to rows (N, D), as ``GaussianMixtureModel.fit`` does."""
-        mixture = GaussianMixtureModel(1) if self.mixture is None else clone(self.mixture)
+        mixture: Any = GaussianMixtureModel(1) if self.mixture is None else clone(self.mixture)
         self.mixture_ = mixture.fit(X, y, sample_weight, measurement_error)
         for name in ("n_features_in_", "feature_names_in_"):
             if hasattr(mixture, name):

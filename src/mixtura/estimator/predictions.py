@@ -131,11 +131,12 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
     def score(  # type: ignore[override]  # DensityMixin's does nothing
         self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
     ) -> float:
-        """Return the average log predictive density of the rows, in nats."""
-        by_row = self.score_samples(X, measurement_error)
-        if sample_weight is None:
-            return float(by_row.mean())
-        return float(np.average(by_row, weights=self._weights(sample_weight, by_row[:, None])))
+        """Return the average log predictive density of the rows, in nats.
+
+        Here and in criteria, rows without any value do not count.
+        """
+        log_likelihood, total, _ = self._scored(X, sample_weight, measurement_error)
+        return log_likelihood / total if total > 0.0 else 0.0
 
     def sample(self, n_samples: int = 1, random_state: Any = None) -> tuple[Array, IntegerArray]:
         """Draw rows (n_samples, D) from the fitted mixture, and their components (n_samples,).
@@ -169,31 +170,33 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
 
     def bic(self, X: Any, sample_weight: Any = None, measurement_error: Any = None) -> float:
         """Return the Bayesian information criterion on the rows; smaller is better."""
-        log_likelihood, total, _ = self._criteria(X, sample_weight, measurement_error)
+        log_likelihood, total, _ = self._scored(X, sample_weight, measurement_error)
         return information_criteria.bic(log_likelihood, self.fit_.model.n_parameters, total)
 
     def aic(self, X: Any, sample_weight: Any = None, measurement_error: Any = None) -> float:
         """Return Akaike's information criterion on the rows; smaller is better."""
-        log_likelihood, _, _ = self._criteria(X, sample_weight, measurement_error)
+        log_likelihood, _, _ = self._scored(X, sample_weight, measurement_error)
         return information_criteria.aic(log_likelihood, self.fit_.model.n_parameters)
 
     def icl(self, X: Any, sample_weight: Any = None, measurement_error: Any = None) -> float:
         """Return the integrated completed likelihood on the rows; smaller is better."""
-        log_likelihood, total, weights = self._criteria(X, sample_weight, measurement_error)
-        shares = self.predict_proba(X, measurement_error)
-        entropy = information_criteria.assignment_entropy(shares, weights)
+        log_likelihood, total, rows = self._scored(X, sample_weight, measurement_error)
+        shares = self.posterior_.responsibilities(rows, self._engine())
+        entropy = information_criteria.assignment_entropy(shares, rows.weights)
         return information_criteria.icl(
             log_likelihood, self.fit_.model.n_parameters, total, entropy
         )
 
-    def _criteria(
+    def _scored(
         self, X: Any, sample_weight: Any, measurement_error: Any
-    ) -> tuple[float, float, Array]:
-        by_row = self.score_samples(X, measurement_error)
-        weights = np.ones_like(by_row)
-        if sample_weight is not None:
-            weights = self._weights(sample_weight, by_row[:, None])
-        return float(weights @ by_row), float(weights.sum()), weights
+    ) -> tuple[float, float, ArrayRows]:
+        """Return the log likelihood of the rows that have cells, their weight, and these rows."""
+        check_is_fitted(self)
+        given = self._checked_rows(X, sample_weight, measurement_error, reset=False)
+        rows = given.with_cells
+        by_row = self.posterior_.log_predictive(rows, self._engine())
+        weights = np.ones_like(by_row) if rows.weights is None else rows.weights
+        return float(weights @ by_row), float(weights.sum()), rows
 
     def _generator(self, random_state: Any, purpose: str) -> np.random.Generator:
         root = arguments.seed_sequence(self.random_state if random_state is None else random_state)

@@ -267,7 +267,7 @@ def _fit(gmm: GaussianMixtureModel, shared: _SharedRows) -> _Outcome:
 
 def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows) -> Candidate:
     """Return the row of a fit, with the criteria of the class."""
-    fit, engine = gmm.fit_, gmm._engine()
+    fit, engine, rows = gmm.fit_, gmm._engine(), rows.with_cells
     by_row = fit.posterior.log_predictive(rows, engine)
     weights = np.ones_like(by_row) if rows.weights is None else rows.weights
     log_likelihood, total = float(weights @ by_row), float(weights.sum())

@@ -27,16 +27,17 @@ class FittedViews(Imputation, ABC):
         check_is_fitted(self)
         if not hasattr(self, "_training"):
             return summarize(self.fit_)
-        rows, engine = self._training.read(), self._engine()
+        rows, engine = self._training.read().with_cells, self._engine()
         shares = self.posterior_.responsibilities(rows, engine)
         occupied = posterior_summaries.occupied(self.posterior_, rows, engine)
-        return summarize(self.fit_, self.labels_, shares, weights=rows.weights, occupied=occupied)
+        labels = rows.of_given(self.labels_)
+        return summarize(self.fit_, labels, shares, weights=rows.weights, occupied=occupied)
 
     def report(self, X: Any = None) -> Any:
         """Return the report of the fit on rows (the training rows where X is None)."""
         from mixtura.reports import build_report
 
-        rows = self._shown(X)
+        rows = self._shown(X).with_cells
         return build_report(
             self.fit_,
             rows,

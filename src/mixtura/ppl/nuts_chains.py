@@ -11,10 +11,11 @@ from pyro import poutine
 from pyro.infer import MCMC, NUTS
 from pyro.infer.autoguide.initialization import init_to_value
 
-from mixtura.data import Rows
+from mixtura.data import ArrayRows, Rows
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
 from mixtura.ppl.isolation import isolated
+from mixtura.ppl.observed import build_observed_program, observed_arguments
 from mixtura.ppl.program import as_rows, build_program, build_weighted_program
 from mixtura.ppl.sites import arrays_of, to_sites
 from mixtura.priors.dirichlet import SMALLEST_WEIGHT
@@ -112,8 +113,10 @@ def draw_chain(
 
 def target_program(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """Return the program and its arguments; with weights the one that counts rows by them."""
+    if isinstance(rows, ArrayRows) and not rows.is_complete:
+        return _stochastic(build_observed_program(model)), observed_arguments(rows)
     blocks = list(rows.blocks())
-    values = rows.complete_values("nuts")
+    values = np.concatenate([block.values for block in blocks])
     weights = np.concatenate([block.row_weights for block in blocks])
     if (weights == 1.0).all():
         return _stochastic(build_program(model)), (as_rows(values, model.n_features),)

@@ -11,11 +11,12 @@ from pyro.infer.autoguide import AutoDelta
 from pyro.infer.autoguide.initialization import init_to_median, init_to_value
 from pyro.nn import PyroParam
 
-from mixtura.data import Rows
+from mixtura.data import ArrayRows, Rows
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
 from mixtura.ppl.descent import Control, Descent, descend
 from mixtura.ppl.isolation import isolated
+from mixtura.ppl.observed import build_observed_program, observed_arguments
 from mixtura.ppl.program import as_rows, build_program, build_weighted_program
 from mixtura.ppl.relative_coordinates import relative_coordinates
 from mixtura.ppl.sites import from_sites, to_sites
@@ -75,8 +76,11 @@ def ascend(
 
 def _objective(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any], Any, tuple[Any, ...]]:
     """Return program, loss and the program's arguments."""
+    if isinstance(rows, ArrayRows) and not rows.is_complete:
+        program = build_observed_program(model)
+        return program, Trace_ELBO(max_plate_nesting=1), observed_arguments(rows)
     blocks = list(rows.blocks())
-    values = rows.complete_values("svi")
+    values = np.concatenate([block.values for block in blocks])
     weights = np.concatenate([block.row_weights for block in blocks])
     if (weights == 1.0).all():
         data = as_rows(values, model.n_features)

@@ -18,7 +18,7 @@ from mixtura.priors import FlatComponents, FlatWeights
 
 def build_program(model: MixtureModel) -> Callable[..., Any]:
     """Return the program that :func:`mixtura.ppl.to_pyro` describes."""
-    weights_of, components = _parts(model)
+    weights_of, components = parts_of(model)
 
     def program(data: Any = None, n_rows: int | None = None) -> torch.Tensor:
         rows = None if data is None else as_rows(data, model.n_features)
@@ -39,7 +39,7 @@ def build_weighted_program(model: MixtureModel) -> Callable[..., Any]:
     enumeration takes one scale for all rows, so the components are summed out here by the
     distribution of the rows itself; there is no site ``z``.
     """
-    weights_of, components = _parts(model)
+    weights_of, components = parts_of(model)
 
     def program(rows: torch.Tensor, weights: torch.Tensor) -> None:
         p = pyro.sample("p", weights_of)
@@ -78,7 +78,7 @@ def _size(rows: torch.Tensor | None, n_rows: int | None) -> int:
     return rows.shape[0]
 
 
-def _parts(model: MixtureModel) -> tuple[Any, ComponentProgram[Any]]:
+def parts_of(model: MixtureModel) -> tuple[Any, ComponentProgram[Any]]:
     """Return the distribution of the weights, and the statements of the components."""
     if isinstance(model.weight_prior, FlatWeights) or isinstance(
         model.component_prior, FlatComponents

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from mixtura.data import ArrayRows
-from mixtura.engines.observed.integration import Part, moments_of, parts_of
+from mixtura.engines.observed.parts import Part, moments_of, parts_of
 from mixtura.messages.statistics import SufficientStatistics
-from mixtura.typing import Array
+from mixtura.typing import Array, BooleanArray
 
 MOST_STEPS = 200
 """Steps of EM."""
@@ -55,7 +55,7 @@ def completed_rows(rows: ArrayRows, overall: SufficientStatistics) -> ArrayRows:
     return ArrayRows(values, rows.weights, rows.factor)
 
 
-def _columns(rows: ArrayRows, some: Array) -> ArrayRows:
+def _columns(rows: ArrayRows, some: BooleanArray) -> ArrayRows:
     errors = rows.errors
     if errors is not None:
         errors = errors[:, some] if errors.ndim == 2 else errors[:, some][:, :, some]

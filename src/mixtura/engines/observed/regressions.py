@@ -65,8 +65,7 @@ def conditionals_of(patterns: Patterns, covariances: Array) -> Conditionals:
 
 def deviations(patterns: Patterns, mean: Array) -> Array:
     """Return how far the observed cells are from means (K, D), zero elsewhere, (K, n, D)."""
-    has = np.repeat(patterns.observed, patterns.sizes, axis=0)
-    return np.where(has, patterns.values - mean[:, None], 0.0)
+    return np.where(patterns.has_cells, patterns.values - mean[:, None], 0.0)
 
 
 def times(apart: Array, matrices: Array, patterns: Patterns) -> Array:

@@ -1,13 +1,39 @@
 """What is told of rows of which some cells were observed: their components and densities."""
 
+from collections.abc import Iterator
+
 import numpy as np
 from scipy.special import logsumexp
 
-from mixtura.data import ArrayRows
-from mixtura.engines.observed.integration import Sweeper, scored, scored_parts
+from mixtura.data import ArrayRows, Patterns
+from mixtura.engines.observed.integration import Sweeper
+from mixtura.engines.observed.kernels import kernel_of
+from mixtura.engines.observed.parts import Part, covariances_of, parts_of
+from mixtura.engines.observed.widths import tailed_scores
 from mixtura.messages.assignments import Sampled, shares
 from mixtura.messages.potentials import Potentials
 from mixtura.typing import Array, IntegerArray
+
+
+def _scored_parts(rows: ArrayRows, potentials: Potentials) -> Iterator[tuple[Part, Array]]:
+    """Yield the rows that are not observed in full, with their scores (n, K)."""
+    covariances, kernel = covariances_of(potentials), kernel_of(potentials)
+    for patterns in rows.observation.patterns:
+        for part in parts_of(patterns, potentials.mean, covariances):
+            yield part, part.scores(kernel)
+
+
+def _expected(
+    patterns: Patterns, potentials: Potentials
+) -> Iterator[tuple[IntegerArray, Array, Array]]:
+    """Yield positions (n,), scores (n, K), and expected rows about the means, (K, n, D)."""
+    if potentials.tail is not None and patterns.errors is not None:
+        for some, scores, expected in tailed_scores(patterns, potentials):
+            yield some.positions, scores, expected
+        return
+    kernel = kernel_of(potentials)
+    for part in parts_of(patterns, potentials.mean, covariances_of(potentials)):
+        yield part.patterns.positions, part.scores(kernel), part.expected()
 
 
 def told_responsibilities(engine: Sweeper, rows: ArrayRows, potentials: Potentials) -> Array:
@@ -22,7 +48,7 @@ def told_responsibilities(engine: Sweeper, rows: ArrayRows, potentials: Potentia
         if own is not None:
             found[patterns.positions] = own
             continue
-        for positions, scores in scored(patterns, potentials):
+        for positions, scores, _ in _expected(patterns, potentials):
             found[positions] = shares(scores)
     return found
 
@@ -39,7 +65,7 @@ def told_densities(engine: Sweeper, rows: ArrayRows, potentials: Potentials) -> 
         if own is not None:
             found[patterns.positions] = own
             continue
-        for positions, scores in scored(patterns, potentials):
+        for positions, scores, _ in _expected(patterns, potentials):
             found[positions] = logsumexp(scores, axis=1)
     return found
 
@@ -64,16 +90,17 @@ def drawn_components(
 def told_values(rows: ArrayRows, potentials: Potentials) -> Array:
     """Return the expected true values of rows given what was observed of them, (N, D)."""
     found = rows.values.astype(np.float64)
-    for part, scores in scored_parts(rows, potentials):
-        about = potentials.mean[:, None] + part.expected()
-        found[part.patterns.positions] = np.einsum("nk,knd->nd", shares(scores), about)
+    for patterns in rows.observation.patterns:
+        for positions, scores, expected in _expected(patterns, potentials):
+            about = potentials.mean[:, None] + expected
+            found[positions] = np.einsum("nk,knd->nd", shares(scores), about)
     return found
 
 
 def drawn_values(rows: ArrayRows, potentials: Potentials, seed: int) -> Array:
     """Return true values of rows drawn given what was observed of them, shape (N, D)."""
     found, source = rows.values.astype(np.float64), Sampled(seed)
-    for part, scores in scored_parts(rows, potentials):
+    for part, scores in _scored_parts(rows, potentials):
         positions = part.patterns.positions
         labels = source.drawn(shares(scores), positions)
         about = part.drawn(labels, source.normals(positions, rows.n_features))
