@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from mixtura.data import Rows, Unobserved
+from mixtura.data import Classes, Rows, Unobserved
 from mixtura.data.scaling import safe_factor
 from mixtura.data.ties import largest_ties, ties_at, ties_in_plane
 from mixtura.engines import Engine
@@ -128,6 +128,8 @@ class Fit:
         What further rows are added to; None where the method cannot go on from a fit.
     unobserved : Unobserved
         What was not observed of the rows.
+    classes : Classes
+        What the labels of rows were, and the components of each; none where none was known.
     """
 
     model: MixtureModel
@@ -146,6 +148,22 @@ class Fit:
     doubts: tuple[Doubt, ...] = ()
     seen: Seen | None = None
     unobserved: Unobserved = field(default_factory=Unobserved)
+    classes: Classes = field(default_factory=Classes)
+
+    def component_name(self, number: int, *, short: bool = False) -> str:
+        """Return what tables and pictures call a component: the name of its label, or its number.
+
+        Parameters
+        ----------
+        number : int
+            The component.
+        short : bool
+            Whether the number stands alone.
+        """
+        names = self.classes.component_names()
+        if number < len(names):
+            return names[number]
+        return str(number) if short else f"component {number}"
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -324,6 +342,8 @@ class Inference(ABC):
     """Whether the objective is a lower bound of the log evidence."""
     adds_rows: ClassVar[bool] = False
     """Whether rows can be added to a fit."""
+    takes_labels: ClassVar[bool] = True
+    """Whether components of rows may be known."""
     default_max_iter: ClassVar[int]
 
     def __post_init__(self) -> None:
@@ -364,3 +384,13 @@ class Inference(ABC):
 def canonical_order(parameters: MixtureParameters) -> IntegerArray:
     """Return the order in which components are numbered: by their means, feature by feature."""
     return np.lexsort(parameters.means.T[::-1])
+
+
+def order_of_free(parameters: MixtureParameters, held: IntegerArray) -> IntegerArray:
+    """Return the canonical order of components but those that are held, which keep their places."""
+    if not held.size:
+        return canonical_order(parameters)
+    order = np.arange(len(parameters.means))
+    free = np.setdiff1d(order, held)
+    order[free] = free[np.lexsort(parameters.means[free].T[::-1])]
+    return order

@@ -8,9 +8,11 @@ from typing import TypeVar, final
 import numpy as np
 
 from mixtura.data.observed import Unobserved
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 Found = TypeVar("Found")
+
+NONE_HELD: IntegerArray = np.empty(0, dtype=np.intp)
 
 
 @final
@@ -94,6 +96,26 @@ class Rows(ABC):
     def is_complete(self) -> bool:
         """Whether all cells are there, and exact."""
         return not (self.has_errors or self.has_missing)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all cells are there, and exact, and no row has a label."""
+        return self.is_complete and not self.is_labelled
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether the components of some rows are known."""
+        return False
+
+    @property
+    def held(self) -> IntegerArray:
+        """The components that labels name, which keep their numbers."""
+        return NONE_HELD
+
+    @property
+    def unlabelled(self) -> "Rows":
+        """The same rows, as if no label were known."""
+        return self
 
     @property
     def unobserved(self) -> Unobserved:

@@ -232,6 +232,8 @@ def replicates(posterior: DrawsPosterior, rows: ArrayRows, most: int, seed: int 
 def log_evidence(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> Evidence:
     """Return the log evidence by bridge sampling, in nats, over all numberings of the components.
 
+    Those of which rows are known keep their numbers.
+
     The first half of each chain makes the proposal and the second half the bridge, and the other
     way round; the average of both.
 
@@ -268,7 +270,8 @@ def _bridge(
     """Return the log evidence by draws from one on to another, the proposal fitted to others."""
     model = posterior.model
     parts = (posterior.weights, posterior.means, posterior.covariances)
-    proposal = SymmetricProposal.fitted(*(together(part[:, own]) for part in parts))
+    fitted = (together(part[:, own]) for part in parts)
+    proposal = SymmetricProposal.fitted(*fitted, held=rows.held)
     most = max(FEWEST_DRAWS, MOST_JUDGED // posterior.n_chains)
     kept = begin + _spaced(end - begin, most)
     held = [part[:, kept] for part in parts]

@@ -8,6 +8,14 @@ from scipy.special import logsumexp
 from mixtura.data import Block, Rows
 from mixtura.engines.base import Engine, incomplete
 from mixtura.engines.far_rows import told_draws, told_labels, told_shares
+from mixtura.engines.label_parts import (
+    components_by_label,
+    drawn_by_label,
+    labelled,
+    shares_by_label,
+    swept_by_label,
+    told_by_label,
+)
 from mixtura.engines.observed.integration import swept
 from mixtura.engines.observed.telling import (
     drawn_components,
@@ -31,6 +39,8 @@ class ReferenceEngine(Engine):
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
+        if (known := labelled(rows)) is not None:
+            return swept_by_label(self.sweep, known, potentials, assignment)
         if (some := incomplete(rows)) is not None:
             return swept(self, some, potentials, assignment)
         total = SufficientStatistics.zero(potentials.mean, potentials.structure)
@@ -39,6 +49,8 @@ class ReferenceEngine(Engine):
         return total
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
+        if (known := labelled(rows)) is not None:
+            return shares_by_label(self.responsibilities, known, potentials)
         if (some := incomplete(rows)) is not None:
             return told_responsibilities(self, some, potentials)
         result = np.empty((rows.n_rows, potentials.mean.shape[0]))
@@ -48,12 +60,16 @@ class ReferenceEngine(Engine):
         return told_shares(rows, potentials, result)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
+        if (known := labelled(rows)) is not None:
+            return told_by_label(self.log_density, known, potentials)
         if (some := incomplete(rows)) is not None:
             return told_densities(self, some, potentials)
         parts = [_log_normalizer(block_scores(b.values, potentials)) for b in rows.blocks()]
         return np.concatenate(parts)
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        if (known := labelled(rows)) is not None:
+            return components_by_label(self.labels, known, potentials)
         if (some := incomplete(rows)) is not None:
             return told_components(self, some, potentials)
         parts = [block_scores(b.values, potentials).argmax(axis=1) for b in rows.blocks()]
@@ -62,6 +78,8 @@ class ReferenceEngine(Engine):
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
+        if (known := labelled(rows)) is not None:
+            return drawn_by_label(self.sample_labels, known, potentials, n_draws, seed)
         if (some := incomplete(rows)) is not None:
             return drawn_components(self, some, potentials, n_draws, seed)
         drawn = np.empty((n_draws, rows.n_rows), dtype=np.intp)

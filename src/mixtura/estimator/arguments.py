@@ -16,7 +16,16 @@ from mixtura.fit import Inference, Start
 from mixtura.inference.starts import INITIALIZERS, Elicitation, Elicited, Initializer, given_start
 from mixtura.messages.conversion import told
 from mixtura.messages.lazy import LazyModule
-from mixtura.messages.validation import Jobs, OneOf, Parameter, Real, Seed, Verbosity, Whole
+from mixtura.messages.validation import (
+    Jobs,
+    OneOf,
+    Parameter,
+    Real,
+    Seed,
+    Verbosity,
+    Whole,
+    WholeByName,
+)
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
 from mixtura.priors.elicitation import likelihood_floor
@@ -212,6 +221,7 @@ PARAMETERS: dict[str, Parameter] = {
     "component_prior": _Prior(
         ComponentPrior, "NormalInverseWishart, NormalInverseGamma, Independent or KnownScale"
     ),
+    "components_per_class": WholeByName(1),
     "inference": _Method(),
     "init": _Beginning(),
     "n_init": Whole(1, 100_000, optional=True),

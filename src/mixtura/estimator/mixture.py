@@ -8,8 +8,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.data import ArrayRows
+from mixtura.data import ArrayRows, KnownLabels
 from mixtura.data.frames import default_names
+from mixtura.data.known_labels import known_labels
 from mixtura.data.measurement_errors import error_variances
 from mixtura.data.row_weights import row_weights
 from mixtura.engines import Engine, best_engine
@@ -43,6 +44,9 @@ class GaussianMixtureModel(
     component_prior : NormalInverseWishart, NormalInverseGamma, Independent or KnownScale, optional
         Prior of means and covariances; by default a weakly informative conjugate prior, about as
         wide as the groups that a search for starts finds in the rows.
+    components_per_class : int or mapping, default=1
+        How many components each class of the ``labels`` of ``fit`` has: one number for all, or a
+        mapping from labels, those that it does not name having one.
     inference : str or Inference, default="map"
         "map" (exact posterior mode), "vb" (variational Bayes), "gibbs" or "collapsed" (Gibbs
         sampling), "ml" (maximum likelihood), "svi" or "nuts" (by Pyro; they need the extra
@@ -118,6 +122,7 @@ class GaussianMixtureModel(
         covariance_type: str = "full",
         weight_prior: Any = None,
         component_prior: Any = None,
+        components_per_class: Any = 1,
         inference: Any = "map",
         init: Any = "search",
         n_init: int | None = None,
@@ -131,6 +136,7 @@ class GaussianMixtureModel(
         self.covariance_type = covariance_type
         self.weight_prior = weight_prior
         self.component_prior = component_prior
+        self.components_per_class = components_per_class
         self.inference = inference
         self.init = init
         self.n_init = n_init
@@ -141,7 +147,12 @@ class GaussianMixtureModel(
         self.verbose = verbose
 
     def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        measurement_error: Any = None,
+        labels: Any = None,
     ) -> Self:
         """Fit the model to rows.
 
@@ -159,6 +170,12 @@ class GaussianMixtureModel(
             How far the values may be from the true ones, whose mixture is fitted: standard
             deviations (N, D), or (D,) for all rows, in the data's units, or covariances (N, D, D)
             of normal errors [Bovy2011]_. Exact where None.
+        labels : array of shape (N,), optional
+            Components that are known: whole numbers from 0, or names, which become those of the
+            first components in alphabetical order; -1, None, NaN, NA or masked where unknown. All
+            known is discriminant analysis, some known a semi-supervised fit; the log likelihood
+            then has the logarithms of the weights of what is known. ``labels_`` keep what is known.
+            Not with "collapsed", "svi" and "nuts".
 
         Returns
         -------
@@ -171,7 +188,7 @@ class GaussianMixtureModel(
         ValueError
             If the data are not numbers in two dimensions, or infinite, or a column has no value.
         """
-        rows = self._checked_rows(X, sample_weight, measurement_error, reset=True)
+        rows = self._checked_rows(X, sample_weight, measurement_error, labels, reset=True)
         row_validation.warn_of(self._fit_rows(rows).doubts)
         return self
 
@@ -219,10 +236,15 @@ class GaussianMixtureModel(
         return model
 
     def fit_predict(
-        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        measurement_error: Any = None,
+        labels: Any = None,
     ) -> IntegerArray:
         """Fit, and return the most probable component of each row, shape (N,)."""
-        return self.fit(X, y, sample_weight, measurement_error).labels_
+        return self.fit(X, y, sample_weight, measurement_error, labels).labels_
 
     def _engine(self) -> Engine:
         return best_engine(arguments.number_of_threads(self.n_jobs))
@@ -234,17 +256,26 @@ class GaussianMixtureModel(
         return row_weights(sample_weight, len(values))
 
     def _checked_rows(
-        self, X: Any, sample_weight: Any, measurement_error: Any, *, reset: bool
+        self, X: Any, sample_weight: Any, measurement_error: Any, labels: Any, *, reset: bool
     ) -> ArrayRows:
         values = self._validated(X, reset=reset)
         weights = None if sample_weight is None else self._weights(sample_weight, values)
         names = getattr(self, "feature_names_in_", None)
         errors = error_variances(measurement_error, values, names)
-        return ArrayRows(values, weights, None, errors)
+        known = None if labels is None else self._labels(labels, len(values), reset=reset)
+        return ArrayRows(values, weights, None, errors, None, known)
+
+    def _labels(self, labels: Any, n_rows: int, *, reset: bool) -> KnownLabels | None:
+        given = vars(self)
+        n_components, per_class = (
+            arguments.parameter(given, name) for name in ("n_components", "components_per_class")
+        )
+        earlier = None if reset else self.fit_.classes
+        return known_labels(labels, n_rows, n_components, per_class, earlier)
 
     def _rows(self, X: Any, measurement_error: Any = None) -> ArrayRows:
         check_is_fitted(self)
-        return self._checked_rows(X, None, measurement_error, reset=False)
+        return self._checked_rows(X, None, measurement_error, None, reset=False)
 
     def _feature_names(self) -> tuple[str, ...]:
         names = getattr(self, "feature_names_in_", None)

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from sklearn.utils.metaestimators import available_if
 
-from mixtura.data import ArrayRows
+from mixtura.data import ArrayRows, Classes
 from mixtura.data.kept_rows import KeptRows
 from mixtura.estimator import arguments, row_validation, slowness
 from mixtura.estimator.posterior_views import SampledViews
@@ -22,14 +22,19 @@ def _adds_rows(estimator: Any) -> bool:
     return not known or arguments.inference_method(value).adds_rows
 
 
+def classes_of(rows: ArrayRows, earlier: Classes) -> Classes:
+    """Return what the labels of rows are, or were before."""
+    return earlier if rows.labels is None else rows.labels.classes
+
+
 class OnlineFitting(FittedViews, SampledViews):
     """An estimator that also takes its rows batch by batch."""
 
     @abstractmethod
     def _checked_rows(
-        self, X: Any, sample_weight: Any, measurement_error: Any, *, reset: bool
+        self, X: Any, sample_weight: Any, measurement_error: Any, labels: Any, *, reset: bool
     ) -> ArrayRows:
-        """Return checked rows with their weights and errors."""
+        """Return checked rows with their weights, errors and labels."""
 
     @abstractmethod
     def _feature_names(self) -> tuple[str, ...]:
@@ -41,7 +46,9 @@ class OnlineFitting(FittedViews, SampledViews):
         seen = rows.with_cells
         method, problem = build_problem(vars(self), seen, engine, self._feature_names())
         slowness.tell_once(rows.values.size * problem.model.n_components)
-        fit = replace(method.fit(problem), unobserved=rows.unobserved)
+        fit = replace(
+            method.fit(problem), unobserved=rows.unobserved, classes=classes_of(rows, Classes())
+        )
         self._adopt(fit)
         self.labels_ = fit.posterior.labels(rows, engine)
         self._training = rows.once("kept", lambda: KeptRows.of(rows))
@@ -49,7 +56,12 @@ class OnlineFitting(FittedViews, SampledViews):
 
     @available_if(_adds_rows)
     def partial_fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        measurement_error: Any = None,
+        labels: Any = None,
     ) -> Self:
         """Add rows to those seen so far; earlier rows are not needed again.
 
@@ -77,6 +89,8 @@ class OnlineFitting(FittedViews, SampledViews):
             Non-negative weights; a weight of two counts as two rows.
         measurement_error : array, optional
             Standard deviations or covariances of the rows' errors, as for ``fit``.
+        labels : array of shape (N,), optional
+            Known components, as for ``fit``; names are those of the first batch that had some.
 
         Returns
         -------
@@ -93,7 +107,9 @@ class OnlineFitting(FittedViews, SampledViews):
             beside the earlier ones. What was fitted before stays as it was.
         """
         earlier: Fit | None = getattr(self, "fit_", None)
-        rows = self._checked_rows(X, sample_weight, measurement_error, reset=earlier is None)
+        rows = self._checked_rows(
+            X, sample_weight, measurement_error, labels, reset=earlier is None
+        )
         engine, given = self._engine(), self.get_params(deep=False)
         seen = rows.with_cells
         if earlier is None:
@@ -104,7 +120,8 @@ class OnlineFitting(FittedViews, SampledViews):
         else:
             method, problem = build_update(given, earlier, seen, engine)
         before = rows.unobserved if earlier is None else earlier.unobserved + rows.unobserved
-        fit = replace(method.update(problem, earlier), unobserved=before)
+        classes = classes_of(rows, Classes() if earlier is None else earlier.classes)
+        fit = replace(method.update(problem, earlier), unobserved=before, classes=classes)
         labels = fit.posterior.labels(rows, engine)
         self._adopt(fit)
         self.labels_ = labels

@@ -16,7 +16,7 @@ from mixtura.errors import DataError, DataWarning, Doubt, InvalidArgumentError
 from mixtura.estimator import arguments
 from mixtura.families import univariate
 from mixtura.fit import Fit, Inference, Problem
-from mixtura.inference.starts import Elicitation, Elicited, Search, after
+from mixtura.inference.starts import Elicitation, Elicited, LabelledStart, Search, after
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
 from mixtura.typing import Array, StructureShape
@@ -52,7 +52,11 @@ def build_problem(
     facts = known_of(rows, engine, moments, n_components, names)
     units = 1.0 if moments.factor is None else moments.factor
     spacing = facts.spacing * units
-    looked_at = engine.completed(in_units_of(rows, moments))
+    if rows.held.size and not method.takes_labels:
+        raise InvalidArgumentError(
+            f"inference={method.name!r} takes no labels: use inference='map', 'ml', 'vb' or 'gibbs'"
+        )
+    looked_at = engine.completed(in_units_of(rows, moments)).unlabelled
     data = Elicitation(looked_at, engine, moments, spacing)
     model, assumptions, found = build_model(given, rows.n_features, data)
     start = arguments.initializer(given["init"], n_components, rows, names)
@@ -61,15 +65,19 @@ def build_problem(
     start = after(start, found)
     if isinstance(start, Search) and found is not None and found.rival is not None:
         assumptions = (*assumptions, found.rival.told)
+    keep_numbering = start.numbers_components or not model.weight_prior.is_exchangeable
     of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
     n_init = arguments.parameter(given, "n_init")
     n_init = method.default_starts if n_init is None else n_init
+    if rows.held.size:
+        n_init = start.default_starts if n_init is None else n_init
+        start = LabelledStart(start)
     problem = Problem(
         model=model,
         rows=rows,
         engine=engine,
         starts=arguments.starts_of(start, n_init, engine, of_starts),
-        keep_numbering=start.numbers_components or not model.weight_prior.is_exchangeable,
+        keep_numbering=keep_numbering,
         max_iter=arguments.parameter(given, "max_iter"),
         tol=arguments.parameter(given, "tol"),
         n_jobs=arguments.number_of_jobs(given["n_jobs"]),

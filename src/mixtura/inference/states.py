@@ -156,9 +156,7 @@ class Expected(StateSummary):
     def state(
         self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
     ) -> State:
-        order, basis = model.weight_prior.preferred_order(statistics.count), statistics
-        if order.tolist() != list(range(order.size)):
-            basis = statistics.permuted(order)
+        basis = preferred(model, rows, statistics)
         posterior = VariationalPosterior(model, basis)
         found = engine.sweep(rows, posterior.expected_potentials, Soft())
         bound = found.log_normalizer - posterior.divergence()
@@ -189,6 +187,16 @@ class Expected(StateSummary):
 
     def posterior(self, model: MixtureModel, state: State) -> Posterior:
         return _posterior(model, state)
+
+
+def preferred(
+    model: MixtureModel, rows: Rows, statistics: SufficientStatistics
+) -> SufficientStatistics:
+    """Return statistics in the order that the weight prior prefers; labels hold all numbers."""
+    if rows.held.size:
+        return statistics
+    order = model.weight_prior.preferred_order(statistics.count)
+    return statistics if order.tolist() == list(range(order.size)) else statistics.permuted(order)
 
 
 def _posterior(model: MixtureModel, state: State) -> VariationalPosterior:

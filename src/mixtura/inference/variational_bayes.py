@@ -48,7 +48,8 @@ class VB(Inference):
         problem.refuse_improper()
         summary = Expected()
         optimizer: Optimizer[Any] = CoordinateAscent(summary)
-        if problem.model.weight_prior.finds_components:
+        # Merges, splits and drops would give components with labels other numbers.
+        if problem.model.weight_prior.finds_components and not problem.rows.held.size:
             from mixtura.inference.moves import Moves
 
             optimizer = Moves(summary)

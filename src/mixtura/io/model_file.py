@@ -14,7 +14,7 @@ from typing import Any, final
 import numpy as np
 
 from mixtura import errors
-from mixtura.data import Unobserved
+from mixtura.data import Classes, Unobserved
 from mixtura.errors import Doubt, MixturaWarning, ModelFileError
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit, Run, Seen
@@ -80,6 +80,7 @@ HEADER: dict[str, Any] = {
     "seconds": Real(),
     "seen?": {"n_rows": _COUNT, "weight": Real(0.0, 1e101), "entropy": _NUMBER},
     "unobserved?": (_COUNT,) * 5,
+    "classes?": {"names": [Text()], "sizes": [Whole(1, 10**6)]},
     "feature_names": [Text()],
     "assumptions": [Text()],
     "doubts": [(Text(), Text())],
@@ -185,6 +186,7 @@ def _header(stored: StoredFit) -> dict[str, Any]:
         "seconds": fit.seconds,
         "seen": _seen_to_json(fit.seen),
         "unobserved": list(astuple(fit.unobserved)),
+        "classes": {"names": list(fit.classes.names), "sizes": list(fit.classes.sizes)},
         "feature_names": list(fit.feature_names),
         "assumptions": list(fit.assumptions),
         "doubts": [[doubt.category.__name__, doubt.message] for doubt in fit.doubts],
@@ -228,6 +230,7 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
         doubts=tuple(_doubt(name, message) for name, message in header["doubts"]),
         seen=_seen_from_json(model, header.get("seen"), arrays),
         unobserved=Unobserved(*map(int, header.get("unobserved", []))),
+        classes=_classes(header.get("classes"), model.n_components),
     )
     fit.history  # noqa: B018  # an index out of range must show now, not later
     if len(fit.feature_names) != model.n_features:
@@ -237,6 +240,16 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
     return StoredFit(
         fit, header["covariance_type"], bool(header["named"]), defaults, options, settings
     )
+
+
+def _classes(values: dict[str, Any] | None, n_components: int) -> Classes:
+    """Return the classes of labels in a header; none where the file knows of none."""
+    if values is None:
+        return Classes()
+    classes = Classes(tuple(values["names"]), tuple(map(int, values["sizes"])))
+    if sum(classes.sizes) > n_components or len(classes.names) not in (0, len(classes.sizes)):
+        raise ModelFileError("the classes do not match the components")
+    return classes
 
 
 def _settings(values: dict[str, Any]) -> dict[str, Any]:

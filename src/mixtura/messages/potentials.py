@@ -19,6 +19,10 @@ class Tail(ABC):
     """How a component's density falls off, where it is not Gaussian."""
 
     @abstractmethod
+    def components(self, some: slice | IntegerArray) -> "Tail":
+        """Return the tails of some components alone."""
+
+    @abstractmethod
     def log_kernel(self, component: int, whitened: Array) -> Array:
         """Return what takes the place of ``-1/2 |z|^2`` for standardised rows z (n, D): (n,)."""
 
@@ -59,6 +63,9 @@ class StudentTail(Tail):
     """
 
     degrees_of_freedom: Array
+
+    def components(self, some: slice | IntegerArray) -> "StudentTail":
+        return StudentTail(self.degrees_of_freedom[some])
 
     def log_kernel(self, component: int, whitened: Array) -> Array:
         freedom = self.degrees_of_freedom[component]
@@ -101,6 +108,9 @@ class ScaleMixtureTail(Tail):
 
     log_share: Array
     precision: Array
+
+    def components(self, some: slice | IntegerArray) -> "ScaleMixtureTail":
+        return ScaleMixtureTail(self.log_share[some], self.precision[some])
 
     def log_kernel(self, component: int, whitened: Array) -> Array:
         share, precision = self.log_share[component], self.precision[component]
@@ -190,8 +200,9 @@ class Potentials:
         """Shape of the structure, which is also the shape of the second moments."""
         return self.precision_cholesky.shape
 
-    def components(self, some: slice) -> "Potentials":
-        """Return the potentials of some Gaussian components alone."""
+    def components(self, some: slice | IntegerArray) -> "Potentials":
+        """Return the potentials of some components alone."""
         factor = self.precision_cholesky
         own = factor if len(factor) == 1 else factor[some]
-        return Potentials(self.log_weight[some], self.offset[some], self.mean[some], own)
+        tail = None if self.tail is None else self.tail.components(some)
+        return Potentials(self.log_weight[some], self.offset[some], self.mean[some], own, tail)

@@ -5,7 +5,7 @@ The estimator, the methods' options and the command read the same declarations.
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -94,6 +94,28 @@ class Whole(Parameter):
                 f"{name} must be {self.accepted} and at most {self.largest:,}; got {told(value)}"
             )
         return super().read(value, name)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class WholeByName(Parameter):
+    """A whole number for all, or a mapping with one for each.
+
+    Parameters
+    ----------
+    smallest : int
+        The smallest number.
+    """
+
+    smallest: int
+
+    @property
+    def accepted(self) -> str:
+        return f"{Whole(self.smallest).accepted}, or a mapping with such numbers"
+
+    def is_lawful(self, value: Any) -> bool:
+        numbers = value.values() if isinstance(value, Mapping) else [value]
+        return all(Whole(self.smallest).is_lawful(number) for number in numbers)
 
 
 @final

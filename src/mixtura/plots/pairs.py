@@ -204,7 +204,7 @@ def _explain(corner: "Axes", cloud: Cloud, n_features: int, chosen: str) -> None
     sentences = [s for s in (ELLIPSE_SENTENCE, chosen, cloud.sentence) if s]
     drawn = component_legend(
         corner,
-        n_components,
+        cloud.fit,
         title="\n".join(sentences),
         title_fontsize="small",
         alignment="right",

@@ -121,7 +121,7 @@ def _draw_along(ax: "Axes", fit: Fit, values: Array, best: IntegerArray, doubt: 
     ax.set_ylim(0.0, max(1.08 * largest, 0.2))
     label_x(ax, fit.feature_names[0])
     ax.set_ylabel("1 − largest responsibility")
-    component_legend(ax, fit.model.n_components)
+    component_legend(ax, fit)
 
 
 def _uncertainty_line(fit: Fit, values: Array) -> tuple[Array, Array]:
@@ -169,4 +169,4 @@ def _draw_map(ax: "Axes", cloud: Cloud, features: IntegerArray, doubt: Array) ->
     label_x(ax, cloud.fit.feature_names[first])
     label_y(ax, cloud.fit.feature_names[second])
     beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-    component_legend(ax, cloud.fit.model.n_components, **beside)
+    component_legend(ax, cloud.fit, **beside)

@@ -12,6 +12,14 @@ from mixtura.engines.base import Engine, complete_values, incomplete
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content_keys import content_sample
 from mixtura.engines.far_rows import may_be_far, told_draws, told_labels, told_shares
+from mixtura.engines.label_parts import (
+    components_by_label,
+    drawn_by_label,
+    labelled,
+    shares_by_label,
+    swept_by_label,
+    told_by_label,
+)
 from mixtura.engines.native.ascent_call import native_ascent
 from mixtura.engines.native.climb_call import native_climb
 from mixtura.engines.native.clustering import native_clusters, native_split, native_ward
@@ -84,6 +92,8 @@ class NativeEngine(Engine):
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
+        if (known := labelled(rows)) is not None:
+            return swept_by_label(self.sweep, known, potentials, assignment)
         if (some := incomplete(rows)) is not None:
             return swept(self, some, potentials, assignment)
         if potentials.tail is not None:
@@ -100,6 +110,8 @@ class NativeEngine(Engine):
         return total
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
+        if (known := labelled(rows)) is not None:
+            return shares_by_label(self.responsibilities, known, potentials)
         if (some := incomplete(rows)) is not None:
             return told_responsibilities(self, some, potentials)
         prepared = self._telling(rows, potentials)
@@ -111,6 +123,8 @@ class NativeEngine(Engine):
         return told_shares(rows, potentials, shares)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
+        if (known := labelled(rows)) is not None:
+            return told_by_label(self.log_density, known, potentials)
         if (some := incomplete(rows)) is not None:
             return told_densities(self, some, potentials)
         prepared = self._telling(rows, potentials)
@@ -122,6 +136,8 @@ class NativeEngine(Engine):
         return densities
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        if (known := labelled(rows)) is not None:
+            return components_by_label(self.labels, known, potentials)
         if (some := incomplete(rows)) is not None:
             return told_components(self, some, potentials)
         prepared = self._telling(rows, potentials)
@@ -136,6 +152,8 @@ class NativeEngine(Engine):
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
+        if (known := labelled(rows)) is not None:
+            return drawn_by_label(self.sample_labels, known, potentials, n_draws, seed)
         if (some := incomplete(rows)) is not None:
             return drawn_components(self, some, potentials, n_draws, seed)
         prepared = self._telling(rows, potentials)
@@ -185,7 +203,7 @@ class NativeEngine(Engine):
         steps: tuple[ModeSteps, ScaleSteps | None],
         limits: tuple[int, float, float],
     ) -> Ascent | None:
-        if not rows.is_complete:
+        if not rows.is_plain:
             return None
         return native_ascent(rows, begin, steps, limits, self._threads)
 
@@ -198,7 +216,7 @@ class NativeEngine(Engine):
         *,
         by_em: bool,
     ) -> Climb | None:
-        if not isinstance(rows, ArrayRows) or not rows.is_complete:
+        if not isinstance(rows, ArrayRows) or not rows.is_plain:
             return None
         if self._sweeps(rows, begin.means, begin.covariances):
             return None
@@ -214,7 +232,7 @@ class NativeEngine(Engine):
     ) -> list[SearchEnd]:
         n_components, structure = shape
         work = rows.n_rows * n_components * int(np.prod(structure[1:]))
-        if work > LARGEST_SEARCH or not rows.is_complete:
+        if work > LARGEST_SEARCH or not rows.is_plain:
             return []
         return native_search(rows, starts, shape, leading, plan, self._threads)
 
@@ -222,7 +240,7 @@ class NativeEngine(Engine):
         self, rows: Rows, begin: Factors, steps: VariationalSteps, limits: tuple[int, float]
     ) -> Variation | None:
         found = begin.found
-        if not isinstance(rows, ArrayRows) or not rows.is_complete:
+        if not isinstance(rows, ArrayRows) or not rows.is_plain:
             return None
         if self._sweeps(rows, found.pivot, found.second):
             return None
@@ -254,7 +272,7 @@ class NativeEngine(Engine):
     ) -> ChainDraws | None:
         from mixtura.engines.native.chain_calls import native_chain
 
-        if rows.n_rows * current[1].size > LARGEST_CHAIN or not rows.is_complete:
+        if rows.n_rows * current[1].size > LARGEST_CHAIN or not rows.is_plain:
             return None
         values = np.concatenate([block.values for block in rows.blocks()])
         return native_chain(values, steps, current, span, row_seed, rng)
@@ -268,7 +286,7 @@ class NativeEngine(Engine):
         """Return potentials of several mixtures; None where one at a time is faster."""
         one = potentials.components(slice(0, n_components))
         is_shared = len(potentials.precision_cholesky) < len(potentials.mean)
-        if is_shared or not rows.is_complete or self._expands(rows, one):
+        if is_shared or not rows.is_plain or self._expands(rows, one):
             return None
         return Mixtures(potentials, n_components)
 

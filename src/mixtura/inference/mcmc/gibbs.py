@@ -128,7 +128,7 @@ class Gibbs(ChainMethod[ChainState]):
         )
         first = swept.model.typical(given.starts[0].statistics) if problem.keep_numbering else None
         histories = [chain.log_joint for chain in chains]
-        return problem, swept, Chains(posterior, histories, names, first)
+        return problem, swept, Chains(posterior, histories, names, first, held=swept.rows.held)
 
 
 def _padded(statistics: SufficientStatistics, n_components: int) -> SufficientStatistics:

@@ -4,6 +4,7 @@ from mixtura.inference.starts.base import Initializer
 from mixtura.inference.starts.best_of_clusterings import Elicitation, Elicited, Search, after
 from mixtura.inference.starts.given import given_start
 from mixtura.inference.starts.kmeans import KMeans
+from mixtura.inference.starts.labelled import LabelledStart
 from mixtura.inference.starts.quantile import Quantile
 from mixtura.inference.starts.random import RandomRows
 from mixtura.inference.starts.split import Split
@@ -18,6 +19,7 @@ __all__ = [
     "Elicitation",
     "Elicited",
     "Initializer",
+    "LabelledStart",
     "Search",
     "after",
     "given_start",

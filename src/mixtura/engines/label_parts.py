@@ -1,0 +1,177 @@
+"""Rows of some of which the components are known: each part under the components it may have.
+
+A sweep of such rows is the sum of a sweep of the rows without a label under all components and, for
+each label, one of its rows under the components of that label alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import numpy as np
+
+from mixtura.data import ArrayRows, Rows
+from mixtura.messages.assignments import Assignment, Sampled
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
+from mixtura.typing import Array, IntegerArray
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class LabelledPart:
+    """Rows of one label, or those without.
+
+    Parameters
+    ----------
+    number : int
+        0 of rows without a label, otherwise one more than the number of their class.
+    positions : integer array of shape (n,)
+        Where they lie in the data.
+    rows : ArrayRows
+        The rows.
+    components : integer array, optional
+        The components that they may have; None for all.
+    """
+
+    number: int
+    positions: IntegerArray
+    rows: ArrayRows
+    components: IntegerArray | None
+
+    def potentials(self, potentials: Potentials) -> Potentials:
+        """Return the potentials of the components that the rows may have."""
+        return potentials if self.components is None else potentials.components(self.components)
+
+    def scattered(self, found: Array, n_components: int) -> Array:
+        """Return columns (n, L) of the rows' own components as those of all, shape (n, K)."""
+        if self.components is None:
+            return found
+        whole = np.zeros((len(found), n_components))
+        whole[:, self.components] = found
+        return whole
+
+    def numbered(self, found: IntegerArray) -> IntegerArray:
+        """Return positions among the rows' own components as components."""
+        return found if self.components is None else self.components[found]
+
+    def whole(
+        self, found: SufficientStatistics, pivot: Array, *, is_shared: bool
+    ) -> SufficientStatistics:
+        """Return statistics of the rows' own components as those of all, about pivots (K, D)."""
+        own = self.components
+        if own is None:
+            return found
+        about = found.about(pivot[own])
+        count, first = np.zeros(len(pivot)), np.zeros_like(pivot)
+        count[own], first[own] = about.count, about.first
+        second = about.second
+        if not is_shared:
+            second = np.zeros((len(pivot), *about.second.shape[1:]))
+            second[own] = about.second
+        return replace(about, count=count, first=first, second=second, pivot=pivot)
+
+
+def labelled(rows: Rows) -> ArrayRows | None:
+    """Return rows of some of which the components are known; None where of none."""
+    return rows if isinstance(rows, ArrayRows) and rows.is_labelled else None
+
+
+def parts_by_label(rows: ArrayRows) -> tuple[LabelledPart, ...]:
+    """Return the rows without a label, and those of each."""
+
+    def find() -> tuple[LabelledPart, ...]:
+        labels = rows.labels
+        assert labels is not None
+        plain, parts = rows.unlabelled, []
+        for code in np.unique(labels.codes).tolist():
+            positions = np.flatnonzero(labels.codes == code)
+            own = None if code < 0 else labels.classes.components(code)
+            some = plain if positions.size == rows.n_rows else plain.taken(positions)
+            parts.append(LabelledPart(code + 1, positions, some, own))
+        return tuple(parts)
+
+    return rows.once("parts by label", find)
+
+
+def swept_by_label(
+    sweep: Callable[[Rows, Potentials, Assignment], SufficientStatistics],
+    rows: ArrayRows,
+    potentials: Potentials,
+    assignment: Assignment,
+) -> SufficientStatistics:
+    """Return the statistics of rows of which some labels are known.
+
+    Known responsibilities stay what they are.
+    """
+    if assignment.is_given:
+        return sweep(rows.unlabelled, potentials, assignment)
+    total = SufficientStatistics.zero(potentials.mean, potentials.structure)
+    is_shared = potentials.structure[0] < len(potentials.mean)
+    for part in parts_by_label(rows):
+        found = sweep(part.rows, part.potentials(potentials), assignment.of_part(part.number))
+        total = total + part.whole(found, potentials.mean, is_shared=is_shared)
+    return total
+
+
+def told_by_label(
+    tell: Callable[[ArrayRows, Potentials], Any], rows: ArrayRows, potentials: Potentials
+) -> Array:
+    """Return numbers (N, ...) of rows, each told under the components that it may have."""
+    found = [(part, tell(part.rows, part.potentials(potentials))) for part in parts_by_label(rows)]
+    one = found[0][1]
+    whole = np.empty((rows.n_rows, *one.shape[1:]), dtype=one.dtype)
+    for part, told in found:
+        whole[part.positions] = told
+    return whole
+
+
+def shares_by_label(
+    tell: Callable[[Rows, Potentials], Array], rows: ArrayRows, potentials: Potentials
+) -> Array:
+    """Return each component's share of each row, shape (N, K), zero where a label excludes it."""
+    whole = np.empty((rows.n_rows, len(potentials.mean)))
+    for part in parts_by_label(rows):
+        told = tell(part.rows, part.potentials(potentials))
+        whole[part.positions] = part.scattered(told, whole.shape[1])
+    return whole
+
+
+def components_by_label(
+    tell: Callable[[Rows, Potentials], IntegerArray], rows: ArrayRows, potentials: Potentials
+) -> IntegerArray:
+    """Return a component of each row, shape (N,), among those that its label allows."""
+    whole = np.empty(rows.n_rows, dtype=np.intp)
+    for part in parts_by_label(rows):
+        whole[part.positions] = part.numbered(tell(part.rows, part.potentials(potentials)))
+    return whole
+
+
+def drawn_by_label(
+    draw: Callable[[Rows, Potentials, int, int], IntegerArray],
+    rows: ArrayRows,
+    potentials: Potentials,
+    n_draws: int,
+    seed: int,
+) -> IntegerArray:
+    """Return components drawn for each row, shape (n_draws, N), among those it may have."""
+    whole = np.empty((n_draws, rows.n_rows), dtype=np.intp)
+    for part in parts_by_label(rows):
+        own = Sampled(seed).of_part(part.number).seed
+        found = draw(part.rows, part.potentials(potentials), n_draws, own)
+        whole[:, part.positions] = part.numbered(found)
+    return whole
+
+
+def drawn_values_by_label(
+    draw: Callable[[ArrayRows, Potentials, int], Array],
+    rows: ArrayRows,
+    potentials: Potentials,
+    seed: int,
+) -> Array:
+    """Return true values of rows (N, D), drawn under the components that each may have."""
+    whole = rows.values.astype(np.float64)
+    for part in parts_by_label(rows):
+        own = Sampled(seed).of_part(part.number).seed
+        whole[part.positions] = draw(part.rows, part.potentials(potentials), own)
+    return whole
