@@ -20,6 +20,12 @@ from mixtura.model import MixtureModel
 from mixtura.posteriors import Posterior
 from mixtura.typing import Array, IntegerArray
 
+TOLD_SIDES = 6
+"""Sides of a background's box that are told."""
+
+LARGE_LOG = 230.0
+"""Logarithm of a volume that is told as such."""
+
 
 def option(default: Any, kind: Parameter, *, stored: bool = True, shown: bool = True) -> Any:
     """Return a field of a method's class that says what it may be.
@@ -150,17 +156,56 @@ class Fit:
     unobserved: Unobserved = field(default_factory=Unobserved)
     classes: Classes = field(default_factory=Classes)
 
+    @property
+    def n_parts(self) -> int:
+        """Number of parts that rows may be of: the components, and the background if any."""
+        return self.model.n_components + (self.model.background is not None)
+
+    @property
+    def background_weight(self) -> float:
+        """Weight of the background; zero without one."""
+        if self.model.background is None:
+            return 0.0
+        return max(1.0 - float(self.parameters.weights.sum()), 0.0)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a reader should know of the rows and of the background, in sentences."""
+        background = self.model.background
+        if background is None:
+            return self.unobserved.sentences
+        log_volume, given = background.log_volume, background.volume is not None
+        sides = ", ".join(
+            f"{name} {low:.4g} to {high:.4g}"
+            for name, low, high in zip(
+                self.feature_names[:TOLD_SIDES], background.lower, background.upper, strict=False
+            )
+        )
+        more = len(self.feature_names) - TOLD_SIDES
+        rest = f" and {more} more columns" if more > 0 else ""
+        volume = (
+            f"e^{log_volume:.4g}" if abs(log_volume) > LARGE_LOG else f"{np.exp(log_volume):.4g}"
+        )
+        source = "as given" if given else "that of the box"
+        return (
+            *self.unobserved.sentences,
+            f"A background has weight {self.background_weight:.3g}: uniform on the box {sides}"
+            f"{rest}, with a density of one over the volume {volume} ({source}).",
+        )
+
     def component_name(self, number: int, *, short: bool = False) -> str:
         """Return what tables and pictures call a component: the name of its label, or its number.
 
         Parameters
         ----------
         number : int
-            The component.
+            The component; K for the background.
         short : bool
             Whether the number stands alone.
         """
         names = self.classes.component_names()
+        if number == self.model.n_components:
+            return "background"
         if number < len(names):
             return names[number]
         return str(number) if short else f"component {number}"
@@ -282,6 +327,14 @@ class Problem:
     report: Callable[[str], None] = field(default=lambda line: None)
     n_jobs: int = 1
     resolvable: Resolvable | None = None
+
+    @property
+    def may_move(self) -> bool:
+        """Whether components may be merged, split and dropped on the way.
+
+        Not where labels hold their numbers, nor beside a background.
+        """
+        return not self.rows.held.size and self.model.background is None
 
     def stream(self, *key: int) -> np.random.SeedSequence:
         """Return the random stream of a purpose, the same however often it is asked for."""

@@ -9,6 +9,9 @@ import numpy as np
 from mixtura.errors import InvalidArgumentError
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
+BACKGROUND = -2
+"""Class of a row that belongs to no component."""
+
 UNKNOWN = -1
 """Class of a row whose label is not known."""
 
@@ -73,7 +76,7 @@ class KnownLabels:
     @property
     def is_known(self) -> BooleanArray:
         """Which rows have a label, shape (N,)."""
-        return self.codes >= 0
+        return self.codes != UNKNOWN
 
     def held(self, weights: Array | None) -> IntegerArray:
         """Return the components of classes of which there is a row of some weight, ascending."""
@@ -89,6 +92,8 @@ def known_labels(
     n_components: int,
     components_per_class: int | Mapping[Any, int] = 1,
     earlier: Classes | None = None,
+    *,
+    background: bool = False,
 ) -> KnownLabels | None:
     """Return labels as the classes of rows; None where none is known.
 
@@ -104,6 +109,8 @@ def known_labels(
         How many components each class has; of a mapping those that it does not name have one.
     earlier : Classes, optional
         The classes of a fit to which rows are added, which stay.
+    background : bool
+        Whether rows may be of a background, of label -2.
 
     Raises
     ------
@@ -123,9 +130,11 @@ def known_labels(
                 f"labels must be the names of the rows before, {_listed(earlier.names)}; "
                 "got numbers"
             )
-        found = KnownLabels(_checked(numbers, len(sizes), n_components), Classes((), sizes))
+        lowest = BACKGROUND if background else UNKNOWN
+        codes = _checked(numbers, len(sizes), n_components, lowest)
+        found = KnownLabels(codes, Classes((), sizes))
     else:
-        found = _of_names(given, n_components, components_per_class, earlier)
+        found = _of_names(given, n_components, components_per_class, earlier, background=background)
     return found if found.is_known.any() else None
 
 
@@ -155,14 +164,7 @@ def _as_numbers(given: np.ndarray) -> Array | None:
         return None
     unknown = np.fromiter((_is_unknown(value) for value in given), bool, len(given))
     known = given[~unknown]
-    plain = [isinstance(value, (int, float, np.integer, np.floating)) for value in known]
-    plain = [
-        is_number and not isinstance(value, bool)
-        for is_number, value in zip(plain, known, strict=True)
-    ]
-    if not all(plain):
-        if any(plain):
-            raise InvalidArgumentError("labels must be all numbers or all names; got both")
+    if not all(_is_number(value) for value in known):
         return None
     numbers = np.full(len(given), UNKNOWN, dtype=np.int64)
     numbers[~unknown] = _whole(known.astype(np.float64))
@@ -178,14 +180,21 @@ def _whole(numbers: Array) -> Array:
     return known.astype(np.int64)
 
 
+def _is_number(value: Any) -> bool:
+    is_number = isinstance(value, (int, float, np.integer, np.floating))
+    return is_number and not isinstance(value, bool)
+
+
 def _is_unknown(value: Any) -> bool:
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    if _is_number(value) and value == UNKNOWN:
         return True
     return isinstance(value, (float, np.floating)) and bool(np.isnan(value))
 
 
-def _checked(numbers: Array, n_classes: int, n_components: int) -> IntegerArray:
-    outside = (numbers < UNKNOWN) | (numbers >= n_classes)
+def _checked(numbers: Array, n_classes: int, n_components: int, lowest: int) -> IntegerArray:
+    outside = (numbers < lowest) | (numbers >= n_classes)
     if outside.any():
         raise InvalidArgumentError(
             f"labels has {numbers[outside][0]}: with n_components={n_components} they are 0 to "
@@ -216,8 +225,17 @@ def _of_names(
     n_components: int,
     per_class: int | Mapping[Any, int],
     earlier: Classes | None,
+    *,
+    background: bool,
 ) -> KnownLabels:
     unknown = np.fromiter((_is_unknown(value) for value in given), bool, len(given))
+    other = np.fromiter((_is_number(value) for value in given), bool, len(given)) & ~unknown
+    is_background = np.zeros(len(given), dtype=bool)
+    for place in np.flatnonzero(other):
+        is_background[place] = background and given[place] == BACKGROUND
+    if (other & ~is_background).any():
+        raise InvalidArgumentError("labels must be all numbers or all names; got both")
+    unknown = unknown | is_background
     texts = np.array([str(value) for value in given[~unknown]], dtype=object)
     found = sorted(set(texts.tolist()))
     classes = earlier if earlier is not None and earlier.sizes else None
@@ -232,6 +250,7 @@ def _of_names(
     number = {name: i for i, name in enumerate(classes.names)}
     codes = np.full(len(given), UNKNOWN, dtype=np.intp)
     codes[~unknown] = [number[name] for name in texts.tolist()]
+    codes[is_background] = BACKGROUND
     return KnownLabels(codes, classes)
 
 

@@ -102,6 +102,16 @@ class ArrayRows(Rows):
         """Return the same rows with other labels, or none."""
         return ArrayRows(self.values, self.weights, self._factor, self.errors, self.kept, labels)
 
+    def reweighted(self, weights: Array) -> "ArrayRows":
+        """Return the same rows with other weights; what was observed of them is known already."""
+        own = (self.values, weights, self._factor, self.errors, self.kept, self.labels)
+        found = ArrayRows(*own)
+        is_complete = self.is_complete
+        found.once("missing", lambda: self.has_missing)
+        if not is_complete:
+            found.once("observation", lambda: self.observation.reweighted(weights))
+        return found
+
     @property
     def observation(self) -> Observation:
         """The rows by what was observed of them."""

@@ -91,7 +91,12 @@ def occupied(
     own = posterior.occupied(_weighing(rows))
     if own is not None:
         return own
-    return occupied_components(posterior.allocations(rows, engine, _counted(most, rows.n_rows)))
+    allocated = posterior.allocations(rows, engine, _counted(most, rows.n_rows))
+    found = occupied_components(allocated)
+    if posterior.model.background is None:
+        return found
+    # Rows of the background are a group, but of no component.
+    return found - (allocated == posterior.model.n_components).any(axis=-1)
 
 
 def rest_has_rows(posterior: DrawsPosterior, rows: Rows, engine: Engine, most: int) -> BooleanArray:
@@ -303,6 +308,8 @@ def _check_bridge(model: MixtureModel, n_draws: int) -> None:
         reason = "a prior of the weights that tells components apart"
     elif model.component_prior.fixes_covariances:
         reason = "known scales"
+    elif model.background is not None:
+        reason = "a background"
     elif model.n_components > MOST_COMPONENTS:
         reason = f"more than {MOST_COMPONENTS} components"
     if reason:

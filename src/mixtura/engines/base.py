@@ -9,6 +9,7 @@ import numpy as np
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
+from mixtura.engines.beside_background import array_rows, beside, uniform_log_density
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content_keys import content_sample
 from mixtura.engines.far_rows import may_be_far
@@ -21,6 +22,7 @@ from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.engines.variation import Factors, Variation
 from mixtura.errors import InvalidArgumentError
 from mixtura.messages.assignments import Assignment, Soft
+from mixtura.messages.background import BackgroundPotential
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.prior_arrays import (
     ChainDraws,
@@ -81,8 +83,16 @@ class Engine(Sweeper):
     ) -> IntegerArray:
         """Return components drawn for each row, shape (n_draws, N)."""
 
+    def background_density(self, rows: Rows, potential: BackgroundPotential) -> Array:
+        """Return the log of weight times density of rows under a background, (N,), in nats."""
+        return potential.log_weight + uniform_log_density(array_rows(rows), potential.box)
+
     def expected_rows(self, rows: ArrayRows, potentials: Potentials) -> Array:
-        """Return the expected true values of rows given what was observed of them, (N, D)."""
+        """Return the expected true values of rows given what was observed of them, (N, D).
+
+        As if they belonged to a component, where there is a background.
+        """
+        potentials = beside(potentials)
         if rows.is_complete:
             return rows.values
         if rows.is_labelled:
@@ -91,6 +101,7 @@ class Engine(Sweeper):
 
     def drawn_rows(self, rows: ArrayRows, potentials: Potentials, seed: int) -> Array:
         """Return true values of rows drawn given what was observed of them, shape (N, D)."""
+        potentials = beside(potentials)
         if rows.is_complete:
             return rows.values
         if rows.is_labelled:

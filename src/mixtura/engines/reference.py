@@ -7,14 +7,22 @@ from scipy.special import logsumexp
 
 from mixtura.data import Block, Rows
 from mixtura.engines.base import Engine, incomplete
+from mixtura.engines.beside_background import (
+    array_rows,
+    background_logs,
+    drawn_beside_background,
+    labels_of_shares,
+    shares_beside_background,
+    swept_beside_background,
+)
 from mixtura.engines.far_rows import told_draws, told_labels, told_shares
 from mixtura.engines.label_parts import (
     components_by_label,
+    densities_by_label,
     drawn_by_label,
     labelled,
     shares_by_label,
     swept_by_label,
-    told_by_label,
 )
 from mixtura.engines.observed.integration import swept
 from mixtura.engines.observed.telling import (
@@ -41,6 +49,8 @@ class ReferenceEngine(Engine):
     ) -> SufficientStatistics:
         if (known := labelled(rows)) is not None:
             return swept_by_label(self.sweep, known, potentials, assignment)
+        if potentials.background is not None:
+            return swept_beside_background(self, rows, potentials, assignment)
         if (some := incomplete(rows)) is not None:
             return swept(self, some, potentials, assignment)
         total = SufficientStatistics.zero(potentials.mean, potentials.structure)
@@ -51,6 +61,8 @@ class ReferenceEngine(Engine):
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
         if (known := labelled(rows)) is not None:
             return shares_by_label(self.responsibilities, known, potentials)
+        if potentials.background is not None:
+            return shares_beside_background(self, rows, potentials)
         if (some := incomplete(rows)) is not None:
             return told_responsibilities(self, some, potentials)
         result = np.empty((rows.n_rows, potentials.mean.shape[0]))
@@ -61,7 +73,9 @@ class ReferenceEngine(Engine):
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
         if (known := labelled(rows)) is not None:
-            return told_by_label(self.log_density, known, potentials)
+            return densities_by_label(self.log_density, known, potentials)
+        if potentials.background is not None:
+            return background_logs(self, array_rows(rows), potentials)[0]
         if (some := incomplete(rows)) is not None:
             return told_densities(self, some, potentials)
         parts = [_log_normalizer(block_scores(b.values, potentials)) for b in rows.blocks()]
@@ -70,6 +84,8 @@ class ReferenceEngine(Engine):
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
         if (known := labelled(rows)) is not None:
             return components_by_label(self.labels, known, potentials)
+        if potentials.background is not None:
+            return labels_of_shares(self.responsibilities(rows, potentials))
         if (some := incomplete(rows)) is not None:
             return told_components(self, some, potentials)
         parts = [block_scores(b.values, potentials).argmax(axis=1) for b in rows.blocks()]
@@ -80,6 +96,8 @@ class ReferenceEngine(Engine):
     ) -> IntegerArray:
         if (known := labelled(rows)) is not None:
             return drawn_by_label(self.sample_labels, known, potentials, n_draws, seed)
+        if potentials.background is not None:
+            return drawn_beside_background(self, rows, potentials, n_draws, seed)
         if (some := incomplete(rows)) is not None:
             return drawn_components(self, some, potentials, n_draws, seed)
         drawn = np.empty((n_draws, rows.n_rows), dtype=np.intp)

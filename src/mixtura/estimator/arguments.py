@@ -23,6 +23,7 @@ from mixtura.messages.validation import (
     Real,
     Seed,
     Verbosity,
+    Volume,
     Whole,
     WholeByName,
 )
@@ -222,6 +223,7 @@ PARAMETERS: dict[str, Parameter] = {
         ComponentPrior, "NormalInverseWishart, NormalInverseGamma, Independent or KnownScale"
     ),
     "components_per_class": WholeByName(1),
+    "background": Volume(),
     "inference": _Method(),
     "init": _Beginning(),
     "n_init": Whole(1, 100_000, optional=True),

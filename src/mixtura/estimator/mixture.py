@@ -14,6 +14,7 @@ from mixtura.data.known_labels import known_labels
 from mixtura.data.measurement_errors import error_variances
 from mixtura.data.row_weights import row_weights
 from mixtura.engines import Engine, best_engine
+from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import arguments, row_validation
 from mixtura.estimator.criteria import Criteria
 from mixtura.estimator.imputation import Imputation
@@ -47,6 +48,11 @@ class GaussianMixtureModel(
     components_per_class : int or mapping, default=1
         How many components each class of the ``labels`` of ``fit`` has: one number for all, or a
         mapping from labels, those that it does not name having one.
+    background : "uniform" or float, optional
+        A further part of the mixture for rows that belong to no component, uniform on the box from
+        the smallest to the largest value of each column: its density is one over the volume of
+        the box, or over the volume that is given. Its weight has the prior Beta(1, 1), and what it
+        leaves is shared by ``weight_prior``. Not with "collapsed", "svi" and "nuts".
     inference : str or Inference, default="map"
         "map" (exact posterior mode), "vb" (variational Bayes), "gibbs" or "collapsed" (Gibbs
         sampling), "ml" (maximum likelihood), "svi" or "nuts" (by Pyro; they need the extra
@@ -79,7 +85,8 @@ class GaussianMixtureModel(
     Attributes
     ----------
     weights_ : array of shape (K,)
-        Mixture weights; these and the following are posterior means of "vb" and samplers.
+        Mixture weights, of sum one, or one minus ``background_weight_``; these and the following
+        are posterior means of "vb" and samplers.
     means_ : array of shape (K, D)
         Component means, in the data's units.
     covariances_ : array
@@ -98,8 +105,11 @@ class GaussianMixtureModel(
         The objective after each iteration of the run that was kept.
     converged_, n_iter_ : bool, int
         Whether that run converged, and its number of iterations.
+    background_weight_ : float
+        Weight of the background; zero without one.
     labels_ : integer array of shape (N,)
-        Most probable component of each row of the data; after ``partial_fit`` of the last batch.
+        Component of each row, -2 (``mixtura.BACKGROUND``) for the background: the most probable
+        one; after ``partial_fit`` of the last batch.
     n_features_in_ : int
         Number of features D.
     feature_names_in_ : array of shape (D,)
@@ -123,6 +133,7 @@ class GaussianMixtureModel(
         weight_prior: Any = None,
         component_prior: Any = None,
         components_per_class: Any = 1,
+        background: Any = None,
         inference: Any = "map",
         init: Any = "search",
         n_init: int | None = None,
@@ -137,6 +148,7 @@ class GaussianMixtureModel(
         self.weight_prior = weight_prior
         self.component_prior = component_prior
         self.components_per_class = components_per_class
+        self.background = background
         self.inference = inference
         self.init = init
         self.n_init = n_init
@@ -175,6 +187,7 @@ class GaussianMixtureModel(
             first components in alphabetical order; -1, None, NaN, NA or masked where unknown. All
             known is discriminant analysis, some known a semi-supervised fit; the log likelihood
             then has the logarithms of the weights of what is known. ``labels_`` keep what is known.
+            With a background -2 (``mixtura.BACKGROUND``) says that a row is of it.
             Not with "collapsed", "svi" and "nuts".
 
         Returns
@@ -271,7 +284,8 @@ class GaussianMixtureModel(
             arguments.parameter(given, name) for name in ("n_components", "components_per_class")
         )
         earlier = None if reset else self.fit_.classes
-        return known_labels(labels, n_rows, n_components, per_class, earlier)
+        background = self.background is not None
+        return known_labels(labels, n_rows, n_components, per_class, earlier, background=background)
 
     def _rows(self, X: Any, measurement_error: Any = None) -> ArrayRows:
         check_is_fitted(self)
@@ -293,7 +307,10 @@ class GaussianMixtureModel(
         return self.posterior_.labels(rows, self._engine())
 
     def predict_proba(self, X: Any, measurement_error: Any = None) -> Array:
-        """Return the probability of each component for each row, shape (N, K)."""
+        """Return the probability of each component for each row, shape (N, K).
+
+        With a background shape (N, K + 1): its probability comes last.
+        """
         rows = self._rows(X, measurement_error)
         return self.posterior_.responsibilities(rows, self._engine())
 
@@ -364,13 +381,20 @@ class GaussianMixtureModel(
         """Return the model as a Pyro program; see :func:`mixtura.ppl.to_pyro`."""
         from mixtura.ppl import to_pyro
 
-        return to_pyro(self._described_model(n_features))
+        model = self._described_model(n_features)
+        if model.background is not None:
+            raise InvalidArgumentError("the Pyro program has no background: use background=None")
+        return to_pyro(model)
 
     def _described_model(self, n_features: int | None) -> MixtureModel:
         if hasattr(self, "fit_"):
             known = self.n_features_in_
             validation.Whole(known, known, optional=True).read(n_features, "n_features")
             return self.fit_.model
+        if self.background is not None:
+            raise InvalidArgumentError(
+                "background is a box about the rows: fit first, or leave background out"
+            )
         number = validation.whole_number_or_none(n_features, "n_features", 1)
         return build_model(self.get_params(deep=False), number or 1, None)[0]
 
@@ -395,12 +419,14 @@ class GaussianMixtureModel(
 
     @property
     def _n_features_out(self) -> int:
-        return self.weights_.shape[0]
+        return self.weights_.shape[0] + (self.fit_.model.background is not None)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the columns of ``transform``: component0, component1, ..."""
         check_is_fitted(self)
-        return np.asarray([f"component{k}" for k in range(self._n_features_out)], dtype=object)
+        names = [f"component{k}" for k in range(self.weights_.shape[0])]
+        names += ["background"] * (self._n_features_out - len(names))
+        return np.asarray(names, dtype=object)
 
 
 def load(path: str | Path) -> GaussianMixtureModel:

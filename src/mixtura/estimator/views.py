@@ -53,6 +53,7 @@ class FittedViews(ABC):
         family = arguments.covariance_family(self.covariance_type)
         self.fit_ = fit
         self.weights_ = parameters.weights
+        self.background_weight_ = fit.background_weight
         self.means_ = parameters.means
         self.covariances_ = family.public(parameters.covariances.reshape(family.structure(*sizes)))
         self.scales_ = np.sqrt(fit.model.family.variances(parameters.covariances, *sizes))

@@ -139,7 +139,7 @@ class Mode(StateSummary):
         return state.statistics.log_normalizer
 
     def posterior(self, model: MixtureModel, state: State) -> Posterior:
-        return PointPosterior(state.parameters, model.family)
+        return PointPosterior(state.parameters, model.family, model.background)
 
     def is_inside(self, model: MixtureModel, state: State) -> bool:
         # Where the prior's density is unbounded, an emptied component would win on it alone.
@@ -182,7 +182,7 @@ class Expected(StateSummary):
     def log_likelihood(
         self, model: MixtureModel, rows: Rows, engine: Engine, state: State
     ) -> float:
-        potentials = PointPosterior(state.parameters, model.family).potentials
+        potentials = model.potentials(state.parameters)
         return engine.sweep(rows, potentials, Soft()).log_normalizer
 
     def posterior(self, model: MixtureModel, state: State) -> Posterior:
@@ -226,4 +226,8 @@ def summed_scores(potentials: Potentials, statistics: SufficientStatistics) -> f
     precision = factor @ factor.transpose(0, 2, 1) if factor.ndim == 3 else np.square(factor)
     seen = statistics.count > 0
     constant = (potentials.log_weight + potentials.offset)[seen]
-    return float(statistics.count[seen] @ constant - 0.5 * (precision * moments.second).sum())
+    total = float(statistics.count[seen] @ constant - 0.5 * (precision * moments.second).sum())
+    own = potentials.background
+    if own is None or statistics.background is None or statistics.of_background == 0.0:
+        return total
+    return total + statistics.of_background * own.log_weight + float(statistics.background[1])

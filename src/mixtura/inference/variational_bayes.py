@@ -48,8 +48,7 @@ class VB(Inference):
         problem.refuse_improper()
         summary = Expected()
         optimizer: Optimizer[Any] = CoordinateAscent(summary)
-        # Merges, splits and drops would give components with labels other numbers.
-        if problem.model.weight_prior.finds_components and not problem.rows.held.size:
+        if problem.model.weight_prior.finds_components and problem.may_move:
             from mixtura.inference.moves import Moves
 
             optimizer = Moves(summary)

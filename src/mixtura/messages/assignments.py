@@ -15,6 +15,9 @@ STEP = 1.0 / (1 << 53)
 CELLS = 1
 """Key of the random numbers of cells, beside those of rows."""
 
+MEMBERS = 2
+"""Key of the random numbers that say which rows belong to any component."""
+
 PARTS = 0x7061_7274
 """Key of the random numbers of parts of the rows."""
 
@@ -120,6 +123,11 @@ class Sampled(Assignment):
             return self
         words = np.random.SeedSequence(self.seed, spawn_key=(PARTS, number)).generate_state(2)
         return Sampled(int(words[0]) << 32 | int(words[1]), self.sweep)
+
+    def uniforms_of_rows(self, n_rows: int) -> Array:
+        """Return a number from 0 to below 1 for each row, others than those of its component."""
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(self.sweep, MEMBERS))
+        return row_uniforms(int(sequence.generate_state(1, np.uint64)[0]), 0, n_rows)
 
     def normals(self, positions: IntegerArray, n_features: int) -> Array:
         """Return standard normal numbers for the cells of the rows at positions (n,), (n, D).

@@ -7,6 +7,7 @@ from typing import TypeAlias, final
 import numpy as np
 from scipy.special import logsumexp
 
+from mixtura.messages.background import BackgroundPotential
 from mixtura.typing import Array, BooleanArray, IntegerArray, StructureShape
 
 _Parts: TypeAlias = tuple[Array, Array]
@@ -187,6 +188,9 @@ class Potentials:
         standard deviations (the others).
     tail : Tail, optional
         What takes the place of the last term where the components are not Gaussian.
+    background : BackgroundPotential, optional
+        How rows are scored that belong to no component; the log weights of the components then
+        hold what the background leaves.
     """
 
     log_weight: Array
@@ -194,6 +198,7 @@ class Potentials:
     mean: Array
     precision_cholesky: Array
     tail: Tail | None = None
+    background: BackgroundPotential | None = None
 
     @property
     def structure(self) -> StructureShape:
@@ -201,7 +206,7 @@ class Potentials:
         return self.precision_cholesky.shape
 
     def components(self, some: slice | IntegerArray) -> "Potentials":
-        """Return the potentials of some components alone."""
+        """Return the potentials of some components alone, without background."""
         factor = self.precision_cholesky
         own = factor if len(factor) == 1 else factor[some]
         tail = None if self.tail is None else self.tail.components(some)

@@ -39,6 +39,12 @@ def feature_sum(values: Array) -> Array:
     return values[..., 0] if values.shape[-1] == 1 else values.sum(axis=-1)
 
 
+def _added(one: Array | None, other: Array | None) -> Array | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class SufficientStatistics:
@@ -60,6 +66,8 @@ class SufficientStatistics:
     log_normalizer : float
         Sum over rows of weight times the log of the summed exponentiated scores: the data term
         of every objective.
+    background : array of shape (2,), optional
+        Of rows of a background: the sum of their weights, and of weights times log density.
     """
 
     count: Array
@@ -67,6 +75,7 @@ class SufficientStatistics:
     second: Array
     pivot: Array
     log_normalizer: float = 0.0
+    background: Array | None = None
 
     @classmethod
     def zero(cls, pivot: Array, structure: StructureShape) -> "SufficientStatistics":
@@ -82,8 +91,13 @@ class SufficientStatistics:
 
     @property
     def total(self) -> float:
-        """Total weight of the rows."""
+        """Total weight of the rows of components."""
         return float(self.count.sum())
+
+    @property
+    def of_background(self) -> float:
+        """Weight of the rows of the background."""
+        return 0.0 if self.background is None else float(self.background[0])
 
     @property
     def has_rows_in_all(self) -> bool:
@@ -173,6 +187,7 @@ class SufficientStatistics:
             self.second + there.second,
             self.pivot,
             self.log_normalizer + there.log_normalizer,
+            _added(self.background, there.background),
         )
 
     def __sub__(self, other: "SufficientStatistics") -> "SufficientStatistics":
@@ -185,6 +200,7 @@ class SufficientStatistics:
             self.second * factor,
             self.pivot,
             self.log_normalizer * factor,
+            None if self.background is None else self.background * factor,
         )
 
     __rmul__ = __mul__

@@ -98,6 +98,21 @@ class Whole(Parameter):
 
 @final
 @dataclass(frozen=True, eq=False)
+class Volume(Parameter):
+    """What a background may be: None, uniform on the rows' box, or a volume."""
+
+    @property
+    def accepted(self) -> str:
+        return "None, 'uniform' or a volume above 0"
+
+    def is_lawful(self, value: Any) -> bool:
+        if value is None or (isinstance(value, str) and value == "uniform"):
+            return True
+        return not isinstance(value, str) and Real(0.0, above=True).is_lawful(value)
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class WholeByName(Parameter):
     """A whole number for all, or a mapping with one for each.
 

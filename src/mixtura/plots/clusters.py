@@ -57,9 +57,9 @@ def clusters(
         If rows, labels or axes do not fit the model.
     """
     rows = as_rows(x, fit)
-    numbers = as_labels(labels, rows.shape[0], fit.model.n_components)
+    numbers = as_labels(labels, rows.shape[0], fit)
     if rows.shape[1] == 1:
-        sizes = np.bincount(numbers, minlength=fit.model.n_components)
+        sizes = np.bincount(numbers, minlength=fit.n_parts)
         names = [f"{fit.component_name(k)} ({size:,})" for k, size in enumerate(sizes)]
         return draw_lanes(rows[:, 0], numbers, names, fit.feature_names[0], ax, figure)
     cloud = Cloud.of(fit, rows, numbers)

@@ -161,7 +161,7 @@ def component_legend(ax: "Axes", fit: Fit, **style: Any) -> "Legend":
     """Return a legend of components that are drawn as points."""
     from matplotlib.lines import Line2D
 
-    n_components = fit.model.n_components
+    n_components = fit.n_parts
     listed = range(min(n_components, MAX_LEGEND))
     looks: list[dict[str, Any]] = [
         {"marker": component_marker(k), "color": component_colour(k)} for k in listed

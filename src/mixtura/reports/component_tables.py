@@ -98,11 +98,14 @@ class Components:
             labels = np.asarray(responsibilities).argmax(axis=1)
         assigned = None
         if labels is not None:
-            assigned = np.bincount(np.asarray(labels, dtype=np.intp), minlength=n_components)
+            numbers = np.asarray(labels, dtype=np.intp)
+            # Rows of a background are of no component.
+            assigned = np.bincount(numbers[numbers >= 0], minlength=n_components)[:n_components]
         expected = None
         if responsibilities is not None:
             shares = np.asarray(responsibilities)
             expected = shares.sum(axis=0) if weights is None else np.asarray(weights) @ shares
+            expected = expected[:n_components]
         parameters, shown = fit.parameters, slice(None)
         is_found = fit.model.weight_prior.finds_components
         if is_found:

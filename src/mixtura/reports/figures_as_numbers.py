@@ -107,7 +107,7 @@ def clusters(fit: Fit, x: Array, labels: IntegerArray) -> Table:
     columns = ["component", "rows"]
     columns += [f"{name(fit.feature_names[d], 32)}: median (range)" for d in features]
     rows = []
-    for k in range(fit.model.n_components):
+    for k in range(fit.n_parts):
         member = x[labels == k]
         cells = [_range(member[:, d]) for d in features]
         rows.append((name(fit.component_name(k, short=True), 32), f"{member.shape[0]:,}", *cells))

@@ -9,16 +9,24 @@ from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.base import Engine, complete_values, incomplete
+from mixtura.engines.beside_background import (
+    array_rows,
+    background_logs,
+    drawn_beside_background,
+    labels_of_shares,
+    shares_beside_background,
+    swept_beside_background,
+)
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content_keys import content_sample
 from mixtura.engines.far_rows import may_be_far, told_draws, told_labels, told_shares
 from mixtura.engines.label_parts import (
     components_by_label,
+    densities_by_label,
     drawn_by_label,
     labelled,
     shares_by_label,
     swept_by_label,
-    told_by_label,
 )
 from mixtura.engines.native.ascent_call import native_ascent
 from mixtura.engines.native.climb_call import native_climb
@@ -94,6 +102,8 @@ class NativeEngine(Engine):
     ) -> SufficientStatistics:
         if (known := labelled(rows)) is not None:
             return swept_by_label(self.sweep, known, potentials, assignment)
+        if potentials.background is not None:
+            return swept_beside_background(self, rows, potentials, assignment)
         if (some := incomplete(rows)) is not None:
             return swept(self, some, potentials, assignment)
         if potentials.tail is not None:
@@ -112,6 +122,8 @@ class NativeEngine(Engine):
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
         if (known := labelled(rows)) is not None:
             return shares_by_label(self.responsibilities, known, potentials)
+        if potentials.background is not None:
+            return shares_beside_background(self, rows, potentials)
         if (some := incomplete(rows)) is not None:
             return told_responsibilities(self, some, potentials)
         prepared = self._telling(rows, potentials)
@@ -124,7 +136,9 @@ class NativeEngine(Engine):
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
         if (known := labelled(rows)) is not None:
-            return told_by_label(self.log_density, known, potentials)
+            return densities_by_label(self.log_density, known, potentials)
+        if potentials.background is not None:
+            return background_logs(self, array_rows(rows), potentials)[0]
         if (some := incomplete(rows)) is not None:
             return told_densities(self, some, potentials)
         prepared = self._telling(rows, potentials)
@@ -138,6 +152,8 @@ class NativeEngine(Engine):
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
         if (known := labelled(rows)) is not None:
             return components_by_label(self.labels, known, potentials)
+        if potentials.background is not None:
+            return labels_of_shares(self.responsibilities(rows, potentials))
         if (some := incomplete(rows)) is not None:
             return told_components(self, some, potentials)
         prepared = self._telling(rows, potentials)
@@ -154,6 +170,8 @@ class NativeEngine(Engine):
     ) -> IntegerArray:
         if (known := labelled(rows)) is not None:
             return drawn_by_label(self.sample_labels, known, potentials, n_draws, seed)
+        if potentials.background is not None:
+            return drawn_beside_background(self, rows, potentials, n_draws, seed)
         if (some := incomplete(rows)) is not None:
             return drawn_components(self, some, potentials, n_draws, seed)
         prepared = self._telling(rows, potentials)

@@ -22,7 +22,7 @@ from mixtura.fit import Fit, Inference, Problem, Run, Swept, canonical_order
 from mixtura.messages.assignments import Soft
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.parameters import MixtureParameters
-from mixtura.posteriors import DrawsPosterior, PointPosterior
+from mixtura.posteriors import DrawsPosterior
 from mixtura.posteriors.alignment import align_parameters, nearest_numbering
 from mixtura.typing import Array, IntegerArray
 
@@ -235,7 +235,7 @@ def _log_likelihood(problem: Problem, swept: Swept, parameters: MixtureParameter
     if swept.factor is not None:
         scaled = parameters.rescaled(swept.factor)
         shift = swept.rows.total_weight * float(np.log(swept.factor).sum())
-    potentials = PointPosterior(scaled, swept.model.family).potentials
+    potentials = swept.model.potentials(scaled)
     return problem.engine.sweep(swept.rows, potentials, Soft()).log_normalizer + shift
 
 

@@ -1,5 +1,6 @@
 """Starts and their registry."""
 
+from mixtura.inference.starts.apart import StartApart, close_rows
 from mixtura.inference.starts.base import Initializer
 from mixtura.inference.starts.best_of_clusterings import Elicitation, Elicited, Search, after
 from mixtura.inference.starts.given import given_start
@@ -21,6 +22,8 @@ __all__ = [
     "Initializer",
     "LabelledStart",
     "Search",
+    "StartApart",
     "after",
+    "close_rows",
     "given_start",
 ]
