@@ -332,9 +332,9 @@ class Problem:
     def may_move(self) -> bool:
         """Whether components may be merged, split and dropped on the way.
 
-        Not where labels hold their numbers, nor beside a background.
+        Not where labels hold their numbers, of rows in groups, and beside a background.
         """
-        return not self.rows.held.size and self.model.background is None
+        return not self.rows.is_labelled and self.model.background is None
 
     def stream(self, *key: int) -> np.random.SeedSequence:
         """Return the random stream of a purpose, the same however often it is asked for."""

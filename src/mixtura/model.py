@@ -137,13 +137,13 @@ class MixtureModel:
 
     def mode(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return the parameters of highest posterior density given sufficient statistics."""
-        weights = self.weight_prior.posterior(statistics.count).mode(self.n_components)
+        weights = self.weight_prior.posterior(statistics.of_weights).mode(self.n_components)
         weights = self._beside_background(weights, statistics)
         return MixtureParameters(weights, *self.component_prior.posterior(statistics).mode())
 
     def typical(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return parameters to which the statistics belong: the mode, where there is one."""
-        weights = self.weight_prior.posterior(statistics.count).typical(self.n_components)
+        weights = self.weight_prior.posterior(statistics.of_weights).typical(self.n_components)
         weights = self._beside_background(weights, statistics)
         return MixtureParameters(weights, *self.component_prior.posterior(statistics).mode())
 
@@ -155,7 +155,9 @@ class MixtureModel:
         """Return weights of sum one as those beside the most probable one of the background."""
         if self.background is None:
             return weights
-        return weights * (1.0 - self.background.mode(statistics.of_background, statistics.total))
+        return weights * (
+            1.0 - self.background.mode(statistics.of_background, float(statistics.of_weights.sum()))
+        )
 
     def log_prior(self, parameters: MixtureParameters) -> float:
         """Return the log prior density of the parameters, in nats, all constants included."""

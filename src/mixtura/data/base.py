@@ -99,12 +99,17 @@ class Rows(ABC):
 
     @property
     def is_plain(self) -> bool:
-        """Whether all cells are there, and exact, and no row has a label."""
+        """Whether all cells are there, and exact, and nothing is known of their components."""
         return self.is_complete and not self.is_labelled
 
     @property
     def is_labelled(self) -> bool:
-        """Whether the components of some rows are known."""
+        """Whether something is known of the components of some rows."""
+        return False
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether some rows are known to share components."""
         return False
 
     @property

@@ -64,14 +64,29 @@ class KnownLabels:
         Number of the class of each row, -1 where it is not known.
     classes : Classes
         The classes.
+    groups : integer array of shape (N,), optional
+        Group of each row, whose rows share a component; -1 for a row on its own.
     """
 
     codes: IntegerArray
     classes: Classes
+    groups: IntegerArray | None = None
 
     def taken(self, some: slice | IntegerArray | BooleanArray) -> "KnownLabels":
         """Return the labels of some of the rows."""
-        return replace(self, codes=self.codes[some])
+        groups = None if self.groups is None else self.groups[some]
+        return replace(self, codes=self.codes[some], groups=groups)
+
+    def refuse_cut(self, size: int) -> None:
+        """Raise InvalidArgumentError where a group is cut by batches of so many rows."""
+        assert self.groups is not None
+        inside = np.flatnonzero(self.groups >= 0)
+        pairs = np.unique(np.stack([self.groups[inside], inside // size]), axis=1)[0]
+        if (np.diff(pairs) == 0).any():
+            raise InvalidArgumentError(
+                "groups must each lie in one batch: order the rows by group, or take a larger "
+                f"batch_size than {size}"
+            )
 
     @property
     def is_known(self) -> BooleanArray:
@@ -279,3 +294,60 @@ def _named(
 def _listed(names: tuple[str, ...]) -> str:
     told = ", ".join(repr(name) for name in names[:MOST_TOLD])
     return f"{told}, ..." if len(names) > MOST_TOLD else told
+
+
+def with_groups(labels: KnownLabels | None, groups: Any, n_rows: int) -> KnownLabels | None:
+    """Return what is known of rows, with groups that share a component.
+
+    Parameters
+    ----------
+    labels : KnownLabels, optional
+        What is known otherwise.
+    groups : array, list or series of shape (N,)
+        Numbers or names of groups; rows of none are -1, None, NaN, NA or masked.
+    n_rows : int
+        Number of rows N.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they are no groups of so many rows, or rows of one group have different labels.
+    """
+    given = _flat(groups)
+    if given.shape != (n_rows,):
+        raise InvalidArgumentError(
+            f"groups must have one entry for each row, shape ({n_rows},); got shape {given.shape}"
+        )
+    codes = group_codes(given)
+    if not (codes >= 0).any():
+        return labels
+    known = KnownLabels(np.full(n_rows, UNKNOWN, dtype=np.intp), Classes())
+    known = replace(known if labels is None else labels, groups=codes)
+    both = (codes >= 0) & known.is_known
+    pairs = np.unique(np.stack([codes[both], known.codes[both]]), axis=1)[0]
+    torn = np.flatnonzero(np.diff(pairs) == 0)
+    if torn.size:
+        name = given[np.flatnonzero(codes == pairs[torn[0]])[0]]
+        raise InvalidArgumentError(f"groups must agree with labels: rows of {name!r} have several")
+    return known
+
+
+def group_codes(given: np.ndarray) -> IntegerArray:
+    """Return numbers of groups (N,) in order of appearance; -1 for rows on their own."""
+    if given.dtype.kind in "iu":
+        unknown, texts = given == UNKNOWN, given
+    else:
+        unknown = np.fromiter((_is_unknown(value) for value in given), bool, len(given))
+        texts = np.array([str(value) for value in given], dtype=object)
+    codes = np.full(len(given), -1, dtype=np.intp)
+    if not unknown.all():
+        _, codes[~unknown] = np.unique(texts[~unknown], return_inverse=True)
+    return codes
+
+
+def group_names(groups: Any) -> frozenset[str]:
+    """Return the names of groups, as texts, without those of rows on their own."""
+    given = _flat(groups)
+    return frozenset(
+        str(value) for value, code in zip(given, group_codes(given), strict=True) if code >= 0
+    )

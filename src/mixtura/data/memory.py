@@ -88,6 +88,10 @@ class ArrayRows(Rows):
         return self.labels is not None
 
     @property
+    def is_grouped(self) -> bool:
+        return self.labels is not None and self.labels.groups is not None
+
+    @property
     def held(self) -> IntegerArray:
         labels = self.labels
         return NONE_HELD if labels is None else self.once("held", lambda: labels.held(self.weights))
@@ -209,6 +213,8 @@ class ArrayRows(Rows):
         return iter((self._whole,))
 
     def batches(self, size: int) -> Iterator[Rows]:
+        if self.labels is not None and self.labels.groups is not None:
+            self.labels.refuse_cut(size)
         for start in range(0, self.n_rows, size):
             stop = start + size
             yield self.taken(slice(start, stop))

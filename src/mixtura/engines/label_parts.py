@@ -77,11 +77,6 @@ class LabelledPart:
         return replace(about, count=count, first=first, second=second, pivot=pivot)
 
 
-def labelled(rows: Rows) -> ArrayRows | None:
-    """Return rows of some of which the components are known; None where of none."""
-    return rows if isinstance(rows, ArrayRows) and rows.is_labelled else None
-
-
 def parts_by_label(rows: ArrayRows) -> tuple[LabelledPart, ...]:
     """Return the rows without a label, and those of each."""
 
@@ -106,12 +101,7 @@ def swept_by_label(
     potentials: Potentials,
     assignment: Assignment,
 ) -> SufficientStatistics:
-    """Return the statistics of rows of which some labels are known.
-
-    Known responsibilities stay what they are.
-    """
-    if assignment.is_given:
-        return sweep(rows.unlabelled, potentials, assignment)
+    """Return the statistics of rows of which some labels are known."""
     total = SufficientStatistics.zero(potentials.mean, potentials.structure)
     is_shared = potentials.structure[0] < len(potentials.mean)
     for part in parts_by_label(rows):

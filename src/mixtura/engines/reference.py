@@ -16,13 +16,13 @@ from mixtura.engines.beside_background import (
     swept_beside_background,
 )
 from mixtura.engines.far_rows import told_draws, told_labels, told_shares
-from mixtura.engines.label_parts import (
-    components_by_label,
-    densities_by_label,
-    drawn_by_label,
+from mixtura.engines.known import (
+    densities_known,
+    drawn_known,
     labelled,
-    shares_by_label,
-    swept_by_label,
+    labels_known,
+    shares_known,
+    swept_known,
 )
 from mixtura.engines.observed.integration import swept
 from mixtura.engines.observed.telling import (
@@ -48,7 +48,7 @@ class ReferenceEngine(Engine):
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
         if (known := labelled(rows)) is not None:
-            return swept_by_label(self.sweep, known, potentials, assignment)
+            return swept_known(self, known, potentials, assignment)
         if potentials.background is not None:
             return swept_beside_background(self, rows, potentials, assignment)
         if (some := incomplete(rows)) is not None:
@@ -60,7 +60,7 @@ class ReferenceEngine(Engine):
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
         if (known := labelled(rows)) is not None:
-            return shares_by_label(self.responsibilities, known, potentials)
+            return shares_known(self, known, potentials)
         if potentials.background is not None:
             return shares_beside_background(self, rows, potentials)
         if (some := incomplete(rows)) is not None:
@@ -73,7 +73,7 @@ class ReferenceEngine(Engine):
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
         if (known := labelled(rows)) is not None:
-            return densities_by_label(self.log_density, known, potentials)
+            return densities_known(self, known, potentials)
         if potentials.background is not None:
             return background_logs(self, array_rows(rows), potentials)[0]
         if (some := incomplete(rows)) is not None:
@@ -83,7 +83,7 @@ class ReferenceEngine(Engine):
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
         if (known := labelled(rows)) is not None:
-            return components_by_label(self.labels, known, potentials)
+            return labels_known(self, known, potentials)
         if potentials.background is not None:
             return labels_of_shares(self.responsibilities(rows, potentials))
         if (some := incomplete(rows)) is not None:
@@ -95,7 +95,7 @@ class ReferenceEngine(Engine):
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
         if (known := labelled(rows)) is not None:
-            return drawn_by_label(self.sample_labels, known, potentials, n_draws, seed)
+            return drawn_known(self, known, potentials, n_draws, seed)
         if potentials.background is not None:
             return drawn_beside_background(self, rows, potentials, n_draws, seed)
         if (some := incomplete(rows)) is not None:

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from mixtura.data import ArrayRows, KnownLabels
 from mixtura.data.frames import default_names
-from mixtura.data.known_labels import known_labels
+from mixtura.data.known_labels import known_labels, with_groups
 from mixtura.data.measurement_errors import error_variances
 from mixtura.data.row_weights import row_weights
 from mixtura.engines import Engine, best_engine
@@ -165,6 +165,7 @@ class GaussianMixtureModel(
         sample_weight: Any = None,
         measurement_error: Any = None,
         labels: Any = None,
+        groups: Any = None,
     ) -> Self:
         """Fit the model to rows.
 
@@ -188,6 +189,10 @@ class GaussianMixtureModel(
             known is discriminant analysis, some known a semi-supervised fit; the log likelihood
             then has the logarithms of the weights of what is known. ``labels_`` keep what is known.
             With a background -2 (``mixtura.BACKGROUND``) says that a row is of it.
+        groups : array of shape (N,), optional
+            Rows of one group, named by a number or text, share a component; -1, None, NaN, NA or
+            masked for rows on their own. A group counts once for the weights, its rows for the
+            components. Not with "collapsed", "svi", "nuts" and batches that cut a group.
             Not with "collapsed", "svi" and "nuts".
 
         Returns
@@ -201,7 +206,8 @@ class GaussianMixtureModel(
         ValueError
             If the data are not numbers in two dimensions, or infinite, or a column has no value.
         """
-        rows = self._checked_rows(X, sample_weight, measurement_error, labels, reset=True)
+        given = (sample_weight, measurement_error, labels, groups)
+        rows = self._checked_rows(X, *given, reset=True)
         row_validation.warn_of(self._fit_rows(rows).doubts)
         return self
 
@@ -255,9 +261,10 @@ class GaussianMixtureModel(
         sample_weight: Any = None,
         measurement_error: Any = None,
         labels: Any = None,
+        groups: Any = None,
     ) -> IntegerArray:
         """Fit, and return the most probable component of each row, shape (N,)."""
-        return self.fit(X, y, sample_weight, measurement_error, labels).labels_
+        return self.fit(X, y, sample_weight, measurement_error, labels, groups).labels_
 
     def _engine(self) -> Engine:
         return best_engine(arguments.number_of_threads(self.n_jobs))
@@ -269,13 +276,21 @@ class GaussianMixtureModel(
         return row_weights(sample_weight, len(values))
 
     def _checked_rows(
-        self, X: Any, sample_weight: Any, measurement_error: Any, labels: Any, *, reset: bool
+        self,
+        X: Any,
+        sample_weight: Any,
+        measurement_error: Any,
+        labels: Any,
+        groups: Any,
+        *,
+        reset: bool,
     ) -> ArrayRows:
         values = self._validated(X, reset=reset)
         weights = None if sample_weight is None else self._weights(sample_weight, values)
         names = getattr(self, "feature_names_in_", None)
         errors = error_variances(measurement_error, values, names)
         known = None if labels is None else self._labels(labels, len(values), reset=reset)
+        known = known if groups is None else with_groups(known, groups, len(values))
         return ArrayRows(values, weights, None, errors, None, known)
 
     def _labels(self, labels: Any, n_rows: int, *, reset: bool) -> KnownLabels | None:
@@ -289,7 +304,7 @@ class GaussianMixtureModel(
 
     def _rows(self, X: Any, measurement_error: Any = None) -> ArrayRows:
         check_is_fitted(self)
-        return self._checked_rows(X, None, measurement_error, None, reset=False)
+        return self._checked_rows(X, None, measurement_error, None, None, reset=False)
 
     def _feature_names(self) -> tuple[str, ...]:
         names = getattr(self, "feature_names_in_", None)

@@ -8,6 +8,8 @@ from sklearn.utils.metaestimators import available_if
 
 from mixtura.data import ArrayRows, Classes
 from mixtura.data.kept_rows import KeptRows
+from mixtura.data.known_labels import group_names
+from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import arguments, row_validation, slowness
 from mixtura.estimator.posterior_views import SampledViews
 from mixtura.estimator.problem import build_problem, build_update
@@ -32,9 +34,16 @@ class OnlineFitting(FittedViews, SampledViews):
 
     @abstractmethod
     def _checked_rows(
-        self, X: Any, sample_weight: Any, measurement_error: Any, labels: Any, *, reset: bool
+        self,
+        X: Any,
+        sample_weight: Any,
+        measurement_error: Any,
+        labels: Any,
+        groups: Any,
+        *,
+        reset: bool,
     ) -> ArrayRows:
-        """Return checked rows with their weights, errors and labels."""
+        """Return checked rows with their weights, errors, labels and groups."""
 
     @abstractmethod
     def _feature_names(self) -> tuple[str, ...]:
@@ -43,6 +52,7 @@ class OnlineFitting(FittedViews, SampledViews):
     def _fit_rows(self, rows: ArrayRows) -> Fit:
         """Fit the model to checked rows, and return the fit that was adopted."""
         engine = self._engine()
+        vars(self).pop("_groups_met", None)
         seen = rows.with_cells
         method, problem = build_problem(vars(self), seen, engine, self._feature_names())
         slowness.tell_once(rows.values.size * problem.model.n_components)
@@ -54,6 +64,19 @@ class OnlineFitting(FittedViews, SampledViews):
         self._training = rows.once("kept", lambda: KeptRows.of(rows))
         return fit
 
+    def _met(self, groups: Any, earlier: Fit | None) -> frozenset[str]:
+        """Return the names of the groups of all batches; refuse those that come again."""
+        before: frozenset[str] = vars(self).get("_groups_met", frozenset())
+        before = frozenset() if earlier is None else before
+        now = frozenset() if groups is None else group_names(groups)
+        again = sorted(before & now)
+        if again:
+            raise InvalidArgumentError(
+                f"groups has {again[0]!r}, of which an earlier batch had rows: a group must lie in "
+                "one batch"
+            )
+        return before | now
+
     @available_if(_adds_rows)
     def partial_fit(
         self,
@@ -62,6 +85,7 @@ class OnlineFitting(FittedViews, SampledViews):
         sample_weight: Any = None,
         measurement_error: Any = None,
         labels: Any = None,
+        groups: Any = None,
     ) -> Self:
         """Add rows to those seen so far; earlier rows are not needed again.
 
@@ -91,6 +115,8 @@ class OnlineFitting(FittedViews, SampledViews):
             Standard deviations or covariances of the rows' errors, as for ``fit``.
         labels : array of shape (N,), optional
             Known components, as for ``fit``; names are those of the first batch that had some.
+        groups : array of shape (N,), optional
+            Rows that share a component, as for ``fit``: all rows of a group must be in one batch.
 
         Returns
         -------
@@ -108,8 +134,9 @@ class OnlineFitting(FittedViews, SampledViews):
         """
         earlier: Fit | None = getattr(self, "fit_", None)
         rows = self._checked_rows(
-            X, sample_weight, measurement_error, labels, reset=earlier is None
+            *(X, sample_weight, measurement_error, labels, groups), reset=earlier is None
         )
+        met = self._met(groups, earlier)
         engine, given = self._engine(), self.get_params(deep=False)
         seen = rows.with_cells
         if earlier is None:
@@ -124,7 +151,7 @@ class OnlineFitting(FittedViews, SampledViews):
         fit = replace(method.update(problem, earlier), unobserved=before, classes=classes)
         labels = fit.posterior.labels(rows, engine)
         self._adopt(fit)
-        self.labels_ = labels
+        self._groups_met, self.labels_ = met, labels
         vars(self).pop("_training", None)
         row_validation.warn_of(fit.doubts)
         return self

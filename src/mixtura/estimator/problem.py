@@ -61,17 +61,9 @@ def build_problem(
     facts = known_of(rows, engine, moments, n_components, names)
     units = 1.0 if moments.factor is None else moments.factor
     spacing = facts.spacing * units
-    if rows.held.size and not method.takes_labels:
-        raise InvalidArgumentError(
-            f"inference={method.name!r} takes no labels: use inference='map', 'ml', 'vb' or 'gibbs'"
-        )
     looked_at = engine.completed(in_units_of(rows, moments)).unlabelled
     background = background_of(given["background"], rows, names)
-    if background is not None and not method.takes_labels:
-        raise InvalidArgumentError(
-            f"inference={method.name!r} takes no background: use inference='map', 'ml', 'vb' or "
-            "'gibbs'"
-        )
+    _refuse_known(method, rows, background)
     if background is not None:
         box = background.rescaled(np.broadcast_to(units, background.lower.shape))
         looked_at, _ = close_rows(looked_at, engine, box)
@@ -91,7 +83,7 @@ def build_problem(
     if background is not None:
         n_init = start.default_starts if n_init is None else n_init
         start = StartApart(start)
-    if rows.held.size:
+    if rows.is_labelled:
         n_init = start.default_starts if n_init is None else n_init
         start = LabelledStart(start)
     problem = Problem(
@@ -111,6 +103,16 @@ def build_problem(
         report=print if arguments.parameter(given, "verbose") else lambda line: None,
     )
     return method, problem
+
+
+def _refuse_known(method: Inference, rows: Rows, background: Background | None) -> None:
+    """Raise InvalidArgumentError where a method does not take what is known of the rows."""
+    if method.takes_labels or (background is None and not rows.is_labelled):
+        return
+    what = "groups" if rows.is_grouped else "labels" if rows.is_labelled else "background"
+    raise InvalidArgumentError(
+        f"inference={method.name!r} takes no {what}: use inference='map', 'ml', 'vb' or 'gibbs'"
+    )
 
 
 def build_update(

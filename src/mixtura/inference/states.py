@@ -227,6 +227,9 @@ def summed_scores(potentials: Potentials, statistics: SufficientStatistics) -> f
     seen = statistics.count > 0
     constant = (potentials.log_weight + potentials.offset)[seen]
     total = float(statistics.count[seen] @ constant - 0.5 * (precision * moments.second).sum())
+    if statistics.members is not None:
+        fewer = statistics.members[seen] - statistics.count[seen]
+        total += float(fewer @ potentials.log_weight[seen])
     own = potentials.background
     if own is None or statistics.background is None or statistics.of_background == 0.0:
         return total

@@ -38,6 +38,9 @@ STATISTICS = ("count", "first", "second", "pivot")
 BESIDE = "background"
 """What statistics hold of rows of a background; of fits without one there is none."""
 
+MEMBERS = "members"
+"""What they hold of groups of rows."""
+
 SEEN = tuple(f"seen_{name}" for name in STATISTICS)
 """What further rows are added to."""
 
@@ -259,13 +262,21 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
 
 
 def _beside(statistics: SufficientStatistics, name: str) -> dict[str, Array]:
-    return {} if statistics.background is None else {name: statistics.background}
+    found = {} if statistics.background is None else {name: statistics.background}
+    if statistics.members is not None:
+        found[name.replace(BESIDE, MEMBERS)] = statistics.members
+    return found
 
 
 def _with_background(
     statistics: SufficientStatistics, arrays: dict[str, Array], name: str
 ) -> SufficientStatistics:
-    """Return statistics with those of a background that a file has under a name."""
+    """Return statistics with those of a background, and of groups, that a file has."""
+    members = arrays.get(name.replace(BESIDE, MEMBERS))
+    if members is not None:
+        if members.shape != statistics.count.shape or not (members >= 0.0).all():
+            raise ModelFileError("the groups of rows are not one weight for each component")
+        statistics = replace(statistics, members=members)
     if name not in arrays:
         return statistics
     found = arrays[name]

@@ -68,6 +68,9 @@ class SufficientStatistics:
         of every objective.
     background : array of shape (2,), optional
         Of rows of a background: the sum of their weights, and of weights times log density.
+    members : array of shape (K,), optional
+        What the weights are told by where it is not the count: how many groups of rows, and rows
+        on their own, each component has.
     """
 
     count: Array
@@ -76,6 +79,7 @@ class SufficientStatistics:
     pivot: Array
     log_normalizer: float = 0.0
     background: Array | None = None
+    members: Array | None = None
 
     @classmethod
     def zero(cls, pivot: Array, structure: StructureShape) -> "SufficientStatistics":
@@ -93,6 +97,16 @@ class SufficientStatistics:
     def total(self) -> float:
         """Total weight of the rows of components."""
         return float(self.count.sum())
+
+    @property
+    def of_weights(self) -> Array:
+        """What the weights are told by, shape (K,): the count, or that of groups."""
+        return self.count if self.members is None else self.members
+
+    def _added_members(self, other: "SufficientStatistics") -> Array | None:
+        if self.members is None and other.members is None:
+            return None
+        return self.of_weights + other.of_weights
 
     @property
     def of_background(self) -> float:
@@ -155,6 +169,7 @@ class SufficientStatistics:
             first=self.first[order],
             second=self.second if shared else self.second[order],
             pivot=self.pivot[order],
+            members=None if self.members is None else self.members[order],
         )
 
     def rescaled(self, scale: Array) -> "SufficientStatistics":
@@ -188,6 +203,7 @@ class SufficientStatistics:
             self.pivot,
             self.log_normalizer + there.log_normalizer,
             _added(self.background, there.background),
+            self._added_members(there),
         )
 
     def __sub__(self, other: "SufficientStatistics") -> "SufficientStatistics":
@@ -201,6 +217,7 @@ class SufficientStatistics:
             self.pivot,
             self.log_normalizer * factor,
             None if self.background is None else self.background * factor,
+            None if self.members is None else self.members * factor,
         )
 
     __rmul__ = __mul__

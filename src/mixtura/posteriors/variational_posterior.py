@@ -49,7 +49,7 @@ class VariationalPosterior(Posterior):
     @cached_property
     def weights(self) -> WeightPrior:
         """The factor of the weights."""
-        return self.model.weight_prior.posterior(self.statistics.count)
+        return self.model.weight_prior.posterior(self.statistics.of_weights)
 
     @cached_property
     def components(self) -> ComponentPosterior:
@@ -65,7 +65,7 @@ class VariationalPosterior(Posterior):
     @property
     def _counts(self) -> tuple[float, float]:
         """Weight of the rows of the background, and of all others."""
-        return self.statistics.of_background, self.statistics.total
+        return self.statistics.of_background, float(self.statistics.of_weights.sum())
 
     @property
     def _left(self) -> float:

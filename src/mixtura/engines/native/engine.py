@@ -20,13 +20,13 @@ from mixtura.engines.beside_background import (
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content_keys import content_sample
 from mixtura.engines.far_rows import may_be_far, told_draws, told_labels, told_shares
-from mixtura.engines.label_parts import (
-    components_by_label,
-    densities_by_label,
-    drawn_by_label,
+from mixtura.engines.known import (
+    densities_known,
+    drawn_known,
     labelled,
-    shares_by_label,
-    swept_by_label,
+    labels_known,
+    shares_known,
+    swept_known,
 )
 from mixtura.engines.native.ascent_call import native_ascent
 from mixtura.engines.native.climb_call import native_climb
@@ -101,7 +101,7 @@ class NativeEngine(Engine):
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
         if (known := labelled(rows)) is not None:
-            return swept_by_label(self.sweep, known, potentials, assignment)
+            return swept_known(self, known, potentials, assignment)
         if potentials.background is not None:
             return swept_beside_background(self, rows, potentials, assignment)
         if (some := incomplete(rows)) is not None:
@@ -121,7 +121,7 @@ class NativeEngine(Engine):
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
         if (known := labelled(rows)) is not None:
-            return shares_by_label(self.responsibilities, known, potentials)
+            return shares_known(self, known, potentials)
         if potentials.background is not None:
             return shares_beside_background(self, rows, potentials)
         if (some := incomplete(rows)) is not None:
@@ -136,7 +136,7 @@ class NativeEngine(Engine):
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
         if (known := labelled(rows)) is not None:
-            return densities_by_label(self.log_density, known, potentials)
+            return densities_known(self, known, potentials)
         if potentials.background is not None:
             return background_logs(self, array_rows(rows), potentials)[0]
         if (some := incomplete(rows)) is not None:
@@ -151,7 +151,7 @@ class NativeEngine(Engine):
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
         if (known := labelled(rows)) is not None:
-            return components_by_label(self.labels, known, potentials)
+            return labels_known(self, known, potentials)
         if potentials.background is not None:
             return labels_of_shares(self.responsibilities(rows, potentials))
         if (some := incomplete(rows)) is not None:
@@ -169,7 +169,7 @@ class NativeEngine(Engine):
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
         if (known := labelled(rows)) is not None:
-            return drawn_by_label(self.sample_labels, known, potentials, n_draws, seed)
+            return drawn_known(self, known, potentials, n_draws, seed)
         if potentials.background is not None:
             return drawn_beside_background(self, rows, potentials, n_draws, seed)
         if (some := incomplete(rows)) is not None:

@@ -162,6 +162,16 @@ class Sweeper(ABC):
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
         """Return the log of the summed exponentiated scores of each row, shape (N,)."""
 
+    @abstractmethod
+    def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        """Return the component of the highest score of each row, shape (N,)."""
+
+    @abstractmethod
+    def sample_labels(
+        self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
+    ) -> IntegerArray:
+        """Return components drawn for each row, shape (n_draws, N)."""
+
 
 def swept(
     engine: Sweeper, rows: ArrayRows, potentials: Potentials, assignment: Assignment

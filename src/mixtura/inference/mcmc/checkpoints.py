@@ -155,6 +155,8 @@ def digest_of(problem: Problem, starts: Sequence[Start], options: Mapping[str, i
     if isinstance(rows, ArrayRows) and rows.labels is not None:
         digest.update(f"labels {rows.labels.classes.sizes}".encode())
         digest.update(rows.labels.codes.astype(np.int64).tobytes())
+        if rows.labels.groups is not None:
+            digest.update(rows.labels.groups.astype(np.int64).tobytes())
     for block in rows.blocks():
         for part in (block.values, block.weights):
             if part is not None:

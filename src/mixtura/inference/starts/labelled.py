@@ -25,7 +25,8 @@ class LabelledStart(Initializer):
 
     That start groups all rows, as if no label were known. Of its components those that share most
     rows with the labels are replaced by the means and covariances of labelled rows; their weights
-    stay, and D + 1 rows of their own widths are added to each.
+    stay, and D + 1 rows of their own widths are added to each. Of rows in groups the other start
+    sees the groups' means alone, and rows follow their group.
 
     Parameters
     ----------
@@ -40,8 +41,13 @@ class LabelledStart(Initializer):
     def statistics(
         self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
     ) -> SufficientStatistics:
-        found = self.start.statistics(model, rows.unlabelled, engine, number, seed)
-        if not isinstance(rows, ArrayRows) or self.start.numbers_components:
+        plain, of_groups = rows.unlabelled, None
+        if isinstance(rows, ArrayRows) and rows.is_grouped and not self.start.numbers_components:
+            plain, of_groups = group_means(rows)
+        found = self.start.statistics(model, plain, engine, number, seed)
+        if of_groups is not None:
+            found = _of_rows(model, engine, rows.unlabelled, (plain, of_groups), found)
+        if not isinstance(rows, ArrayRows) or self.start.numbers_components or not rows.held.size:
             return found
         some, component = _labelled_rows(rows, engine)
         shape = (model.structure, model.n_components)
@@ -49,6 +55,47 @@ class LabelledStart(Initializer):
         known = label_statistics_of(some, engine, *shape, component, centre)
         found = _matched(model, engine, some, component, found)
         return _replaced(known, found, np.unique(component))
+
+
+def group_means(rows: ArrayRows) -> tuple[ArrayRows, IntegerArray]:
+    """Return the means of groups, and rows on their own, with weights, and the place of each row.
+
+    Parameters
+    ----------
+    rows : ArrayRows
+        Complete rows in groups.
+    """
+    labels, weights = rows.labels, rows.weights
+    assert labels is not None
+    assert labels.groups is not None
+    alone = labels.groups < 0
+    numbers = np.where(alone, rows.n_rows + np.arange(rows.n_rows), labels.groups)
+    _, where = np.unique(numbers, return_inverse=True)
+    where = np.ravel(where)
+    mass = np.bincount(where, weights)
+    total = np.zeros((mass.size, rows.n_features))
+    given = np.ones(rows.n_rows) if weights is None else weights
+    np.add.at(total, where, rows.values * given[:, None])
+    means = total / np.maximum(mass, np.finfo(float).tiny)[:, None]
+    return ArrayRows(means, mass, rows.factor), where
+
+
+def _of_rows(
+    model: MixtureModel,
+    engine: Engine,
+    rows: Rows,
+    of_groups: tuple[ArrayRows, IntegerArray],
+    found: SufficientStatistics,
+) -> SufficientStatistics:
+    """Return the statistics of rows that follow their groups, whose means a start has found."""
+    means, where = of_groups
+    labels = engine.labels(means, model.family.potentials(ModelGuide(model).parameters(found)))
+    if np.unique(labels).size < model.n_components:
+        return found
+    centre = engine.overall(rows, matrix=False).mean()[0]
+    shape = (model.structure, model.n_components)
+    known = label_statistics_of(rows, engine, *shape, labels[where], centre)
+    return replace(known, background=found.background)
 
 
 def _labelled_rows(rows: ArrayRows, engine: Engine) -> tuple[ArrayRows, IntegerArray]:
