@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from mixtura.data import Rows, Unobserved
+from mixtura.data import Classes, Rows, Unobserved
 from mixtura.data.scaling import safe_factor
 from mixtura.data.ties import largest_ties, ties_at, ties_in_plane
 from mixtura.engines import Engine
@@ -19,6 +19,12 @@ from mixtura.messages.validation import Parameter
 from mixtura.model import MixtureModel
 from mixtura.posteriors import Posterior
 from mixtura.typing import Array, IntegerArray
+
+TOLD_SIDES = 6
+"""Sides of a background's box that are told."""
+
+LARGE_LOG = 230.0
+"""Logarithm of a volume that is told as such."""
 
 
 def option(default: Any, kind: Parameter, *, stored: bool = True, shown: bool = True) -> Any:
@@ -128,6 +134,8 @@ class Fit:
         What further rows are added to; None where the method cannot go on from a fit.
     unobserved : Unobserved
         What was not observed of the rows.
+    classes : Classes
+        What the labels of rows were, and the components of each; none where none was known.
     """
 
     model: MixtureModel
@@ -146,6 +154,61 @@ class Fit:
     doubts: tuple[Doubt, ...] = ()
     online: OnlineStatistics | None = None
     unobserved: Unobserved = field(default_factory=Unobserved)
+    classes: Classes = field(default_factory=Classes)
+
+    @property
+    def n_parts(self) -> int:
+        """Number of parts that rows may be of: the components, and the background if any."""
+        return self.model.n_components + (self.model.background is not None)
+
+    @property
+    def background_weight(self) -> float:
+        """Weight of the background; zero without one."""
+        if self.model.background is None:
+            return 0.0
+        return max(1.0 - float(self.parameters.weights.sum()), 0.0)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a reader should know of the rows and of the background, in sentences."""
+        background = self.model.background
+        if background is None:
+            return self.unobserved.sentences
+        log_volume, given = background.log_volume, background.volume is not None
+        sides = ", ".join(
+            f"{name} {low:.4g} to {high:.4g}"
+            for name, low, high in zip(
+                self.feature_names[:TOLD_SIDES], background.lower, background.upper, strict=False
+            )
+        )
+        more = len(self.feature_names) - TOLD_SIDES
+        rest = f" and {more} more columns" if more > 0 else ""
+        volume = (
+            f"e^{log_volume:.4g}" if abs(log_volume) > LARGE_LOG else f"{np.exp(log_volume):.4g}"
+        )
+        source = "as given" if given else "that of the box"
+        return (
+            *self.unobserved.sentences,
+            f"A background has weight {self.background_weight:.3g}: uniform on the box {sides}"
+            f"{rest}, with a density of one over the volume {volume} ({source}).",
+        )
+
+    def component_name(self, number: int, *, short: bool = False) -> str:
+        """Return what tables and pictures call a component: the name of its label, or its number.
+
+        Parameters
+        ----------
+        number : int
+            The component; K for the background.
+        short : bool
+            Whether the number stands alone.
+        """
+        names = self.classes.component_names()
+        if number == self.model.n_components:
+            return "background"
+        if number < len(names):
+            return names[number]
+        return str(number) if short else f"component {number}"
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -265,6 +328,14 @@ class Problem:
     n_jobs: int = 1
     resolution: ColumnResolution | None = None
 
+    @property
+    def may_move(self) -> bool:
+        """Whether components may be merged, split and dropped on the way.
+
+        Not where labels hold their numbers, of rows in groups, and beside a background.
+        """
+        return not self.rows.is_labelled and self.model.background is None
+
     def stream(self, *key: int) -> np.random.SeedSequence:
         """Return the random stream of a purpose, the same however often it is asked for."""
         spawn_key = (*self.seed.spawn_key, *key)
@@ -323,6 +394,8 @@ class Inference(ABC):
     uses_flat_priors: ClassVar[bool] = False
     bounds_evidence: ClassVar[bool] = False
     """Whether the objective is a lower bound of the log evidence."""
+    takes_labels: ClassVar[bool] = True
+    """Whether components of rows may be known."""
     default_max_iter: ClassVar[int]
 
     def __post_init__(self) -> None:
@@ -362,3 +435,13 @@ class AddsRows(Inference):
 def canonical_order(parameters: MixtureParameters) -> IntegerArray:
     """Return the order in which components are numbered: by their means, feature by feature."""
     return np.lexsort(parameters.means.T[::-1])
+
+
+def order_of_free(parameters: MixtureParameters, held: IntegerArray) -> IntegerArray:
+    """Return the canonical order of components but those that are held, which keep their places."""
+    if not held.size:
+        return canonical_order(parameters)
+    order = np.arange(len(parameters.means))
+    free = np.setdiff1d(order, held)
+    order[free] = free[np.lexsort(parameters.means[free].T[::-1])]
+    return order

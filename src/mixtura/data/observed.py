@@ -1,7 +1,7 @@
 """What was observed of rows that have missing cells or measurement errors."""
 
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import final
 
 import numpy as np
@@ -149,6 +149,11 @@ class Observation:
 
     complete: IntegerArray
     patterns: tuple[Patterns, ...]
+
+    def reweighted(self, weights: Array) -> "Observation":
+        """Return the same rows with other weights (N,)."""
+        parts = [replace(one, weights=weights[one.positions]) for one in self.patterns]
+        return Observation(self.complete, tuple(parts))
 
 
 def observation_of(values: Array, weights: Array | None, errors: Array | None) -> Observation:

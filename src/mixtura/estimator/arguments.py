@@ -16,7 +16,17 @@ from mixtura.fit import Inference, Start
 from mixtura.inference.starts import Elicitation, Elicited, Initializer, given_start
 from mixtura.messages.conversion import short_repr
 from mixtura.messages.lazy import LazyModule
-from mixtura.messages.validation import Jobs, OneOf, Parameter, Real, Seed, Verbosity, Whole
+from mixtura.messages.validation import (
+    Jobs,
+    OneOf,
+    Parameter,
+    Real,
+    Seed,
+    Verbosity,
+    Volume,
+    Whole,
+    WholeByName,
+)
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
 from mixtura.priors.elicitation import likelihood_floor
@@ -195,6 +205,8 @@ PARAMETERS: dict[str, Parameter] = {
     "component_prior": _Prior(
         ComponentPrior, "NormalInverseWishart, NormalInverseGamma, Independent or KnownScale"
     ),
+    "components_per_class": WholeByName(1),
+    "background": Volume(),
     "inference": _Method(),
     "init": _Beginning(),
     "n_init": Whole(1, 100_000, optional=True),

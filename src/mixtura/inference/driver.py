@@ -18,7 +18,7 @@ from mixtura.errors import (
     Setting,
     StartsDisagreeWarning,
 )
-from mixtura.fit import Fit, Inference, OnlineStatistics, Problem, Run, Start, canonical_order
+from mixtura.fit import Fit, Inference, OnlineStatistics, Problem, Run, Start, order_of_free
 from mixtura.inference.climbs import leap, steps_of
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.merges import RunPath, without_spare
@@ -85,7 +85,7 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
     best = max(range(len(ends)), key=lambda i: _rank(model, summary, ends[i].state))
     order = np.arange(model.n_components)
     if not problem.keep_numbering:
-        order = canonical_order(ends[best].state.parameters)
+        order = order_of_free(ends[best].state.parameters, rows.held)
     found = state = ends[best].state.permuted(order)
     row_weight = problem.rows.total_weight / problem.rows.n_rows
     of_components = component_doubts(

@@ -5,7 +5,7 @@ The estimator, the methods' options and the command read the same declarations.
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -97,6 +97,43 @@ class Whole(Parameter):
                 argument=name,
             )
         return super().read(value, name)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Volume(Parameter):
+    """What a background may be: None, uniform on the rows' box, or a volume."""
+
+    @property
+    def accepted(self) -> str:
+        return "None, 'uniform' or a volume above 0"
+
+    def accepts(self, value: Any) -> bool:
+        if value is None or (isinstance(value, str) and value == "uniform"):
+            return True
+        return not isinstance(value, str) and Real(0.0, above=True).accepts(value)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class WholeByName(Parameter):
+    """A whole number for all, or a mapping with one for each.
+
+    Parameters
+    ----------
+    smallest : int
+        The smallest number.
+    """
+
+    smallest: int
+
+    @property
+    def accepted(self) -> str:
+        return f"{Whole(self.smallest).accepted}, or a mapping with such numbers"
+
+    def accepts(self, value: Any) -> bool:
+        numbers = value.values() if isinstance(value, Mapping) else [value]
+        return all(Whole(self.smallest).accepts(number) for number in numbers)
 
 
 @final

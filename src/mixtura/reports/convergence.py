@@ -161,10 +161,12 @@ def convergence(fit: Fit, occupied: IntegerArray | None = None) -> ConvergenceTa
     names = [name(feature, 32) for feature in distinct_names(fit.feature_names)]
     for k in range(fit.model.n_components):
         if fit.model.n_components > 1:
-            quantities.append(f"component {k}: weight")
+            quantities.append(f"{name(fit.component_name(k), 32)}: weight")
             parts.append(_judged(posterior.weights[:, :, [k]]))
         for what, values in (("mean", posterior.means), ("sd", posterior.scales)):
-            quantities += [f"component {k}: {what} of {feature}" for feature in names]
+            quantities += [
+                f"{name(fit.component_name(k), 32)}: {what} of {feature}" for feature in names
+            ]
             parts.append(_judged(values[:, :, k]))
     mean, reduction, bulk, tail, error = np.concatenate(parts, axis=1)
     n_chains, n_draws = posterior.log_joint.shape

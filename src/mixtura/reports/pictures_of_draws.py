@@ -191,7 +191,7 @@ def _posterior_numbers(fit: Fit, n_features: int) -> Table:
         parts.append((f"sd of {told}", posterior.scales[:, :, :, d]))
     rows = [
         (
-            f"component {k}: {what}",
+            f"{name(fit.component_name(k), 24)}: {what}",
             *(significant(float(q)) for q in np.quantile(draws[:, :, k], (0.05, 0.5, 0.95))),
         )
         for k in listed_components(fit)

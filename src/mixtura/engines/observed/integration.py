@@ -13,7 +13,7 @@ from mixtura.engines.observed.parts import Part, covariances_of, moments_of, par
 from mixtura.messages.assignments import Assignment, Labelled, Sampled, shares
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
-from mixtura.typing import Array, StructureShape
+from mixtura.typing import Array, IntegerArray, StructureShape
 
 
 def _structured(second: Array, structure: StructureShape) -> Array:
@@ -61,6 +61,16 @@ class Sweeper(ABC):
     @abstractmethod
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
         """Return the log of the summed exponentiated scores of each row, shape (N,)."""
+
+    @abstractmethod
+    def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        """Return the component of the highest score of each row, shape (N,)."""
+
+    @abstractmethod
+    def sample_labels(
+        self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
+    ) -> IntegerArray:
+        """Return components drawn for each row, shape (n_draws, N)."""
 
 
 def swept(

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from mixtura.data.base import NONE_HELD
 from mixtura.diagnostics.component_warnings import component_doubts, limit_doubt, rest_doubt
 from mixtura.diagnostics.convergence_diagnostics import (
     AGREED,
@@ -21,9 +22,9 @@ from mixtura.fit import Fit, Inference, Problem, Run, ScaledProblem, canonical_o
 from mixtura.messages.assignments import Soft
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.parameters import MixtureParameters
-from mixtura.posteriors import DrawsPosterior, PointPosterior
+from mixtura.posteriors import DrawsPosterior
 from mixtura.posteriors.alignment import align_parameters, nearest_numbering
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 if TYPE_CHECKING:
     from mixtura.diagnostics import posterior_summaries
@@ -68,6 +69,8 @@ class Chains:
         given partitions, whose clusters no prior numbers.
     effective : int, optional
         Effective draws that were to be reached; None where the number of draws was given.
+    held : integer array
+        Components that keep their numbers, since rows are known to be theirs.
     """
 
     posterior: DrawsPosterior
@@ -76,6 +79,7 @@ class Chains:
     first: MixtureParameters | None = None
     of_partitions: bool = False
     effective: int | None = None
+    held: IntegerArray = field(default_factory=lambda: NONE_HELD)
 
 
 def fit_of(
@@ -146,20 +150,52 @@ def _numbered(chains: Chains, n_rows: float) -> tuple[DrawsPosterior, float]:
         return posterior, 0.0
     if not exchangeable and posterior.weights.size * posterior.weights.shape[2] > MOST_ALIGNED:
         return posterior.relabelled(np.argsort(-posterior.weights, axis=2, kind="stable")), 0.0
-    parts = (posterior.weights, posterior.means, posterior.covariances)
+    n_components = posterior.weights.shape[2]
+    free = np.setdiff1d(np.arange(n_components), chains.held)
+    if free.size < 2 and chains.held.size:
+        return posterior, 0.0
+    parts = _components(posterior, free)
     least = 0.5 / n_rows if prior.finds_components else 0.0
     alignment = align_parameters(*parts, posterior.log_joint, n_rows, least)
-    posterior = posterior.relabelled(alignment.permutations)
-    found = posterior.parameters
+    posterior = posterior.relabelled(_held_apart(alignment.permutations, free, n_components))
+    found = _parameters(posterior.parameters, free)
     if exchangeable and chains.first is not None:
-        order = nearest_numbering(found, chains.first)
+        order = nearest_numbering(found, _parameters(chains.first, free))
     elif prior.finds_components:
         order = np.argsort(-found.weights, kind="stable")
     else:
         order = canonical_order(found)
-    orders = np.broadcast_to(order, posterior.weights.shape)
+    orders = np.broadcast_to(_held_apart(order, free, n_components), posterior.weights.shape)
     # Components without rows are alike: that they cannot be told apart is no doubt.
     return posterior.relabelled(orders), alignment.doubt if exchangeable else 0.0
+
+
+def _components(posterior: DrawsPosterior, some: IntegerArray) -> tuple[Array, Array, Array]:
+    """Return the draws of some components: weights, means and (co)variances."""
+    weights, means, covariances = posterior.weights, posterior.means, posterior.covariances
+    if some.size == weights.shape[2]:
+        return weights, means, covariances
+    if covariances.shape[2] > 1:
+        covariances = covariances[:, :, some]
+    return weights[:, :, some], means[:, :, some], covariances
+
+
+def _parameters(parameters: MixtureParameters, some: IntegerArray) -> MixtureParameters:
+    """Return the parameters of some components."""
+    if some.size == parameters.weights.size:
+        return parameters
+    covariances = parameters.covariances
+    own = covariances if len(covariances) == 1 else covariances[some]
+    return MixtureParameters(parameters.weights[some], parameters.means[some], own)
+
+
+def _held_apart(order: IntegerArray, free: IntegerArray, n_components: int) -> IntegerArray:
+    """Return an order (..., F) of the free components as one of all, the others in their places."""
+    if free.size == n_components:
+        return order
+    whole = np.broadcast_to(np.arange(n_components), (*order.shape[:-1], n_components)).copy()
+    whole[..., free] = free[order]
+    return whole
 
 
 def _in_data_units(
@@ -190,7 +226,7 @@ def _log_likelihood(
     if scaled.factor is not None:
         parameters_there = parameters.rescaled(scaled.factor)
         shift = scaled.rows.total_weight * float(np.log(scaled.factor).sum())
-    potentials = PointPosterior(parameters_there, scaled.model.family).potentials
+    potentials = scaled.model.potentials(parameters_there)
     return problem.engine.sweep(scaled.rows, potentials, Soft()).log_normalizer + shift
 
 

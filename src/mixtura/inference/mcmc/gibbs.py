@@ -122,7 +122,7 @@ class Gibbs(ChainMethod[ChainState]):
         posterior = DrawsPosterior(scaled.model, draws, numbers)
         first = scaled.model.typical(given.starts[0].statistics) if problem.keep_numbering else None
         histories = [chain.log_joint for chain in chains]
-        return problem, scaled, Chains(posterior, histories, names, first)
+        return problem, scaled, Chains(posterior, histories, names, first, held=scaled.rows.held)
 
 
 def _padded(statistics: SufficientStatistics, n_components: int) -> SufficientStatistics:

@@ -210,7 +210,10 @@ def drawn(
     rng: np.random.Generator,
 ) -> MixtureParameters:
     """Return parameters drawn given the statistics of assigned rows."""
-    weights = model.weight_prior.posterior(statistics.count).draw(rng, model.n_components)
+    weights = model.weight_prior.posterior(statistics.of_weights).draw(rng, model.n_components)
+    if model.background is not None:
+        given = model.background.given(statistics.of_background, float(statistics.of_weights.sum()))
+        weights = weights * (1.0 - rng.beta(*given))
     parts = model.component_prior.draw_given(statistics, current.means, current.covariances, rng)
     # In one order of memory, on which sums may depend: a chain that is read back has it too.
     return MixtureParameters(*(np.ascontiguousarray(part) for part in (weights, *parts)))
