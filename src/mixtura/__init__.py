@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
+    from mixtura.estimator.imputer import MixtureImputer
     from mixtura.estimator.selection import Selection, select
     from mixtura.inference import MAP, ML, VB, CollapsedGibbs, Gibbs
     from mixtura.ppl import NUTS, SVI
@@ -24,6 +25,7 @@ __all__ = [
     "CollapsedGibbs",
     "GaussianMixtureModel",
     "Gibbs",
+    "MixtureImputer",
     "Selection",
     "__version__",
     "datasets",
@@ -42,6 +44,7 @@ _MODULE_OF = {
     "Gibbs": "mixtura.inference",
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
+    "MixtureImputer": "mixtura.estimator.imputer",
     "NUTS": "mixtura.ppl",
     "SVI": "mixtura.ppl",
     "Selection": "mixtura.estimator.selection",

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from mixtura.data import Rows
+from mixtura.data import Rows, Unobserved
 from mixtura.data.scaling import safe_factor
 from mixtura.data.ties import largest_ties, ties_at, ties_in_plane
 from mixtura.engines import Engine
@@ -126,6 +126,8 @@ class Fit:
         What its reader should know before relying on the answer.
     online : OnlineStatistics, optional
         What further rows are added to; None where the method cannot go on from a fit.
+    unobserved : Unobserved
+        What was not observed of the rows.
     """
 
     model: MixtureModel
@@ -143,6 +145,7 @@ class Fit:
     assumptions: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
     online: OnlineStatistics | None = None
+    unobserved: Unobserved = field(default_factory=Unobserved)
 
     @property
     def parameters(self) -> MixtureParameters:

@@ -7,6 +7,7 @@ import re
 from abc import ABC
 from collections.abc import Callable, Iterator
 from enum import Enum
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -45,6 +46,7 @@ def findings(files: list[Path], check: Callable[[Path], Any]) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value}
 
 
+@cache
 def parsed(path: Path) -> ast.Module:
     """Return the syntax tree of a file."""
     return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))

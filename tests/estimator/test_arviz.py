@@ -54,7 +54,7 @@ def test_tree_has_the_draws_by_name(gmm: GaussianMixtureModel) -> None:
 
 def test_tree_has_rows_and_what_draws_say_of_them(gmm: GaussianMixtureModel) -> None:
     pytest.importorskip("xarray")
-    tree, (rows, _) = gmm.to_arviz(), gmm._shown(None)
+    tree, rows = gmm.to_arviz(), gmm._shown(None).values
     np.testing.assert_array_equal(tree["observed_data"]["x"], rows)
     densities = tree["log_likelihood"]["x"]
     assert densities.dims == ("chain", "draw", "obs")
@@ -178,7 +178,7 @@ def test_arviz_answers_from_the_tree(n_features: int) -> None:
 
 def test_other_fits_and_a_missing_extra_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     gmm = sampled()
-    rows, _ = gmm._shown(None)
+    rows = gmm._shown(None).values
     with pytest.raises(InvalidArgumentError, match="to_arviz needs draws"):
         GaussianMixtureModel(2).fit(rows).to_arviz()
     with pytest.raises(InvalidArgumentError, match="about the rows that were fitted"):

@@ -168,7 +168,7 @@ def test_more_components_than_rows_do_not_stop_it() -> None:
 
 
 def test_where_all_fail_the_first_error_is_raised() -> None:
-    with pytest.raises(DataError, match="NaN in row 0"):
+    with pytest.raises(DataError, match="no value at all in column 0"):
         select(np.full((9, 2), np.nan), [1, 2])
     with pytest.raises(InvalidArgumentError, match="weight_prior"):
         select(FAITHFUL, [1, 2], weight_prior="none", n_jobs=2)

@@ -51,9 +51,9 @@ def guide_of(kind: str, family_name: str, rows: ArrayRows, engine: Engine) -> Gu
     structure = family.structure(N_COMPONENTS, n_features)
     is_matrix = len(structure) == 3
     moments = OverallMoments(engine.overall(rows, matrix=is_matrix))
-    within = WithinGroups(moments, structure, float(N_COMPONENTS))
+    within = WithinGroups(moments, structure, float(N_COMPONENTS), is_held=kind == "held")
     eliciting = ElicitingGuide(family, structure, within)
-    if kind == "elicited":
+    if kind in ("elicited", "held"):
         return eliciting
     if kind == "flat":
         return PriorGuide(eliciting, FlatComponents(1e-12 * moments.variances), structure)
@@ -81,7 +81,7 @@ def swept(engine: Engine) -> Engine:
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_features", SIZES)
 @pytest.mark.parametrize("family_name", list(FAMILIES))
-@pytest.mark.parametrize("kind", ["flat", "conjugate", "elicited"])
+@pytest.mark.parametrize("kind", ["flat", "conjugate", "elicited", "held"])
 def test_runs_equal_single_steps(
     kind: str, family_name: str, n_features: int, weighted: bool
 ) -> None:
@@ -101,7 +101,7 @@ def test_runs_equal_single_steps(
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
     for name in ("weights", "means", "covariances"):
         np.testing.assert_allclose(getattr(at, name), getattr(there, name), rtol=1e-10)
-    if kind == "elicited":
+    if kind in ("elicited", "held"):
         np.testing.assert_allclose(scale, steps, rtol=1e-10)
 
 
@@ -109,7 +109,7 @@ def test_runs_equal_single_steps(
 def test_one_step_is_the_oracles_to_the_last_digits(family_name: str) -> None:
     engine = ENGINES["native"](1)
     rows = rows_of(3, weighted=True)
-    for kind in ("flat", "conjugate", "elicited"):
+    for kind in ("flat", "conjugate", "elicited", "held"):
         ends = []
         for one in (engine, swept(engine)):
             guide = guide_of(kind, family_name, rows, one)

@@ -4,6 +4,7 @@ Held against draws (within five standard errors), and against Bayes' theorem wit
 that other laws compare with scipy.
 """
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -134,19 +135,20 @@ def test_a_single_weight_is_one_for_certain() -> None:
 # ---------------------------------------------------------------------------------- components
 
 
-def drawn(case: Any, rng: np.random.Generator) -> tuple[AveragedComponents, Any, Any]:
+@lru_cache(maxsize=8)
+def drawn(case: Any) -> tuple[AveragedComponents, Any, Any]:
+    """Return a posterior and draws of means and covariances, which several laws look at."""
+    rng = np.random.default_rng(17)
     posterior = posterior_of(case, rng)
     draws = [posterior.sample(rng) for _ in range(N_DRAWS)]
     return posterior, np.array([d[0] for d in draws]), np.array([d[1] for d in draws])
 
 
-def test_component_expectations_are_those_of_draws(
-    component_case: Any, rng: np.random.Generator
-) -> None:
+def test_component_expectations_are_those_of_draws(component_case: Any) -> None:
     case = component_case
     if is_flat(case.prior):
         return
-    posterior, means, covariances = drawn(case, rng)
+    posterior, means, covariances = drawn(case)
     estimate = posterior.estimate()
     assert_averages_to(means, estimate[0])
     assert_averages_to(covariances, estimate[1])
@@ -172,7 +174,7 @@ def test_expected_scores_are_those_of_draws(component_case: Any, rng: np.random.
     if is_flat(case.prior):
         return
     K, D = case.n_components, case.n_features
-    posterior, means, covariances = drawn(case, rng)
+    posterior, means, covariances = drawn(case)
     rows = 0.7 * rng.standard_normal((4, D)) + 1.0  # farther out, few draws would count
     matrices = np.array([as_matrices(c, K, D) for c in covariances[:500]])
     away = np.swapaxes(rows - means[:500, :, None], -1, -2)  # (S, K, D, rows)

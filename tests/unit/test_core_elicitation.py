@@ -107,6 +107,26 @@ def test_the_scale_is_the_harmonic_mean_of_groups_shrunk_to_the_scale_before() -
     )
 
 
+@pytest.mark.parametrize("repeated", [False, True])
+@pytest.mark.parametrize("K", [6, 8])
+@pytest.mark.parametrize("n_features", [1, 2])
+@pytest.mark.parametrize("name", list(FAMILIES))
+@pytest.mark.filterwarnings("ignore")
+def test_no_more_rows_than_groups_hold_the_scale(
+    name: str, n_features: int, K: int, repeated: bool
+) -> None:
+    # In closed form: the variances of all rows over K^(2/D), without correlations.
+    rows = np.random.default_rng(0).normal(size=(6, n_features))
+    fitted = np.repeat(rows, 3, axis=0) if repeated else rows
+    model = GaussianMixtureModel(K, covariance_type=name).fit(fitted)
+    prior, variances = model.fit_.model.component_prior, rows.var(axis=0) / K ** (2.0 / n_features)
+    if isinstance(prior, NormalInverseWishart):
+        expected = (n_features + 2.0) * np.diag(variances)
+    else:
+        expected = 1.5 * (variances.mean() if "spherical" in name else variances)
+    np.testing.assert_allclose(prior.scale, expected, rtol=1e-9, atol=1e-12)
+
+
 @pytest.mark.parametrize("K", [1, 3])
 def test_the_expected_precision_is_the_inverse_of_the_scale(
     family: CovarianceFamily, K: int

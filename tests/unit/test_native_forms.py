@@ -225,15 +225,14 @@ def test_high_condition_numbers_are_not_expanded() -> None:
 
 
 @BY_STRUCTURE
-@pytest.mark.parametrize("far", [[1e150, 0.0, -1e151, 3.0], [0.0, np.nan, 0.0, 0.0]])
 def test_where_a_row_is_too_far_for_the_expanded_form_its_piece_is_triangular(
-    structure, far: list[float]
+    structure,
 ) -> None:
     rng = np.random.default_rng(8)
     potentials = potentials_of(rng, structure(3, 4), 3, 4)
     assert expansion_of(potentials) is not None
     values = rng.standard_normal((30_000, 4))
-    values[12_345] = far
+    values[12_345] = [1e150, 0.0, -1e151, 3.0]
     rows = ArrayRows(values)
     shares = rng.dirichlet(np.ones(3), size=len(values))
     for assignment in (Soft(), Hard(), Sampled(1), Given(shares)):

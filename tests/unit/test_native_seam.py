@@ -158,6 +158,12 @@ def parts(found: SufficientStatistics) -> tuple[Any, ...]:
     return found.count, found.first, found.second, found.log_normalizer
 
 
+def check_complete(rows: ArrayRows) -> None:
+    """Refuse rows with missing cells, of which there are no whole runs."""
+    if not rows.is_complete:
+        raise ValueError("whole runs are of complete rows")
+
+
 Arrays = dict[str, Any]
 Answer = Callable[[Arrays], Any]
 
@@ -427,6 +433,7 @@ def test_climbs(sizes, structure, is_conjugate: bool, by_em: bool, seed: int, da
         begin = Standing(given["shares"], given["pivot"], given["covariances"], found, -1e3)
         rows = ArrayRows(given["rows"], given["weights"])
         run = ENGINE.climb(rows, begin, steps, (9, 0.0), by_em=by_em)
+        check_complete(rows)
         assert run is not None
         end = run.standing
         return *parts(end.statistics), end.weights, end.means, end.covariances
@@ -461,6 +468,7 @@ def test_variations(sizes, structure, kind: FactorKind, seed: int, data) -> None
         begin = Factors(basis, replace(basis, count=given["found"]), -1e3)
         rows = ArrayRows(given["rows"], given["weights"])
         run = ENGINE.variation(rows, begin, steps, (5, 0.0))
+        check_complete(rows)
         assert run is not None
         return *parts(run.factors.basis), *parts(run.factors.found)
 
@@ -604,9 +612,9 @@ def test_chains(sizes, structure, kind: int, random_number: bool, seed: int, dat
             replace(components, location=given["location"], scale=given["scale"]),
         )
         current = given["weights"], given["means"], given["variances"]
-        found = ENGINE.chain(
-            ArrayRows(given["rows"]), steps, current, (0, 3, 1, 1), 5, np.random.default_rng(seed)
-        )
+        rows = ArrayRows(given["rows"])
+        found = ENGINE.chain(rows, steps, current, (0, 3, 1, 1), 5, np.random.default_rng(seed))
+        check_complete(rows)
         assert found is not None
         return found.weights, found.means, found.variances, found.log_likelihood, found.log_prior
 

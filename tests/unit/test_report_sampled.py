@@ -9,6 +9,7 @@ import pytest
 from test_plots_examples import HOSTILE_NAMES, Example, example, sampled_example
 
 from mixtura import GaussianMixtureModel
+from mixtura.data import ArrayRows
 from mixtura.datasets import load_faithful
 from mixtura.diagnostics.component_warnings import truncation_doubts
 from mixtura.diagnostics.convergence_diagnostics import (
@@ -90,7 +91,7 @@ def test_many_rows_are_not_looked_at_one_by_one() -> None:
     rows = np.zeros((MOST_ROWS + 1, 1))
     from mixtura.engines import ReferenceEngine
 
-    assert SampledRows.of(made.fit, rows, None, ReferenceEngine()) is None
+    assert SampledRows.of(made.fit, ArrayRows(rows), ReferenceEngine()) is None
 
 
 # -------------------------------------------------------------------------- number of groups

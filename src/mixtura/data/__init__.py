@@ -2,5 +2,6 @@
 
 from mixtura.data.base import Block, Rows
 from mixtura.data.memory import ArrayRows
+from mixtura.data.observed import Observation, Patterns, Unobserved
 
-__all__ = ["ArrayRows", "Block", "Rows"]
+__all__ = ["ArrayRows", "Block", "Observation", "Patterns", "Rows", "Unobserved"]

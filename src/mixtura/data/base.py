@@ -7,6 +7,8 @@ from typing import TypeVar, final
 
 import numpy as np
 
+from mixtura.data.observed import Unobserved
+from mixtura.errors import InvalidArgumentError
 from mixtura.typing import Array
 
 Found = TypeVar("Found")
@@ -78,6 +80,48 @@ class Rows(ABC):
     @abstractmethod
     def factor(self) -> Array:
         """What the user's rows have been multiplied by, shape (D,)."""
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether some cells are missing."""
+        return False
+
+    @property
+    def has_errors(self) -> bool:
+        """Whether the rows were measured with errors."""
+        return False
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all cells are there, and exact."""
+        return not (self.has_errors or self.has_missing)
+
+    @property
+    def unobserved(self) -> Unobserved:
+        """What was not observed of the rows, in numbers."""
+        return Unobserved(self.n_rows * self.n_features)
+
+    def complete_values(self, method: str) -> Array:
+        """Return the values of all rows (N, D), for a method that needs them all, and exact.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If cells are missing or have errors.
+        """
+        if not self.is_complete:
+            raise InvalidArgumentError(
+                f"inference={method!r} takes neither missing cells nor measurement errors yet: use "
+                "'map', 'vb', 'ml' or 'gibbs'"
+            )
+        return np.concatenate([block.values for block in self.blocks()])
+
+    def of_given(self, numbers: Array) -> Array:
+        """Return those of numbers (n, ...), one for each row that was given, that these rows have.
+
+        Rows that have no cell are set aside before others are counted.
+        """
+        return numbers
 
     @abstractmethod
     def blocks(self) -> Iterator[Block]:

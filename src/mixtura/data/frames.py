@@ -159,24 +159,44 @@ def is_plain(X: Any) -> bool:
     return X.dtype in PRECISIONS and X.dtype.isnative and X.flags.c_contiguous
 
 
-def finite_matrix(values: Array, names: Any) -> Array:
-    """Return rows (N, D) as they are.
+def observed_matrix(values: Array, names: Any, *, to_fit: bool) -> Array:
+    """Return rows (N, D) as they are; missing cells, which are NaN, all have the same bits.
+
+    Parameters
+    ----------
+    values : array of shape (N, D)
+        The rows.
+    names : sequence of D str, or None
+        Names of the columns, for messages.
+    to_fit : bool
+        Whether every column needs a value.
 
     Raises
     ------
     DataError
-        If a number is missing or infinite; it names the first one's row and column.
+        If a number is infinite, the first of which is named by row and column; or a column that
+        needs a value has none.
     """
-    if np.isfinite(values.sum(dtype=np.float64)) or np.isfinite(values).all():
-        return values
-    row, column = np.argwhere(~np.isfinite(values))[0]
-    found = "NaN" if np.isnan(values[row, column]) else "infinity"
-    name = f"column {column}" if names is None else f"column {sources.shown(names[column])}"
-    n_rows = int((~np.isfinite(values)).any(axis=1).sum())
-    raise DataError(
-        f"X contains {found} in row {row}, {name} (rows counted from 0; {n_rows} such row(s) in "
-        "all): remove or impute them, a mixture with missing cells is not supported"
-    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        if np.isfinite(values.sum(dtype=np.float64)) or np.isfinite(values).all():
+            return values
+
+    def named(column: int) -> str:
+        return f"column {column}" if names is None else f"column {sources.shown(names[column])}"
+
+    infinite = np.isinf(values)
+    if infinite.any():
+        row, column = np.argwhere(infinite)[0]
+        raise DataError(
+            f"X contains infinity in row {row}, {named(column)} (rows counted from 0; "
+            f"{int(infinite.any(axis=1).sum())} such row(s) in all): remove it, or make it NaN "
+            "where the value is missing"
+        )
+    missing = np.isnan(values)
+    if to_fit and missing.all(axis=0).any():
+        column = int(np.flatnonzero(missing.all(axis=0))[0])
+        raise DataError(f"X has no value at all in {named(column)}: leave the column out")
+    return np.where(missing, values.dtype.type(np.nan), values)
 
 
 def _gathered(X: Any) -> Any:

@@ -4,6 +4,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Self, final
 
+from mixtura.data.memory import ArrayRows
 from mixtura.errors import DataError
 from mixtura.typing import Array
 
@@ -25,23 +26,27 @@ class KeptRows:
         The rows.
     weights : array of shape (N,), optional
         Their weights.
+    errors : array of shape (N or 1, D) or (N or 1, D, D), optional
+        Variances or covariances of their measurement errors.
     checksum : int, optional
         Of both together; None where they are copies.
     """
 
     values: Array
     weights: Array | None
+    errors: Array | None
     checksum: int | None
 
     @classmethod
-    def of(cls, values: Array, weights: Array | None) -> Self:
-        """Return rows of shape (N, D) and weights (N,) so that later changes are of no effect."""
+    def of(cls, rows: ArrayRows) -> Self:
+        """Return rows so that later changes to their arrays are of no effect."""
+        values, weights = rows.values, rows.weights
         if values.size > COPIED:
-            return cls(values, weights, _checksum(values, weights))
-        return cls(values.copy(), None if weights is None else weights.copy(), None)
+            return cls(values, weights, rows.errors, _checksum(values, weights))
+        return cls(values.copy(), None if weights is None else weights.copy(), rows.errors, None)
 
-    def read(self) -> tuple[Array, Array | None]:
-        """Return rows (N, D) and weights (N,).
+    def read(self) -> ArrayRows:
+        """Return the rows with their weights.
 
         Raises
         ------
@@ -54,7 +59,7 @@ class KeptRows:
                 "the rows, or their weights, were written to after they were fitted: pass the rows "
                 "as they were as X, or fit a copy of them"
             )
-        return self.values, self.weights
+        return ArrayRows(self.values, self.weights, None, self.errors)
 
 
 def _checksum(values: Array, weights: Array | None) -> int:

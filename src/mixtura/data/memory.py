@@ -1,12 +1,13 @@
 """Rows of a NumPy array."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import final
 
 import numpy as np
 
 from mixtura.data.base import Block, Rows
-from mixtura.typing import Array
+from mixtura.data.observed import Observation, Unobserved, observation_of
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 BLOCK_ENTRIES = 1 << 16
 """Numbers in a block: half a megabyte, which stays in cache."""
@@ -21,19 +22,31 @@ class ArrayRows(Rows):
     Parameters
     ----------
     values : array of shape (N, D)
-        Finite rows, float64 or float32.
+        Rows, float64 or float32; NaN where a cell is missing, finite elsewhere.
     weights : array of shape (N,), optional
         Non-negative weights; one each by default.
     factor : array of shape (D,), optional
         What the user's rows have been multiplied by; one by default.
+    errors : array of shape (N or 1, D) or (N or 1, D, D), optional
+        Variances or covariances of the rows' measurement errors, one for all rows where the first
+        length is 1; exact by default.
+    kept : boolean array, optional
+        Which of the rows that were given these are; all by default.
     """
 
     def __init__(
-        self, values: Array, weights: Array | None = None, factor: Array | None = None
+        self,
+        values: Array,
+        weights: Array | None = None,
+        factor: Array | None = None,
+        errors: Array | None = None,
+        kept: BooleanArray | None = None,
     ) -> None:
         self.values = values
         self._factor = np.ones(values.shape[1]) if factor is None else factor
         self.weights = weights
+        self.errors = errors
+        self.kept = kept
         self._whole = Block(0, values, weights)
 
     @property
@@ -52,6 +65,98 @@ class ArrayRows(Rows):
     def factor(self) -> Array:
         return self._factor
 
+    @property
+    def has_missing(self) -> bool:
+        return self.once("missing", self._has_missing)
+
+    def _has_missing(self) -> bool:
+        with np.errstate(over="ignore", invalid="ignore"):
+            # A sum is NaN if a number is; of infinities of both signs too.
+            return bool(np.isnan(self.values.sum()) and np.isnan(self.values).any())
+
+    @property
+    def has_errors(self) -> bool:
+        return self.errors is not None
+
+    @property
+    def observation(self) -> Observation:
+        """The rows by what was observed of them."""
+        return self.once(
+            "observation", lambda: observation_of(self.values, self.weights, self.errors)
+        )
+
+    def filled(self, expected: Callable[[], Array]) -> Array:
+        """Return the values (N, D), missing ones those of a table that is asked for if needed."""
+        if not self.has_missing:
+            return self.values
+        return np.where(self.is_missing, expected(), self.values)
+
+    def observed_like(self, complete: Array, rng: np.random.Generator) -> Array:
+        """Return complete rows (..., N, D) as these were observed: with errors, NaN if missing."""
+        if self.errors is not None:
+            noise = rng.standard_normal(complete.shape)
+            if self.errors.ndim == 2:
+                complete = complete + noise * np.sqrt(self.errors)
+            else:
+                values, vectors = np.linalg.eigh(self.errors)
+                root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+                complete = complete + np.einsum("nij,...nj->...ni", root, noise)
+        return np.where(self.is_missing, np.nan, complete) if self.has_missing else complete
+
+    @property
+    def unobserved(self) -> Unobserved:
+        """What was not observed of the rows, in numbers."""
+        return self.once("unobserved", self._unobserved)
+
+    def _unobserved(self) -> Unobserved:
+        n_inexact = 0
+        if self.errors is not None:
+            variances = self.errors if self.errors.ndim == 2 else np.einsum("ndd->nd", self.errors)
+            n_inexact = int(((variances > 0.0) & ~self.is_missing).sum())
+        if not self.has_missing:
+            return Unobserved(n_cells=self.values.size, n_inexact=n_inexact)
+        missing = self.is_missing
+        blank = int(missing.all(axis=1).sum())
+        n_missing = int(missing.sum()) - blank * self.n_features
+        n_rows = int(missing.any(axis=1).sum()) - blank
+        n_cells = (self.n_rows - blank) * self.n_features
+        return Unobserved(n_cells, n_missing, n_rows, blank, n_inexact)
+
+    @property
+    def with_cells(self) -> "ArrayRows":
+        """The rows that have a cell at all."""
+        if not self.has_missing:
+            return self
+
+        def find() -> ArrayRows:
+            has = ~self.is_missing.all(axis=1)
+            if has.all():
+                return self
+            some = self.taken(has)
+            return ArrayRows(some.values, some.weights, self._factor, some.errors, has)
+
+        return self.once("rows with cells", find)
+
+    def of_given(self, numbers: Array) -> Array:
+        if self.kept is None or numbers.shape[:1] != self.kept.shape:
+            return numbers
+        return numbers[self.kept]
+
+    @property
+    def complete_rows(self) -> "ArrayRows":
+        """The rows that are complete and exact."""
+
+        def find() -> ArrayRows:
+            some = self.taken(self.observation.complete)
+            return ArrayRows(some.values, some.weights, self._factor)
+
+        return self.once("complete rows", find)
+
+    @property
+    def is_missing(self) -> BooleanArray:
+        """Which cells are missing, shape (N, D)."""
+        return np.isnan(self.values)
+
     def blocks(self) -> Iterator[Block]:
         step = max(1, BLOCK_ENTRIES // self.n_features)
         for start in range(0, self.n_rows, step):
@@ -65,8 +170,19 @@ class ArrayRows(Rows):
     def batches(self, size: int) -> Iterator[Rows]:
         for start in range(0, self.n_rows, size):
             stop = start + size
-            weights = None if self.weights is None else self.weights[start:stop]
-            yield ArrayRows(self.values[start:stop], weights, self._factor)
+            yield self.taken(slice(start, stop))
+
+    def taken(self, some: slice | IntegerArray | BooleanArray) -> "ArrayRows":
+        """Return some of the rows."""
+        weights = None if self.weights is None else self.weights[some]
+        has_own = self.errors is not None and len(self.errors) > 1
+        errors = self.errors[some] if has_own and self.errors is not None else self.errors
+        return ArrayRows(self.values[some], weights, self._factor, errors)
+
+    def copies(self, counts: IntegerArray) -> "ArrayRows":
+        """Return each row as often as its count (N,) says, without weights."""
+        repeated = self.taken(np.repeat(np.arange(self.n_rows), counts))
+        return ArrayRows(repeated.values, None, self._factor, repeated.errors)
 
     def magnitude(self) -> Array:
         return self.once("magnitude", self._magnitude)
@@ -80,6 +196,8 @@ class ArrayRows(Rows):
         return super().is_within(limit)
 
     def _magnitude(self) -> Array:
+        if self.has_missing:
+            return np.nanmax(np.abs(self.values), axis=0, initial=0.0).astype(np.float64)
         # Many rows side by side make a long row: along short ones NumPy's reductions are slow.
         n_rows, n_features = self.values.shape
         whole = n_rows // SIDE_BY_SIDE * SIDE_BY_SIDE
@@ -90,4 +208,8 @@ class ArrayRows(Rows):
         return np.maximum(largest, rest).astype(np.float64)
 
     def rescaled(self, factor: Array) -> "ArrayRows":
-        return ArrayRows(self.values * factor, self.weights, self._factor * factor)
+        errors = self.errors
+        if errors is not None:
+            size = factor[:, None] * factor if errors.ndim == 3 else factor * factor
+            errors = errors * size
+        return ArrayRows(self.values * factor, self.weights, self._factor * factor, errors)

@@ -23,8 +23,9 @@ def largest_ties(rows: Rows, n_groups: int, *, by_row: bool) -> list[Array]:
     columns = [values] if by_row else [values[:, [d]] for d in range(values.shape[1])]
     found = []
     for column in columns:
-        _, group = np.unique(column, axis=0, return_inverse=True)
-        found.append(np.sort(np.bincount(np.ravel(group), weights))[::-1][:n_groups])
+        seen = ~np.isnan(column).any(axis=1)
+        _, group = np.unique(column[seen], axis=0, return_inverse=True)
+        found.append(np.sort(np.bincount(np.ravel(group), weights[seen]))[::-1][:n_groups])
     return found
 
 
@@ -33,6 +34,7 @@ def ties_at(rows: Rows, point: Array, *, by_row: bool) -> list[Array]:
     values, weights = _together(rows)
     equal = values == point
     if by_row:
+        equal |= np.isnan(values)  # a missing cell may be anything
         return [weights[equal.all(axis=1)].sum(keepdims=True)]
     return [weights[here].sum(keepdims=True) for here in equal.T]
 
@@ -43,7 +45,7 @@ def ties_in_plane(rows: Rows, point: Array) -> list[Array]:
     Where they lie in several planes, one is added for each further one.
     """
     values, weights = _together(rows)
-    offsets = (values - point) * np.sqrt(weights)[:, None]
+    offsets = np.nan_to_num(values - point, nan=0.0) * np.sqrt(weights)[:, None]
     offsets = offsets[weights > 0.0]
     norms = np.sqrt((offsets * offsets).sum(axis=0))
     scaled = offsets / np.where(norms > 0.0, norms, 1.0)

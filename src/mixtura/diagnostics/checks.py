@@ -13,13 +13,13 @@ from mixtura.typing import Array
 
 STATISTICS: Mapping[str, Callable[[Array], Array]] = MappingProxyType(
     {
-        "mean": lambda rows: rows.mean(axis=-2),
-        "deviation": lambda rows: rows.std(axis=-2),
-        "skewness": lambda rows: stats.skew(rows, axis=-2),
-        "kurtosis": lambda rows: stats.kurtosis(rows, axis=-2),
-        "smallest": lambda rows: rows.min(axis=-2),
-        "median": lambda rows: np.median(rows, axis=-2),
-        "largest": lambda rows: rows.max(axis=-2),
+        "mean": lambda rows: np.nanmean(rows, axis=-2),
+        "deviation": lambda rows: np.nanstd(rows, axis=-2),
+        "skewness": lambda rows: stats.skew(rows, axis=-2, nan_policy="omit"),
+        "kurtosis": lambda rows: stats.kurtosis(rows, axis=-2, nan_policy="omit"),
+        "smallest": lambda rows: np.nanmin(rows, axis=-2),
+        "median": lambda rows: np.nanmedian(rows, axis=-2),
+        "largest": lambda rows: np.nanmax(rows, axis=-2),
     }
 )
 """What is looked at by default, of rows (..., N, D), for each feature."""

@@ -43,10 +43,11 @@ def unvisited(
     rng = np.random.default_rng(0)
     own, _ = _climbed(model, rows, engine, drawn)
     K = model.n_components
+    values = np.concatenate([block.values for block in engine.completed(rows).blocks()])
     ends = []
     for _ in range(N_STARTS):
         chosen = rng.choice(rows.n_rows, K, replace=rows.n_rows < K)
-        means = np.asarray(rows.values[chosen], dtype=np.float64)
+        means = values[chosen].astype(np.float64)
         first = MixtureParameters(np.full(K, 1.0 / K), means, drawn.covariances)
         ends.append(_climbed(model, rows, engine, first))
     higher = sorted((end for end in ends if end[0] > own + HIGHER), key=lambda end: -end[0])

@@ -115,7 +115,8 @@ def _weighing(rows: Rows) -> Rows:
     """Return the rows without those of weight zero, which no fit has seen."""
     if not isinstance(rows, ArrayRows) or rows.weights is None:
         return rows
-    return ArrayRows(rows.values[rows.weights > 0.0])
+    some = rows.taken(rows.weights > 0.0)
+    return ArrayRows(some.values, None, some.factor, some.errors)
 
 
 def together(allocated: AnyArray) -> AnyArray:
@@ -140,23 +141,24 @@ def grouping(allocated: IntegerArray, loss: PartitionLoss, level: float) -> Grou
     return Grouping(found.labels, found.expected_loss, ball, level)
 
 
-def counted_rows(values: Array, weights: Array | None, what: str) -> Array:
-    """Return rows (N, D) repeated as often as their weights say.
+def counted_rows(rows: ArrayRows, what: str) -> ArrayRows:
+    """Return rows repeated as often as their weights say.
 
     Raises
     ------
     InvalidArgumentError
         If a weight is not a whole number.
     """
+    weights = rows.weights
     if weights is None:
-        return values
+        return rows
     counts = np.rint(weights)
     broken = weights[counts != weights]
     if broken.size:
         raise InvalidArgumentError(
             f"{what} needs whole numbers as sample_weight, which count rows; got {broken[0]}"
         )
-    return np.repeat(values, counts.astype(np.intp), axis=0)
+    return rows.copies(counts.astype(np.intp))
 
 
 def check_rows(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine, what: str) -> None:
@@ -172,7 +174,7 @@ def check_rows(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine, what:
 
 
 def accuracy(
-    judge: Judge, posterior: DrawsPosterior, values: Array, engine: Engine
+    judge: Judge, posterior: DrawsPosterior, rows: ArrayRows, engine: Engine
 ) -> PredictiveAccuracy:
     """Return an estimate of predictive accuracy from at most 4000 draws, found block by block.
 
@@ -182,17 +184,14 @@ def accuracy(
         ``loo`` or ``waic``, which look at each row by itself.
     posterior : DrawsPosterior
         The draws.
-    values : array of shape (N, D)
-        The rows.
+    rows : ArrayRows
+        The rows, without weights.
     engine : Engine
         What scores them.
     """
     drawn = posterior.thinned(MOST_JUDGED)
     step = max(1, BLOCK // drawn.n_draws)
-    parts = [
-        judge(drawn.log_densities(ArrayRows(values[start : start + step]), engine))
-        for start in range(0, len(values), step)
-    ]
+    parts = [judge(drawn.log_densities(some, engine)) for some in rows.batches(step)]
     by_row, fitted, diagnostic = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("by_row", "fitted_by_row", "diagnostic")
@@ -210,8 +209,8 @@ def score_errors(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> 
         return np.full(rows.n_rows, np.nan)
     step = max(1, BLOCK // drawn.n_draws)
     found = np.empty(rows.n_rows)
-    for start in range(0, rows.n_rows, step):
-        logs = drawn.log_densities(ArrayRows(rows.values[start : start + step]), engine)
+    for start, some in zip(range(0, rows.n_rows, step), rows.batches(step), strict=True):
+        logs = drawn.log_densities(some, engine)
         densities = np.exp(logs - logs.max(axis=(0, 1)))
         # What does not vary from draw to draw has no error.
         errors = np.nan_to_num(mean_error(densities), nan=0.0)
@@ -219,14 +218,17 @@ def score_errors(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> 
     return found
 
 
-def replicates(posterior: DrawsPosterior, n_rows: int, most: int, seed: int = 0) -> Array:
-    """Return data sets drawn from the posterior predictive, shape (R, n_rows, D).
+def replicates(posterior: DrawsPosterior, rows: ArrayRows, most: int, seed: int = 0) -> Array:
+    """Return data sets drawn from the posterior predictive, shape (R, N, D).
 
-    At most so many, each under another draw, evenly spaced in each chain.
+    At most so many, each under another draw, evenly spaced in each chain, observed as the rows
+    were: with their errors, and without the cells that they miss.
     """
+    n_rows = rows.n_rows
     most = min(most, max(1, MOST_REPLICATED // (n_rows * posterior.model.n_features)))
     drawn = posterior.thinned(max(most, posterior.n_chains))
-    return together(drawn.replicates(n_rows, np.random.default_rng(seed)))[:most]
+    rng = np.random.default_rng(seed)
+    return rows.observed_like(together(drawn.replicates(n_rows, rng))[:most], rng)
 
 
 def log_evidence(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> Evidence:
@@ -253,7 +255,7 @@ def _missed(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> float
     weights = rows.weights
     if weights is not None and (weights != np.rint(weights)).any():
         return 0.0
-    copies = ArrayRows(counted_rows(rows.values, weights, "log_evidence"))
+    copies = counted_rows(rows, "log_evidence")
     few = posterior.thinned(MOST_ALLOCATED)
     priors = [few.model.log_prior(few.draw(s)) for s in range(few.n_draws)]
     log_joint = few.log_likelihood.ravel() + np.array(priors)

@@ -1,7 +1,8 @@
 """Engines: the only code that touches rows."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -9,8 +10,11 @@ from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.climb import Climb, Standing
-from mixtura.engines.content_keys import content_sample
+from mixtura.engines.content_keys import content_sample, in_order
 from mixtura.engines.far_rows import may_be_far
+from mixtura.engines.observed.integration import Sweeper
+from mixtura.engines.observed.overall import completed_rows, overall_statistics
+from mixtura.engines.observed.telling import drawn_values, told_values
 from mixtura.engines.search import Leading, SearchEnd, SearchPlan, Starts
 from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.engines.variation import Factors, Variation
@@ -40,7 +44,7 @@ UNDERFLOWN = 1e-280
 """Share of a mixture in a row beside others from which on the shares within it have all digits."""
 
 
-class Engine(ABC):
+class Engine(Sweeper):
     """Where a sweep over the rows runs.
 
     An engine knows neither priors nor algorithms. Block results are added in a fixed order, so
@@ -53,7 +57,8 @@ class Engine(ABC):
     ) -> SufficientStatistics:
         """Return the weighted moments of the rows under their responsibilities.
 
-        The moments are taken about the potentials' means, in the potentials' structure.
+        The moments are taken about the potentials' means, in the potentials' structure. What was
+        not observed of a row is integrated out; under sampled components it is drawn.
         """
 
     @abstractmethod
@@ -73,6 +78,14 @@ class Engine(ABC):
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
         """Return components drawn for each row, shape (n_draws, N)."""
+
+    def expected_rows(self, rows: ArrayRows, potentials: Potentials) -> Array:
+        """Return the expected true values of rows given what was observed of them, (N, D)."""
+        return rows.values if rows.is_complete else told_values(rows, potentials)
+
+    def drawn_rows(self, rows: ArrayRows, potentials: Potentials, seed: int) -> Array:
+        """Return true values of rows drawn given what was observed of them, shape (N, D)."""
+        return rows.values if rows.is_complete else drawn_values(rows, potentials, seed)
 
     def log_likelihoods(self, rows: Rows, potentials: Potentials, n_components: int) -> Array:
         """Return the log likelihood of weighted rows under each of T mixtures, (T,), in nats.
@@ -277,8 +290,7 @@ class Engine(ABC):
         """Return what puts rows without weights into clusters, parameters integrated out."""
         from mixtura.engines.reference_allocation import ReferenceAllocator
 
-        values = np.concatenate([block.values for block in rows.blocks()])
-        return ReferenceAllocator(values, clusters)
+        return ReferenceAllocator(rows.complete_values("collapsed"), clusters)
 
     def project(self, rows: Rows, centre: Array, direction: Array) -> Array:
         """Return ``(x - centre) . direction`` for each row, shape (N,)."""
@@ -289,6 +301,10 @@ class Engine(ABC):
     def subsample(self, rows: Rows, most: int) -> ArrayRows:
         """Return about ``most`` rows, chosen by their contents; all where there are no more."""
         return rows.once(("sample", most, self), lambda: self._subsample(rows, most))
+
+    def ordered_subsample(self, rows: Rows, most: int) -> ArrayRows:
+        """Return the distinct rows of ``subsample`` in an order of their own, weights summed."""
+        return rows.once(("ordered", most, self), lambda: in_order(self.subsample(rows, most)))
 
     def _subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most)
@@ -308,7 +324,27 @@ class Engine(ABC):
         """Return the statistics of all rows as one component, about their own mean."""
         return rows.once(("overall", matrix, self), lambda: self._overall(rows, matrix=matrix))
 
+    def completed(self, rows: Rows) -> Rows:
+        """Return the rows with missing cells as one component, fitted to all rows, expects them.
+
+        For starts, which look at complete rows.
+        """
+        some = incomplete(rows)
+        if some is None:
+            return rows
+
+        def find() -> ArrayRows:
+            return completed_rows(some, self.overall(some, matrix=True))
+
+        return rows.once(("completed", self), find)
+
     def _overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
+        some = incomplete(rows)
+        if some is not None:
+            if matrix:
+                return overall_statistics(some, self.subsample(some, LOOKED_AT))
+            found = self.overall(rows, matrix=True)
+            return replace(found, second=np.einsum("kdd->kd", found.second))
         shape = (1, rows.n_features)
         structure = (1, *shape[1:], rows.n_features) if matrix else shape
         blank, factor = np.zeros(1), np.zeros(structure)
@@ -316,6 +352,11 @@ class Engine(ABC):
         rough = self.sweep(rows, Potentials(blank, blank, first, factor), Soft())
         # The second pass is about the mean, where no digits cancel.
         return self.sweep(rows, Potentials(blank, blank, rough.mean(), factor), Soft())
+
+
+def incomplete(rows: Rows) -> ArrayRows | None:
+    """Return rows of which some cells are missing or have errors; None where all are exact."""
+    return rows if isinstance(rows, ArrayRows) and not rows.is_complete else None
 
 
 def _apart(potentials: Potentials, n_components: int) -> Iterator[Potentials]:

@@ -33,12 +33,25 @@ def content_sample(
         if isinstance(rows, ArrayRows) and rows.values.flags.c_contiguous:
             return rows
         return _together(rows, list(rows.blocks()))
+    if isinstance(rows, ArrayRows) and not rows.is_complete:
+        return _observed_sample(rows, most)
     limit = int(most / rows.n_rows * 2.0**64)
     chosen = [_taken_from(block, below(block.values, limit)) for block in rows.blocks()]
     hashes = np.concatenate([row_hashes(block.values) for block in chosen])
     if np.unique(hashes).size < most // DISCRETE:
         return _distinct(rows, most)
     return _together(rows, chosen)
+
+
+def _observed_sample(rows: ArrayRows, most: int) -> ArrayRows:
+    """Return about so many rows with missing cells or errors, told by what is there of them."""
+    hashes = row_hashes(canonical(rows.values))
+    chosen = hashes < np.uint64(int(most / rows.n_rows * 2.0**64))
+    if np.unique(hashes[chosen]).size < most // DISCRETE:
+        chosen[:] = True
+    if rows.weights is not None:
+        chosen &= rows.weights > 0.0
+    return rows.taken(np.flatnonzero(chosen))
 
 
 def fewer_rows(sample: ArrayRows, most: int) -> ArrayRows:
@@ -52,6 +65,31 @@ def fewer_rows(sample: ArrayRows, most: int) -> ArrayRows:
     chosen = np.flatnonzero(hashes <= different[most - 1])
     weights = None if sample.weights is None else sample.weights[chosen]
     return ArrayRows(sample.values[chosen], weights, sample.factor)
+
+
+def in_order(sample: ArrayRows) -> ArrayRows:
+    """Return the distinct rows of a sample in lexicographic order, with their summed weights.
+
+    Rows without weight are left out. So what is done with them, rounding included, does not depend
+    on the order in which rows come, nor on whether a row is there twice or has a weight of two.
+    """
+    values, weights = sample.values, sample.weights
+    if weights is not None and not (weights > 0.0).all() and (weights > 0.0).any():
+        values, weights = values[weights > 0.0], weights[weights > 0.0]
+    order = values[:, 0].argsort()
+    first = values[order, 0]
+    if (first[1:] == first[:-1]).any():
+        keys = values.T[::-1] if weights is None else (weights, *values.T[::-1])
+        order = np.lexsort(keys)
+    values = values[order]
+    weights = None if weights is None else weights[order]
+    begins = np.r_[True, (values[1:] != values[:-1]).any(axis=1)]
+    if not begins.all():
+        mass = np.ones(len(values)) if weights is None else weights
+        values, weights = values[begins], np.add.reduceat(mass, np.flatnonzero(begins))
+    if weights is not None and (weights == 1.0).all():
+        weights = None
+    return ArrayRows(values, weights, sample.factor)
 
 
 def _taken_from(block: Block, positions: IntegerArray) -> Block:
@@ -87,6 +125,11 @@ def _together(rows: Rows, blocks: list[Block]) -> ArrayRows:
     if any(block.weights is not None for block in blocks):
         weights = np.concatenate([block.row_weights for block in blocks])
     return ArrayRows(values, weights, rows.factor)
+
+
+def canonical(values: Array) -> Array:
+    """Return values of which all missing ones have the same bits."""
+    return np.where(np.isnan(values), np.nan, values)
 
 
 def row_hashes(values: Array) -> np.ndarray:

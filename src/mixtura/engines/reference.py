@@ -6,8 +6,15 @@ import numpy as np
 from scipy.special import logsumexp
 
 from mixtura.data import Block, Rows
-from mixtura.engines.base import Engine
+from mixtura.engines.base import Engine, incomplete
 from mixtura.engines.far_rows import told_draws, told_labels, told_shares
+from mixtura.engines.observed.integration import scaled
+from mixtura.engines.observed.telling import (
+    drawn_components,
+    told_components,
+    told_densities,
+    told_responsibilities,
+)
 from mixtura.messages.assignments import Assignment, Sampled, shares
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
@@ -24,12 +31,16 @@ class ReferenceEngine(Engine):
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
+        if (some := incomplete(rows)) is not None:
+            return scaled(self, some, potentials, assignment)
         total = SufficientStatistics.zero(potentials.mean, potentials.structure)
         for block in rows.blocks():
             total = total + _block_statistics(block, potentials, assignment)
         return total
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
+        if (some := incomplete(rows)) is not None:
+            return told_responsibilities(self, some, potentials)
         result = np.empty((rows.n_rows, potentials.mean.shape[0]))
         for block in rows.blocks():
             scores = block_scores(block.values, potentials)
@@ -37,16 +48,22 @@ class ReferenceEngine(Engine):
         return told_shares(rows, potentials, result)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
+        if (some := incomplete(rows)) is not None:
+            return told_densities(self, some, potentials)
         parts = [_log_normalizer(block_scores(b.values, potentials)) for b in rows.blocks()]
         return np.concatenate(parts)
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        if (some := incomplete(rows)) is not None:
+            return told_components(self, some, potentials)
         parts = [block_scores(b.values, potentials).argmax(axis=1) for b in rows.blocks()]
         return told_labels(rows, potentials, np.concatenate(parts))
 
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
+        if (some := incomplete(rows)) is not None:
+            return drawn_components(self, some, potentials, n_draws, seed)
         drawn = np.empty((n_draws, rows.n_rows), dtype=np.intp)
         for block in rows.blocks():
             scores = block_scores(block.values, potentials)

@@ -1,13 +1,13 @@
 """Columns of rows, each sorted: what tells measurements from other numbers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import final
 
 import numpy as np
 
 from mixtura.data import ArrayRows
-from mixtura.engines.content_keys import row_hashes
+from mixtura.engines.content_keys import canonical, row_hashes
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
 NOISE = 8.0
@@ -84,6 +84,8 @@ def sorted_columns(sample: ArrayRows, n_rows: int, total_weight: float) -> Sorte
         Sum of their weights.
     """
     values, weights = np.asarray(sample.values), sample.weights
+    if sample.has_missing:
+        return _of_observed(sample, n_rows, total_weight)
     rounding = np.finfo(values.dtype).eps
     values = values.astype(np.float64, copy=False)
     if weights is not None and (seen := weights > 0).any() and not seen.all():
@@ -102,3 +104,27 @@ def sorted_columns(sample: ArrayRows, n_rows: int, total_weight: float) -> Sorte
     else:
         n_distinct_rows = int(np.unique(row_hashes(values)).size)
     return SortedColumns(ordered, weights, is_first, n_distinct_rows, n_rows, total_weight)
+
+
+def _of_observed(sample: ArrayRows, n_rows: int, total_weight: float) -> SortedColumns:
+    """Return the sorted columns of rows with missing cells.
+
+    As if the missing cells of a column were spread like those that are there: its values are
+    repeated evenly, and none is added.
+    """
+    weights = np.ones(sample.n_rows) if sample.weights is None else sample.weights
+    seen = weights > 0.0
+    values, weights = sample.values[seen], weights[seen]
+    order = np.argsort(values, axis=0, kind="stable")
+    counts = np.maximum((~np.isnan(values)).sum(axis=0), 1)
+    # NaNs are sorted behind all numbers.
+    taken = np.arange(len(values))[:, None] * counts // max(len(values), 1)
+    order = np.take_along_axis(order, taken, axis=0)
+    ordered = np.nan_to_num(np.take_along_axis(values, order, axis=0), nan=0.0)
+    mass = weights[order]
+    mass *= weights.sum() / mass.sum(axis=0)
+    filled = ArrayRows(ordered, None)
+    found = sorted_columns(filled, n_rows, total_weight)
+    n_distinct = int(np.unique(row_hashes(canonical(values))).size)
+    has_weights = sample.weights is not None
+    return replace(found, weights=mass if has_weights else None, n_distinct_rows=n_distinct)

@@ -338,8 +338,10 @@ def starts_of(
     streams = seed.spawn(number)
 
     def make(model: MixtureModel, rows: Rows) -> list[Start]:
+        looked_at = engine.completed(rows) if start.needs_complete_rows else rows
         found = [
-            start.statistics(model, rows, engine, i, stream) for i, stream in enumerate(streams)
+            start.statistics(model, looked_at, engine, i, stream)
+            for i, stream in enumerate(streams)
         ]
         if not start.numbers_components:
             prior = model.weight_prior

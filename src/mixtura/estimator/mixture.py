@@ -1,6 +1,7 @@
 """The class: scikit-learn's contract on top of model, inference and fit."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self, final
 
@@ -140,8 +141,13 @@ class GaussianMixtureModel(SampledViews):
         self.n_jobs = n_jobs
         self.verbose = verbose
 
-    def fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+    ) -> Self:
         """Fit the model to rows.
+
+        Cells that are NaN, null or masked are missing: the rest of their row counts, and they are
+        taken as missing at random. Rows without a single value have no part in the fit.
 
         Parameters
         ----------
@@ -150,6 +156,10 @@ class GaussianMixtureModel(SampledViews):
         y : ignored
         sample_weight : array of shape (N,), optional
             Non-negative weights; a weight of two counts as two rows.
+        measurement_error : array, optional
+            How far the values may be from the true ones, whose mixture is fitted: standard
+            deviations (N, D), or (D,) for all rows, in the data's units, or covariances (N, D, D)
+            of normal errors [Bovy2011]_. Exact where None.
 
         Returns
         -------
@@ -160,13 +170,16 @@ class GaussianMixtureModel(SampledViews):
         InvalidArgumentError
             If an argument has a value that is not allowed.
         ValueError
-            If the data are not finite numbers in two dimensions.
+            If the data are not numbers in two dimensions, or infinite, or a column has no value.
         """
-        row_validation.warn_of(self._fit_rows(self._checked_rows(X, sample_weight)).doubts)
+        rows = self._checked_rows(X, sample_weight, measurement_error, reset=True)
+        row_validation.warn_of(self._fit_rows(rows).doubts)
         return self
 
     @available_if(_adds_rows)
-    def partial_fit(self, X: Any, y: Any = None, sample_weight: Any = None) -> Self:
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+    ) -> Self:
         """Add rows to those seen so far; earlier rows are not needed again.
 
         The first call, on an estimator that is not fitted, is ``fit`` on the batch: it needs
@@ -191,6 +204,8 @@ class GaussianMixtureModel(SampledViews):
         y : ignored
         sample_weight : array of shape (N,), optional
             Non-negative weights; a weight of two counts as two rows.
+        measurement_error : array, optional
+            Standard deviations or covariances of the rows' errors, as for ``fit``.
 
         Returns
         -------
@@ -207,19 +222,19 @@ class GaussianMixtureModel(SampledViews):
             beside the earlier ones. What was fitted before stays as it was.
         """
         earlier: Fit | None = getattr(self, "fit_", None)
-        values = self._validated(X, reset=earlier is None)
-        weights = None if sample_weight is None else self._weights(sample_weight, values)
-        rows, engine, given = (
-            ArrayRows(values, weights),
-            self._engine(),
-            self.get_params(deep=False),
-        )
+        rows = self._checked_rows(X, sample_weight, measurement_error, reset=earlier is None)
+        engine, given = self._engine(), self.get_params(deep=False)
+        seen = rows.with_cells
         if earlier is None:
-            method, problem = build_problem(given, rows, engine, self._feature_names())
+            method, problem = build_problem(given, seen, engine, self._feature_names())
+        elif not seen.n_rows:
+            self.labels_ = earlier.posterior.labels(rows, engine)
+            return self
         else:
-            method, problem = build_update(given, earlier, rows, engine)
+            method, problem = build_update(given, earlier, seen, engine)
         assert isinstance(method, AddsRows)  # else there is no partial_fit
-        fit = method.update(problem, earlier)
+        before = rows.unobserved if earlier is None else earlier.unobserved + rows.unobserved
+        fit = replace(method.update(problem, earlier), unobserved=before)
         labels = fit.posterior.labels(rows, engine)
         self._adopt(fit)
         self.labels_ = labels
@@ -270,19 +285,22 @@ class GaussianMixtureModel(SampledViews):
         model._adopt(fit)
         return model
 
-    def fit_predict(self, X: Any, y: Any = None, sample_weight: Any = None) -> IntegerArray:
+    def fit_predict(
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+    ) -> IntegerArray:
         """Fit, and return the most probable component of each row, shape (N,)."""
-        return self.fit(X, y, sample_weight=sample_weight).labels_
+        return self.fit(X, y, sample_weight, measurement_error).labels_
 
     def _fit_rows(self, rows: ArrayRows) -> Fit:
         """Fit the model to checked rows, and return the fit that was adopted."""
         engine = self._engine()
-        method, problem = build_problem(vars(self), rows, engine, self._feature_names())
+        seen = rows.with_cells
+        method, problem = build_problem(vars(self), seen, engine, self._feature_names())
         slowness.tell_once(rows.values.size * problem.model.n_components)
-        fit = method.fit(problem)
+        fit = replace(method.fit(problem), unobserved=rows.unobserved)
         self._adopt(fit)
         self.labels_ = fit.posterior.labels(rows, engine)
-        self._training = rows.once("kept", lambda: KeptRows.of(rows.values, rows.weights))
+        self._training = rows.once("kept", lambda: KeptRows.of(rows))
         return fit
 
     def sample_prior(

@@ -44,7 +44,7 @@ class SampledViews(FittedViews, ABC):
         posterior = self._draws("convergence")
         if not hasattr(self, "_training"):
             return convergence(self.fit_)
-        rows = ArrayRows(*self._shown(None))
+        rows = self._shown(None)
         return convergence(self.fit_, posterior_summaries.occupied(posterior, rows, self._engine()))
 
     def consensus(
@@ -67,13 +67,14 @@ class SampledViews(FittedViews, ABC):
         Returns
         -------
         Grouping
-            With ``labels`` (N,), ``n_groups``, ``expected_loss`` and ``ball``.
+            With ``labels`` (N,), ``n_groups``, ``expected_loss`` and ``ball``. Variation of
+            information is in nats (divided by log 2: in bits), Binder's loss a number of pairs.
         """
         posterior = self._draws("consensus")
         distance, level = arguments.partition_loss(loss), arguments.share(level, "level")
-        values, _ = self._shown(X)
-        posterior_summaries.check_pairs(len(values), "consensus")
-        return posterior_summaries.grouping(self._allocated(posterior, values), distance, level)
+        rows = self._shown(X)
+        posterior_summaries.check_pairs(rows.n_rows, "consensus")
+        return posterior_summaries.grouping(self._allocated(posterior, rows), distance, level)
 
     def co_clustering(self, X: Any = None) -> Array:
         """Return the share of draws in which two rows are together, shape (N, N).
@@ -81,10 +82,10 @@ class SampledViews(FittedViews, ABC):
         X, at most 5000 rows, is the training rows where None.
         """
         posterior = self._draws("co_clustering")
-        values, _ = self._shown(X)
-        posterior_summaries.check_pairs(len(values), "co_clustering")
+        rows = self._shown(X)
+        posterior_summaries.check_pairs(rows.n_rows, "co_clustering")
         return partition_draws.co_clustering(
-            posterior_summaries.together(self._allocated(posterior, values))
+            posterior_summaries.together(self._allocated(posterior, rows))
         )
 
     def loo(self, X: Any = None) -> "PredictiveAccuracy":
@@ -110,20 +111,18 @@ class SampledViews(FittedViews, ABC):
         times as long as ``score_samples``. X is the training rows where None.
         """
         posterior = self._draws("score_errors")
-        values, _ = self._shown(X)
-        return posterior_summaries.score_errors(posterior, ArrayRows(values), self._engine())
+        return posterior_summaries.score_errors(posterior, self._shown(X), self._engine())
 
     def log_evidence(self, X: Any = None) -> "Evidence":
         """Return the log evidence by bridge sampling, with its Monte Carlo error, in nats.
 
         All numberings of the components count [FruehwirthSchnatter2019]_. Differences of two
         models' values are logs of Bayes factors. Not available where the number of components is
-        found (processes, finite mixtures), with
-        known scales or more than 16 components. X, where the training rows are not kept, must be
-        those rows.
+        found (processes, finite mixtures), with weights of unequal concentrations, known scales or
+        more than 16 components. X, where the training rows are not kept, must be those rows.
         """
         posterior = self._draws("log_evidence")
-        rows, engine = ArrayRows(*self._shown(X)), self._engine()
+        rows, engine = self._shown(X), self._engine()
         posterior_summaries.check_rows(posterior, rows, engine, "log_evidence")
         return posterior_summaries.log_evidence(posterior, rows, engine)
 
@@ -152,11 +151,9 @@ class SampledViews(FittedViews, ABC):
 
         posterior = self._draws("to_arviz")
         n_draws = whole_number_or_none(n_draws, "n_draws", 1)
-        values, weights = self._shown(X)
-        posterior_summaries.check_rows(
-            posterior, ArrayRows(values, weights), self._engine(), "to_arviz"
-        )
-        counted = posterior_summaries.counted_rows(values, weights, "to_arviz")
+        rows = self._shown(X)
+        posterior_summaries.check_rows(posterior, rows, self._engine(), "to_arviz")
+        counted = posterior_summaries.counted_rows(rows, "to_arviz")
         return to_datatree(self.fit_, counted, self._engine(), n_draws)
 
     def plot_trace(self, *, feature: int | str | None = None, ax: Any = None) -> np.ndarray:
@@ -191,9 +188,9 @@ class SampledViews(FittedViews, ABC):
         from mixtura.plots import co_clustering
 
         posterior = self._draws("plot_co_clustering")
-        values, _ = self._shown(X)
-        posterior_summaries.check_pairs(len(values), "plot_co_clustering")
-        allocated = self._allocated(posterior, values)
+        rows = self._shown(X)
+        posterior_summaries.check_pairs(rows.n_rows, "plot_co_clustering")
+        allocated = self._allocated(posterior, rows)
         found = posterior_summaries.grouping(
             allocated, partition_draws.VARIATION_OF_INFORMATION, 0.95
         )
@@ -213,10 +210,10 @@ class SampledViews(FittedViews, ABC):
 
         posterior = self._draws("plot_predictive_check")
         number = whole_number(n_replicates, "n_replicates", 1)
-        rows = posterior_summaries.counted_rows(*self._shown(X), "plot_predictive_check")
+        rows = posterior_summaries.counted_rows(self._shown(X), "plot_predictive_check")
         return predictive_check(
-            rows,
-            posterior_summaries.replicates(posterior, len(rows), number),
+            rows.values,
+            posterior_summaries.replicates(posterior, rows, number),
             feature_names=self.fit_.feature_names,
             features=best_features(self.fit_, 4)[0].tolist(),
             ax=ax,
@@ -226,15 +223,14 @@ class SampledViews(FittedViews, ABC):
         check_is_fitted(self)
         return posterior_summaries.draws_of(self.fit_, what)
 
-    def _allocated(self, posterior: "DrawsPosterior", values: Array) -> IntegerArray:
-        return posterior_summaries.allocations(posterior, ArrayRows(values), self._engine())
+    def _allocated(self, posterior: "DrawsPosterior", rows: ArrayRows) -> IntegerArray:
+        return posterior_summaries.allocations(posterior, rows, self._engine())
 
     def _accuracy(
         self, judge: "posterior_summaries.Judge", what: str, X: Any
     ) -> "PredictiveAccuracy":
         posterior = self._draws(what)
-        values, weights = self._shown(X)
-        engine = self._engine()
-        posterior_summaries.check_rows(posterior, ArrayRows(values, weights), engine, what)
-        counted = posterior_summaries.counted_rows(values, weights, what)
+        rows, engine = self._shown(X), self._engine()
+        posterior_summaries.check_rows(posterior, rows, engine, what)
+        counted = posterior_summaries.counted_rows(rows, what)
         return posterior_summaries.accuracy(judge, posterior, counted, engine)

@@ -10,6 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 from mixtura.data import ArrayRows
 from mixtura.data.frames import default_names
 from mixtura.data.kept_rows import KeptRows
+from mixtura.data.measurement_errors import error_variances
 from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import information_criteria
 from mixtura.engines import Engine, best_engine
@@ -71,14 +72,18 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
     def _weights(self, sample_weight: Any, values: Array) -> Array:
         return row_weights(sample_weight, len(values))
 
-    def _checked_rows(self, X: Any, sample_weight: Any) -> ArrayRows:
-        values = self._validated(X, reset=True)
+    def _checked_rows(
+        self, X: Any, sample_weight: Any, measurement_error: Any, *, reset: bool
+    ) -> ArrayRows:
+        values = self._validated(X, reset=reset)
         weights = None if sample_weight is None else self._weights(sample_weight, values)
-        return ArrayRows(values, weights)
+        names = getattr(self, "feature_names_in_", None)
+        errors = error_variances(measurement_error, values, names)
+        return ArrayRows(values, weights, None, errors)
 
-    def _rows(self, X: Any) -> ArrayRows:
+    def _rows(self, X: Any, measurement_error: Any = None) -> ArrayRows:
         check_is_fitted(self)
-        return ArrayRows(self._validated(X, reset=False))
+        return self._checked_rows(X, None, measurement_error, reset=False)
 
     def _feature_names(self) -> tuple[str, ...]:
         names = getattr(self, "feature_names_in_", None)
@@ -86,40 +91,48 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
             return default_names(self.n_features_in_)
         return tuple(str(name) for name in names)
 
-    def _shown(self, X: Any) -> tuple[Array, Array | None]:
+    def _shown(self, X: Any) -> ArrayRows:
         check_is_fitted(self)
         if X is not None:
-            return self._validated(X, reset=False), None
+            return ArrayRows(self._validated(X, reset=False))
         if not hasattr(self, "_training"):
             raise InvalidArgumentError(
                 "the training rows are not kept by partial_fit, in files and in pickles: pass X"
             )
         return self._training.read()
 
-    def predict(self, X: Any) -> IntegerArray:
-        """Return the most probable component of each row, shape (N,)."""
-        rows = self._rows(X)
+    def predict(self, X: Any, measurement_error: Any = None) -> IntegerArray:
+        """Return the most probable component of each row, shape (N,).
+
+        Here and below, missing cells of a row and its errors, as ``fit`` takes them, are integrated
+        out; a row without values goes by the weights.
+        """
+        rows = self._rows(X, measurement_error)
         return self.posterior_.labels(rows, self._engine())
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any, measurement_error: Any = None) -> Array:
         """Return the probability of each component for each row, shape (N, K)."""
-        rows = self._rows(X)
+        rows = self._rows(X, measurement_error)
         return self.posterior_.responsibilities(rows, self._engine())
 
     def transform(self, X: Any) -> Array:
         """Return the responsibilities of each row, shape (N, K)."""
         return self.predict_proba(X)
 
-    def score_samples(self, X: Any) -> Array:
-        """Return the log predictive density of each row, shape (N,), in nats."""
-        rows = self._rows(X)
+    def score_samples(self, X: Any, measurement_error: Any = None) -> Array:
+        """Return the log predictive density of each row, shape (N,), in nats.
+
+        Of the values that were observed: of true ones, or with errors of measured ones. That of a
+        row without values is zero.
+        """
+        rows = self._rows(X, measurement_error)
         return self.posterior_.log_predictive(rows, self._engine())
 
     def score(  # type: ignore[override]  # DensityMixin's does nothing
-        self, X: Any, y: Any = None, sample_weight: Any = None
+        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
     ) -> float:
         """Return the average log predictive density of the rows, in nats."""
-        by_row = self.score_samples(X)
+        by_row = self.score_samples(X, measurement_error)
         if sample_weight is None:
             return float(by_row.mean())
         return float(np.average(by_row, weights=self._weights(sample_weight, by_row[:, None])))
@@ -154,26 +167,29 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         seed = int(self._generator(random_state, "assignments").integers(2**63))
         return self.posterior_.sample_assignments(rows, self._engine(), n_draws, seed)
 
-    def bic(self, X: Any, sample_weight: Any = None) -> float:
+    def bic(self, X: Any, sample_weight: Any = None, measurement_error: Any = None) -> float:
         """Return the Bayesian information criterion on the rows; smaller is better."""
-        log_likelihood, total, _ = self._criteria(X, sample_weight)
+        log_likelihood, total, _ = self._criteria(X, sample_weight, measurement_error)
         return information_criteria.bic(log_likelihood, self.fit_.model.n_parameters, total)
 
-    def aic(self, X: Any, sample_weight: Any = None) -> float:
+    def aic(self, X: Any, sample_weight: Any = None, measurement_error: Any = None) -> float:
         """Return Akaike's information criterion on the rows; smaller is better."""
-        log_likelihood, _, _ = self._criteria(X, sample_weight)
+        log_likelihood, _, _ = self._criteria(X, sample_weight, measurement_error)
         return information_criteria.aic(log_likelihood, self.fit_.model.n_parameters)
 
-    def icl(self, X: Any, sample_weight: Any = None) -> float:
+    def icl(self, X: Any, sample_weight: Any = None, measurement_error: Any = None) -> float:
         """Return the integrated completed likelihood on the rows; smaller is better."""
-        log_likelihood, total, weights = self._criteria(X, sample_weight)
-        entropy = information_criteria.assignment_entropy(self.predict_proba(X), weights)
+        log_likelihood, total, weights = self._criteria(X, sample_weight, measurement_error)
+        shares = self.predict_proba(X, measurement_error)
+        entropy = information_criteria.assignment_entropy(shares, weights)
         return information_criteria.icl(
             log_likelihood, self.fit_.model.n_parameters, total, entropy
         )
 
-    def _criteria(self, X: Any, sample_weight: Any) -> tuple[float, float, Array]:
-        by_row = self.score_samples(X)
+    def _criteria(
+        self, X: Any, sample_weight: Any, measurement_error: Any
+    ) -> tuple[float, float, Array]:
+        by_row = self.score_samples(X, measurement_error)
         weights = np.ones_like(by_row)
         if sample_weight is not None:
             weights = self._weights(sample_weight, by_row[:, None])
@@ -189,6 +205,11 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
     def __getstate__(self) -> dict[str, Any]:
         state: Any = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_training"}
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "fit_")

@@ -52,7 +52,8 @@ def build_problem(
     facts = known_of(rows, engine, moments, n_components, names)
     units = 1.0 if moments.factor is None else moments.factor
     spacing = facts.spacing * units
-    data = Elicitation(in_units_of(rows, moments), engine, moments, spacing)
+    looked_at = engine.completed(in_units_of(rows, moments))
+    data = Elicitation(looked_at, engine, moments, spacing)
     model, assumptions, found = build_model(given, rows.n_features, data)
     start = arguments.initializer(given["init"], n_components, rows, names)
     if method.uses_flat_priors and isinstance(start, Search):

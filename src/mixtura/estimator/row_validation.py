@@ -1,4 +1,4 @@
-"""Rows as an estimator must have them: finite numbers, named as before."""
+"""Rows as an estimator must have them: finite numbers, or none, named as before."""
 
 import warnings
 from typing import Any
@@ -9,13 +9,13 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array
 
 from mixtura import errors
-from mixtura.data.frames import PRECISIONS, as_matrix, finite_matrix, is_plain
+from mixtura.data.frames import PRECISIONS, as_matrix, is_plain, observed_matrix
 from mixtura.errors import DataError, Doubt
 from mixtura.typing import Array
 
 
 def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
-    """Return rows as an array of shape (N, D), float64 or float32.
+    """Return rows as an array of shape (N, D), float64 or float32, NaN where a cell is missing.
 
     Parameters
     ----------
@@ -30,14 +30,15 @@ def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
     Raises
     ------
     ValueError
-        If the rows are no finite numbers in two dimensions, or have other features.
+        If the rows are no numbers in two dimensions, some are infinite, a column to be fitted has
+        no value, or the rows have other features.
     """
     known = vars(estimator)
     is_known = reset or (is_plain(X) and known.get("n_features_in_") == X.shape[1])
     if is_known and is_plain(X) and "feature_names_in_" not in known:
         # scikit-learn's checks, which take long, would find nothing to say or to change.
         known["n_features_in_"] = X.shape[1]
-        return finite_matrix(X, None)
+        return observed_matrix(X, None, to_fit=reset)
     matrix, names = as_matrix(X)
     dtype: Any = PRECISIONS if names is None else np.float64
     values: Any = check_array(
@@ -46,8 +47,9 @@ def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
     if names is None:
         _check_feature_names(estimator, X, reset=reset)
         _check_n_features(estimator, values, reset=reset)
-        return finite_matrix(values, getattr(estimator, "feature_names_in_", None))
-    values = finite_matrix(values, names)
+        known_names = getattr(estimator, "feature_names_in_", None)
+        return observed_matrix(values, known_names, to_fit=reset)
+    values = observed_matrix(values, names, to_fit=reset)
     if reset:
         _check_n_features(estimator, values, reset=True)
         vars(estimator)["feature_names_in_"] = np.asarray(names, dtype=object)

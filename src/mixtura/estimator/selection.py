@@ -237,7 +237,7 @@ class _SharedRows:
         """Return the rows, after telling an estimator what it knows of rows that it has checked."""
         with self._lock:
             if self._checked is None:
-                rows = gmm._checked_rows(*self._given)
+                rows = gmm._checked_rows(*self._given, None, reset=True)
                 told = {name: vars(gmm)[name] for name in TOLD if name in vars(gmm)}
                 self._checked = rows, told
             rows, told = self._checked

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.data import ArrayRows
 from mixtura.estimator import arguments
-from mixtura.estimator.predictions import Predictions
+from mixtura.estimator.imputation import Imputation
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.validation import FeatureIndex, FilePath, Flag
 
@@ -18,7 +17,7 @@ else:  # a fit does not need it
     posterior_summaries = LazyModule("mixtura.diagnostics.posterior_summaries")
 
 
-class FittedViews(Predictions, ABC):
+class FittedViews(Imputation, ABC):
     """Summary, report, pictures and files of an estimator that is fitted."""
 
     def summary(self) -> Any:
@@ -28,24 +27,22 @@ class FittedViews(Predictions, ABC):
         check_is_fitted(self)
         if not hasattr(self, "_training"):
             return summarize(self.fit_)
-        values, weights = self._training.read()
-        rows, engine = ArrayRows(values, weights), self._engine()
+        rows, engine = self._training.read(), self._engine()
         shares = self.posterior_.responsibilities(rows, engine)
         occupied = posterior_summaries.occupied(self.posterior_, rows, engine)
-        return summarize(self.fit_, self.labels_, shares, weights=weights, occupied=occupied)
+        return summarize(self.fit_, self.labels_, shares, weights=rows.weights, occupied=occupied)
 
     def report(self, X: Any = None) -> Any:
         """Return the report of the fit on rows (the training rows where X is None)."""
         from mixtura.reports import build_report
 
-        values, weights = self._shown(X)
-        rows = ArrayRows(values, weights)
+        rows = self._shown(X)
         return build_report(
             self.fit_,
-            values,
+            rows,
             labels=self.posterior_.labels(rows, self._engine()),
             responsibilities=self.posterior_.responsibilities(rows, self._engine()),
-            weights=weights,
+            weights=rows.weights,
             engine=self._engine(),
         )
 
@@ -53,7 +50,7 @@ class FittedViews(Predictions, ABC):
         """Plot one feature of the rows as a swarm; returns the matplotlib Axes."""
         from mixtura.plots import swarm
 
-        values, _ = self._shown(X)
+        values, _ = self._pictured(X)
         column = FeatureIndex(self.fit_.feature_names).read(feature, "feature")
         return swarm(values[:, column], feature_name=self.fit_.feature_names[column], ax=ax)
 
@@ -76,7 +73,7 @@ class FittedViews(Predictions, ABC):
         """
         from mixtura.plots import density
 
-        values, weights = self._shown(X)
+        values, weights = self._pictured(X)
         return density(self.fit_, values, weights=weights, feature=feature, ax=ax)
 
     def plot_clusters(self, X: Any = None, *, ax: Any = None) -> Any:
@@ -86,16 +83,16 @@ class FittedViews(Predictions, ABC):
         """
         from mixtura.plots import clusters
 
-        values, _ = self._shown(X)
-        labels = self.posterior_.labels(ArrayRows(values), self._engine())
+        values, _ = self._pictured(X)
+        labels = self.posterior_.labels(self._shown(X), self._engine())
         return clusters(self.fit_, values, labels, ax=ax)
 
     def plot_uncertainty(self, X: Any = None, *, ax: Any = None) -> Any:
         """Plot how uncertain each row's assignment is; returns the matplotlib Axes."""
         from mixtura.plots import uncertainty
 
-        values, _ = self._shown(X)
-        shares = self.posterior_.responsibilities(ArrayRows(values), self._engine())
+        values, _ = self._pictured(X)
+        shares = self.posterior_.responsibilities(self._shown(X), self._engine())
         return uncertainty(self.fit_, values, shares, ax=ax)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:

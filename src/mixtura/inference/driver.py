@@ -20,7 +20,8 @@ from mixtura.errors import (
 )
 from mixtura.fit import Fit, Inference, OnlineStatistics, Problem, Run, Start, canonical_order
 from mixtura.inference.climbs import leap, steps_of
-from mixtura.inference.expectation_maximization import Optimizer
+from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.merges import RunPath, without_spare
 from mixtura.inference.states import State, StateSummary, summed_scores
 from mixtura.inference.stopping import DEFAULT_TOL
 from mixtura.messages.statistics import SufficientStatistics
@@ -65,26 +66,6 @@ def limits_of(method: Inference, problem: Problem, optimizer: Optimizer[Any]) ->
         DEFAULT_TOL if problem.tol is None else problem.tol,
         optimizer,
     )
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class RunPath:
-    """Where steps led.
-
-    Parameters
-    ----------
-    search : Any
-        The last search, of the kind that the optimizer works on.
-    objectives : tuple of float
-        Objective at the first search and after each step, in nats.
-    converged : bool
-        Whether the search settled before the limit of steps.
-    """
-
-    search: Any
-    objectives: tuple[float, ...]
-    converged: bool
 
 
 @final
@@ -189,6 +170,15 @@ def _run(model: MixtureModel, rows: Rows, problem: Problem, start: Start, limits
     optimizer, engine = limits.optimizer, problem.engine
     first = optimizer.summary.state(model, rows, engine, start.statistics)
     path = climb(model, rows, engine, optimizer.begin(model, first), limits)
+    if isinstance(optimizer, CoordinateAscent) and optimizer.merges and not problem.keep_numbering:
+        summary = optimizer.summary
+
+        def ascent(statistics: SufficientStatistics, taken: int) -> RunPath:
+            begin = summary.state(model, rows, engine, statistics)
+            left = replace(limits, max_iter=max(limits.max_iter - taken, 0))
+            return climb(model, rows, engine, begin, left)
+
+        path = without_spare(model, summary, path, ascent)
     run = Run(start.name, path.objectives, path.converged)
     return _End(run, optimizer.state(path.search))
 

@@ -48,15 +48,18 @@ class CoordinateAscent(Optimizer[State]):
     ----------
     summary : StateSummary
         What stands for the posterior while the rows are swept.
+    merges : bool
+        Whether components are merged at the end where that raises the objective.
     """
 
     summary: StateSummary = Mode()  # noqa: RUF009 - frozen
+    merges: bool = False
 
     def begin(self, model: MixtureModel, state: State) -> State:
         return state
 
     def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: State) -> State:
-        return followed(search, self.summary.state(model, rows, engine, search.statistics))
+        return followed(search, self.summary.next_state(model, rows, engine, search))
 
     def state(self, search: State) -> State:
         return search

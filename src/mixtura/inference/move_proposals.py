@@ -1,7 +1,8 @@
 """Which components to merge, drop or split, judged from K-sized things alone."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import final
 
 import numpy as np
 from scipy.special import xlogy
@@ -24,6 +25,27 @@ at most; others that are not needed go by merging."""
 
 HALF_NORMAL = float(np.sqrt(2.0 / np.pi))
 """Distance in standard deviations from the mean of a normal distribution to those of its halves."""
+
+
+@final
+@dataclass(frozen=True)
+class Bounds:
+    """Which pairs of components may be merged.
+
+    Parameters
+    ----------
+    most_lost : float
+        Nats of log likelihood and entropy that a merge loses at most.
+    least_shared : float
+        Share of the entropy of a pair's labels that it loses at least: how much the two share
+        rows.
+    fewest : float
+        Rows up to which a component is no group of its own, and need not share rows.
+    """
+
+    most_lost: float = np.inf
+    least_shared: float = 0.0
+    fewest: float = 0.0
 
 
 def occupied(statistics: SufficientStatistics) -> IntegerArray:
@@ -79,6 +101,7 @@ def merged(
     statistics: SufficientStatistics,
     parameters: MixtureParameters,
     most: int,
+    bounds: Bounds | None = None,
 ) -> tuple[SufficientStatistics, int]:
     """Return the statistics after merges that should raise the bound, and how many there are.
 
@@ -97,11 +120,16 @@ def merged(
         Means and covariances of the same components.
     most : int
         Largest number of merges.
+    bounds : Bounds, optional
+        Which pairs are considered; all by default.
     """
+    pairs = ranked_pairs(model, statistics.count, parameters, bounds or Bounds())
+    if not pairs:
+        return statistics, 0
     height, n_merges, failures = fit_of(summary, model, statistics), 0, 0
     gone: set[int] = set()
     changed: set[int] = set()
-    for kept, emptied, entropy in ranked_pairs(model, statistics.count, parameters):
+    for kept, emptied, entropy in pairs:
         if kept in gone or emptied in gone or {kept, emptied} & changed:
             continue
         candidate = joined(statistics, kept, emptied)
@@ -120,7 +148,7 @@ def merged(
 
 
 def ranked_pairs(
-    model: MixtureModel, count: Array, parameters: MixtureParameters
+    model: MixtureModel, count: Array, parameters: MixtureParameters, bounds: Bounds
 ) -> list[tuple[int, int, float]]:
     """Return pairs of occupied components, the cheapest merge first, with the entropy it loses."""
     sizes = (model.n_components, model.n_features)
@@ -145,8 +173,12 @@ def ranked_pairs(
     error = 0.5 * (1.0 - np.sqrt(np.maximum(1.0 - 4.0 * p * (1.0 - p) * np.exp(-2.0 * apart), 0)))
     lost = -total * (xlogy(error, error) + xlogy(1.0 - error, 1.0 - error))
     split = -total * (xlogy(p, p) + xlogy(1.0 - p, 1.0 - p))
-    order = np.argsort(cost - split, kind="stable")
-    return [(int(i[n]), int(j[n]), float(min(lost[n], split[n]))) for n in order]
+    order, lost = np.argsort(cost - split, kind="stable"), np.minimum(lost, split)
+    is_group = np.minimum(count[i], count[j]) > bounds.fewest
+    is_near = ~is_group | (lost >= bounds.least_shared * split)
+    is_near &= cost - split + lost <= bounds.most_lost
+    order = order[is_near[order]]
+    return [(int(i[n]), int(j[n]), float(lost[n])) for n in order]
 
 
 def dropped(statistics: SufficientStatistics, component: int) -> SufficientStatistics:

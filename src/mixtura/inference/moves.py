@@ -9,7 +9,7 @@ from mixtura.engines import Engine
 from mixtura.inference import move_proposals
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.states import State, StateSummary
-from mixtura.inference.stopping import ascent_is_over
+from mixtura.inference.stopping import ascent_is_over, is_higher
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
 
@@ -21,9 +21,6 @@ PATIENCE = {"merge": 3, "drop": 4, "split": 8}
 
 REGROUP = 4
 """Sweeps after a split at which halves that belong together are merged again."""
-
-LEAST_GAIN, SLACK = 0.01, 1e-9
-"""What a bound must be higher by to be called higher: nats, and relative to its size."""
 
 
 @final
@@ -138,7 +135,7 @@ class Moves(Optimizer[Tour]):
         """Return the search with a trial that has raised the bound kept, or a vain one dropped."""
         trial, old = search.trial, search.kept.objective
         assert trial is not None
-        if trial.state.objective > old + LEAST_GAIN + SLACK * abs(old):
+        if is_higher(trial.state.objective, old):
             return Tour(trial.state)
         if trial.sweeps < PATIENCE[trial.kind.value]:
             return search

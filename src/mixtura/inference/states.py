@@ -74,6 +74,10 @@ class StateSummary(ABC):
     ) -> State:
         """Return the state under the posterior that statistics give: one sweep."""
 
+    def next_state(self, model: MixtureModel, rows: Rows, engine: Engine, state: State) -> State:
+        """Return the state after one step of ascent: one sweep."""
+        return self.state(model, rows, engine, state.statistics)
+
     @abstractmethod
     def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
         """Return how rows are scored under the posterior that statistics give."""
@@ -117,6 +121,15 @@ class Mode(StateSummary):
     ) -> State:
         return evaluate(model, rows, engine, model.mode(statistics))
 
+    def next_state(self, model: MixtureModel, rows: Rows, engine: Engine, state: State) -> State:
+        parameters, old = model.mode(state.statistics), state.parameters.weights
+        if not (self.is_inside(model, state) and _is_inside(model, parameters)):
+            # With weights at the edge the mode is one of several: it must not be a worse one.
+            density = model.weight_prior.posterior(state.statistics.count).log_density
+            if density(parameters.weights) < density(old):
+                parameters = replace(parameters, weights=old)
+        return evaluate(model, rows, engine, parameters)
+
     def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
         return model.potentials(model.mode(statistics))
 
@@ -143,7 +156,11 @@ class Mode(StateSummary):
 
     def is_inside(self, model: MixtureModel, state: State) -> bool:
         # Where the prior's density is unbounded, an emptied component would win on it alone.
-        return not model.weight_prior.is_unbounded_at(state.parameters.weights)
+        return _is_inside(model, state.parameters)
+
+
+def _is_inside(model: MixtureModel, parameters: MixtureParameters) -> bool:
+    return not model.weight_prior.is_unbounded_at(parameters.weights)
 
 
 @final

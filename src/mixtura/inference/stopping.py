@@ -23,6 +23,9 @@ COMPARED = 4
 AT_REST = 1e-10
 """Relative change of objective and parameters at which a run ends whatever is left."""
 
+LEAST_GAIN, SLACK = 0.01, 1e-9
+"""What a bound must be higher by after a move to count: nats, and relative to its size."""
+
 EPSILON = float(np.finfo(float).eps)
 
 NOISE = 16.0 * EPSILON
@@ -104,6 +107,11 @@ def left_to_model(gain: float, expected: float, lowest: float) -> float:
         What rounding leaves open of a gain.
     """
     return max(gain - lowest, 0.0) + CAUTION * expected
+
+
+def is_higher(bound: float, old: float) -> bool:
+    """Whether a bound is higher than an old one by more than what a move must gain."""
+    return bound > old + LEAST_GAIN + SLACK * abs(old)
 
 
 def ascent_is_over(old: State, new: State, tol: float) -> bool:

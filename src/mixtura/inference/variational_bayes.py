@@ -46,7 +46,7 @@ class VB(AddsRows):
     def fit(self, problem: Problem) -> Fit:
         problem.refuse_improper()
         summary = Expected()
-        optimizer: Optimizer[Any] = CoordinateAscent(summary)
+        optimizer: Optimizer[Any] = CoordinateAscent(summary, merges=True)
         if problem.model.weight_prior.finds_components:
             from mixtura.inference.moves import Moves
 

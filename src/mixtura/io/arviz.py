@@ -34,7 +34,7 @@ def require_xarray() -> None:
         raise MissingExtraError(f"to_arviz needs xarray: {INSTALL}")
 
 
-def to_datatree(fit: Fit, values: Array, engine: Engine, n_draws: int | None = None) -> Any:
+def to_datatree(fit: Fit, rows: ArrayRows, engine: Engine, n_draws: int | None = None) -> Any:
     """Return the draws of a fit and what they say of rows as an ``xarray.DataTree``.
 
     Groups ``posterior``, ``sample_stats``, ``log_prior``, ``log_likelihood`` and
@@ -46,7 +46,7 @@ def to_datatree(fit: Fit, values: Array, engine: Engine, n_draws: int | None = N
     ----------
     fit : Fit
         A fit whose posterior holds draws.
-    values : array of shape (N, D)
+    rows : ArrayRows
         The rows that were fitted.
     engine : Engine
         What scores them.
@@ -61,7 +61,7 @@ def to_datatree(fit: Fit, values: Array, engine: Engine, n_draws: int | None = N
     InvalidArgumentError
         If the fit has no draws.
     """
-    posterior = draws_of(fit, "to_arviz")
+    posterior, values = draws_of(fit, "to_arviz"), rows.values
     require_xarray()
     from xarray import DataTree
 
@@ -69,9 +69,9 @@ def to_datatree(fit: Fit, values: Array, engine: Engine, n_draws: int | None = N
     kept, some = posterior.kept(most), posterior.thinned(most)
     every = {"chain": np.arange(posterior.n_chains), "draw": kept}
     names = _Names.of(fit, len(values))
-    rows = ArrayRows(values)
     densities = some.log_densities(rows, engine)
-    replicated = some.replicates(len(values), np.random.default_rng(0))
+    rng = np.random.default_rng(0)
+    replicated = rows.observed_like(some.replicates(len(values), rng), rng)
     by_draw = ("chain", "draw")
     groups = {
         "/": _dataset({}, {}, _attributes(fit, posterior.log_joint.shape[1], kept.size)),

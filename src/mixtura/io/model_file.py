@@ -6,7 +6,7 @@ parameters make a mixture.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, final
@@ -14,6 +14,7 @@ from typing import Any, final
 import numpy as np
 
 from mixtura import errors
+from mixtura.data import Unobserved
 from mixtura.errors import Doubt, MixturaWarning, ModelFileError
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit, OnlineStatistics, Run
@@ -79,6 +80,7 @@ HEADER: dict[str, Any] = {
     "total_weight": Real(0.0, 1e101),
     "seconds": Real(),
     "seen?": {"n_rows": _COUNT, "weight": Real(0.0, 1e101), "entropy": _NUMBER},
+    "unobserved?": (_COUNT,) * 5,
     "feature_names": [Text()],
     "assumptions": [Text()],
     "doubts": [(Text(), Text())],
@@ -183,6 +185,7 @@ def _header(stored: StoredFit) -> dict[str, Any]:
         "total_weight": fit.total_weight,
         "seconds": fit.seconds,
         "seen": _online_to_json(fit.online),
+        "unobserved": list(astuple(fit.unobserved)),
         "feature_names": list(fit.feature_names),
         "assumptions": list(fit.assumptions),
         "doubts": [[doubt.category.__name__, doubt.message] for doubt in fit.doubts],
@@ -225,15 +228,16 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
         assumptions=tuple(header["assumptions"]),
         doubts=tuple(_doubt(name, message) for name, message in header["doubts"]),
         online=_online_from_json(model, header.get("seen"), arrays),
+        unobserved=Unobserved(*map(int, header.get("unobserved", []))),
     )
     fit.history  # noqa: B018  # an index out of range must show now, not later
     if len(fit.feature_names) != model.n_features:
         raise ModelFileError("the features' names do not match the parameters")
     defaults = tuple(str(name) for name in header["default_priors"])
-    options = dict(header.get("options", {}))
-    settings = _settings(header.get("settings", {}))
-    named = bool(header["named"])
-    return StoredFit(fit, header["covariance_type"], named, defaults, options, settings)
+    options, settings = dict(header.get("options", {})), _settings(header.get("settings", {}))
+    return StoredFit(
+        fit, header["covariance_type"], bool(header["named"]), defaults, options, settings
+    )
 
 
 def _settings(values: dict[str, Any]) -> dict[str, Any]:

@@ -5,8 +5,15 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
+from scipy.special import ndtri  # pyright: ignore[reportAttributeAccessIssue]
 
 from mixtura.typing import Array, IntegerArray
+
+STEP = 1.0 / (1 << 53)
+"""From one uniform number to the next."""
+
+CELLS = 1
+"""Key of the random numbers of cells, beside those of rows."""
 
 
 def shares(scores: Array) -> Array:
@@ -42,6 +49,10 @@ class Assignment(ABC):
         Zero where the assignment does not ask for scores.
         """
         return log_normalizer
+
+    def at(self, positions: IntegerArray) -> "Assignment":
+        """Return the assignment of the rows at some positions (n,), which are rows 0 ... n - 1."""
+        return self
 
 
 @final
@@ -82,12 +93,27 @@ class Sampled(Assignment):
     sweep: int = 0
 
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
-        key = row_key(self.seed, self.sweep)
-        uniform = row_uniforms(key, first_row, scores.shape[0])
-        cumulative = np.cumsum(shares(scores), axis=1)
+        positions = np.arange(first_row, first_row + scores.shape[0])
+        return np.eye(scores.shape[1])[self.drawn(shares(scores), positions)]
+
+    def drawn(self, probabilities: Array, positions: IntegerArray) -> IntegerArray:
+        """Return components drawn with probabilities (n, K) for the rows at positions (n,)."""
+        uniform = uniforms_at(row_key(self.seed, self.sweep), positions)
+        cumulative = np.cumsum(probabilities, axis=1)
         # Compare with the last sum rather than with 1: rounding must not pick a component K.
         below = cumulative <= (uniform * cumulative[:, -1])[:, None]
-        return np.eye(scores.shape[1])[below[:, :-1].sum(axis=1)]
+        return np.asarray(below[:, :-1].sum(axis=1))
+
+    def normals(self, positions: IntegerArray, n_features: int) -> Array:
+        """Return standard normal numbers for the cells of the rows at positions (n,), (n, D).
+
+        Those of a cell are a function of (seed, sweep, row, column).
+        """
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(self.sweep, CELLS))
+        keys = sequence.generate_state(n_features, np.uint64)
+        uniforms = [uniforms_at(int(key), positions) for key in keys]
+        # In the middle of the smallest steps: neither 0 nor 1, of which there is no quantile.
+        return np.asarray(ndtri(np.stack(uniforms, axis=1) + 0.5 * STEP))
 
 
 def row_key(seed: int, sweep: int) -> int:
@@ -101,12 +127,17 @@ def row_uniforms(key: int, first_row: int, n_rows: int) -> Array:
 
     A counter-based generator: any row's number can be had without those before it.
     """
-    counter = np.arange(first_row + 1, first_row + n_rows + 1, dtype=np.uint64)
+    return uniforms_at(key, np.arange(first_row, first_row + n_rows))
+
+
+def uniforms_at(key: int, positions: IntegerArray) -> Array:
+    """Return the numbers of :func:`row_uniforms` for rows at positions (n,)."""
+    counter = positions.astype(np.uint64) + np.uint64(1)
     bits = np.uint64(key) + counter * np.uint64(0x9E3779B97F4A7C15)
     bits = (bits ^ (bits >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     bits = (bits ^ (bits >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     bits = bits ^ (bits >> np.uint64(31))
-    return (bits >> np.uint64(11)).astype(np.float64) * (1.0 / (1 << 53))
+    return (bits >> np.uint64(11)).astype(np.float64) * STEP
 
 
 @final
@@ -128,6 +159,9 @@ class Given(Assignment):
     def data_term(self, scores: Array, log_normalizer: Array) -> Array:
         return np.zeros_like(log_normalizer)
 
+    def at(self, positions: IntegerArray) -> "Given":
+        return Given(self.responsibilities[positions])
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -148,3 +182,6 @@ class Labelled(Assignment):
 
     def data_term(self, scores: Array, log_normalizer: Array) -> Array:
         return np.zeros_like(log_normalizer)
+
+    def at(self, positions: IntegerArray) -> "Labelled":
+        return Labelled(self.labels[positions])

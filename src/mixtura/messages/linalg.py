@@ -41,7 +41,7 @@ def precision_factor(covariances: Array) -> Array:
     if covariances.shape[-1] == 1:
         return 1.0 / np.sqrt(covariances)
     if _LAST.covariances is None or not np.array_equal(_LAST.covariances, covariances):
-        factor = _precision_factor(covariances)
+        factor = precision_factors(covariances)
         _LAST.covariances, _LAST.factor = covariances.copy(), factor
     return _LAST.factor.copy()
 
@@ -57,7 +57,8 @@ class _Last(threading.local):
 _LAST = _Last()
 
 
-def _precision_factor(covariances: Array) -> Array:
+def precision_factors(covariances: Array) -> Array:
+    """Return what :func:`precision_factor` does, of matrices that are asked for once."""
     deviations = np.sqrt(np.einsum("...dd->...d", covariances))
     lower = covariance_factor(covariances) / deviations[..., :, None]
     if lower.shape[-1] < WIDE:

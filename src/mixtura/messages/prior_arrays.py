@@ -182,7 +182,8 @@ class ScaleSteps:
         which the scale does not fall, and, where it is above zero, the relative change of the
         scale that ends the run.
     rounding, resolved, unknown : array of shape (D,), or (1,) where one variance serves all
-        Error of rounding, what float64 resolves, and the variance where nothing is known.
+        Error of rounding, what float64 resolves (infinity where the scale is held), and the
+        variance where nothing is known.
     overall : array of shape (D,)
         Variances of all rows.
     scale : array of shape (D, D), (D,) or (1,), optional

@@ -101,8 +101,9 @@ def count_edges(values: Array, drawn: Array) -> Array:
 
     Rows of the replicates beyond the outer edges are left out.
     """
+    values = values[~np.isnan(values)]
     low, high = float(values.min()), float(values.max())
-    outer = np.quantile(drawn, (0.001, 0.999))
+    outer = np.nanquantile(drawn, (0.001, 0.999))
     low, high = min(low, float(outer[0])), max(high, float(outer[1]))
     n_bins = int(np.clip(2.0 * np.cbrt(values.size), 5, MAX_BINS))
     edges = bin_edges(values, low, high, n_bins)
@@ -115,8 +116,8 @@ def count_edges(values: Array, drawn: Array) -> Array:
 def counts_in(values: Array, drawn: Array, edges: Array) -> tuple[IntegerArray, IntegerArray]:
     """Return counts of the data (B,) and of each replicate (R, B)."""
     return (
-        np.histogram(values, edges)[0],
-        np.array([np.histogram(part, edges)[0] for part in drawn]),
+        np.histogram(values[~np.isnan(values)], edges)[0],
+        np.array([np.histogram(part[~np.isnan(part)], edges)[0] for part in drawn]),
     )
 
 

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixtura.data import Rows
+from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.messages.parameters import MixtureParameters
@@ -66,6 +66,20 @@ class Posterior(ABC):
         self, rows: Rows, engine: Engine, n_draws: int, seed: int
     ) -> IntegerArray:
         """Return components drawn for each row, shape (n_draws, N)."""
+
+    @abstractmethod
+    def expected_rows(self, rows: ArrayRows, engine: Engine) -> Array:
+        """Return the expected true values of rows given what was observed of them, (N, D)."""
+
+    @abstractmethod
+    def sample_rows(
+        self, rows: ArrayRows, engine: Engine, n_draws: int, rng: np.random.Generator
+    ) -> Array:
+        """Return true values of rows, drawn given what was observed, shape (n_draws, N, D)."""
+
+    def completed(self, rows: ArrayRows, engine: Engine) -> Array:
+        """Return the values of rows, missing ones as they are expected, shape (N, D)."""
+        return rows.filled(lambda: self.expected_rows(rows, engine))
 
     @abstractmethod
     def sample(self, n_rows: int, rng: np.random.Generator) -> tuple[Array, IntegerArray]:

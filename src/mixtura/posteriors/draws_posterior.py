@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from mixtura.data import Rows
+from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.messages.draws import Draws, in_order
@@ -315,6 +315,22 @@ class DrawsPosterior(Posterior):
 
     def labels(self, rows: Rows, engine: Engine) -> IntegerArray:
         return self.responsibilities(rows, engine).argmax(axis=1)
+
+    def expected_rows(self, rows: ArrayRows, engine: Engine) -> Array:
+        averaged = self.averaged(rows.n_rows, MOST_SHARED)
+        total = np.zeros(rows.values.shape)
+        for number in range(averaged.n_draws):
+            total += engine.expected_rows(rows, self.model.potentials(averaged.draw(number)))
+        return total / averaged.n_draws
+
+    def sample_rows(
+        self, rows: ArrayRows, engine: Engine, n_draws: int, rng: np.random.Generator
+    ) -> Array:
+        each = np.resize(_evenly_spaced(self.n_draws, n_draws), n_draws)
+        seeds = rng.integers(2**63, size=n_draws)
+        drawn = (self.model.potentials(self.draw(int(number))) for number in each)
+        both = zip(drawn, seeds.tolist(), strict=True)
+        return np.stack([engine.drawn_rows(rows, one, seed) for one, seed in both])
 
     def sample_assignments(
         self, rows: Rows, engine: Engine, n_draws: int, seed: int

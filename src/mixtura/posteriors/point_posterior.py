@@ -5,7 +5,7 @@ from typing import final
 
 import numpy as np
 
-from mixtura.data import Rows
+from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
 from mixtura.families import CovarianceFamily
 from mixtura.messages.parameters import MixtureParameters
@@ -53,6 +53,16 @@ class PointPosterior(Posterior):
         self, rows: Rows, engine: Engine, n_draws: int, seed: int
     ) -> IntegerArray:
         return engine.sample_labels(rows, self.potentials, n_draws, seed)
+
+    def expected_rows(self, rows: ArrayRows, engine: Engine) -> Array:
+        return engine.expected_rows(rows, self.potentials)
+
+    def sample_rows(
+        self, rows: ArrayRows, engine: Engine, n_draws: int, rng: np.random.Generator
+    ) -> Array:
+        seeds = rng.integers(2**63, size=n_draws)
+        drawn = [engine.drawn_rows(rows, self.potentials, int(seed)) for seed in seeds]
+        return np.stack(drawn)
 
     def sample(self, n_rows: int, rng: np.random.Generator) -> tuple[Array, IntegerArray]:
         return draw_rows(self.family, self.estimate, n_rows, rng)

@@ -6,7 +6,7 @@ from typing import final
 
 import numpy as np
 
-from mixtura.data import Rows
+from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
@@ -103,6 +103,18 @@ class VariationalPosterior(Posterior):
         self, rows: Rows, engine: Engine, n_draws: int, seed: int
     ) -> IntegerArray:
         return engine.sample_labels(rows, self.predictive_potentials, n_draws, seed)
+
+    def expected_rows(self, rows: ArrayRows, engine: Engine) -> Array:
+        return engine.expected_rows(rows, self.predictive_potentials)
+
+    def sample_rows(
+        self, rows: ArrayRows, engine: Engine, n_draws: int, rng: np.random.Generator
+    ) -> Array:
+        drawn = self.sample_parameters(n_draws, rng)
+        seeds = rng.integers(2**63, size=n_draws)
+        each = zip(drawn, seeds, strict=True)
+        found = [engine.drawn_rows(rows, self.model.potentials(p), int(seed)) for p, seed in each]
+        return np.stack(found)
 
     def sample(self, n_rows: int, rng: np.random.Generator) -> tuple[Array, IntegerArray]:
         potentials = self.predictive_potentials

@@ -113,7 +113,7 @@ def draw_chain(
 def target_program(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any], tuple[Any, ...]]:
     """Return the program and its arguments; with weights the one that counts rows by them."""
     blocks = list(rows.blocks())
-    values = np.concatenate([block.values for block in blocks])
+    values = rows.complete_values("nuts")
     weights = np.concatenate([block.row_weights for block in blocks])
     if (weights == 1.0).all():
         return _stochastic(build_program(model)), (as_rows(values, model.n_features),)

@@ -76,7 +76,7 @@ def ascend(
 def _objective(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any], Any, tuple[Any, ...]]:
     """Return program, loss and the program's arguments."""
     blocks = list(rows.blocks())
-    values = np.concatenate([block.values for block in blocks])
+    values = rows.complete_values("svi")
     weights = np.concatenate([block.row_weights for block in blocks])
     if (weights == 1.0).all():
         data = as_rows(values, model.n_features)

@@ -70,8 +70,9 @@ def build_report(
     ----------
     fit : Fit
         The fit.
-    x : array of shape (N, D) or (N,), optional
-        The rows; without them there are no pictures but that of the objective.
+    x : array of shape (N, D) or (N,), or ArrayRows, optional
+        The rows, NaN where a cell is missing; without them there are no pictures but that of the
+        objective.
     labels : integer array of shape (N,), optional
         Component of each row; by default the most probable one.
     responsibilities : array of shape (N, K), optional
@@ -151,11 +152,12 @@ def _told(
     """Return the fit with its rows, checked and completed; the fit alone without rows."""
     if x is None:
         return fit
-    rows = as_rows(x, fit)
+    errors = x.errors if isinstance(x, ArrayRows) else None
+    rows = as_rows(x.values if isinstance(x, ArrayRows) else x, fit)
     n_rows, n_components = rows.shape[0], fit.model.n_components
+    given = ArrayRows(np.ascontiguousarray(rows), None, None, errors)
     if responsibilities is None:
-        lying = ArrayRows(np.ascontiguousarray(rows))
-        responsibilities = fit.posterior.responsibilities(lying, engine)
+        responsibilities = fit.posterior.responsibilities(given, engine)
     shares = as_responsibilities(responsibilities, n_rows, n_components)
     numbers = shares.argmax(axis=1) if labels is None else as_labels(labels, n_rows, n_components)
     if weights is not None:
@@ -166,7 +168,9 @@ def _told(
             )
     sampled = isinstance(fit.posterior, DrawsPosterior)
     max_features = 4 - several - (n_components > MANY_COMPONENTS) - sampled
-    return PictureData(fit, rows, numbers, shares, weights, max_features, not several)
+    given = ArrayRows(given.values, weights, None, errors)
+    shown = fit.posterior.completed(given, engine)
+    return PictureData(fit, given, shown, numbers, shares, weights, max_features, not several)
 
 
 def _report(
@@ -208,12 +212,11 @@ def _section(told: Told, title: str, prefix: str, budget: int, engine: Engine) -
     counted = None
     if isinstance(told, PictureData):
         n_shown = told.x.shape[0]
-        rows = ArrayRows(np.ascontiguousarray(told.x), told.weights)
-        counted = occupied(fit.posterior, rows, engine)
+        counted = occupied(fit.posterior, told.given, engine)
         shares = told.responsibilities
         components = Components.of(fit, told.labels, shares, told.weights, counted)
         certainty = Certainty.of(told.responsibilities)
-        sampled = SampledRows.of(fit, told.x, told.weights, engine)
+        sampled = SampledRows.of(fit, told.given, engine)
     drawings = _drawings(told, sampled) if budget else []
     model = fit.model
     return Section(
@@ -232,7 +235,7 @@ def _section(told: Told, title: str, prefix: str, budget: int, engine: Engine) -
             StartOutcome(run.start, run.n_iter, run.converged, run.objective) for run in fit.runs
         ),
         best=fit.best,
-        assumptions=fit.assumptions,
+        assumptions=(*fit.unobserved.sentences, *fit.assumptions),
         certainty=certainty,
         n_rows=fit.n_rows,
         n_rows_shown=n_shown,

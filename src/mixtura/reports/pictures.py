@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from mixtura import plots
+from mixtura.data import ArrayRows
 from mixtura.fit import Fit
 from mixtura.plots.style import RASTER_THRESHOLD
 from mixtura.plots.swarm import lanes_size
@@ -43,8 +44,10 @@ class PictureData:
     ----------
     fit : Fit
         The fit.
-    x : array of shape (N, D)
+    given : ArrayRows
         The rows.
+    x : array of shape (N, D)
+        Their values, missing ones as they are expected.
     labels : integer array of shape (N,)
         Component of each row.
     responsibilities : array of shape (N, K)
@@ -58,6 +61,7 @@ class PictureData:
     """
 
     fit: Fit
+    given: ArrayRows
     x: Array
     labels: IntegerArray
     responsibilities: Array

@@ -62,22 +62,20 @@ class SampledRows:
     together: Array
 
     @classmethod
-    def of(
-        cls, fit: Fit, values: Array, weights: Array | None, engine: Engine
-    ) -> "SampledRows | None":
+    def of(cls, fit: Fit, given: ArrayRows, engine: Engine) -> "SampledRows | None":
         """Return what draws say of rows; None without draws, of no rows, or of too many."""
         posterior = fit.posterior
-        if not isinstance(posterior, DrawsPosterior) or not 0 < len(values) <= MOST_ROWS:
+        if not isinstance(posterior, DrawsPosterior) or not 0 < given.n_rows <= MOST_ROWS:
             return None
-        rows = values
+        rows, weights = given, given.weights
         if weights is not None and (weights == np.rint(weights)).all():
-            rows = posterior_summaries.counted_rows(values, weights, "report")
-        allocated = posterior.allocations(ArrayRows(values), engine, MOST_DRAWS)
+            rows = posterior_summaries.counted_rows(given, "report")
+        allocated = posterior.allocations(given, engine, MOST_DRAWS)
         draws = posterior_summaries.together(allocated)
         return cls(
-            rows,
+            rows.values,
             allocated,
-            posterior_summaries.replicates(posterior, len(rows), N_REPLICATES),
+            posterior_summaries.replicates(posterior, rows, N_REPLICATES),
             # For a picture the two starts that chance has no part in will do.
             consensus_partition(draws, VARIATION_OF_INFORMATION, n_starts=0),
             co_clustering(draws),

@@ -8,7 +8,7 @@ import numpy as np
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
-from mixtura.engines.base import Engine
+from mixtura.engines.base import Engine, incomplete
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content_keys import content_sample
 from mixtura.engines.far_rows import may_be_far, told_draws, told_labels, told_shares
@@ -19,11 +19,19 @@ from mixtura.engines.native.exact import Exact, overall_of
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
 from mixtura.engines.native.mixtures import Mixtures
+from mixtura.engines.native.observed_calls import ObservedPasses
 from mixtura.engines.native.passes import HARD, SAMPLED
 from mixtura.engines.native.processors import available_threads
 from mixtura.engines.native.search_call import native_search
 from mixtura.engines.native.tailed import tailed
 from mixtura.engines.native.variation_call import native_variation
+from mixtura.engines.observed.integration import scaled
+from mixtura.engines.observed.telling import (
+    drawn_components,
+    told_components,
+    told_densities,
+    told_responsibilities,
+)
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.engines.search import Leading, SearchEnd, SearchPlan, Starts
 from mixtura.engines.variation import Factors, Variation
@@ -77,6 +85,8 @@ class NativeEngine(Engine):
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
+        if (some := incomplete(rows)) is not None:
+            return scaled(self, some, potentials, assignment)
         if potentials.tail is not None:
             return ReferenceEngine().sweep(rows, potentials, assignment)
         # Two components in one dimension have an exact kernel of their own, faster than any other.
@@ -90,7 +100,14 @@ class NativeEngine(Engine):
             return SufficientStatistics.zero(potentials.mean, potentials.structure)
         return total
 
+    def passes(self, potentials: Potentials) -> ObservedPasses | None:
+        if potentials.tail is not None:
+            return None
+        return ObservedPasses(potentials, self._threads)
+
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
+        if (some := incomplete(rows)) is not None:
+            return told_responsibilities(self, some, potentials)
         prepared = self._telling(rows, potentials)
         if prepared is None:
             return ReferenceEngine().responsibilities(rows, potentials)
@@ -100,6 +117,8 @@ class NativeEngine(Engine):
         return told_shares(rows, potentials, shares)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
+        if (some := incomplete(rows)) is not None:
+            return told_densities(self, some, potentials)
         prepared = self._telling(rows, potentials)
         if prepared is None:
             return ReferenceEngine().log_density(rows, potentials)
@@ -109,6 +128,8 @@ class NativeEngine(Engine):
         return densities
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        if (some := incomplete(rows)) is not None:
+            return told_components(self, some, potentials)
         prepared = self._telling(rows, potentials)
         if prepared is None:
             return ReferenceEngine().labels(rows, potentials)
@@ -121,6 +142,8 @@ class NativeEngine(Engine):
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
+        if (some := incomplete(rows)) is not None:
+            return drawn_components(self, some, potentials, n_draws, seed)
         prepared = self._telling(rows, potentials)
         if prepared is None:
             return ReferenceEngine().sample_labels(rows, potentials, n_draws, seed)
@@ -135,7 +158,7 @@ class NativeEngine(Engine):
     def _overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
         size = rows.n_rows * rows.n_features
         is_small = self.expanded_from is None or size < self.expanded_from
-        if not is_small or not isinstance(rows, ArrayRows):
+        if not is_small or not isinstance(rows, ArrayRows) or not rows.is_complete:
             return super()._overall(rows, matrix=matrix)
         (piece,) = rows.pieces()
         return overall_of(piece, self._threads, is_matrix=matrix)
@@ -168,6 +191,8 @@ class NativeEngine(Engine):
         steps: tuple[ModeSteps, ScaleSteps | None],
         limits: tuple[int, float, float],
     ) -> Ascent | None:
+        if not rows.is_complete:
+            return None
         return native_ascent(rows, begin, steps, limits, self._threads)
 
     def climb(
@@ -179,7 +204,9 @@ class NativeEngine(Engine):
         *,
         by_em: bool,
     ) -> Climb | None:
-        if not isinstance(rows, ArrayRows) or self._sweeps(rows, begin.means, begin.covariances):
+        if not isinstance(rows, ArrayRows) or not rows.is_complete:
+            return None
+        if self._sweeps(rows, begin.means, begin.covariances):
             return None
         return native_climb(rows, begin, steps, limits, by_em, self._threads)
 
@@ -193,7 +220,7 @@ class NativeEngine(Engine):
     ) -> list[SearchEnd]:
         n_components, structure = shape
         work = rows.n_rows * n_components * int(np.prod(structure[1:]))
-        if work > LARGEST_SEARCH:
+        if work > LARGEST_SEARCH or not rows.is_complete:
             return []
         return native_search(rows, starts, shape, leading, plan, self._threads)
 
@@ -201,7 +228,9 @@ class NativeEngine(Engine):
         self, rows: Rows, begin: Factors, steps: VariationalSteps, limits: tuple[int, float]
     ) -> Variation | None:
         found = begin.found
-        if not isinstance(rows, ArrayRows) or self._sweeps(rows, found.pivot, found.second):
+        if not isinstance(rows, ArrayRows) or not rows.is_complete:
+            return None
+        if self._sweeps(rows, found.pivot, found.second):
             return None
         return native_variation(rows, begin, steps, limits, self._threads)
 
@@ -231,7 +260,7 @@ class NativeEngine(Engine):
     ) -> ChainDraws | None:
         from mixtura.engines.native.chain_calls import native_chain
 
-        if rows.n_rows * current[1].size > LARGEST_CHAIN:
+        if rows.n_rows * current[1].size > LARGEST_CHAIN or not rows.is_complete:
             return None
         values = np.concatenate([block.values for block in rows.blocks()])
         return native_chain(values, steps, current, span, row_seed, rng)
@@ -239,14 +268,13 @@ class NativeEngine(Engine):
     def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> Allocator:
         from mixtura.engines.native.allocation_calls import NativeAllocator
 
-        values = np.concatenate([block.values for block in rows.blocks()])
-        return NativeAllocator(values, clusters)
+        return NativeAllocator(rows.complete_values("collapsed"), clusters)
 
     def _mixtures(self, rows: Rows, potentials: Potentials, n_components: int) -> Mixtures | None:
         """Return potentials of several mixtures; None where one at a time is faster."""
         one = potentials.components(slice(0, n_components))
         is_shared = len(potentials.precision_cholesky) < len(potentials.mean)
-        if is_shared or self._expands(rows, one):
+        if is_shared or not rows.is_complete or self._expands(rows, one):
             return None
         return Mixtures(potentials, n_components)
 

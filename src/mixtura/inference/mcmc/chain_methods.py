@@ -261,5 +261,7 @@ def each_on_its_own(rows: Rows, method: str) -> Rows:
             Setting("inference", method),
             f" takes weights of at most {MOST_COPIES:,} together; got {rows.total_weight:,.0f}",
         )
+    if isinstance(rows, ArrayRows) and rows.weights is not None:
+        return rows.copies(rows.weights.astype(np.intp))
     copies = [np.repeat(values, weights.astype(np.intp), axis=0) for values, weights in blocks]
     return ArrayRows(np.concatenate(copies), None, rows.factor)

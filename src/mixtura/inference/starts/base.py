@@ -22,6 +22,9 @@ class Initializer(ABC):
     default_starts: ClassVar[int] = 1
     """How many starts are made where the user does not say."""
 
+    needs_complete_rows: ClassVar[bool] = True
+    """Whether it looks at rows whose missing cells are filled in."""
+
     numbers_components: ClassVar[bool] = False
     """Whether component k means something to the user before the fit."""
 

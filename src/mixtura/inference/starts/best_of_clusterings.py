@@ -77,8 +77,9 @@ class Elicitation:
         """Return how wide groups of the rows are, as many as are expected to share them."""
         n_groups = max(1, round(n_sharing))
         structure = family.structure(n_groups, self.rows.n_features)
-        within = WithinGroups(self.moments, structure, n_sharing, self.resolution)
         searcher = searcher_of(self.rows, n_groups, self.engine)
+        is_held = searcher.sample.n_rows <= n_groups
+        within = WithinGroups(self.moments, structure, n_sharing, self.resolution, is_held=is_held)
         ends = searcher.ends(ElicitingGuide(family, structure, within), n_groups)
         scale = ends[0].guide.scale
         assert scale is not None
@@ -123,7 +124,7 @@ class Search(Initializer):
         else:
             best = searcher.ends(guide, model.n_components)[0]
         found = best.statistics.permuted(canonical_order(best.parameters))
-        if searcher.sample.n_rows == rows.n_rows:
+        if searcher.rows is None:
             return found
         return engine.sweep(rows, model.family.potentials(guide.parameters(found)), Soft())
 

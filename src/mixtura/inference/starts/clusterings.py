@@ -9,7 +9,7 @@ import numpy as np
 
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
-from mixtura.engines.content_keys import fewer_rows
+from mixtura.engines.content_keys import fewer_rows, in_order
 from mixtura.inference.starts.base import standard_units
 from mixtura.inference.starts.hierarchy import ward_labels
 from mixtura.inference.starts.split import (
@@ -100,12 +100,16 @@ class FewRows:
 
 
 def _different(rows: ArrayRows, *, is_all: bool) -> FewRows:
+    ordered = in_order(rows)
+    if not is_all or np.array_equal(ordered.values, rows.values):
+        mass = np.ones(ordered.n_rows) if ordered.weights is None else ordered.weights
+        return FewRows(ordered.values, mass, np.arange(ordered.n_rows) if is_all else None)
     weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
     distinct, where = np.unique(rows.values, axis=0, return_inverse=True)
     where = where.ravel()
-    mass: Array = np.bincount(where, weights=weights, minlength=len(distinct)).astype(np.float64)
+    mass = np.bincount(where, weights=weights, minlength=len(distinct)).astype(np.float64)
     heavy = mass > 0.0
-    positions = np.where(heavy, np.cumsum(heavy) - 1, 0)[where] if is_all else None
+    positions = np.where(heavy, np.cumsum(heavy) - 1, 0)[where]
     return FewRows(distinct[heavy], mass[heavy], positions)
 
 

@@ -83,6 +83,7 @@ class GivenFit(Initializer):
     fit: Fit
     name = "earlier fit"
     numbers_components = True
+    needs_complete_rows = False
 
     def statistics(
         self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
@@ -92,7 +93,7 @@ class GivenFit(Initializer):
         if potentials.structure == model.structure:
             return engine.sweep(rows, potentials, Soft())
         shares = engine.responsibilities(rows, potentials)
-        return share_statistics(model, rows, engine, Given(shares))
+        return share_statistics(model, engine.completed(rows), engine, Given(shares))
 
 
 def given_start(
@@ -126,7 +127,7 @@ def given_start(
     )
     try:
         given, columns = numbers_of(value, "init")
-        array = as_float64(given)
+        array = rows.of_given(as_float64(given))
     except DataError:
         raise InvalidArgumentError(f"must be {wanted}; got no numbers", argument="init") from None
     if not np.isfinite(array).all():

@@ -24,8 +24,12 @@ EM_STEPS = 10
 
 def sample_of(model: MixtureModel, rows: Rows, engine: Engine) -> ArrayRows:
     """Return the rows in which clusters are sought: all but of many."""
+    return engine.ordered_subsample(rows, _most(model, rows))
+
+
+def _most(model: MixtureModel, rows: Rows) -> int:
     by_component = SAMPLE_OF_COMPONENT * model.n_components
-    return engine.subsample(rows, max(SAMPLE, by_component, rows.n_rows // SAMPLE_SHARE))
+    return max(SAMPLE, by_component, rows.n_rows // SAMPLE_SHARE)
 
 
 def swept_statistics(
@@ -36,7 +40,7 @@ def swept_statistics(
     Where the sample is not all there is: after EM on the sample, by one sweep.
     """
     found = label_statistics(model, sample, engine, labels)
-    if sample.n_rows == rows.n_rows:
+    if rows.n_rows <= _most(model, rows):
         return found
     scale = rows.total_weight / sample.total_weight
     for _ in range(EM_STEPS):

@@ -357,7 +357,7 @@ def searcher_of(rows: Rows, n_components: int, engine: Engine) -> Searcher:
 
 
 def _searcher_in(rows: Rows, most: int, engine: Engine) -> Searcher:
-    sample = engine.subsample(rows, most)
+    sample = engine.ordered_subsample(rows, most)
     weight = sample.total_weight
     scale = rows.total_weight / weight if weight > 0.0 else 1.0
-    return Searcher(sample, engine, scale, rows if sample.n_rows < rows.n_rows else None)
+    return Searcher(sample, engine, scale, rows if rows.n_rows > most else None)

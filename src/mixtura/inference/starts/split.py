@@ -30,6 +30,9 @@ MOST_FEATURES, POWERS = 64, 20
 direction beyond."""
 
 TINY, EPSILON = np.finfo(float).tiny, np.finfo(float).eps
+ALIKE = 1e-6
+"""Relative: directions in which rows vary so nearly equally are equal but for rounding."""
+
 TIE = 1e-9
 """Relative: gains closer than this are equal but for rounding, which must not choose."""
 
@@ -180,16 +183,33 @@ def _direction(centred: Array, mass: Array, rng: np.random.Generator | None) -> 
     if n_features > MOST_FEATURES:
         return _long_direction(centred, mass, rng)
     values, vectors = np.linalg.eigh((centred * mass[:, None]).T @ centred)
-    # The first of the largest entries is positive. Of two features both are equally large
-    # but for rounding, which must not choose: hence the tolerance.
-    size = np.abs(vectors)
-    largest = np.argmax(size > (1.0 - 1e-6) * size.max(axis=0), axis=0)
-    vectors = vectors * np.sign(np.take_along_axis(vectors, largest[None], axis=0))
     if rng is None:
-        return vectors[:, -1]
+        return _flattest(centred, mass, vectors[:, values >= (1.0 - ALIKE) * values[-1]])
+    # The first of the largest entries is positive.
+    size = np.abs(vectors)
+    largest = np.argmax(size > (1.0 - ALIKE) * size.max(axis=0), axis=0)
+    vectors = vectors * np.sign(np.take_along_axis(vectors, largest[None], axis=0))
     drawn = rng.standard_normal(len(values)) * np.sqrt(np.maximum(values, 0.0))
     length = np.linalg.norm(drawn)
     return vectors @ (drawn / (length if length > 0 else 1.0))
+
+
+def _flattest(centred: Array, mass: Array, vectors: Array) -> Array:
+    """Return a direction (D,) of those in which rows vary most, an orthonormal basis (D, M).
+
+    Of several the one in which rows are flattest: that of least sum of w |y|^2 y y^T over the rows
+    y within them.
+    """
+    if vectors.shape[1] > 1:
+        along = centred @ vectors
+        fourth = (along * (mass * np.square(along).sum(axis=1))[:, None]).T @ along
+        values, turned = np.linalg.eigh(np.trace(fourth) * np.eye(len(fourth)) - fourth)
+        vectors = vectors @ turned[:, values >= (1.0 - ALIKE) * values[-1]]
+    sizes = np.square(vectors).sum(axis=1)
+    # The axis closest to what is left. Of two features both are equally close but for rounding,
+    # which must not choose: hence the tolerance.
+    axis = np.argmax(sizes > (1.0 - 2.0 * ALIKE) * sizes.max())
+    return vectors @ vectors[axis] / np.sqrt(sizes[axis])
 
 
 def _long_direction(centred: Array, mass: Array, rng: np.random.Generator | None) -> Array:

@@ -1,6 +1,6 @@
-"""Draw the picture of the README: the article's model on the petal lengths of 150 irises.
+"""Draw the picture of the article: its model on the petal lengths of 150 irises.
 
-Run from the root of a clone: ``python examples/readme_picture.py [FILE.png]``.
+Run from the root of a clone: ``python examples/article_picture.py [FILE.png]``.
 """
 
 import sys

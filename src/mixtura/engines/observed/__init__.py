@@ -1,0 +1,1 @@
+"""Rows as they were observed: what is missing, and errors, integrated out of the potentials."""
