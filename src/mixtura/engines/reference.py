@@ -8,7 +8,7 @@ from scipy.special import logsumexp
 from mixtura.data import Block, Rows
 from mixtura.engines.base import Engine, incomplete
 from mixtura.engines.far_rows import told_draws, told_labels, told_shares
-from mixtura.engines.observed.integration import scaled
+from mixtura.engines.observed.integration import swept
 from mixtura.engines.observed.telling import (
     drawn_components,
     told_components,
@@ -32,7 +32,7 @@ class ReferenceEngine(Engine):
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
         if (some := incomplete(rows)) is not None:
-            return scaled(self, some, potentials, assignment)
+            return swept(self, some, potentials, assignment)
         total = SufficientStatistics.zero(potentials.mean, potentials.structure)
         for block in rows.blocks():
             total = total + _block_statistics(block, potentials, assignment)

@@ -25,7 +25,7 @@ from mixtura.engines.native.processors import available_threads
 from mixtura.engines.native.search_call import native_search
 from mixtura.engines.native.tailed import tailed
 from mixtura.engines.native.variation_call import native_variation
-from mixtura.engines.observed.integration import scaled
+from mixtura.engines.observed.integration import swept
 from mixtura.engines.observed.telling import (
     drawn_components,
     told_components,
@@ -86,7 +86,7 @@ class NativeEngine(Engine):
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
         if (some := incomplete(rows)) is not None:
-            return scaled(self, some, potentials, assignment)
+            return swept(self, some, potentials, assignment)
         if potentials.tail is not None:
             return ReferenceEngine().sweep(rows, potentials, assignment)
         # Two components in one dimension have an exact kernel of their own, faster than any other.

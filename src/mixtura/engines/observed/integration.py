@@ -183,7 +183,7 @@ class Sweeper(ABC):
         """Return the log of the summed exponentiated scores of each row, shape (N,)."""
 
 
-def scaled(
+def swept(
     engine: Sweeper, rows: ArrayRows, potentials: Potentials, assignment: Assignment
 ) -> SufficientStatistics:
     """Return the statistics of rows, those that are not observed in full integrated out.
