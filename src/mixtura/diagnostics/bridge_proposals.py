@@ -45,7 +45,7 @@ class SymmetricProposal:
 
     @classmethod
     def fitted(cls, weights: Array, means: Array, covariances: Array) -> "SymmetricProposal":
-        """Return the proposal of the moments of renumbered draws.
+        """Return the proposal of the moments of relabelled draws.
 
         Parameters
         ----------
