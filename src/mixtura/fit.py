@@ -219,7 +219,7 @@ class Fit:
     def tells_components(self) -> bool:
         """Whether averages by component mean something: not where draws mix their numbers.
 
-        Neither under a process, whose components a draw may renumber, nor after a LabelsWarning.
+        Neither under a process, whose components a draw may relabel, nor after a LabelsWarning.
         """
         if not self.posterior.is_drawn:
             return True

@@ -8,7 +8,7 @@ from typing import Any, TypeVar, final
 import numpy as np
 
 from mixtura.data.observed import Unobserved
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.typing import Array, IntegerArray
 
 Found = TypeVar("Found")
@@ -138,8 +138,9 @@ class Rows(ABC):
         """
         if not self.is_complete:
             raise InvalidArgumentError(
-                f"inference={method!r} takes neither missing cells nor measurement errors yet: use "
-                "'gibbs'"
+                Setting("inference", method),
+                " takes neither missing cells nor measurement errors yet",
+                remedy=("use ", Setting("inference", ("map", "vb", "ml", "gibbs"))),
             )
         return np.concatenate([block.values for block in self.blocks()])
 

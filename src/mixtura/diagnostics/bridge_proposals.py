@@ -51,7 +51,7 @@ class SymmetricProposal:
     def fitted(
         cls, weights: Array, means: Array, covariances: Array, held: IntegerArray = NONE_HELD
     ) -> "SymmetricProposal":
-        """Return the proposal of the moments of renumbered draws.
+        """Return the proposal of the moments of relabelled draws.
 
         Parameters
         ----------

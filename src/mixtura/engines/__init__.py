@@ -1,9 +1,7 @@
 """Engines and their registry."""
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
-from typing import cast
 
 from mixtura.engines.base import Engine
 from mixtura.engines.reference import ReferenceEngine
@@ -30,11 +28,11 @@ def best_engine(n_threads: int | None = None) -> Engine:
     n_threads : int, optional
         Largest number of threads of a sweep; by default what the process may use.
     """
-    # The library is loaded when a sweep is wanted, not before.
     if not has_native_library():
         return ReferenceEngine()
-    native = cast("Callable[..., Engine]", ENGINES["native"])
-    return native(n_threads)
+    from mixtura.engines.native import NativeEngine  # which loads the library, not before
+
+    return NativeEngine(n_threads)
 
 
 __all__ = ["ENGINES", "Engine", "ReferenceEngine", "best_engine", "has_native_library"]

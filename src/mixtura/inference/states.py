@@ -45,7 +45,7 @@ class State:
     lengths: tuple[float, ...] = ()
 
     def permuted(self, order: IntegerArray) -> "State":
-        """Return the same state with its components renumbered."""
+        """Return the same state with its components relabelled."""
         return replace(
             self,
             parameters=self.parameters.permuted(order),

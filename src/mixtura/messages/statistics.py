@@ -161,7 +161,7 @@ class SufficientStatistics:
         return np.maximum(second, ZERO)
 
     def permuted(self, order: IntegerArray) -> "SufficientStatistics":
-        """Return the same statistics with the components renumbered."""
+        """Return the same statistics with the components relabelled."""
         shared = self.structure[0] == 1
         return replace(
             self,

@@ -40,7 +40,7 @@ def trace(
     """Draw log joint density, weights and means of the draws in the order they came.
 
     Chains stand side by side, with a line between them. Chains that agree look alike: the same
-    height, the same width, no trend. Components are numbered as after renumbering.
+    height, the same width, no trend. Components are numbered as after relabelling.
 
     Parameters
     ----------

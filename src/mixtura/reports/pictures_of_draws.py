@@ -92,7 +92,7 @@ def draws_drawings(fit: Fit) -> list[Drawing]:
         Drawing(
             "posterior",
             "What is known of each component",
-            "Median, 5 % and 95 % points of the draws, after the components were renumbered.",
+            "Median, 5 % and 95 % points of the draws, after the components were relabelled.",
             (6.4, min(height, 9.0)),
             lambda figure: plots.posterior(fit, max_features=shown, figure=figure),
             _posterior_numbers(fit, shown),

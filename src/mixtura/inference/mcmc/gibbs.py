@@ -34,7 +34,7 @@ class Gibbs(ChainMethod[ChainState]):
 
     Each sweep draws the component of every row given the parameters, and the parameters given
     these. Chains begin at the estimator's starts, one for each chain unless ``n_init`` says
-    otherwise. The draws are renumbered so that components of one draw match those of another.
+    otherwise. The draws are relabelled so that components of one draw match those of another.
     The objective is the average of the log joint density (assignments summed out) over the draws;
     the history is that of one chain, warm-up included.
 
