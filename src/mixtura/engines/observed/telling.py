@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.special import logsumexp
 
 from mixtura.assignments import Sampled, shares
 from mixtura.data import ArrayRows
 from mixtura.engines.observed.integration import Sweeper
 from mixtura.engines.observed.kernels import kernel_of
-from mixtura.engines.observed.parts import Part, covariances_of, parts_of
+from mixtura.engines.observed.parts import Part, covariances_of, log_sums, parts_of
 from mixtura.engines.observed.widths import tailed_scores
 from mixtura.potentials import Potentials
 from mixtura.typing import Array, IntegerArray
@@ -55,7 +54,7 @@ def told_densities(engine: Sweeper, rows: ArrayRows, potentials: Potentials) -> 
     if complete.size:
         found[complete] = engine.log_density(rows.complete_rows, potentials)
     for positions, scores, _ in _expected(rows, potentials):
-        found[positions] = logsumexp(scores, axis=1)
+        found[positions] = log_sums(scores)
     return found
 
 
