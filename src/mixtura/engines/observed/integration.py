@@ -5,11 +5,10 @@ from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
-from scipy.special import logsumexp
 
 from mixtura.data import ArrayRows, Patterns, Rows
 from mixtura.engines.observed.kernels import Kernel, kernel_of
-from mixtura.engines.observed.parts import Part, covariances_of, moments_of, parts_of
+from mixtura.engines.observed.parts import Part, covariances_of, log_sums, moments_of, parts_of
 from mixtura.messages.assignments import Assignment, Labelled, Sampled, shares
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
@@ -119,7 +118,7 @@ def _swept_complete(
 def _part_statistics(part: Part, kernel: Kernel, assignment: Assignment) -> SufficientStatistics:
     patterns, potentials = part.patterns, kernel.potentials
     scores, weights, positions = part.scores(kernel), patterns.row_weights, patterns.positions
-    normalizer = np.asarray(logsumexp(scores, axis=1))
+    normalizer = log_sums(scores)
     data_term = float(weights @ assignment.data_term(scores, normalizer))
     if isinstance(assignment, Sampled):
         labels = assignment.drawn(shares(scores), positions)

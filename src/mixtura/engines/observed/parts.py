@@ -183,6 +183,13 @@ def _within(whitened: Array) -> Array:
     return np.clip(np.nan_to_num(whitened, nan=FARTHEST), -FARTHEST, FARTHEST)
 
 
+def log_sums(scores: Array) -> Array:
+    """Return the log of the summed exponentiated scores (n, K) of each row, shape (n,)."""
+    # SciPy's takes as long as all else that is done to a few rows.
+    most = scores.max(axis=1)
+    return most + np.log(np.exp(scores - most[:, None]).sum(axis=1))
+
+
 def moments_of(apart: Array, mass: Array) -> tuple[Array, Array]:
     """Return the first and second moments of deviations (K, n, D) under masses (n, K)."""
     weighted = apart * mass.T[:, :, None]

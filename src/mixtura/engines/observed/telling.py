@@ -3,12 +3,11 @@
 from collections.abc import Iterator
 
 import numpy as np
-from scipy.special import logsumexp
 
 from mixtura.data import ArrayRows, Patterns
 from mixtura.engines.observed.integration import Sweeper
 from mixtura.engines.observed.kernels import kernel_of
-from mixtura.engines.observed.parts import Part, covariances_of, parts_of
+from mixtura.engines.observed.parts import Part, covariances_of, log_sums, parts_of
 from mixtura.engines.observed.widths import tailed_scores
 from mixtura.messages.assignments import Sampled, shares
 from mixtura.messages.potentials import Potentials
@@ -66,7 +65,7 @@ def told_densities(engine: Sweeper, rows: ArrayRows, potentials: Potentials) -> 
             found[patterns.positions] = own
             continue
         for positions, scores, _ in _expected(patterns, potentials):
-            found[positions] = logsumexp(scores, axis=1)
+            found[positions] = log_sums(scores)
     return found
 
 

@@ -14,10 +14,10 @@ from mixtura.engines.observed.regressions import LOG_TWO_PI
 from mixtura.messages.potentials import Potentials, ScaleMixtureTail, StudentTail
 from mixtura.typing import Array
 
-FEWEST, STEP = 121, 0.25
-"""Widths that stand for a t density at least, and the largest step of their logarithms."""
+STEP, OF_WIDTH = 0.4, 0.7
+"""Largest steps of the logarithms of widths that stand for a t density, and in their deviations."""
 
-NEGLECTED = 37.0
+NEGLECTED = 30.0
 """Nats below its highest value where the density of a width is left out."""
 
 DRAWN = 256
@@ -79,7 +79,8 @@ def _precisions(freedom: Array) -> tuple[Array, Array]:
         low, below = np.where(far, middle, low), np.where(far, below, middle)
         far = upper - np.expm1(upper) < -depth
         high, above = np.where(far, upper, high), np.where(far, above, upper)
-    number = max(FEWEST, int(np.ceil(((high - low) / STEP).max())) + 1)
+    step = np.minimum(STEP, OF_WIDTH * np.sqrt(2.0 / freedom))
+    number = int(np.ceil(((high - low) / step).max())) + 1
     steps = np.linspace(0.0, 1.0, number)
     logs = low[..., None] + (high - low)[..., None] * steps
     log_share = 0.5 * freedom[..., None] * (logs - np.exp(logs))
