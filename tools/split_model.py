@@ -25,6 +25,7 @@ RENAMED = {
 PHRASES = {
     "does not hang on how": "does not depend on how",
     "weights must be whole numbers": "weights must be integers",
+    r"(?<!#)renumber(?=ed|ing)": "relabell",
 }
 PARTS = {
     "The model": "The generative model",
@@ -157,7 +158,7 @@ def main() -> None:
     if "\n## The generative model\n" not in text:
         sys.exit("docs/model.md has been split already")
     for phrase, better in PHRASES.items():
-        text = text.replace(phrase, better)
+        text = re.sub(phrase, better, text)
     intro = text[: text.index("\n1. [")].strip()
     found = list(chapters(text))
     place_of: dict[str, str] = {}
