@@ -17,6 +17,7 @@ from matplotlib.image import imread
 import mixtura
 from mixtura import GaussianMixtureModel
 from mixtura.errors import MixturaError, MixturaWarning
+from mixtura.plots import PLOTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -156,6 +157,13 @@ def test_pictures_are_those_that_the_examples_draw(
     assert before.shape == now.shape
     # Letters are smoothed differently from one version of matplotlib to the next.
     assert float(np.abs(before - now).mean()) < 0.01
+
+
+def test_the_gallery_draws_every_plot() -> None:
+    cells = "\n".join(CELL.findall((DOCS / "gallery.md").read_text(encoding="utf-8")))
+    drawn = {f"plot_{name}(": name for name in PLOTS if name != "selection"}
+    drawn |= {").plot(": "selection"}
+    assert [name for call, name in drawn.items() if call not in cells] == []
 
 
 def test_every_target_of_make_has_a_line_of_help() -> None:

@@ -84,7 +84,7 @@ class GaussianMixtureModel(SampledViews):
         Source of all randomness.
     n_jobs : int, optional
         Most threads, of sweeps and of starts; -1 for all processors, None for what the process
-        may use in sweeps and one start at a time. It never shows in an answer.
+        may use in sweeps and one start at a time. Answers do not depend on it.
     verbose : int, default=0
         1 prints a line for every start.
 

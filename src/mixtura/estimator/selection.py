@@ -124,7 +124,7 @@ def select(
         The method of every fit.
     n_jobs : int, optional
         Number of fits at a time, each in one thread; -1 for as many as there are processors, None
-        for one at a time in as many threads as the process may use. It never shows in an answer.
+        for one at a time in as many threads as the process may use. Answers do not depend on it.
     random_state : int, Generator, SeedSequence, RandomState or None, default=None
         Source of all randomness; every candidate begins with the same stream, so that each is
         what a fit of its own with this seed gives.
