@@ -466,7 +466,7 @@ def test_the_program_has_the_density_of_what_was_observed(component_case: Any, e
     pytest.importorskip("pyro")
     from pyro import poutine
 
-    from mixtura.ppl.observed import build_observed_program, observed_arguments
+    from mixtura.ppl.observed_program import build_observed_program, observed_arguments
     from mixtura.ppl.relative_coordinates import to_sites
 
     case, rng = component_case, np.random.default_rng(22)

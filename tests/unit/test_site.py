@@ -48,7 +48,7 @@ def entries() -> set[str]:
     for page in sorted((DOCS / "reference").glob("*.rst")):
         module = ""
         for line in page.read_text(encoding="utf-8").splitlines():
-            if directive := re.match(r"\.\. (currentmodule|py:method):: ([\w.]+)", line):
+            if directive := re.match(r"\.\. (currentmodule|py:method|py:data):: ([\w.]+)", line):
                 kind, name = directive.groups()
                 module = name if kind == "currentmodule" else module
                 found |= {f"{module}.{name}"} if kind != "currentmodule" else set()

@@ -15,7 +15,7 @@ from mixtura.data import ArrayRows, Rows
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
 from mixtura.ppl.isolation import isolated
-from mixtura.ppl.observed import build_observed_program, observed_arguments
+from mixtura.ppl.observed_program import build_observed_program, observed_arguments
 from mixtura.ppl.program import as_rows, build_program, build_weighted_program
 from mixtura.ppl.sites import arrays_of, to_sites
 from mixtura.priors.dirichlet import SMALLEST_WEIGHT
