@@ -53,7 +53,10 @@ def delimited(
 
 
 def assignment_columns(
-    labels: "IntegerArray", probabilities: "Array | None", numbers: "IntegerArray"
+    labels: "IntegerArray",
+    probabilities: "Array | None",
+    numbers: "IntegerArray",
+    n_components: int,
 ) -> "tuple[list[str], list[Array | IntegerArray]]":
     """Return names and columns of a table of assignments.
 
@@ -65,11 +68,14 @@ def assignment_columns(
         Probability of each component for each row.
     numbers : integer array of shape (N,)
         Numbers of the rows in their file.
+    n_components : int
+        Number of components K; a last probability is that of the background.
     """
     names = ["row", "component"]
     columns: list[Array | IntegerArray] = [numbers, labels]
     if probabilities is not None:
-        names += [f"probability_{k}" for k in range(probabilities.shape[1])]
+        names += [f"probability_{k}" for k in range(n_components)]
+        names += ["probability_background"] * (probabilities.shape[1] - n_components)
         columns += list(probabilities.T)
     return names, columns
 

@@ -24,6 +24,9 @@ def fit(
     weights: options.Weights = None,
     missing: options.Missing = "integrate",
     errors: options.Errors = None,
+    labels: options.Labels = None,
+    groups: options.Groups = None,
+    background: options.Background = None,
     inference: options.Method = "map",
     mean_prior: options.MeanPrior = None,
     scale_prior: options.ScalePrior = None,
@@ -78,16 +81,23 @@ def fit(
         enough=SufficiencySettings(effective_draws, max_draws),
         checkpoint=CheckpointSettings(checkpoint, checkpoint_seconds),
         svi=SviSettings(steps, learning_rate, print_every),
+        background=background,
     )
     asked = FitFiles(report, assignments, save, checkpoint).outputs()
     settings.check()
     outputs = replaceable(asked, asked.get(CHECKPOINT))
-    of_rows = RowSettings(missing, errors, weights)
+    of_rows = RowSettings(missing, errors, weights, labels, groups)
     of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
     table = read_rows(data, column, of_rows, talk)
     settings.check_columns(len(table.names))
     with talk.working("fitting") as progress:
         gmm = settings.estimator(talk, progress)
-        gmm.fit(table, sample_weight=table.weights, measurement_error=table.errors)
+        gmm.fit(
+            table,
+            sample_weight=table.weights,
+            measurement_error=table.errors,
+            labels=table.labels,
+            groups=table.groups,
+        )
     deliver_fit(Findings(gmm, table, seed), outputs, talk, json=json, force=force)

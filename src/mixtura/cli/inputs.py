@@ -27,11 +27,15 @@ class RowSettings:
         Columns of data and of the standard deviations of their errors, as ``COLUMN=ERRORS``.
     weights : str or None
         A column of row weights.
+    labels, groups : str or None
+        Columns of known labels, and of groups of rows that share a component.
     """
 
     missing: str = "integrate"
     errors: list[str] | None = None
     weights: str | None = None
+    labels: str | None = None
+    groups: str | None = None
 
     def options(self) -> dict[str, Any]:
         """Return the options of a reader of tables.
@@ -47,6 +51,8 @@ class RowSettings:
             "weights": self.weights,
             "missing": MissingCells(self.missing),
             "errors": self.error_columns(),
+            "labels": self.labels,
+            "groups": self.groups,
         }
 
     def error_columns(self) -> dict[str, str]:

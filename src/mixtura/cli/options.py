@@ -35,6 +35,19 @@ def one_of(choices: Collection[str]) -> Callable[[str | None], str | None]:
     return check
 
 
+def background_of(text: str | None) -> str | None:
+    """Return what a background may be: uniform, or a volume above 0."""
+    if text is None or text == "uniform":
+        return text
+    try:
+        is_volume = 0.0 < float(text) < float("inf")
+    except ValueError:
+        is_volume = False
+    if not is_volume:
+        raise typer.BadParameter(f"{text!r} is neither uniform nor a volume above 0")
+    return text
+
+
 def one_number(text: str | int) -> int:
     """Return a number of components; where several were asked for, say what takes them."""
     said = str(text).strip()
@@ -118,6 +131,35 @@ Errors = Annotated[
         help="A column of standard deviations of measurement errors, for a column of data; repeat "
         "it for several.",
         panel=MODEL,
+    ),
+]
+Labels = Annotated[
+    str | None,
+    _option(
+        "--labels",
+        metavar="NAME",
+        help="A column of known components, by number or by name; empty where one is not known.",
+        panel=MODEL,
+    ),
+]
+Groups = Annotated[
+    str | None,
+    _option(
+        "--groups",
+        metavar="NAME",
+        help="A column that says which rows share a component; empty for rows on their own.",
+        panel=MODEL,
+    ),
+]
+Background = Annotated[
+    str | None,
+    _option(
+        "--background",
+        metavar="uniform|VOLUME",
+        help="A uniform background for rows that belong to no component, on the box of the rows "
+        "or of a given volume.",
+        panel=MODEL,
+        callback=background_of,
     ),
 ]
 SeveralComponents = Annotated[

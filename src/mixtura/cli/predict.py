@@ -54,5 +54,6 @@ def predict(
         gmm.predict(table, table.errors),
         gmm.predict_proba(table, table.errors) if proba else None,
         table.numbers,
+        len(gmm.means_),
     )
     deliver(names, columns, target, talk, force=force)

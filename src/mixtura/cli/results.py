@@ -133,7 +133,9 @@ class Findings:
     def assignments(self, path: str) -> str:
         """Return the table of assignments for a file of that name."""
         responsibilities = self.gmm.predict_proba(self.table, self.table.errors)
-        columns = assignment_columns(self.gmm.labels_, responsibilities, self.table.numbers)
+        columns = assignment_columns(
+            *(self.gmm.labels_, responsibilities, self.table.numbers, len(self.gmm.means_))
+        )
         return delimited(*columns, path)
 
 

@@ -37,6 +37,7 @@ def select(
     weights: options.Weights = None,
     missing: options.Missing = "integrate",
     errors: options.Errors = None,
+    background: options.Background = None,
     inference: options.Method = "map",
     criterion: options.Criterion = None,
     mean_prior: options.MeanPrior = None,
@@ -92,6 +93,7 @@ def select(
         sampler=SamplerSettings(chains, draws, warmup),
         enough=SufficiencySettings(effective_draws, max_draws),
         svi=SviSettings(steps, learning_rate, print_every),
+        background=background,
     )
     search = Choice(numbers, names, criterion, jobs, settings)
     outputs = FitFiles(report, assignments, save).outputs()

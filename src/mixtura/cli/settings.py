@@ -129,6 +129,8 @@ class FitSettings:
         Source of all randomness.
     sampler, enough, checkpoint, svi : settings of methods
         Options of the samplers, of Gibbs sampling alone (when to stop, what to keep), and of SVI.
+    background : str or None
+        "uniform", or the volume of a background.
     """
 
     components: int
@@ -144,6 +146,7 @@ class FitSettings:
     enough: SufficiencySettings = SufficiencySettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     svi: SviSettings = SviSettings()
+    background: str | None = None
 
     def check(self) -> None:
         """Refuse options that contradict each other, before any data are read.
@@ -208,6 +211,7 @@ class FitSettings:
             "tol": self.tol,
             "random_state": self.seed,
             "verbose": int(talk.verbose),
+            "background": self._background(),
         }
 
     @property
@@ -218,6 +222,10 @@ class FitSettings:
     @property
     def _of_methods(self) -> tuple[MethodSettings, ...]:
         return self.sampler, self.enough, self.checkpoint, self.svi
+
+    def _background(self) -> str | float | None:
+        given = self.background
+        return given if given in (None, "uniform") else float(given)
 
     def _method(self, progress: Progress | None = None) -> Any:
         given: dict[str, Any] = {}

@@ -36,6 +36,8 @@ def open_columnar(source: ByteSource, format_: Format) -> RawTable:
     DataError
         If the file is damaged, truncated or encrypted.
     """
+    import pyarrow as pa
+
     read = _read_parquet if format_ is Format.PARQUET else _arrow_reader(format_)
     with _damage_reported(source, format_):
         schema = _schema(source, format_)
@@ -56,11 +58,18 @@ def open_columnar(source: ByteSource, format_: Format) -> RawTable:
         except (ArithmeticError, ValueError):  # a damaged decimal has more digits than it may
             return Place(None, "?")
 
+    def words(index: int) -> "pa.ChunkedArray":
+        with _damage_reported(source, format_):
+            (values,) = read(source, schema, [index])
+            if pa.types.is_dictionary(values.type):
+                values = values.cast(values.type.value_type)
+            return values.cast(pa.string())
+
     unnamed = (i for i, name in enumerate(names) if _PANDAS_INDEX.fullmatch(name))
     notes = (f"Read as {format_.value}.",)
     if format_ is Format.ARROW_STREAM and not _ends_properly(source):
         notes += ("The stream has no end mark: if its writer was interrupted, rows are missing.",)
-    return RawTable(source.label, names, load, locate, notes, frozenset(unnamed))
+    return RawTable(source.label, names, load, locate, notes, frozenset(unnamed), words)
 
 
 @contextmanager

@@ -77,6 +77,8 @@ class RawTable:
         What was guessed so far.
     row_numbers : frozenset of int
         Columns that no user named and that may merely number the rows.
+    words : callable
+        Reads the column at a position as texts, missing cells null.
     """
 
     label: str
@@ -84,7 +86,8 @@ class RawTable:
     load: Callable[[Sequence[int]], list[Column]]
     locate: Callable[[int, int], Place]
     notes: tuple[str, ...]
-    row_numbers: frozenset[int] = frozenset()
+    row_numbers: frozenset[int]
+    words: Callable[[int], "pa.ChunkedArray"]
 
 
 def is_numeric(type_: "pa.DataType") -> bool:

@@ -87,6 +87,7 @@ def open_delimited(source: ByteSource) -> RawTable:
         locate=lambda row, index: _locate(text, row, index),
         notes=dialect.notes,
         row_numbers=frozenset({0} if dialect.unnamed_first else ()),
+        words=lambda index: _words(text, index),
     )
 
 
@@ -100,7 +101,17 @@ def _load(text: _Text, indices: Sequence[int]) -> list[Column]:
     ]
 
 
-def _parse(text: _Text, indices: Sequence[int]) -> "pa.Table":
+def _words(text: _Text, index: int) -> "pa.ChunkedArray":
+    """Return a column as texts without white space around them, missing cells null."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    (column,) = _parse(text, [index], as_text=True).columns
+    trimmed = pc.utf8_trim_whitespace(column)
+    return pc.if_else(pc.is_in(trimmed, pa.array(sorted(MISSING))), None, trimmed)
+
+
+def _parse(text: _Text, indices: Sequence[int], *, as_text: bool = False) -> "pa.Table":
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
@@ -125,6 +136,7 @@ def _parse(text: _Text, indices: Sequence[int]) -> "pa.Table":
         false_values=[],
         decimal_point=text.dialect.decimal,
         include_columns=[str(i) for i in indices],
+        column_types=dict.fromkeys(map(str, indices), pa.string()) if as_text else None,
     )
     try:
         with text.source.open_arrow() as file:

@@ -40,6 +40,9 @@ class FileTable:
         there are none.
     positions : integer array of shape (N,) or None
         Where the rows lie in the file, from 0, if some were left out.
+    labels, groups : object array of shape (N,) or None
+        Known labels, and groups of rows that share a component, where columns of them were named:
+        whole numbers or texts, None where a cell is missing.
     """
 
     source: str
@@ -49,6 +52,8 @@ class FileTable:
     notes: tuple[str, ...]
     errors: Array | None = None
     positions: IntegerArray | None = None
+    labels: np.ndarray | None = None
+    groups: np.ndarray | None = None
 
     @property
     def rows(self) -> ArrayRows:

@@ -1,6 +1,7 @@
 """Read the numbers of a table from CSV, TSV, Parquet, Arrow or standard input."""
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,6 +25,8 @@ def read_table(
     *,
     missing: MissingCells = MissingCells.REFUSE,
     errors: Mapping[str, str] | None = None,
+    labels: str | None = None,
+    groups: str | None = None,
 ) -> FileTable:
     """Read numeric columns from a file or from standard input.
 
@@ -46,6 +49,8 @@ def read_table(
         they are left out, which a note says; or they are an error.
     errors : mapping of str to str, optional
         For columns of data, the columns with the standard deviations of their measurement errors.
+    labels, groups : str, optional
+        Columns of known labels, and of groups of rows that share a component, of any type.
 
     Returns
     -------
@@ -63,7 +68,8 @@ def read_table(
     origin = open_source(source, stdin)
     try:
         raw = _open(origin)
-        asked = _asked(raw, columns, weights, errors or {})
+        words = {of: name for of, name in (("labels", labels), ("groups", groups)) if name}
+        asked = _asked(raw, columns, weights, errors or {}, words)
         taken, notes = _take(raw, asked)
         data = [column for column in taken if column.index not in asked.beside]
         matrix = _matrix(raw, data, missing)
@@ -71,10 +77,13 @@ def read_table(
         row_weights = None if asked.weight is None else _weights(raw, beside[asked.weight])
         inexact = {of: beside[error] for of, error in asked.errors.items()}
         deviations = _errors(raw, data, matrix, inexact)
+        texts = {of: _labels(raw, position) for of, position in asked.words.items()}
     except OSError as error:
         raise DataError(f"{origin.label}: {error.strerror or 'could not be read'}") from None
     names = tuple(raw.names[column.index] for column in data)
-    table = FileTable(raw.label, names, matrix, row_weights, raw.notes + notes, deviations)
+    table = FileTable(
+        *(raw.label, names, matrix, row_weights, raw.notes + notes, deviations, None), **texts
+    )
     return _complete(table) if missing is MissingCells.DROP else table
 
 
@@ -91,11 +100,14 @@ class _Asked:
         The column of weights.
     errors : dict of int to int
         Columns of errors by those of data.
+    words : dict of str to int
+        Columns of labels and groups.
     """
 
     data: list[int] | None
     weight: int | None
     errors: dict[int, int]
+    words: dict[str, int]
 
     @property
     def beside(self) -> frozenset[int]:
@@ -108,6 +120,7 @@ def _asked(
     columns: Sequence[str] | None,
     weights: str | None,
     errors: Mapping[str, str],
+    words: Mapping[str, str],
 ) -> _Asked:
     data = None if columns is None else _requested(raw, columns)
     weight = None if weights is None else _position(raw, weights)
@@ -126,7 +139,13 @@ def _asked(
                 f"{raw.label}: column {shown(raw.names[of])} has errors and is not among the "
                 f"columns to read: {listed([raw.names[i] for i in data])}"
             )
-    return _Asked(data, weight, by_column)
+    texts = {of: _position(raw, name) for of, name in words.items()}
+    for of, position in texts.items():
+        if position in used:
+            raise DataError(
+                f"{raw.label}: column {shown(raw.names[position])} cannot be data and {of}"
+            )
+    return _Asked(data, weight, by_column, texts)
 
 
 def _complete(table: FileTable) -> FileTable:
@@ -143,6 +162,8 @@ def _complete(table: FileTable) -> FileTable:
         values=np.ascontiguousarray(table.values[is_complete]),
         weights=None if table.weights is None else table.weights[is_complete],
         errors=None if table.errors is None else table.errors[is_complete],
+        labels=None if table.labels is None else table.labels[is_complete],
+        groups=None if table.groups is None else table.groups[is_complete],
         notes=(*table.notes, f"Left out {rows} with missing values."),
         positions=np.flatnonzero(is_complete),
     )
@@ -198,7 +219,8 @@ def _take(raw: RawTable, asked: _Asked) -> tuple[list[Column], tuple[str, ...]]:
         return columns, ()
     named = beside | set(asked.errors)
     kept, words, counters = [], [], []
-    for column in raw.load(range(len(raw.names))):
+    texts = set(asked.words.values()) - beside
+    for column in raw.load([i for i in range(len(raw.names)) if i not in texts]):
         if column.values is not None:
             is_counter = column.index in raw.row_numbers and counts_rows(column.values)
             (counters if is_counter and column.index not in named else kept).append(column)
@@ -304,6 +326,16 @@ def _errors(
             said = shown(cell) if cell.strip() else "nothing"
             raise DataError(f"{where}: an error must be a number from 0 on; got {said}")
         found[:, position] = own
+    return found
+
+
+def _labels(raw: RawTable, position: int) -> np.ndarray:
+    """Return a column as whole numbers if all of its cells are, else as texts; None if missing."""
+    words = raw.words(position).to_pylist()
+    if all(word is None or re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", word) for word in words):
+        words = [None if word is None else int(float(word)) for word in words]
+    found = np.empty(len(words), dtype=object)
+    found[:] = words
     return found
 
 
