@@ -41,12 +41,12 @@ class LabelledStart(Initializer):
     def statistics(
         self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
     ) -> SufficientStatistics:
-        plain, of_groups = rows.unlabelled, None
         if isinstance(rows, ArrayRows) and rows.is_grouped and not self.start.numbers_components:
-            plain, of_groups = group_means(rows)
-        found = self.start.statistics(model, plain, engine, number, seed)
-        if of_groups is not None:
-            found = _of_rows(model, engine, rows.unlabelled, (plain, of_groups), found)
+            of_groups = group_means(rows)
+            found = self.start.statistics(model, of_groups[0], engine, number, seed)
+            found = _of_rows(model, engine, rows.unlabelled, of_groups, found)
+        else:
+            found = self.start.statistics(model, rows.unlabelled, engine, number, seed)
         if not isinstance(rows, ArrayRows) or self.start.numbers_components or not rows.held.size:
             return found
         some, component = _labelled_rows(rows, engine)
@@ -72,7 +72,7 @@ def group_means(rows: ArrayRows) -> tuple[ArrayRows, IntegerArray]:
     numbers = np.where(alone, rows.n_rows + np.arange(rows.n_rows), labels.groups)
     _, where = np.unique(numbers, return_inverse=True)
     where = np.ravel(where)
-    mass = np.bincount(where, weights)
+    mass: Array = np.bincount(where, weights).astype(np.float64)
     total = np.zeros((mass.size, rows.n_features))
     given = np.ones(rows.n_rows) if weights is None else weights
     np.add.at(total, where, rows.values * given[:, None])
