@@ -397,6 +397,8 @@ class Inference(ABC):
     """Whether rows can be added to a fit."""
     takes_labels: ClassVar[bool] = True
     """Whether components of rows may be known."""
+    takes_fixed: ClassVar[bool] = False
+    """Whether parameters of components may be given."""
     default_max_iter: ClassVar[int]
 
     def __post_init__(self) -> None:

@@ -47,6 +47,7 @@ class MAP(Inference):
     n_rows: int | None = option(None, N_ROWS)
     name = "map"
     adds_rows = True
+    takes_fixed = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
@@ -84,6 +85,7 @@ class ML(Inference):
     objective_name = "log likelihood"
     uses_flat_priors = True
     adds_rows = True
+    takes_fixed = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
@@ -96,9 +98,10 @@ class ML(Inference):
 
 def _optimizer(method: MAP | ML, problem: Problem) -> Optimizer[Any]:
     if method.batch_size is None:
-        # Quasi-Newton steps know nothing of a background's weight.
-        is_alone = problem.model.background is None
-        return OPTIMIZERS[method.optimizer if is_alone else "em"]
+        # Quasi-Newton steps know nothing of a background's weight, nor of what is fixed.
+        model = problem.model
+        is_free = model.background is None and model.fixed is None
+        return OPTIMIZERS[method.optimizer if is_free else "em"]
     from mixtura.inference.minibatch import Incremental
 
     return Incremental(Mode(), method.batch_size)

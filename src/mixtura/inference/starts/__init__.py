@@ -2,6 +2,7 @@
 
 from mixtura.inference.starts.apart import StartApart, close_rows
 from mixtura.inference.starts.base import Initializer
+from mixtura.inference.starts.beside_fixed import StartBesideFixed
 from mixtura.inference.starts.best_of_clusterings import Elicitation, Elicited, Search, after
 from mixtura.inference.starts.given import given_start
 from mixtura.inference.starts.kmeans import KMeans
@@ -23,6 +24,7 @@ __all__ = [
     "LabelledStart",
     "Search",
     "StartApart",
+    "StartBesideFixed",
     "after",
     "close_rows",
     "given_start",

@@ -44,7 +44,7 @@ def is_close(rows: ArrayRows, background: Background) -> BooleanArray:
         return everywhere
     unit = (distinct - background.lower) / (background.upper - background.lower)
     weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
-    distance = np.asarray(KDTree(unit).query(unit, k=[number + 1])[0])[:, 0]
+    distance = np.asarray(KDTree(unit).query(unit, k=number + 1)[0])[:, -1]
     ball = 0.5 * n_features * np.log(np.pi) - gammaln(0.5 * n_features + 1.0)
     with np.errstate(divide="ignore"):
         density = np.log(number) - ball - n_features * np.log(distance)
