@@ -396,6 +396,8 @@ class Inference(ABC):
     """Whether the objective is a lower bound of the log evidence."""
     takes_labels: ClassVar[bool] = True
     """Whether components of rows may be known."""
+    takes_fixed: ClassVar[bool] = False
+    """Whether parameters of components may be given."""
     default_max_iter: ClassVar[int]
 
     def __post_init__(self) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import CovarianceFamily, univariate
 from mixtura.messages.background import BACKGROUND, Background, BackgroundPotential
+from mixtura.messages.fixed_parameters import FixedParameters
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.prior_arrays import ChainSteps, ClimbSteps, ClusterSteps, MatrixSteps
@@ -61,6 +62,8 @@ class MixtureModel:
     background : Background, optional
         What rows come from that belong to no component. Weights of components then sum to one
         minus its weight.
+    fixed : FixedParameters, optional
+        Parameters of components that are given.
 
     Raises
     ------
@@ -74,6 +77,7 @@ class MixtureModel:
     component_prior: ComponentPrior
     family: CovarianceFamily
     background: Background | None = None
+    fixed: FixedParameters | None = None
 
     def __post_init__(self) -> None:
         for name in ("n_components", "n_features"):
@@ -96,6 +100,7 @@ class MixtureModel:
     def n_parameters(self) -> int:
         """Number of free parameters."""
         own = 0 if self.background is None else self.background.n_parameters
+        own -= 0 if self.fixed is None else self.fixed.n_parameters
         return own + self.family.n_parameters(self.n_components, self.n_features)
 
     @property
@@ -119,7 +124,7 @@ class MixtureModel:
     def climb_steps(self) -> ClimbSteps | None:
         """The way to the mode as numbers, where the priors have such."""
         components = self.component_prior.mode_steps(self.structure, self.n_features)
-        if self.background is not None:
+        if self.background is not None or self.fixed is not None:
             return None
         if components is None or not self.weight_prior.has_constant_powers:
             return None
@@ -140,6 +145,8 @@ class MixtureModel:
     def mode(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return the parameters of highest posterior density given sufficient statistics."""
         weights = self.weight_prior.posterior(statistics.of_weights).mode(self.n_components)
+        if self.fixed is not None:
+            return self._mode_beside(self.fixed, statistics, weights)
         weights = self._beside_background(weights, statistics)
         return MixtureParameters(weights, *self.component_prior.posterior(statistics).mode())
 
@@ -152,6 +159,17 @@ class MixtureModel:
     def potentials(self, parameters: MixtureParameters) -> Potentials:
         """Return what an engine needs to score rows under the parameters."""
         return potentials_of(self.family, parameters, self.background)
+
+    def _mode_beside(
+        self, fixed: FixedParameters, statistics: SufficientStatistics, weights: Array
+    ) -> MixtureParameters:
+        """Return the parameters of highest posterior density beside those that are given."""
+        pull = self.component_prior.pull_of_means
+        assert pull is not None
+        weights = self._beside_background(fixed.weights_beside(weights), statistics)
+        about = fixed.about_means(statistics, pull)
+        modes = self.component_prior.posterior(about).mode()
+        return MixtureParameters(weights, *fixed.placed(*modes))
 
     def _beside_background(self, weights: Array, statistics: SufficientStatistics) -> Array:
         """Return weights of sum one as those beside the most probable one of the background."""
@@ -175,8 +193,9 @@ class MixtureModel:
     def rescaled(self, factor: Array) -> "MixtureModel":
         """Return the model of ``x * factor``, factor of shape (D,)."""
         background = None if self.background is None else self.background.rescaled(factor)
+        fixed = None if self.fixed is None else self.fixed.rescaled(factor)
         prior = self.component_prior.rescaled(factor)
-        return replace(self, component_prior=prior, background=background)
+        return replace(self, component_prior=prior, background=background, fixed=fixed)
 
     def sample_prior(self, n_rows: int = 1, random_state: Seed = None) -> PriorSample:
         """Draw weights, components, assignments and rows from the model.

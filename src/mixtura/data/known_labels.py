@@ -172,7 +172,7 @@ def _flat(labels: Any) -> np.ndarray:
 def _as_numbers(given: np.ndarray) -> IntegerArray | None:
     """Return labels as whole numbers, unknown ones -1; None where they are names."""
     if given.dtype.kind in "iu":
-        return given.astype(np.int64)
+        return given.astype(np.intp)
     if given.dtype.kind == "f":
         return _whole(given)
     if given.dtype.kind in "USb":
@@ -181,7 +181,7 @@ def _as_numbers(given: np.ndarray) -> IntegerArray | None:
     known = given[~unknown]
     if not all(_is_number(value) for value in known):
         return None
-    numbers = np.full(len(given), UNKNOWN, dtype=np.int64)
+    numbers = np.full(len(given), UNKNOWN, dtype=np.intp)
     numbers[~unknown] = _whole(known.astype(np.float64))
     return numbers
 
@@ -192,7 +192,7 @@ def _whole(numbers: Array) -> IntegerArray:
     if not np.isfinite(known).all() or (known != np.round(known)).any():
         odd = known[~np.isfinite(known) | (known != np.round(known))][0]
         raise InvalidArgumentError(f"labels must be whole numbers or names; got {odd}")
-    return known.astype(np.int64)
+    return known.astype(np.intp)
 
 
 def _is_number(value: Any) -> bool:
@@ -215,7 +215,7 @@ def _checked(numbers: IntegerArray, n_classes: int, n_components: int, lowest: i
             f"labels has {numbers[outside][0]}: with n_components={n_components} they are 0 to "
             f"{n_classes - 1}, or -1 where unknown; raise n_components, or give names"
         )
-    return numbers.astype(np.intp)
+    return numbers
 
 
 def _sizes_of_numbers(n_components: int, per_class: int | Mapping[Any, int]) -> tuple[int, ...]:

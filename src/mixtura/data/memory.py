@@ -171,7 +171,7 @@ class ArrayRows(Rows):
             return self
 
         def find() -> ArrayRows:
-            has = np.asarray(~self.is_missing.all(axis=1))
+            has: BooleanArray = np.asarray(~self.is_missing.all(axis=1))
             if self.labels is not None:
                 has |= self.labels.is_known  # they count for the weights
             if has.all():

@@ -18,6 +18,7 @@ from mixtura.messages.conversion import short_repr
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.validation import (
     Jobs,
+    MappingOrNone,
     OneOf,
     Parameter,
     Real,
@@ -207,6 +208,7 @@ PARAMETERS: dict[str, Parameter] = {
     ),
     "components_per_class": WholeByName(1),
     "background": Volume(),
+    "fixed": MappingOrNone(),
     "inference": _Method(),
     "init": _Beginning(),
     "n_init": Whole(1, 100_000, optional=True),

@@ -59,6 +59,11 @@ class GaussianMixtureModel(SampledViews):
         the smallest to the largest value of each column: its density is one over the volume of
         the box, or over the volume that is given. Its weight has the prior Beta(1, 1), and what it
         leaves is shared by ``weight_prior``. Not with "collapsed", "svi" and "nuts".
+    fixed : mapping, optional
+        Parameters that are given and stay: of "weights", "means" and "covariances", each a mapping
+        from components, by number or by the name of their label, to values, such as
+        ``{"means": {0: [0.0, 0.0]}}``; of a covariance that all share the value itself. With "map"
+        and "ml", under priors whose best means do not depend on covariances.
     inference : str or Inference, default="map"
         "map" (exact posterior mode), "vb" (variational Bayes), "gibbs" or "collapsed" (Gibbs
         sampling), "ml" (maximum likelihood), "svi" or "nuts" (by Pyro; they need the extra
@@ -140,6 +145,7 @@ class GaussianMixtureModel(SampledViews):
         component_prior: Any = None,
         components_per_class: Any = 1,
         background: Any = None,
+        fixed: Any = None,
         inference: Any = "map",
         init: Any = "search",
         n_init: int | None = None,
@@ -155,6 +161,7 @@ class GaussianMixtureModel(SampledViews):
         self.component_prior = component_prior
         self.components_per_class = components_per_class
         self.background = background
+        self.fixed = fixed
         self.inference = inference
         self.init = init
         self.n_init = n_init

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.data import Block, Rows
+from mixtura.data import ArrayRows, Block, Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.component_warnings import named_columns
 from mixtura.diagnostics.data_warnings import DataFacts, data_doubts, facts_of, fewer_rows
@@ -22,10 +22,12 @@ from mixtura.inference.starts import (
     LabelledStart,
     Search,
     StartApart,
+    StartBesideFixed,
     after,
     close_rows,
 )
 from mixtura.messages.background import Background
+from mixtura.messages.fixed_parameters import FixedParameters, fixed_parameters
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
 from mixtura.typing import Array, StructureShape
@@ -69,7 +71,8 @@ def build_problem(
         looked_at, _ = close_rows(looked_at, engine, box)
     data = Elicitation(looked_at, engine, moments, spacing)
     model, assumptions, found = build_model(given, rows.n_features, data)
-    model = replace(model, background=background)
+    fixed = _fixed(given["fixed"], method, model, rows)
+    model = replace(model, background=background, fixed=fixed)
     start = arguments.initializer(given["init"], n_components, rows, names)
     if method.uses_flat_priors and isinstance(start, Search):
         found = data.groups(family, n_components)
@@ -77,6 +80,7 @@ def build_problem(
     if isinstance(start, Search) and found is not None and found.rival is not None:
         assumptions = (*assumptions, found.rival.told)
     keep_numbering = start.numbers_components or not model.weight_prior.is_exchangeable
+    keep_numbering |= fixed is not None
     of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
     n_init = arguments.parameter(given, "n_init")
     n_init = method.default_starts if n_init is None else n_init
@@ -86,6 +90,9 @@ def build_problem(
     if rows.is_labelled:
         n_init = start.default_starts if n_init is None else n_init
         start = LabelledStart(start)
+    if fixed is not None:
+        n_init = start.default_starts if n_init is None else n_init
+        start = StartBesideFixed(start)
     problem = Problem(
         model=model,
         rows=rows,
@@ -103,6 +110,31 @@ def build_problem(
         report=print if arguments.parameter(given, "verbose") else lambda line: None,
     )
     return method, problem
+
+
+def _fixed(
+    value: Any, method: Inference, model: MixtureModel, rows: Rows
+) -> FixedParameters | None:
+    """Return the parameters that an argument gives; refuse what cannot keep them."""
+    given = arguments.PARAMETERS["fixed"].read(value, "fixed")
+    if not given:
+        return None
+    if not method.takes_fixed:
+        raise InvalidArgumentError(
+            f"inference={method.name!r} takes no fixed parameters: use inference='map' or 'ml'"
+        )
+    if model.component_prior.pull_of_means is None:
+        raise InvalidArgumentError(
+            f"fixed parameters need another component_prior than this "
+            f"{type(model.component_prior).__name__}: a NormalInverseWishart, NormalInverseGamma "
+            "or KnownScale whose scale is known, or inference='ml'"
+        )
+    if "weights" in given and not model.weight_prior.has_constant_powers:
+        raise InvalidArgumentError("fixed weights need a Dirichlet weight_prior, or inference='ml'")
+    labels = rows.labels if isinstance(rows, ArrayRows) else None
+    names = () if labels is None else labels.classes.component_names()
+    sizes = (model.n_components, model.n_features)
+    return fixed_parameters(given, names, sizes, model.structure)
 
 
 def _refuse_known(method: Inference, rows: Rows, background: Background | None) -> None:

@@ -46,6 +46,7 @@ class MAP(AddsRows):
     decay: float = option(1.0, DECAY)
     n_rows: int | None = option(None, N_ROWS)
     name = "map"
+    takes_fixed = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
@@ -82,6 +83,7 @@ class ML(AddsRows):
     name = "ml"
     objective_name = "log likelihood"
     uses_flat_priors = True
+    takes_fixed = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
@@ -94,9 +96,10 @@ class ML(AddsRows):
 
 def _optimizer(method: MAP | ML, problem: Problem) -> Optimizer[Any]:
     if method.batch_size is None:
-        # Quasi-Newton steps know nothing of a background's weight.
-        is_alone = problem.model.background is None
-        return OPTIMIZERS[method.optimizer if is_alone else "em"]
+        # Quasi-Newton steps know nothing of a background's weight, nor of what is fixed.
+        model = problem.model
+        is_free = model.background is None and model.fixed is None
+        return OPTIMIZERS[method.optimizer if is_free else "em"]
     from mixtura.inference.minibatch import Incremental
 
     return Incremental(Mode(), method.batch_size)

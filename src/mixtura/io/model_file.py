@@ -150,7 +150,7 @@ def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
     if isinstance(fit.posterior, VariationalPosterior):
         arrays |= {name: getattr(fit.posterior.statistics, name) for name in STATISTICS}
         arrays |= _beside(fit.posterior.statistics, BESIDE)
-    if fit.online is not None:
+    if fit.online is not None and fit.model.fixed is None:  # files know nothing of what is fixed
         kept = fit.online.statistics
         arrays |= {key: getattr(kept, name) for key, name in zip(SEEN, STATISTICS, strict=True)}
         arrays |= _beside(kept, f"seen_{BESIDE}")
@@ -202,7 +202,7 @@ def _header(stored: StoredFit) -> dict[str, Any]:
         "n_rows": fit.n_rows,
         "total_weight": fit.total_weight,
         "seconds": fit.seconds,
-        "seen": _online_to_json(fit.online),
+        "seen": _online_to_json(None if fit.model.fixed is not None else fit.online),
         "unobserved": list(astuple(fit.unobserved)),
         **_background_to_json(fit.model.background),
         "classes": {"names": list(fit.classes.names), "sizes": list(fit.classes.sizes)},

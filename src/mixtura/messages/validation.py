@@ -101,6 +101,19 @@ class Whole(Parameter):
 
 @final
 @dataclass(frozen=True, eq=False)
+class MappingOrNone(Parameter):
+    """A mapping, or None."""
+
+    @property
+    def accepted(self) -> str:
+        return "None or a mapping of 'weights', 'means' and 'covariances'"
+
+    def accepts(self, value: Any) -> bool:
+        return value is None or isinstance(value, Mapping)
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class Volume(Parameter):
     """What a background may be: None, uniform on the rows' box, or a volume."""
 

@@ -312,6 +312,14 @@ class ComponentPrior(Prior):
     def check(self, structure: StructureShape, n_components: int, n_features: int) -> None:
         """Raise InvalidArgumentError unless prior and hyperparameters fit the structure."""
 
+    @property
+    def pull_of_means(self) -> tuple[Array, Array] | None:
+        """How many rows the prior of a mean is worth, and where these lie.
+
+        None where the best mean depends on the covariance.
+        """
+        return None
+
     @abstractmethod
     def posterior(self, statistics: SufficientStatistics) -> ComponentPosterior:
         """Return the posterior given sufficient statistics."""

@@ -85,6 +85,10 @@ class FlatComponents(ComponentPrior):
     def check(self, structure: StructureShape, n_components: int, n_features: int) -> None:
         check_per_feature(self.minimum_variance, "minimum_variance", n_features)
 
+    @property
+    def pull_of_means(self) -> tuple[Array, Array] | None:
+        return np.zeros(()), np.zeros(())
+
     def posterior(self, statistics: SufficientStatistics) -> "FlatPosterior":
         return FlatPosterior(self, statistics)
 

@@ -87,6 +87,10 @@ class KnownScale(ComponentPrior):
         """Return the known variances in a structure's shape."""
         return np.broadcast_to(np.square(self.scale), structure).copy()
 
+    @property
+    def pull_of_means(self) -> tuple[Array, Array] | None:
+        return np.zeros(()), np.zeros(())
+
     def posterior(self, statistics: SufficientStatistics) -> "KnownScalePosterior":
         return KnownScalePosterior(self, statistics)
 

@@ -157,6 +157,10 @@ class NormalInverseGamma(HierarchicalPrior, AveragedComponents):
         assert not isinstance(self.scale, Gamma)
         return np.asarray(self.scale)
 
+    @property
+    def pull_of_means(self) -> tuple[Array, Array] | None:
+        return None if self.learns_scale else (np.asarray(self.shrinkage), np.asarray(self.mean))
+
     def posterior(self, statistics: SufficientStatistics) -> AveragedComponents:
         if self.learns_scale:
             return HierarchicalPosterior(self, statistics)

@@ -196,6 +196,10 @@ class NormalInverseWishart(HierarchicalPrior, AveragedComponents):
         scale = self._scale
         return self._matrix_factor if scale.ndim >= 2 else np.sqrt(scale) * np.eye(n_features)
 
+    @property
+    def pull_of_means(self) -> tuple[Array, Array] | None:
+        return None if self.learns_scale else (np.asarray(self.shrinkage), np.asarray(self.mean))
+
     def posterior(self, statistics: SufficientStatistics) -> AveragedComponents:
         if self.learns_scale:
             return HierarchicalPosterior(self, statistics)

@@ -7,6 +7,7 @@ from mixtura.messages.lazy import Registry, lazy_attributes
 if TYPE_CHECKING:
     from mixtura.inference.starts.apart import StartApart, close_rows
     from mixtura.inference.starts.base import Initializer
+    from mixtura.inference.starts.beside_fixed import StartBesideFixed
     from mixtura.inference.starts.best_of_clusterings import Elicitation, Elicited, Search, after
     from mixtura.inference.starts.given import given_start
     from mixtura.inference.starts.labelled import LabelledStart
@@ -19,6 +20,7 @@ __all__ = [
     "LabelledStart",
     "Search",
     "StartApart",
+    "StartBesideFixed",
     "after",
     "close_rows",
     "given_start",
@@ -46,6 +48,7 @@ __getattr__ = lazy_attributes(
         "LabelledStart": "mixtura.inference.starts.labelled",
         "Search": "mixtura.inference.starts.best_of_clusterings",
         "StartApart": "mixtura.inference.starts.apart",
+        "StartBesideFixed": "mixtura.inference.starts.beside_fixed",
         "after": "mixtura.inference.starts.best_of_clusterings",
         "close_rows": "mixtura.inference.starts.apart",
         "given_start": "mixtura.inference.starts.given",

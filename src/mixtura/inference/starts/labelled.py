@@ -72,7 +72,7 @@ def group_means(rows: ArrayRows) -> tuple[ArrayRows, IntegerArray]:
     numbers = np.where(alone, rows.n_rows + np.arange(rows.n_rows), labels.groups)
     _, where = np.unique(numbers, return_inverse=True)
     where = np.ravel(where)
-    mass = np.bincount(where, weights)
+    mass: Array = np.bincount(where, weights).astype(np.float64)
     total = np.zeros((mass.size, rows.n_features))
     given = np.ones(rows.n_rows) if weights is None else weights
     np.add.at(total, where, rows.values * given[:, None])
