@@ -1,6 +1,7 @@
 # Everything runs in a virtual environment that the first target makes; only Python and make are
 # needed beforehand. Variables: PYTHON (what the environment is made with), VENV (where it lies),
-# JOBS (processes of the tests), ARGS (handed on by `make test`, `make calibrate`, `make bench`).
+# JOBS (processes of the tests), ARGS (handed on by `make test`, `make calibrate`, `make mutants`,
+# `make bench`).
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -16,7 +17,7 @@ export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format calibrate bench wheel sanitize clean
+.PHONY: help demo test lint format docs site calibrate mutants bench wheel sanitize clean
 
 help:  ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,7 +25,7 @@ help:  ## List the targets.
 demo: $(VENV)/.installed-demo  ## Fit the article's model to the iris data, by Pyro and exactly.
 	$(BIN)/mixtura demo
 
-test: lint  ## Run everything that CI runs: lint, types, import contracts and the tests.
+test: lint  ## Check style, types and import contracts, and run the tests.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not calibrate" $(ARGS)
 
 lint: $(VENV)/.installed-test  ## Check style, types and import contracts.
@@ -37,8 +38,20 @@ format: $(VENV)/.installed-test  ## Rewrite the code in the project's style.
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+docs: $(VENV)/.installed-docs  ## Run every example and build the site into build/docs.
+	$(BIN)/python -m pytest -n $(JOBS) -q -k examples tests/unit/test_documentation.py
+	@$(MAKE) --no-print-directory site
+
+site: $(VENV)/.installed-docs  ## Build the site alone, where the tests have run the examples.
+	rm -rf docs/reference/generated
+	$(BIN)/sphinx-build -q -W --keep-going -j $(JOBS) -d build/docs-cache/doctrees docs build/docs
+	$(BIN)/python tools/check_site.py build/docs
+
 calibrate: $(VENV)/.installed-test  ## Run the slow statistical tests.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m calibrate $(ARGS)
+
+mutants: $(VENV)/.installed-test  ## Break sixty lines, one at a time, and see whether the tests notice.
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python tools/mutants.py --jobs $(JOBS) $(ARGS)
 
 bench: $(VENV)/.installed-bench  ## Measure against other packages.
 	$(BIN)/python -m benchmarks $(ARGS)
@@ -92,6 +105,11 @@ $(VENV)/.installed-test: $(REQUIREMENTS) | $(VENV)/.made
 	@echo "Installing mixtura and its tests' requirements into $(VENV); the first time takes minutes."
 	@$(INSTALL) --editable '.[pyro,test]'
 	@touch $@ $(VENV)/.installed-demo
+
+$(VENV)/.installed-docs: $(REQUIREMENTS) | $(VENV)/.made
+	@echo "Installing mixtura and what builds its site into $(VENV); the first time takes minutes."
+	@$(INSTALL) --editable '.[pyro,test,docs]'
+	@touch $@ $(VENV)/.installed-test $(VENV)/.installed-demo
 
 $(VENV)/.installed-bench: $(REQUIREMENTS) | $(VENV)/.made
 	@echo "Installing mixtura and its benchmarks' requirements into $(VENV)."

@@ -8,14 +8,14 @@ import numpy as np
 
 from benchmarks.starts import StartParameters
 from mixtura import GaussianMixtureModel
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
 from mixtura.families import FAMILIES
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.priors import FlatComponents, FlatWeights
-from mixtura.statistics import SufficientStatistics
 
 ENOUGH = 1 << 18
 """Size N K D from which on the native engine takes the form that it takes of many rows."""

@@ -52,26 +52,31 @@ inline int64_t rotate(double *matrix, int64_t n, double *vectors) {
     return longest;
 }
 
-// Makes `vector` the direction of the largest eigenvalue of a symmetric matrix, which is lost, and
-// returns that value. Its first largest entry is positive.
-inline double long_axis(double *matrix, int64_t n, double *vectors, double *vector) {
-    int64_t longest = rotate(matrix, n, vectors);
+// Whether an eigenvalue, on the diagonal, is the largest but for rounding.
+inline bool is_longest(const double *matrix, int64_t n, int64_t longest, int64_t i) {
+    return matrix[i * n + i] >= (1.0 - ALIKE) * matrix[longest * n + longest];
+}
+
+// Makes `vector` the direction of the largest eigenvalue of a symmetric matrix, which is turned
+// into its eigenvalues, and returns the place of that value. Its first largest entry is positive.
+// Where several eigenvalues are the largest it is the axis that lies closest to their space.
+inline int64_t long_axis(double *matrix, int64_t n, double *vectors, double *vector) {
+    int64_t longest = rotate(matrix, n, vectors), axis = 0;
     double largest = 0.0;
+    auto within = [&](int64_t i, int64_t d) {
+        double sum = 0.0;
+        for (int64_t j = 0; j < n; j++)
+            if (is_longest(matrix, n, longest, j)) sum += vectors[i * n + j] * vectors[d * n + j];
+        return sum;
+    };
     for (int64_t i = 0; i < n; i++) {
-        vector[i] = vectors[i * n + longest];
-        double size = vector[i] < 0.0 ? -vector[i] : vector[i];
+        double size = within(i, i);
         largest = size > largest ? size : largest;
     }
-    double sign = 1.0;
-    for (int64_t i = 0; i < n; i++) {
-        double size = vector[i] < 0.0 ? -vector[i] : vector[i];
-        if (size > (1.0 - ALIKE) * largest) {
-            sign = vector[i] < 0.0 ? -1.0 : 1.0;
-            break;
-        }
-    }
-    for (int64_t i = 0; i < n; i++) vector[i] *= sign;
-    return matrix[longest * n + longest];
+    while (axis + 1 < n && !(within(axis, axis) > (1.0 - 2.0 * ALIKE) * largest)) axis++;
+    double length = square_root(within(axis, axis));
+    for (int64_t i = 0; i < n; i++) vector[i] = within(axis, i) / (length > 0.0 ? length : 1.0);
+    return longest;
 }
 
 }  // namespace MIXTURA_SET

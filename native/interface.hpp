@@ -28,6 +28,16 @@
        int64_t n_features, int64_t is_matrix, int64_t n_threads, double *potentials,             \
        double *found),                                                                           \
       (rows, single, n_rows, weights, n_features, is_matrix, n_threads, potentials, found))      \
+    X(int64_t, sweep_observed,                                                                   \
+      (const double *rows, int64_t n_rows, const double *weights, const uint8_t *observed,       \
+       const int64_t *starts, const double *errors, const int64_t *sizes, const double *numbers, \
+       const void *handed, double *found),                                                       \
+      (rows, n_rows, weights, observed, starts, errors, sizes, numbers, handed, found))          \
+    X(int64_t, tell_observed,                                                                    \
+      (const double *rows, int64_t n_rows, const uint8_t *observed, const int64_t *starts,       \
+       const double *errors, const int64_t *sizes, const double *numbers, double *shares,        \
+       double *densities),                                                                       \
+      (rows, n_rows, observed, starts, errors, sizes, numbers, shares, densities))               \
     X(int64_t, data_terms,                                                                       \
       (const void *rows, int64_t single, int64_t n_rows, int64_t first_row,                      \
        const double *weights, const double *potentials, int64_t n_mixtures,                      \

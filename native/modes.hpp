@@ -36,8 +36,9 @@ struct Prior {
 // The default prior's scale, found anew before each step: `WithinGroups` as numbers.
 struct Within {
     double freedom, lean, shrinkage, narrowest, has_scale;
-    // Of each width: the error of rounding, what float64 resolves, the variance where nothing is
-    // known; of each feature: the variance of all rows.
+    // Of each width: the error of rounding, what float64 resolves (everything is below it where
+    // the scale is held), the variance where nothing is known; of each feature: the variance of
+    // all rows.
     const double *rounding, *resolved, *unknown, *overall;
     double *scale;
 };
@@ -225,7 +226,8 @@ inline bool next_scale(const Structure &s, const Moments &m, const Within &withi
         pooled[i] /= total * double(s.n_cells());
         seen[i] /= total * double(s.n_cells());
     }
-    if (!within.has_scale || s.n_factors == 1) {
+    bool is_held = !(within.resolved[0] < __builtin_inf());
+    if (!within.has_scale || s.n_factors == 1 || is_held) {
         for (int64_t i = 0; i < n_widths; i++)
             widths[i] = pooled_width(within, pooled[i * diagonal], seen[i * diagonal], i);
         shape_scale(s, within, pooled, widths, scale);

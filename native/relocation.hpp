@@ -225,7 +225,8 @@ struct Relocations {
         double *step = columns, *left = step + D, *matrix = left + s.per_factor();
         if (s.is_matrix) {
             for (int64_t i = 0; i < D * D; i++) matrix[i] = covariance[i];
-            double largest = long_axis(matrix, D, matrix + D * D, step);
+            int64_t longest = long_axis(matrix, D, matrix + D * D, step);
+            double largest = matrix[longest * D + longest];
             double length = square_root(largest > 0.0 ? largest : 0.0);
             for (int64_t d = 0; d < D; d++) step[d] *= length * reach.half_normal;
         } else {

@@ -21,13 +21,54 @@ struct Cluster {
     double mass, gain;
 };
 
+// Where rows vary equally in several directions, makes `direction` the one of these in which they
+// are flattest: that of least sum of w |y|^2 y y^T over centred rows y in the space of these
+// directions. Room: 3 D D + D numbers.
+void flatten(const double *values, const double *weights, int64_t D, const Cluster &cluster,
+             const double *mean, const int64_t *own, const double *matrix, const double *vectors,
+             int64_t longest, double *direction, double *room) {
+    double *space = room, *fourth = space + D * D, *turned = fourth + D * D, *y = turned + D * D;
+    int64_t n_longest = 0;
+    for (int64_t j = 0; j < D; j++) n_longest += is_longest(matrix, D, longest, j);
+    if (n_longest < 2) return;
+    for (int64_t i = 0; i < D * D; i++) fourth[i] = space[i] = 0.0;
+    for (int64_t j = 0; j < D; j++)
+        for (int64_t i = 0; i < D * D && is_longest(matrix, D, longest, j); i++)
+            space[i] = fma(vectors[i / D * D + j], vectors[i % D * D + j], space[i]);
+    for (int64_t i = cluster.begin; i < cluster.end; i++) {
+        int64_t row = own[i - cluster.begin];
+        double square = 0.0;
+        for (int64_t d = 0; d < D; d++) {
+            double sum = 0.0;
+            for (int64_t e = 0; e < D; e++)
+                sum = fma(space[d * D + e], values[row * D + e] - mean[e], sum);
+            y[d] = sum;
+            square = fma(sum, sum, square);
+        }
+        for (int64_t d = 0; d < D; d++) {
+            double part = weights[row] * square * y[d];
+            for (int64_t e = 0; e <= d; e++)
+                fourth[d * D + e] = fma(part, y[e], fourth[d * D + e]);
+        }
+    }
+    double trace = 0.0;
+    for (int64_t d = 0; d < D; d++) trace += fourth[d * D + d];
+    if (!(trace < __builtin_inf())) return;
+    // Its smallest eigenvalue in that space becomes the largest of all.
+    for (int64_t d = 0; d < D; d++)
+        for (int64_t e = 0; e <= d; e++)
+            space[d * D + e] = space[e * D + d] = trace * space[d * D + e] - fourth[d * D + e];
+    long_axis(space, D, turned, direction);
+}
+
 // Finds the best cut of a cluster across its longest direction, and puts the rows below it first.
-// Room: 2 D D + 3 D numbers, and three for each row.
+// Room: 5 D D + 3 D numbers, and three for each row.
 void examine(const double *values, const double *weights, int64_t D, Cluster &cluster,
              double *mean, int64_t *order, double *room) {
     int64_t n = cluster.end - cluster.begin, *own = order + cluster.begin;
     double *matrix = room, *vectors = matrix + D * D, *direction = vectors + D * D;
-    double *centred = direction + D, *projected = centred + D, *gains = projected + n;
+    double *centred = direction + D, *spare = centred + D;
+    double *projected = spare + 3 * D * D + D, *gains = projected + n;
     double mass = 0.0;
     for (int64_t d = 0; d < D; d++) mean[d] = 0.0;
     for (int64_t i = 0; i < n; i++) {
@@ -49,7 +90,10 @@ void examine(const double *values, const double *weights, int64_t D, Cluster &cl
     for (int64_t d = 0; d < D; d++)
         for (int64_t e = 0; e < d; e++) matrix[e * D + d] = matrix[d * D + e];
     direction[0] = 1.0;
-    if (D > 1) long_axis(matrix, D, vectors, direction);
+    if (D > 1) {
+        int64_t longest = long_axis(matrix, D, vectors, direction);
+        flatten(values, weights, D, cluster, mean, own, matrix, vectors, longest, direction, spare);
+    }
     for (int64_t i = 0; i < n; i++) {
         double sum = 0.0;
         for (int64_t d = 0; d < D; d++) {
@@ -107,7 +151,7 @@ void examine(const double *values, const double *weights, int64_t D, Cluster &cl
 int64_t split(const double *values, const double *weights, int64_t n, int64_t n_features,
               int64_t most, double *masses, double *means) {
     int64_t D = n_features, room_of_clusters = most * (int64_t(sizeof(Cluster)) / 8);
-    int64_t examined = 2 * D * D + 2 * D + 3 * n;
+    int64_t examined = 5 * D * D + 3 * D + 3 * n;
     double *room = threads::room(threads::RUN, examined + n + room_of_clusters);
     if (!room) return -1;
     int64_t *order = (int64_t *)(room + examined);

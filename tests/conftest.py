@@ -4,19 +4,20 @@ Members come from the registries, so that a new one is tested unasked; a new pri
 in ``PRIOR_EXAMPLES`` (a law says so where it is missing).
 """
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from covering_array import mark_the_rest
+from covering_array import spare
 from mixtura.engines import ENGINES, Engine, ReferenceEngine
 from mixtura.engines.native import NativeEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
-from mixtura.initialization import INITIALIZERS, Initializer
+from mixtura.inference.starts import INITIALIZERS, Initializer
 from mixtura.model import MixtureModel
 from mixtura.priors import (
     PRIORS,
@@ -55,10 +56,21 @@ SEED = 20_240_229
 """Of every random number in the tests that hypothesis does not choose; any other would do."""
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(trylast=True)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Leave full products to the slow tests."""
-    mark_the_rest(items)
+    spare(metafunc)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without looking for garbage among the modules and tests, which stay to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @pytest.fixture
@@ -242,8 +254,13 @@ class ComponentCase:
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """Return what a covering array is to combine."""
-        return self.name, self.family.name, f"{self.n_components} {self.n_features}"
+        """Return what a covering array is to combine: every prior with every family and size.
+
+        Examples of a prior are told by their numbers: each is taken, with some family.
+        """
+        member = type(self.prior).__name__
+        number = self.name.removeprefix(member)
+        return member, number, self.family.name, f"{self.n_components} {self.n_features}"
 
     @property
     def is_proper(self) -> bool:

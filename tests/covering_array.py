@@ -5,29 +5,36 @@ members meet are rare, so the fast suite has a covering array: combinations in w
 values of two parameters meets at least once. The rest runs with ``make calibrate``.
 """
 
-from collections import defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
+from zlib import crc32
 
 import pytest
+
+FAST = "not calibrate"
+"""What `make test` asks pytest for."""
 
 SMALLEST = 12
 """Combinations up to which all are run."""
 
+PRIME = 10_007
+
 Factors = tuple[Hashable, ...]
 
 
-def covering(table: Sequence[Factors]) -> set[int]:
+def covering(table: Sequence[Factors], turn: int = 0) -> set[int]:
     """Return the positions of combinations in which all pairs of values meet that are in a table.
 
-    Those that bring most pairs together for the first time are taken first; a function of the
-    table alone.
+    Those that bring most pairs together for the first time are taken first; of equals those that
+    ``turn`` says, so that each file has combinations of its own.
     """
     n_pairs = len(list(combinations(table[0], 2)))
     # Strides that have no factor in common with the length visit all places, far ones in turn.
     stride = next(s for s in (7919, 7907, 7901) if len(table) % s)
-    order = sorted(range(len(table)), key=lambda place: place * stride % 10_007)
+    order = sorted(
+        range(len(table)), key=lambda place: (place + turn) % len(table) * stride % PRIME
+    )
     met: set[tuple[int, Hashable, int, Hashable]] = set()
     taken: set[int] = set()
     for wanted in range(n_pairs, 0, -1):
@@ -40,10 +47,10 @@ def covering(table: Sequence[Factors]) -> set[int]:
     return taken
 
 
-def factors_of(item: pytest.Function) -> Factors:
+def factors_of(params: Mapping[str, Any]) -> Factors:
     """Return the values of a test's parameters, cases of several members as these members."""
     found: list[Hashable] = []
-    for _, value in sorted(item.callspec.params.items()):
+    for _, value in sorted(params.items()):
         parts = getattr(value, "factors", None)
         found += [_key(value)] if parts is None else list(parts)
     return tuple(found)
@@ -55,19 +62,26 @@ def _key(value: Any) -> Hashable:
     return (type(value).__name__, value) if plain else id(value)
 
 
-def mark_the_rest(items: Sequence[Any]) -> None:
-    """Mark what is no part of a covering array as ``calibrate``."""
-    groups: dict[str, list[pytest.Function]] = defaultdict(list)
-    for item in items:
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
-            groups[item.nodeid.partition("[")[0]].append(item)
-    for group in groups.values():
-        table = [factors_of(item) for item in group]
-        if len(group) <= SMALLEST or len({len(factors) for factors in table}) > 1:
-            continue
-        if len(table[0]) < 3:
-            continue
-        taken = covering(table)
-        for place, item in enumerate(group):
-            if place not in taken:
-                item.add_marker(pytest.mark.calibrate)
+def left_out(table: Sequence[Factors], turn: int) -> set[int]:
+    """Return the positions of the combinations that the slow tests have."""
+    alike = len({len(factors) for factors in table}) == 1
+    if len(table) <= SMALLEST or not alike or len(table[0]) < 3:
+        return set()
+    return set(range(len(table))) - covering(table, turn)
+
+
+def spare(metafunc: pytest.Metafunc) -> None:
+    """Mark what is no part of a covering array as ``calibrate``; drop it where that is not run.
+
+    Twelve thousand tests that are made only to be left out take as long as ten seconds.
+    """
+    calls, slow = metafunc._calls, pytest.mark.calibrate.mark
+    table = [factors_of(call.params) for call in calls]
+    turn = crc32(metafunc.module.__name__.encode())
+    for place in left_out(table, turn) if table else ():
+        calls[place].marks.append(slow)
+    if metafunc.config.getoption("markexpr") == FAST:
+        always = metafunc.definition.get_closest_marker(slow.name) is not None
+        kept = [call for call in calls if not any(mark.name == slow.name for mark in call.marks)]
+        # Of a test that is slow as a whole one is left, for pytest to leave out.
+        metafunc._calls = calls[:1] if always or not kept else kept

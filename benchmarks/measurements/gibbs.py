@@ -16,9 +16,9 @@ from benchmarks.table import Table, factor_cell, time_cell
 from benchmarks.timing import Contender, NotRunError, Times, measure
 from mixtura import GaussianMixtureModel
 from mixtura.datasets import load_iris
-from mixtura.diagnostics.sampling import ess_bulk
+from mixtura.diagnostics.convergence_diagnostics import ess_bulk
 from mixtura.fit import Inference
-from mixtura.inference.gibbs import Gibbs
+from mixtura.inference.mcmc.gibbs import Gibbs
 from mixtura.ppl.nuts import NUTS
 from mixtura.priors import Dirichlet, Independent, InverseGamma, Normal
 
@@ -38,8 +38,8 @@ NOTES = [
     "Iris petal lengths (150 rows), K = 2, the priors of the article's code; 4 chains; every time "
     "is that of a whole run, warm-up included. Effective draws (bulk) of the log joint density, "
     "which no numbering of components touches, and the smallest of weights, means and standard "
-    "deviations after numbering by means; all by mixtura.diagnostics.sampling, over the median "
-    "time. The draws are those of the last run.",
+    "deviations after numbering by means; all by mixtura.diagnostics.convergence_diagnostics, over "
+    "the median time. The draws are those of the last run.",
     f"mixtura Gibbs: whole calls of fit, {WARMUP} + {DRAWS} sweeps a chain, and the shorter run "
     "of 500 + 1000, where starts and the numbering of components are half of the time.",
     f"NumPyro NUTS: {numpyro_sampler.WARMUP} + {numpyro_sampler.DRAWS} draws a chain from the "

@@ -13,11 +13,11 @@ from benchmarks.generators import random_mixture
 from benchmarks.starts import StartParameters, near_truth
 from benchmarks.table import Table, ratio_cell, seconds_cell
 from benchmarks.timing import Contender, measure
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import best_engine
-from mixtura.inference.chains import Plan, Sampler
-from mixtura.parameters import MixtureParameters
+from mixtura.inference.mcmc.gibbs_chains import ChainPlan, Sampler
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
 
 GIBBS, EM = "gibbs", "em"
 CASES = (Case(272, 2, 2), Case(150, 4, 3), Case(1_000_000, 2, 6), Case(10_000_000, 1, 2))
@@ -74,7 +74,7 @@ def _chain(
     statistics = engine.sweep(blocks, model.potentials(parameters), Soft())
 
     def run(draws: int = sweeps) -> None:
-        sampler = Sampler(model, blocks, engine, Plan(1, draws, 1))
+        sampler = Sampler(model, blocks, engine, ChainPlan(1, draws, 1))
         sampler.advance(sampler.begin(statistics, np.random.SeedSequence(0)), draws)
 
     run(1)

@@ -17,12 +17,12 @@ from benchmarks.starts import StartParameters, near_truth
 from benchmarks.table import Table, ratio_cell, time_cell
 from benchmarks.timing import Contender, Times, measure
 from mixtura import GaussianMixtureModel
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import best_engine
-from mixtura.inference.states import Mode, State, Summary
-from mixtura.inference.variational import Expected
-from mixtura.parameters import MixtureParameters
+from mixtura.inference.states import Mode, State, StateSummary
+from mixtura.inference.variational_bayes import Expected
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.priors import ComponentPrior, Independent, InverseGamma, Normal
 
 VB, MAP, EM = "vb", "map", "em"
@@ -78,7 +78,7 @@ class SummaryIteration:
 
     def __init__(
         self,
-        summary: Summary,
+        summary: StateSummary,
         start: StartParameters,
         structure: str,
         rows: np.ndarray,

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
-    from mixtura.imputer import MixtureImputer
+    from mixtura.estimator.imputer import MixtureImputer
+    from mixtura.estimator.selection import Selection, select
     from mixtura.inference import MAP, ML, VB, CollapsedGibbs, Gibbs
     from mixtura.ppl import NUTS, SVI
-    from mixtura.selection import Selection, select
 
 __version__ = "0.1.0"
 
@@ -44,13 +44,13 @@ _MODULE_OF = {
     "Gibbs": "mixtura.inference",
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
-    "MixtureImputer": "mixtura.imputer",
+    "MixtureImputer": "mixtura.estimator.imputer",
     "NUTS": "mixtura.ppl",
     "SVI": "mixtura.ppl",
-    "Selection": "mixtura.selection",
+    "Selection": "mixtura.estimator.selection",
     "VB": "mixtura.inference",
     "load": "mixtura.estimator",
-    "select": "mixtura.selection",
+    "select": "mixtura.estimator.selection",
 }
 
 

@@ -10,15 +10,14 @@ import numpy as np
 from mixtura.data import Rows, Unobserved
 from mixtura.data.scaling import safe_factor
 from mixtura.data.ties import largest_ties, ties_at, ties_in_plane
-from mixtura.diagnostics.components import Doubt
-from mixtura.diagnostics.resolution import Resolvable
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError, LabelsWarning
-from mixtura.lawful import Parameter
+from mixtura.engines.resolution import Resolvable
+from mixtura.errors import Doubt, InvalidArgumentError, LabelsWarning
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.statistics import SufficientStatistics
+from mixtura.messages.validation import Parameter
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import Posterior
-from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
 
@@ -299,7 +298,8 @@ class Problem:
             what = "columns that depend on each other" if bounds.in_plane else "so many tied rows"
             raise InvalidArgumentError(
                 f"{type(model.component_prior).__name__} has no proper posterior with {what}: "
-                f"components may shrink onto them without end; {bounds.remedy}"
+                "components may shrink onto them without end; ",
+                remedy=bounds.remedy,
             )
 
     def swept(self) -> Swept:
@@ -323,8 +323,6 @@ class Inference(ABC):
     uses_flat_priors: ClassVar[bool] = False
     bounds_evidence: ClassVar[bool] = False
     """Whether the objective is a lower bound of the log evidence."""
-    adds_rows: ClassVar[bool] = False
-    """Whether rows can be added to a fit."""
     default_max_iter: ClassVar[int]
 
     def __post_init__(self) -> None:
@@ -333,6 +331,10 @@ class Inference(ABC):
             kind = known.metadata.get("kind")
             if kind is not None:
                 kind.read(getattr(self, known.name), f"{type(self).__name__} {known.name}")
+
+    @classmethod  # noqa: B027 - most methods need nothing
+    def check_installed(cls) -> None:
+        """Raise MissingExtraError where the method needs something that is not installed."""
 
     @property
     def default_starts(self) -> int | None:
@@ -348,18 +350,13 @@ class Inference(ABC):
     def fit(self, problem: Problem) -> Fit:
         """Run the method and return its result."""
 
-    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
-        """Return the fit with the problem's rows added; the first where ``earlier`` is None.
 
-        Raises
-        ------
-        InvalidArgumentError
-            If the method cannot add rows to a fit.
-        """
-        raise InvalidArgumentError(
-            f"inference={self.name!r} cannot add rows to a fit: partial_fit works with 'map', "
-            "'vb' and 'ml'"
-        )
+class AddsRows(Inference):
+    """A method that can add rows to a fit."""
+
+    @abstractmethod
+    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        """Return the fit with the problem's rows added; the first where ``earlier`` is None."""
 
 
 def canonical_order(parameters: MixtureParameters) -> IntegerArray:

@@ -7,13 +7,13 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import CovarianceFamily, univariate
-from mixtura.parameters import MixtureParameters
-from mixtura.potentials import Potentials
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.prior_arrays import ChainSteps, ClimbSteps, ClusterSteps, MatrixSteps
+from mixtura.messages.statistics import SufficientStatistics
+from mixtura.messages.variational_prior_arrays import VariationalSteps
 from mixtura.priors import ComponentPrior, WeightPrior
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ChainSteps, ClimbSteps, ClusterSteps, MatrixSteps
 from mixtura.typing import Array, IntegerArray, Seed, StructureShape
-from mixtura.variational_steps import VariationalSteps
 
 
 @final
@@ -73,7 +73,9 @@ class MixtureModel:
     def __post_init__(self) -> None:
         for name in ("n_components", "n_features"):
             if getattr(self, name) < 1:
-                raise InvalidArgumentError(f"{name} must be at least 1; got {getattr(self, name)}")
+                raise InvalidArgumentError(
+                    f"must be at least 1; got {getattr(self, name)}", argument=name
+                )
         if self.n_features == 1:
             dimensions = self.component_prior.structure_dimensions
             object.__setattr__(self, "family", univariate(self.family, dimensions))

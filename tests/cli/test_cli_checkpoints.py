@@ -16,10 +16,10 @@ import pytest
 
 import mixtura
 from mixtura import Gibbs, select
-from mixtura.archives import read_archive
 from mixtura.cli import streams
 from mixtura.cli.streams import Talk
 from mixtura.errors import InterruptedWarning
+from mixtura.io.archive import read_archive
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="needs signals of Unix")
 
@@ -50,7 +50,7 @@ def sweeps_in(path: Path) -> int:
     if not path.exists():
         return 0
     arrays = read_archive(path, "checkpoint")[1]
-    return arrays["log_prior"].shape[1] if "log_prior" in arrays else 0
+    return arrays["log_joint"].shape[1] if "log_joint" in arrays else 0
 
 
 def wait_for(path: Path, sweeps: int, process: subprocess.Popen[bytes]) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import mixtura.data.tabular
-import mixtura.files
+import mixtura.io.files
 
 EVERY_FILE = {"--report": "r.html", "--assignments": "a.csv", "--save": "m.mixtura"}
 
@@ -78,7 +78,7 @@ def test_a_full_disk_is_exit_code_5_and_the_result_is_printed(run, small, monkey
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(mixtura.files.os, "replace", full)
+    monkeypatch.setattr(mixtura.io.files.os, "replace", full)
     done = run("fit", small, "--assignments", "a.csv")
     assert done.code == 5
     assert "No space left on device" in done.error

@@ -10,7 +10,7 @@ from test_cli_fit import strictly
 import mixtura
 from mixtura import load, select
 from mixtura.cli import streams
-from mixtura.cli.search import names_of, numbers_of
+from mixtura.cli.choice import names_of, numbers_of
 from mixtura.datasets import load_iris
 from mixtura.errors import InvalidArgumentError
 

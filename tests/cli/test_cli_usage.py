@@ -3,21 +3,22 @@
 import dataclasses
 import inspect
 import re
+import subprocess
+import sys
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 
-from mixtura import SVI, GaussianMixtureModel, Gibbs, __version__
-from mixtura.arguments import INFERENCES, PARAMETERS
+from mixtura import NUTS, SVI, GaussianMixtureModel, Gibbs, __version__
 from mixtura.cli import options
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.settings import SviSettings
 from mixtura.cli.wording import OPTION_OF, in_options
 from mixtura.diagnostics.candidates import CRITERIA
-from mixtura.errors import InvalidArgumentError
-from mixtura.families import FAMILIES
-from mixtura.initialization import INITIALIZERS
+from mixtura.errors import InvalidArgumentError, Message, Setting
+from mixtura.estimator.arguments import PARAMETERS
+from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
 from mixtura.priors import (
     PRIORS,
     DirichletProcess,
@@ -34,11 +35,37 @@ from mixtura.priors import (
 COMMANDS = ("demo", "select", "fit", "predict", "sample", "report")
 
 
-def test_choices_are_those_of_the_registries() -> None:
-    assert set(options.COVARIANCES) == set(FAMILIES)
-    assert set(options.STARTS) == set(INITIALIZERS)
-    assert set(options.METHODS) == set(INFERENCES)
-    assert set(options.CRITERIA) == set(CRITERIA)
+@pytest.mark.parametrize(
+    ("wrong", "registry"),
+    [
+        ("fit {} --covariance", FAMILIES),
+        ("fit {} --init", INITIALIZERS),
+        ("fit {} --inference", INFERENCES),
+        ("select {} --criterion", CRITERIA),
+        ("select {} --families", FAMILIES),
+    ],
+)
+def test_choices_are_those_of_the_registries(run, small, monkeypatch, wrong, registry) -> None:
+    monkeypatch.setitem(registry, "newest", object())
+    said = run(*wrong.replace("{}", str(small)).split(), "nonsense").error
+    assert f"{', '.join(registry)}" in said
+    assert said.index("newest") > 0
+
+
+def test_names_are_known_before_their_members_are_loaded() -> None:
+    code = """if True:
+    import sys
+    from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
+    print(*FAMILIES, *INFERENCES, *INITIALIZERS)
+    assert not {"numpy", "scipy"} & set(sys.modules)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == [*FAMILIES, *INFERENCES, *INITIALIZERS]
+
+
+@pytest.mark.parametrize("registry", [FAMILIES, INFERENCES, INITIALIZERS])
+def test_members_have_the_names_that_they_are_registered_by(registry) -> None:
+    assert {name: member.name for name, member in registry.items()} == {n: n for n in registry}
 
 
 def declared(method: type, name: str) -> Any:
@@ -143,17 +170,23 @@ def test_options_of_svi_are_fields_of_the_class() -> None:
     assert {field.name for field in dataclasses.fields(SviSettings)} <= fields
 
 
-def test_words_of_the_class_become_options() -> None:
+def test_messages_say_parameters_as_options() -> None:
     parameters = set(inspect.signature(GaussianMixtureModel).parameters)
-    assert set(OPTION_OF) - parameters == {
-        "n_samples",
-        "learning_rate",
-        "checkpoint",
-        "effective_draws",
-        "max_draws",
+    of_methods = {
+        field.name for method in (SVI, NUTS, Gibbs) for field in dataclasses.fields(method)
     }
-    assert in_options("raise max_iter, or tol") == "raise --max-iter, or --tol"
-    assert in_options("use inference='map'") == "use --inference map"
+    assert set(OPTION_OF) - parameters - of_methods == {"n_samples"}
+    several = ("gibbs", "nuts")
+    for part, in_python, in_command in (
+        (Setting("max_iter"), "max_iter", "--max-iter"),
+        (Setting("inference", "map"), "inference='map'", "--inference map"),
+        (Setting("inference", several), "inference='gibbs' or 'nuts'", "--inference gibbs or nuts"),
+        (Setting("init", spelled="a start"), "a start", "--init"),
+        (Setting("draws", also="warmup"), "draws and warmup", "--draws and --warmup"),
+        (Setting("target_accept"), "target_accept", "target_accept"),
+    ):
+        said = Message("raise ", part)
+        assert (said, in_options(said)) == (f"raise {in_python}", f"raise {in_command}")
     assert in_options("column 'tol' is constant") == "column 'tol' is constant"
 
 
@@ -265,8 +298,3 @@ def test_wrong_usage_is_one_line_and_exit_code_2(run, small, arguments, part) ->
     assert part in done.error
     assert done.out == ""
     assert sorted(small.parent.iterdir()) == before
-
-
-def test_remedies_of_gibbs_are_told_in_options() -> None:
-    said = in_options("the chains do not agree; raise draws and warmup")
-    assert said == "the chains do not agree; raise --draws and --warmup"

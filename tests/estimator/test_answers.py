@@ -9,7 +9,6 @@ from sklearn.mixture import GaussianMixture
 
 import mixtura
 from mixtura import MAP, ML, VB, GaussianMixtureModel, select
-from mixtura.archives import read_archive, write_archive
 from mixtura.datasets import load_faithful, load_iris
 from mixtura.errors import (
     ConvergenceWarning,
@@ -22,6 +21,7 @@ from mixtura.errors import (
     StartsDisagreeWarning,
 )
 from mixtura.families import FAMILIES
+from mixtura.io.archive import read_archive, write_archive
 from mixtura.priors import (
     Dirichlet,
     Independent,

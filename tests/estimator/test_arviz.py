@@ -107,7 +107,7 @@ def test_all_groups_have_the_draws_that_were_asked_for(monkeypatch: pytest.Monke
     tree = gmm.to_arviz(n_draws=3)
     assert {tree[name].sizes["draw"] for name in SAME_DRAWS} == {3}
     np.testing.assert_array_equal(tree["posterior"]["weights"], gmm.posterior_.thinned(12).weights)
-    monkeypatch.setattr("mixtura.datatrees.MOST_NUMBERS", 12 * 80)
+    monkeypatch.setattr("mixtura.io.arviz.MOST_NUMBERS", 12 * 80)
     assert {gmm.to_arviz()[name].sizes["draw"] for name in SAME_DRAWS} == {3}
     assert {gmm.to_arviz(n_draws=100)[name].sizes["draw"] for name in SAME_DRAWS} == {100}
     with pytest.raises(InvalidArgumentError, match="n_draws must be None or a whole number"):

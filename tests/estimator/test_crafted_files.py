@@ -10,9 +10,9 @@ import pytest
 from safetensors.numpy import save
 
 from mixtura import GaussianMixtureModel, Gibbs, load
-from mixtura.archives import _digest, read_archive, write_archive
 from mixtura.datasets import load_faithful
 from mixtura.errors import MixturaWarning, ModelFileError
+from mixtura.io.archive import _digest, read_archive, write_archive
 
 ROWS = load_faithful().data
 WRONG = [None, True, -1, 1e999, 10**30, 1.5, 1e-320, "", "text", [], [1], ["a", "b"], [[1]], {}]

@@ -68,7 +68,7 @@ def test_files_whose_draws_are_none_of_a_mixture_are_refused(name, change, iris,
     if name == "log_joint" and change == -1e3:
         return  # a density like any other
     object.__setattr__(gmm.fit_.posterior, "parameters", gmm.fit_.parameters)
-    object.__setattr__(gmm.fit_.posterior, name, np.ascontiguousarray(broken))
+    object.__setattr__(gmm.fit_.posterior.draws, name, np.ascontiguousarray(broken))
     gmm.save(tmp_path / "model")
     with pytest.raises(ModelFileError, match="draw"):
         mixtura.load(tmp_path / "model")

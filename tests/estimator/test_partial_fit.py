@@ -15,7 +15,6 @@ from sklearn.exceptions import NotFittedError
 
 import mixtura
 from mixtura import MAP, ML, VB, GaussianMixtureModel
-from mixtura.archives import write_archive
 from mixtura.datasets import load_faithful, load_iris
 from mixtura.errors import (
     ConvergenceWarning,
@@ -23,6 +22,7 @@ from mixtura.errors import (
     InvalidArgumentError,
     ModelFileError,
 )
+from mixtura.io.archive import write_archive
 from mixtura.priors import Dirichlet, NormalInverseWishart
 
 

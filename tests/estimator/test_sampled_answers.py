@@ -10,8 +10,8 @@ from scipy.integrate import quad
 import mixtura
 from laws.enumeration import exact_posterior, normal_inverse_gamma, symmetric_dirichlet
 from mixtura import GaussianMixtureModel, Gibbs
-from mixtura.diagnostics.partitions import BINDER, occupied_components
-from mixtura.diagnostics.sampling import convergence
+from mixtura.diagnostics.convergence_diagnostics import convergence
+from mixtura.diagnostics.partition_draws import BINDER, occupied_components
 from mixtura.errors import ComponentLimitWarning, InvalidArgumentError
 from mixtura.priors import (
     Dirichlet,
@@ -222,7 +222,7 @@ def test_blocks_of_rows_do_not_show(
     fitted: GaussianMixtureModel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = fitted.loo()
-    monkeypatch.setattr("mixtura.judgements.BLOCK", 1600 * 7)
+    monkeypatch.setattr("mixtura.diagnostics.posterior_summaries.BLOCK", 1600 * 7)
     np.testing.assert_array_equal(fitted.loo().by_row, whole.by_row)
     np.testing.assert_array_equal(fitted.loo().diagnostic, whole.diagnostic)
 

@@ -19,7 +19,7 @@ from mixtura.datasets import load_faithful, load_iris
 from mixtura.diagnostics.candidates import CRITERIA, Candidate, ordered, with_shortfalls
 from mixtura.engines import base as engine_base
 from mixtura.errors import ConvergenceWarning, DataError, InvalidArgumentError
-from mixtura.initialization import clusterings
+from mixtura.inference.starts import clusterings
 from mixtura.priors import Dirichlet
 
 FAITHFUL = load_faithful().data

@@ -6,8 +6,9 @@ from threading import Event
 import numpy as np
 import pytest
 
-from mixtura import GaussianMixtureModel, slowness
+from mixtura import GaussianMixtureModel
 from mixtura.errors import MixturaWarning, SlowEngineWarning
+from mixtura.estimator import slowness
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ import pytest
 
 import mixtura
 from mixtura import GaussianMixtureModel, Gibbs, load, priors, select
-from mixtura.arguments import PARAMETERS
 from mixtura.datasets import load_faithful
 from mixtura.errors import MixturaError
+from mixtura.estimator.arguments import PARAMETERS
 
 WRONG = {
     "list": [],

@@ -10,7 +10,8 @@ import numpy as np
 from scipy import stats
 from scipy.special import logsumexp
 
-from mixtura.parameters import MixtureParameters
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors import (
     ComponentPrior,
     Dirichlet,
@@ -25,7 +26,6 @@ from mixtura.priors import (
     WeightPrior,
     Wishart,
 )
-from mixtura.statistics import SufficientStatistics
 
 # ------------------------------------------------------------------------------- the mixture
 

@@ -7,18 +7,19 @@ import numpy as np
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.engines.native import NativeEngine
+from mixtura.estimator.problem import in_units_of, overall_moments
 from mixtura.families import CovarianceFamily
 from mixtura.fit import Fit, Inference, Problem, Start
 from mixtura.inference import MAP, ML, VB
-from mixtura.inference.chains import Chain, ChainState, Plan, Sampler
-from mixtura.inference.point import OPTIMIZERS
-from mixtura.initialization import INITIALIZERS, Elicitation, Initializer
-from mixtura.initialization.given import GivenResponsibilities
+from mixtura.inference.mcmc.gibbs_chains import ChainPlan, ChainState, Sampler
+from mixtura.inference.point_estimates import OPTIMIZERS
+from mixtura.inference.starts import INITIALIZERS, Elicitation, Initializer
+from mixtura.inference.starts.given import GivenResponsibilities
+from mixtura.messages.draws import Draws
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.priors import Dirichlet, FlatWeights
 from mixtura.priors.elicitation import likelihood_floor
-from mixtura.problem import in_units_of, overall_moments
 
 METHODS: dict[str, Inference] = {
     f"{method.name} {optimizer}": method(optimizer=optimizer)
@@ -38,15 +39,15 @@ def chain_from(
     rows: np.ndarray,
     engine: Engine,
     first: MixtureParameters,
-    plan: Plan,
+    plan: ChainPlan,
     seed: np.random.SeedSequence,
-) -> Chain:
+) -> Draws:
     """Return a Gibbs chain whose first draw is given."""
     sampler = Sampler(model, ArrayRows(rows), engine, plan)
     return whole_chain(sampler, sampler.begin_at(first, seed))
 
 
-def whole_chain(sampler: Sampler, state: ChainState) -> Chain:
+def whole_chain(sampler: Sampler, state: ChainState) -> Draws:
     """Return a Gibbs chain from its beginning to the end of its plan."""
     return sampler.finished(sampler.advance(state, sampler.plan.sweeps), sampler.plan)
 

@@ -36,7 +36,7 @@ class Draws:
         self.rows = rng.normal(0.0, 1.0, (N, D))
         self.rows[:, 0] += apart * (np.arange(N) % K)
 
-    def renumbered(self, order: np.ndarray) -> "Draws":
+    def relabelled(self, order: np.ndarray) -> "Draws":
         other = object.__new__(Draws)
         other.__dict__.update(self.__dict__)
         other.weights = np.take_along_axis(self.weights, order, axis=2)
@@ -60,7 +60,7 @@ def random_orders(K: int, seed: int) -> np.ndarray:
 def test_planted_numbers_are_recovered(family: CovarianceFamily, K: int, D: int) -> None:
     draws = Draws(family, K, D, apart=8.0, seed=1)
     planted = random_orders(K, 2)
-    found = by_parameters(draws.renumbered(planted))
+    found = by_parameters(draws.relabelled(planted))
     assert found.permutations.shape == (C, S, K)
     np.testing.assert_array_equal(found.permutations, np.argsort(planted, axis=-1))
     assert found.doubt < 1e-3
@@ -70,7 +70,7 @@ def test_planted_numbers_are_recovered(family: CovarianceFamily, K: int, D: int)
 def test_numbers_given_by_hand_leave_no_trace(name: str) -> None:
     # Components that overlap, so that the numbering is not obvious.
     draws = Draws(FAMILIES[name], 3, 2, apart=0.4, seed=3)
-    other = draws.renumbered(random_orders(3, 4))
+    other = draws.relabelled(random_orders(3, 4))
     one, two = by_parameters(draws), by_parameters(other)
     np.testing.assert_allclose(two.margin, one.margin, rtol=1e-9, atol=1e-9)
     clear = one.margin > 1e-9
@@ -83,7 +83,7 @@ def test_numbers_given_by_hand_leave_no_trace(name: str) -> None:
 
 
 def test_best_draw_is_numbered_by_its_means() -> None:
-    draws = Draws(FAMILIES["full"], 4, 2, apart=6.0, seed=5).renumbered(random_orders(4, 6))
+    draws = Draws(FAMILIES["full"], 4, 2, apart=6.0, seed=5).relabelled(random_orders(4, 6))
     pivot = np.unravel_index(draws.log_joint.argmax(), draws.log_joint.shape)
     means = by_parameters(draws).apply(draws.means)[pivot]
     assert (np.diff(means[:, 0]) > 0).all()
@@ -92,7 +92,7 @@ def test_best_draw_is_numbered_by_its_means() -> None:
 @pytest.mark.parametrize("K", [2, 4])
 def test_components_are_numbered_by_the_averages_of_their_means(K: int) -> None:
     # So near each other that single draws, the best one too, have them in any order.
-    draws = Draws(FAMILIES["full"], K, 2, apart=0.1, seed=14).renumbered(random_orders(K, 15))
+    draws = Draws(FAMILIES["full"], K, 2, apart=0.1, seed=14).relabelled(random_orders(K, 15))
     means = by_parameters(draws).apply(draws.means)
     assert (np.diff(means.mean(axis=(0, 1))[:, 0]) > 0).all()
     assert (np.diff(means[..., 0], axis=-1) < 0).any()

@@ -15,11 +15,12 @@ from laws.enumeration import (
     pitman_yor,
     symmetric_dirichlet,
 )
-from mixtura.diagnostics.sampling import mean_error
+from mixtura.diagnostics.convergence_diagnostics import mean_error
 from mixtura.engines.allocation import Allocator, numbered
-from mixtura.engines.native.allocation import NativeAllocator
+from mixtura.engines.native.allocation_calls import NativeAllocator
 from mixtura.engines.reference_allocation import ReferenceAllocator, log_marginal
 from mixtura.families import FAMILIES
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
 from mixtura.priors import (
     Dirichlet,
@@ -32,7 +33,6 @@ from mixtura.priors import (
     PitmanYor,
     WeightPrior,
 )
-from mixtura.statistics import SufficientStatistics
 
 LOCATION, SHAPE, SCALE = np.array([0.2, -0.1]), np.array([2.5, 1.5]), np.array([0.5, 1.2])
 MATRIX = np.array([[0.8, 0.3], [0.3, 0.5]])

@@ -6,14 +6,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ENGINES
 from mixtura.engines.base import Engine
 from mixtura.families import FAMILIES
-from mixtura.initialization.base import label_statistics_of
-from mixtura.initialization.guides import ElicitingGuide, Guide, PriorGuide
-from mixtura.initialization.short_runs import Limits, short_run
+from mixtura.inference.starts.base import label_statistics_of
+from mixtura.inference.starts.guides import ElicitingGuide, Guide, PriorGuide
+from mixtura.inference.starts.short_runs import ShortRunLimits, short_run
+from mixtura.messages.assignments import Soft
 from mixtura.priors import FlatComponents, NormalInverseGamma, NormalInverseWishart
 from mixtura.priors.elicitation import OverallMoments, WithinGroups
 
@@ -51,9 +51,9 @@ def guide_of(kind: str, family_name: str, rows: ArrayRows, engine: Engine) -> Gu
     structure = family.structure(N_COMPONENTS, n_features)
     is_matrix = len(structure) == 3
     moments = OverallMoments(engine.overall(rows, matrix=is_matrix))
-    within = WithinGroups(moments, structure, float(N_COMPONENTS))
+    within = WithinGroups(moments, structure, float(N_COMPONENTS), is_held=kind == "held")
     eliciting = ElicitingGuide(family, structure, within)
-    if kind == "elicited":
+    if kind in ("elicited", "held"):
         return eliciting
     if kind == "flat":
         return PriorGuide(eliciting, FlatComponents(1e-12 * moments.variances), structure)
@@ -81,7 +81,7 @@ def swept(engine: Engine) -> Engine:
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("n_features", SIZES)
 @pytest.mark.parametrize("family_name", list(FAMILIES))
-@pytest.mark.parametrize("kind", ["flat", "conjugate", "elicited"])
+@pytest.mark.parametrize("kind", ["flat", "conjugate", "elicited", "held"])
 def test_runs_equal_single_steps(
     kind: str, family_name: str, n_features: int, weighted: bool
 ) -> None:
@@ -91,7 +91,7 @@ def test_runs_equal_single_steps(
     for one in (engine, swept(engine)):
         guide = guide_of(kind, family_name, rows, one)
         begin = first_guess(rows, guide.structure, one) * 2.5
-        limits = Limits(12, factor=2.5)
+        limits = ShortRunLimits(12, factor=2.5)
         statistics, parameters = short_run(one, rows, guide, begin, limits)
         found.append((statistics, parameters, guide.scale))
     (ours, at, scale), (theirs, there, steps) = found
@@ -101,7 +101,7 @@ def test_runs_equal_single_steps(
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
     for name in ("weights", "means", "covariances"):
         np.testing.assert_allclose(getattr(at, name), getattr(there, name), rtol=1e-10)
-    if kind == "elicited":
+    if kind in ("elicited", "held"):
         np.testing.assert_allclose(scale, steps, rtol=1e-10)
 
 
@@ -109,12 +109,12 @@ def test_runs_equal_single_steps(
 def test_one_step_is_the_oracles_to_the_last_digits(family_name: str) -> None:
     engine = ENGINES["native"](1)
     rows = rows_of(3, weighted=True)
-    for kind in ("flat", "conjugate", "elicited"):
+    for kind in ("flat", "conjugate", "elicited", "held"):
         ends = []
         for one in (engine, swept(engine)):
             guide = guide_of(kind, family_name, rows, one)
             begin = first_guess(rows, guide.structure, one)
-            ends.append(short_run(one, rows, guide, begin, Limits(1))[1])
+            ends.append(short_run(one, rows, guide, begin, ShortRunLimits(1))[1])
         for name in ("weights", "means", "covariances"):
             ours, theirs = getattr(ends[0], name), getattr(ends[1], name)
             np.testing.assert_allclose(ours, theirs, rtol=1e-13, atol=1e-13 * np.abs(theirs).max())
@@ -136,11 +136,11 @@ def test_steps_that_need_more_than_numbers_are_left_to_the_classes(family_name: 
     labels = (np.arange(rows.n_rows) >= 40).astype(np.intp)
     centre = engine.overall(rows, matrix=False).mean()[0]
     begin = label_statistics_of(rows, engine, structure, 2, labels, centre)
-    statistics, parameters = short_run(engine, rows, guide, begin, Limits(3))
+    statistics, parameters = short_run(engine, rows, guide, begin, ShortRunLimits(3))
     assert np.isfinite(statistics.log_normalizer)
     assert (np.asarray(parameters.covariances) > -1.0).all()
     empty = replace(begin, count=np.array([0.0, begin.total]), first=0.0 * begin.first)
-    assert np.isfinite(short_run(engine, rows, guide, empty, Limits(2))[0].log_normalizer)
+    assert np.isfinite(short_run(engine, rows, guide, empty, ShortRunLimits(2))[0].log_normalizer)
 
 
 def test_a_run_ends_where_a_step_gains_nothing_more() -> None:
@@ -148,7 +148,9 @@ def test_a_run_ends_where_a_step_gains_nothing_more() -> None:
     rows = rows_of(2, weighted=False)
     guide = guide_of("conjugate", "full", rows, engine)
     begin = first_guess(rows, guide.structure, engine)
-    statistics, parameters = short_run(engine, rows, guide, begin, Limits(5000, settled=1e-9))
+    statistics, parameters = short_run(
+        engine, rows, guide, begin, ShortRunLimits(5000, settled=1e-9)
+    )
     more = engine.sweep(rows, guide.family.potentials(guide.parameters(statistics)), Soft())
     assert abs(more.log_normalizer - statistics.log_normalizer) <= 1e-9
     assert parameters.weights.sum() == pytest.approx(1.0, abs=1e-12)
@@ -159,8 +161,8 @@ def test_the_scale_of_the_default_prior_comes_to_rest() -> None:
     rows = rows_of(3, weighted=False)
     guide = guide_of("elicited", "full", rows, engine)
     begin = first_guess(rows, guide.structure, engine)
-    short_run(engine, rows, guide, begin, Limits(50))
-    statistics, _ = short_run(engine, rows, guide, begin, Limits(3000, rest=1e-10))
+    short_run(engine, rows, guide, begin, ShortRunLimits(50))
+    statistics, _ = short_run(engine, rows, guide, begin, ShortRunLimits(3000, rest=1e-10))
     assert isinstance(guide, ElicitingGuide)
     assert guide.scale is not None
     next_one = guide.within.updated(guide.scale, statistics)
@@ -179,7 +181,7 @@ def test_bits_do_not_depend_on_the_instruction_set(single: bool) -> None:
             native.use_instruction_set(number)
             guide = guide_of("elicited", "full", rows, engine)
             begin = first_guess(rows, guide.structure, engine)
-            ends.append(short_run(engine, rows, guide, begin, Limits(10)))
+            ends.append(short_run(engine, rows, guide, begin, ShortRunLimits(10)))
     finally:
         native.use_instruction_set(-1)
     assert ends[0][0].log_normalizer == ends[1][0].log_normalizer

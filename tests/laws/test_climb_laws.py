@@ -8,17 +8,17 @@ import pytest
 from laws.independent import gradient
 from laws.running import blobs
 from mixtura import MAP, ML, GaussianMixtureModel
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_iris
 from mixtura.engines import ReferenceEngine
 from mixtura.errors import ConvergenceWarning, DegenerateComponentWarning, MixturaWarning
 from mixtura.families import FAMILIES
-from mixtura.inference.coordinates import NaturalCoordinates
-from mixtura.inference.quasi_newton import MOST_EM_STEPS, WATCHED, Search
+from mixtura.inference.natural_coordinates import NaturalCoordinates
+from mixtura.inference.quasi_newton import MOST_EM_STEPS, WATCHED, ClimbProgress
 from mixtura.inference.states import evaluate
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.priors import (
     FlatComponents,
     FlatWeights,
@@ -245,8 +245,8 @@ def test_em_leads_where_it_is_fast_or_tells_nothing(ratios, em_leads):
     state = evaluate(gmm.fit_.model, ArrayRows(iris), ENGINE, gmm.fit_.parameters)
     gains = tuple(1e-3 * np.cumprod([1.0, *ratios]))
     assert len(gains) == WATCHED
-    search = Search(state, 10, gains)
+    search = ClimbProgress(state, 10, gains)
     assert search.em_leads == em_leads
-    assert Search(state, 10, gains[1:]).em_leads
+    assert ClimbProgress(state, 10, gains[1:]).em_leads
     if ratios[0] != ratios[1]:
         assert not replace(search, em_steps=MOST_EM_STEPS).em_leads

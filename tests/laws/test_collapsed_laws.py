@@ -19,15 +19,15 @@ from laws.test_gibbs_laws import (
     conjugate,
     enumerated_density,
 )
-from mixtura.archives import read_archive, write_archive
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.sampling import ess_mean
+from mixtura.diagnostics.convergence_diagnostics import ess_mean
 from mixtura.engines import ENGINES, ReferenceEngine
 from mixtura.engines.reference_allocation import log_marginal
 from mixtura.errors import InterruptedWarning, InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Fit
 from mixtura.inference import ML, CollapsedGibbs, Gibbs
+from mixtura.io.archive import read_archive, write_archive
 from mixtura.model import MixtureModel
 from mixtura.posteriors import DrawsPosterior
 from mixtura.priors import (

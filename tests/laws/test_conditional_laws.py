@@ -8,8 +8,10 @@ import pytest
 from scipy import stats
 
 from laws.independent import as_matrices, direct_statistics, log_prior
-from mixtura.engines.native.chains import HALF_NORMAL, draw_given, draw_numbers
+from mixtura.engines.native.chain_calls import HALF_NORMAL, draw_given, draw_numbers
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.prior_arrays import MatrixSteps
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
 from mixtura.priors import (
     Dirichlet,
@@ -21,8 +23,6 @@ from mixtura.priors import (
     NormalInverseWishart,
     WeightPrior,
 )
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import MatrixSteps
 
 UNLIKELY = 1e-6
 """Seeds are fixed; a p-value below this, about five sigma, is a fault."""

@@ -9,13 +9,13 @@ from scipy.special import logsumexp
 
 from laws.independent import direct_statistics, log_scores
 from laws.running import random_parameters
-from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows, Block, Rows
 from mixtura.engines import ENGINES, Engine
 from mixtura.families import FAMILIES, CovarianceFamily
-from mixtura.parameters import MixtureParameters
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
+from mixtura.messages.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 
 CLOSE = 1e-10
 """Relative: what the design promises of every engine."""

@@ -11,8 +11,8 @@ from laws.independent import as_matrices, log_scores, reduce_matrices
 from laws.running import random_parameters
 from mixtura.engines.reference import block_scores
 from mixtura.families import FAMILIES, CovarianceFamily, Full, univariate
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import draw_rows
-from mixtura.parameters import MixtureParameters
 
 seeds = st.integers(0, 2**32 - 1)
 sizes = st.tuples(st.integers(1, 4), st.integers(1, 5))

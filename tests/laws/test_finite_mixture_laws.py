@@ -14,15 +14,15 @@ from laws.enumeration import face_allocations, finite_mixtures
 from laws.independent import log_joint, numbers_of
 from laws.running import blobs, run
 from mixtura import GaussianMixtureModel, Gibbs, load
-from mixtura.assignments import Sampled
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.sampling import r_hat
+from mixtura.diagnostics.convergence_diagnostics import r_hat
 from mixtura.engines import ENGINES
 from mixtura.errors import ConvergenceWarning, InvalidArgumentError
 from mixtura.families import FAMILIES
 from mixtura.inference import MAP, VB
+from mixtura.messages.assignments import Sampled
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior
 from mixtura.priors import MixtureOfFiniteMixtures, NormalInverseGamma
 from mixtura.priors.finite_mixtures import log_partition_terms

@@ -18,14 +18,15 @@ from laws.independent import (
 )
 from laws.running import blobs, elicited, run
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.sampling import ess_mean
+from mixtura.diagnostics.convergence_diagnostics import ess_mean
 from mixtura.engines import ENGINES, ReferenceEngine
 from mixtura.errors import ConvergenceWarning, InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Fit
 from mixtura.inference import ML, Gibbs
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior
 from mixtura.priors import (
     Dirichlet,
@@ -37,7 +38,6 @@ from mixtura.priors import (
     NormalInverseGamma,
     NormalInverseWishart,
 )
-from mixtura.statistics import SufficientStatistics
 
 NATIVE = ENGINES["native"](n_threads=1)
 SHORT = Gibbs(chains=2, draws=30, warmup=10)
@@ -339,7 +339,7 @@ def test_components_are_numbered_alike_in_every_draw(family: CovarianceFamily) -
     raw = posterior.as_drawn()
     assert (raw.numbers == np.arange(3)).all()
     assert (posterior.numbers != np.arange(3)).any()
-    assert_same_draws(raw.renumbered(posterior.numbers), posterior, rtol=0.0)
+    assert_same_draws(raw.relabelled(posterior.numbers), posterior, rtol=0.0)
     assert (np.diff(posterior.means[..., 0], axis=2) > 0).all()  # groups lie apart along x0
     shares = np.eye(3)[(rows[:, 0] / 12.0).round().clip(0, 2).astype(int)[:]]
     order = [2, 0, 1]

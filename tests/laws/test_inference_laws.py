@@ -25,8 +25,8 @@ from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Fit, Inference
 from mixtura.inference import MAP, ML, VB
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import VariationalPosterior
 from mixtura.priors import (
     Dirichlet,

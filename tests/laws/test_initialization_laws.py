@@ -5,16 +5,17 @@ import pytest
 
 from laws.independent import direct_statistics
 from laws.running import blobs, elicited, run
-from mixtura.data import ArrayRows
+from mixtura.data import ArrayRows, memory
 from mixtura.engines import Engine
-from mixtura.engines.content import content_sample, row_hashes
+from mixtura.engines.content_keys import content_sample, row_hashes
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES, CovarianceFamily
-from mixtura.initialization import INITIALIZERS, Initializer, given_start
-from mixtura.initialization.quantile import weighted_slices
-from mixtura.initialization.split import best_cut, merged_means
+from mixtura.inference.starts import INITIALIZERS, Initializer, given_start
+from mixtura.inference.starts.quantile import weighted_slices
+from mixtura.inference.starts.random import take_rows
+from mixtura.inference.starts.split import best_cut, merged_means
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.statistics import SufficientStatistics
 
 
 def statistics_of(
@@ -79,17 +80,30 @@ def test_the_same_seed_gives_the_same_bits(
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
 
-def test_random_starts_differ(reference_engine: Engine) -> None:
-    rows = blobs(np.random.default_rng(34), 70, 2, 3)
-    counts = {
-        tuple(
-            statistics_of(
-                INITIALIZERS["random"], FAMILIES["full"], rows, reference_engine, seed=seed
-            ).count
+@pytest.mark.parametrize("name", ["random", "kmeans"])
+def test_random_starts_differ(name: str, reference_engine: Engine) -> None:
+    # One heap of rows: k-means has many ends here.
+    rows = np.random.default_rng(34).standard_normal((70, 2))
+    ends = set()
+    for seed in range(10):
+        found = statistics_of(
+            INITIALIZERS[name], FAMILIES["full"], rows, reference_engine, K=6, seed=seed
         )
-        for seed in range(10)
-    }
-    assert len(counts) > 5
+        ends.add(tuple(np.sort(found.count)))
+    assert len(ends) > 5
+
+
+def test_rows_are_drawn_as_often_as_they_weigh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Evenly spaced places along the cumulated weight are rows that are repeated."""
+    rng = np.random.default_rng(36)
+    values, times = rng.standard_normal((50, 2)), rng.integers(0, 4, 50)
+    places = np.arange(times.sum()) + 0.5
+    rows = ArrayRows(values, times.astype(float))
+    np.testing.assert_array_equal(take_rows(rows, places), np.repeat(values, times, axis=0))
+    # Of a block that begins in the middle of all rows too.
+    monkeypatch.setattr(memory, "BLOCK_ENTRIES", 14)
+    assert sum(1 for _ in rows.blocks()) == 8
+    np.testing.assert_array_equal(take_rows(rows, places), np.repeat(values, times, axis=0))
 
 
 @pytest.mark.parametrize("number", [0, 1])

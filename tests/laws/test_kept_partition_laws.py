@@ -9,18 +9,18 @@ import pytest
 
 from laws.running import blobs, run
 from laws.test_collapsed_laws import NATIVE, assert_same_fit, draws_of, method, process_model
-from mixtura.archives import read_archive, write_archive
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.partitions import canonical_labels, occupied_components
+from mixtura.diagnostics.partition_draws import canonical_labels, occupied_components
+from mixtura.diagnostics.posterior_summaries import allocations, occupied
 from mixtura.errors import ModelFileError
 from mixtura.fit import Fit
-from mixtura.inference.partitions import PartitionSampler
-from mixtura.inference.runs import Plan
-from mixtura.inference.stretches import joined
-from mixtura.judgements import allocations, occupied
-from mixtura.posteriors.partitions import KeptPartitions, fingerprints, narrowed, spacing
+from mixtura.inference.mcmc.chain_runs import ChainPlan
+from mixtura.inference.mcmc.partition_chains import PartitionSampler
+from mixtura.inference.mcmc.stretches import joined
+from mixtura.io.archive import read_archive, write_archive
+from mixtura.io.model_file import PARTITIONS, StoredFit, load_fit, save_fit
+from mixtura.posteriors.kept_partitions import KeptPartitions, fingerprints, narrowed, spacing
 from mixtura.priors import DirichletProcess, Gamma
-from mixtura.storage import PARTITIONS, StoredFit, load_fit, save_fit
 
 ROWS = blobs(np.random.default_rng(81), 40, 2, 3)
 MODEL = process_model("diag", DirichletProcess(Gamma(2.0, 1.0)))
@@ -40,7 +40,7 @@ def sampler(n_draws: int, most_labels: int) -> PartitionSampler:
     partitions, clusters = MODEL.weight_prior.partitions(2), MODEL.cluster_steps
     assert partitions is not None
     assert clusters is not None
-    given = (NATIVE, Plan(n_draws, 3, 2), partitions, clusters, 2)
+    given = (NATIVE, ChainPlan(n_draws, 3, 2), partitions, clusters, 2)
     return PartitionSampler(MODEL, ArrayRows(ROWS), *given, most_labels=most_labels)
 
 

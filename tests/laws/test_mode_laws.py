@@ -23,6 +23,7 @@ from laws.independent import (
 )
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors import (
     Dirichlet,
     FlatComponents,
@@ -36,7 +37,6 @@ from mixtura.priors import (
     Wishart,
 )
 from mixtura.priors.dirichlet import SMALLEST_WEIGHT
-from mixtura.statistics import SufficientStatistics
 
 seeds = st.integers(0, 2**32 - 1)
 

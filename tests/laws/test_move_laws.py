@@ -13,8 +13,8 @@ from mixtura.engines import ReferenceEngine
 from mixtura.engines.native import NativeEngine
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Fit
-from mixtura.inference import VB, proposals
-from mixtura.inference.variational import Expected
+from mixtura.inference import VB, move_proposals
+from mixtura.inference.variational_bayes import Expected
 from mixtura.model import MixtureModel
 from mixtura.posteriors import VariationalPosterior
 from mixtura.priors import Dirichlet, DirichletProcess, Gamma, PitmanYor, WeightPrior
@@ -42,7 +42,7 @@ def fitted(
 
 def occupied(fit: Fit) -> int:
     assert isinstance(fit.posterior, VariationalPosterior)
-    return len(proposals.occupied(fit.posterior.statistics))
+    return len(move_proposals.occupied(fit.posterior.statistics))
 
 
 @pytest.mark.parametrize("seed", [0, 1, 2])
@@ -103,7 +103,7 @@ def test_merging_adds_moments(family: CovarianceFamily) -> None:
     together[:, 1] += together[:, 3]
     together[:, 3] = 0.0
     expected = direct_statistics(rows, together, np.zeros((4, 2)), structure)
-    found = proposals.joined(statistics, 1, 3).about(np.zeros((4, 2)))
+    found = move_proposals.joined(statistics, 1, 3).about(np.zeros((4, 2)))
     np.testing.assert_allclose(found.count, expected.count, atol=1e-12)
     np.testing.assert_allclose(found.first, expected.first, atol=1e-11)
     np.testing.assert_allclose(found.second, expected.second, atol=1e-10)
@@ -117,7 +117,7 @@ def test_splitting_keeps_moments(family: CovarianceFamily) -> None:
     model = elicited(family, rows, 4)
     statistics = direct_statistics(rows, shares, np.zeros((4, 2)), model.structure)
     parameters = VariationalPosterior(model, statistics).parameters
-    halves = proposals.split(model, statistics, parameters)
+    halves = move_proposals.split(model, statistics, parameters)
     assert np.flatnonzero(halves.count).tolist() == [0, 2]
     origin = np.zeros((4, 2))
     before, after = statistics.about(origin), halves.about(origin)
@@ -139,4 +139,6 @@ def test_fit_without_entropy_is_the_bound_of_given_assignments() -> None:
         alone = elicited(FAMILIES["full"], rows, 1)
         alone = MixtureModel(1, 2, Dirichlet(1.0), model.component_prior, FAMILIES["full"])
         expected += run(alone, rows[labels == k], VB()).objective
-    assert proposals.fit_of(Expected(), model, statistics) == pytest.approx(expected, rel=1e-10)
+    assert move_proposals.fit_of(Expected(), model, statistics) == pytest.approx(
+        expected, rel=1e-10
+    )

@@ -15,11 +15,11 @@ from mixtura.datasets import load_iris
 from mixtura.engines import ENGINES
 from mixtura.engines.base import Engine
 from mixtura.families import FAMILIES
-from mixtura.inference import coordinates, quasi_newton, stopping
+from mixtura.inference import natural_coordinates, quasi_newton, stopping
 from mixtura.inference.climbs import leap, search_at, standing, steps_of
 from mixtura.inference.driver import Limits, climb
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
-from mixtura.inference.quasi_newton import QuasiNewton, Search
+from mixtura.inference.quasi_newton import ClimbProgress, QuasiNewton
 from mixtura.inference.states import evaluate
 from mixtura.model import MixtureModel
 from mixtura.priors import (
@@ -63,7 +63,7 @@ def model_of(kind: str, family_name: str, n_components: int, n_features: int) ->
     return MixtureModel(n_components, n_features, weights, prior, family)
 
 
-def begun(model: MixtureModel, *, single: bool = False) -> tuple[ArrayRows, Search]:
+def begun(model: MixtureModel, *, single: bool = False) -> tuple[ArrayRows, ClimbProgress]:
     """Return weighted rows and a search that begins at random parameters."""
     rng = np.random.default_rng(SEED)
     sizes = (model.n_components, model.n_features)
@@ -73,17 +73,17 @@ def begun(model: MixtureModel, *, single: bool = False) -> tuple[ArrayRows, Sear
     )
     parameters = random_parameters(rng, model.family, *sizes, scale=2.0)
     parameters.means[:] = values[rng.choice(len(values), sizes[0], replace=False)]
-    return rows, Search(evaluate(model, rows, ENGINE, parameters))
+    return rows, ClimbProgress(evaluate(model, rows, ENGINE, parameters))
 
 
 def leapt(model: MixtureModel, rows: ArrayRows, search: Any, n_steps: int, tol: float = 0.0) -> Any:
     """Return where so many steps lead, the engine's memory included."""
-    optimizer = QuasiNewton() if isinstance(search, Search) else CoordinateAscent()
+    optimizer = QuasiNewton() if isinstance(search, ClimbProgress) else CoordinateAscent()
     steps = steps_of(model, optimizer)
     assert steps is not None
     begin = standing(search)
     assert begin is not None
-    by_em = not isinstance(search, Search)
+    by_em = not isinstance(search, ClimbProgress)
     found = ENGINE.climb(rows, begin, steps, (n_steps, tol), by_em=by_em)
     assert found is not None
     return found, search_at(model, found.standing, converged=False)
@@ -107,7 +107,7 @@ def test_every_step_is_that_of_the_classes(
     n_paths = 0
     for number in range(40):
         if number == 3:  # as if EM had been slow so far
-            search = Search(search.state, quasi_newton.MOST_EM_STEPS, (), None)
+            search = ClimbProgress(search.state, quasi_newton.MOST_EM_STEPS, (), None)
         theirs = QuasiNewton().step(model, rows, ENGINE, search)
         found, ours = leapt(model, rows, search, 1)
         assert len(found.objectives) == 1
@@ -141,7 +141,7 @@ def test_formulas_are_those_of_the_classes(
     """Parameters, log prior and gradient at one and the same point."""
     model = model_of(kind, family_name, *sizes)
     rows, search = begun(model)
-    search = Search(search.state, quasi_newton.MOST_EM_STEPS)
+    search = ClimbProgress(search.state, quasi_newton.MOST_EM_STEPS)
     found, ours = leapt(model, rows, search, 6)
     assert len(found.objectives) == 6
     assert ours.path is not None
@@ -233,7 +233,7 @@ def test_a_component_without_rows_is_left_to_the_classes() -> None:
     rows = ArrayRows(iris)
     parameters = random_parameters(np.random.default_rng(SEED), model.family, 3, 4)
     parameters.means[2] = 1e6
-    search = Search(evaluate(model, rows, ENGINE, parameters))
+    search = ClimbProgress(evaluate(model, rows, ENGINE, parameters))
     assert search.state.statistics.count[2] == 0.0
     found, after = leapt(model, rows, search, 5)
     assert found.is_stuck
@@ -286,7 +286,9 @@ def test_more_rows_are_climbed_as_long_as_sweeps_are_exact() -> None:
     model = model_of("conjugate", "full", 2, 1)
     rng = np.random.default_rng(SEED)
     rows = ArrayRows(rng.standard_normal((1 << 18, 1)))
-    search = Search(evaluate(model, rows, ENGINE, random_parameters(rng, model.family, 2, 1)))
+    search = ClimbProgress(
+        evaluate(model, rows, ENGINE, random_parameters(rng, model.family, 2, 1))
+    )
     theirs = QuasiNewton().step(model, rows, ENGINE, search)
     found, _ = leapt(model, rows, search, 1)
     assert found.objectives == (pytest.approx(theirs.state.objective, rel=EXACT),)
@@ -314,7 +316,7 @@ def test_constants_are_those_of_the_classes() -> None:
     text = "".join(
         (folder / name).read_text() for name in ("climb.cpp", "coordinates.hpp", "stopping.hpp")
     )
-    places = (quasi_newton, coordinates, stopping)
+    places = (quasi_newton, natural_coordinates, stopping)
     checked = 0
     for line in re.findall(r"constexpr (?:double|int64_t) ([^;]+);", text):
         for name, value in re.findall(r"(\w+) = ([^,]+)", line):

@@ -10,7 +10,6 @@ import pytest
 
 from laws.running import blobs, elicited, random_parameters, run
 from mixtura import VB
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_iris
 from mixtura.engines import ENGINES
@@ -22,6 +21,9 @@ from mixtura.inference.driver import Limits, climb
 from mixtura.inference.expectation_maximization import CoordinateAscent
 from mixtura.inference.states import Expected, State
 from mixtura.inference.stopping import rounding
+from mixtura.messages.assignments import Soft
+from mixtura.messages.statistics import SufficientStatistics
+from mixtura.messages.variational_prior_arrays import VariationalSteps
 from mixtura.model import MixtureModel
 from mixtura.posteriors import VariationalPosterior
 from mixtura.priors import (
@@ -39,11 +41,9 @@ from mixtura.priors import (
     mean_field,
 )
 from mixtura.priors.factors import log_scale_density
-from mixtura.statistics import SufficientStatistics
-from mixtura.variational_steps import VariationalSteps
 
 native = pytest.importorskip("mixtura.engines.native.library")
-variation = pytest.importorskip("mixtura.engines.native.variation")
+variation = pytest.importorskip("mixtura.engines.native.variation_call")
 ENGINE = ENGINES["native"](1)
 SEED = 20_261_128
 SIZES = ((2, 1), (3, 2), (4, 3), (2, 9))

@@ -11,12 +11,12 @@ from laws.independent import log_joint
 from laws.running import blobs, elicited, run
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_iris
-from mixtura.diagnostics.sampling import ess_mean
+from mixtura.diagnostics.convergence_diagnostics import ess_mean
 from mixtura.errors import ConvergenceWarning, InvalidArgumentError
 from mixtura.families import FAMILIES
 from mixtura.inference import ML
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl import NUTS
 from mixtura.priors import (
@@ -33,7 +33,7 @@ from pyro.infer.mcmc.util import initialize_model  # noqa: E402
 from torch.autograd.functional import jacobian  # noqa: E402
 from torch.distributions import biject_to  # noqa: E402
 
-from mixtura.ppl import sampling  # noqa: E402
+from mixtura.ppl import nuts_chains  # noqa: E402
 from mixtura.ppl.isolation import isolated  # noqa: E402
 from mixtura.ppl.matrices import MatrixOfVector, covariance_matrices  # noqa: E402
 from mixtura.ppl.sites import from_sites  # noqa: E402
@@ -116,7 +116,7 @@ def gaps(
 
     In units of the largest sum's rounding: below one where all are the same, constants included.
     """
-    program, arguments = sampling.target_program(model, ArrayRows(rows, weights))
+    program, arguments = nuts_chains.target_program(model, ArrayRows(rows, weights))
     found, joints = [], []
     with isolated(3, 1):
         first, potential, transforms, _ = initialize_model(
@@ -270,14 +270,15 @@ def recorded(monkeypatch: pytest.MonkeyPatch) -> Recorded:
 
     def stand_still(
         model: Any, rows: Any, start: Any, seed: int, plan: Any, tell: Callable[[int], None]
-    ) -> sampling.Drawn:
+    ) -> tuple[tuple[np.ndarray, np.ndarray, np.ndarray], int]:
         seen.starts.append(start)
         seen.seeds.append(seed)
         seen.plans.append(plan)
         parts = (start.weights, start.means, start.covariances)
-        return sampling.Drawn(*(np.repeat(part[None], plan.draws, axis=0) for part in parts), 2)
+        weights, means, covariances = (np.repeat(part[None], plan.draws, axis=0) for part in parts)
+        return (weights, means, covariances), 2
 
-    monkeypatch.setattr(sampling, "draw_chain", stand_still)
+    monkeypatch.setattr(nuts_chains, "draw_chain", stand_still)
     return seen
 
 

@@ -11,17 +11,18 @@ from scipy.special import logsumexp
 from conftest import ComponentCase
 from laws.running import random_parameters
 from mixtura import GaussianMixtureModel, Gibbs
-from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows, Observation
 from mixtura.data.observed import _patterns
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.errors import InvalidArgumentError, MixturaWarning
 from mixtura.families import CovarianceFamily
 from mixtura.inference import ML
+from mixtura.messages.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import VariationalPosterior
-from mixtura.potentials import Potentials
 from mixtura.priors import (
     ComponentPrior,
     Dirichlet,
@@ -29,7 +30,6 @@ from mixtura.priors import (
     NormalInverseGamma,
     NormalInverseWishart,
 )
-from mixtura.statistics import SufficientStatistics
 
 N, D, K = 60, 3, 3
 
@@ -468,8 +468,8 @@ def test_the_program_has_the_density_of_what_was_observed(
     pytest.importorskip("pyro")
     from pyro import poutine
 
-    from mixtura.ppl.coordinates import to_sites
-    from mixtura.ppl.observed import build_observed_program, observed_arguments
+    from mixtura.ppl.observed_program import build_observed_program, observed_arguments
+    from mixtura.ppl.sites import to_sites
 
     case, rng = component_case, np.random.default_rng(22)
     if not case.is_proper or case.n_features == 1 or isinstance(case.prior, FlatComponents):

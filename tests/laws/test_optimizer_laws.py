@@ -9,14 +9,14 @@ import pytest
 from laws.independent import gradient
 from laws.running import blobs, random_parameters
 from mixtura import MAP, ML, GaussianMixtureModel
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_iris
 from mixtura.engines import ReferenceEngine
 from mixtura.errors import InvalidArgumentError
-from mixtura.inference.coordinates import NaturalCoordinates
-from mixtura.inference.quasi_newton import PATIENCE, QuasiNewton, Search
+from mixtura.inference.natural_coordinates import NaturalCoordinates
+from mixtura.inference.quasi_newton import PATIENCE, ClimbProgress, QuasiNewton
 from mixtura.inference.states import evaluate
+from mixtura.messages.assignments import Soft
 from mixtura.model import MixtureModel
 from mixtura.priors import Dirichlet, FlatComponents, FlatWeights, Independent, LogNormal, Normal
 
@@ -140,7 +140,7 @@ def test_steps_that_gain_only_rounding_are_counted_and_end_the_search():
     state = evaluate(model, ArrayRows(iris), ENGINE, gmm.fit_.parameters)
     elsewhere = replace(gmm.fit_.parameters, means=gmm.means_ + 0.5)
     far = replace(state, parameters=elsewhere)
-    search = Search(state)
+    search = ClimbProgress(state)
     for number in range(1, PATIENCE + 1):
         previous, search = search, search.followed_by(far if number % 2 else state, 0, None)
         assert search.idle == number

@@ -11,13 +11,13 @@ from scipy import stats
 
 from laws.independent import log_joint, log_prior
 from laws.running import random_parameters
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.ppl import to_pyro
 from mixtura.priors import (
     Dirichlet,
@@ -35,7 +35,7 @@ import pyro.distributions as dist  # noqa: E402
 from pyro import poutine  # noqa: E402
 from pyro.infer import Trace_ELBO, TraceEnum_ELBO  # noqa: E402
 
-from mixtura.ppl.components import COMPONENT_PROGRAMS  # noqa: E402
+from mixtura.ppl.component_programs import COMPONENT_PROGRAMS  # noqa: E402
 from mixtura.ppl.inverse_wishart import InverseWishart  # noqa: E402
 from mixtura.ppl.program import build_weighted_program  # noqa: E402
 from mixtura.ppl.sites import from_sites, to_sites  # noqa: E402

@@ -20,6 +20,7 @@ from laws.independent import DENSITIES, direct_statistics, log_prior
 from laws.running import random_parameters
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import Diagonal
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors import (
     PRIORS,
     ComponentPrior,
@@ -36,7 +37,6 @@ from mixtura.priors import (
 )
 from mixtura.priors.base import ComponentPosterior
 from mixtura.priors.hierarchies import HierarchicalPrior
-from mixtura.statistics import SufficientStatistics
 
 seeds = st.integers(0, 2**32 - 1)
 few = settings(max_examples=5)  # for each of a hundred pairs of prior and family

@@ -1,5 +1,6 @@
 """Processes against closed forms: sticks written out, few rows enumerated, truncations compared."""
 
+import warnings
 from itertools import permutations, product
 from pathlib import Path
 
@@ -28,6 +29,7 @@ from mixtura.priors import (
     PitmanYor,
     WeightPrior,
 )
+from mixtura.priors.dirichlet import SMALLEST_WEIGHT
 from mixtura.priors.stick_breaking import StickBreaking
 
 COUNT = np.array([40.0, 12.5, 3.0, 0.0])
@@ -239,6 +241,62 @@ def test_the_mode_under_a_process_is_where_no_weight_is_at_the_edge() -> None:
             again = log_joint(prior, given, *parts)
             assert fit.objective == pytest.approx(again, rel=1e-9)
             assert (np.diff(fit.history) >= -1e-9 * abs(fit.objective)).all()
+
+
+@pytest.mark.parametrize(
+    ("prior", "count", "expected"),
+    [
+        # Weights 4 to 7 are held: what is left of the density, p_1^20 p_2^8 p_3^4 / R_2 R_3, has
+        # powers 20 and 10 of the first stick, 8 and 3 of the second.
+        (DirichletProcess(1.0), (20, 8, 4, 0, 0, 0, 0), (22 / 33, 8 / 33, 3 / 33)),
+        # p_1^19.5 p_2^7.5 p_3^3.5 / R_2 R_3: powers 19.5 and 9, then 7.5 and 2.5.
+        (PitmanYor(1.0, 0.5), (20, 8, 4, 0, 0, 0, 0, 0), (19.5 / 28.5, 6.75 / 28.5, 2.25 / 28.5)),
+        # A weight of half a row has no mode inside, nor have those after it.
+        (DirichletProcess(1.0), (9, 3, 0.5, 0, 0, 0), (9 / 11, 2 / 11)),
+        (DirichletProcess(1.0), (9, 0, 0, 0, 0, 0), (1.0,)),
+    ],
+)
+def test_the_mode_of_other_weights_is_that_given_those_at_the_edge(
+    prior: WeightPrior, count: tuple[float, ...], expected: tuple[float, ...]
+) -> None:
+    K, m = len(count), len(expected)
+    posterior = prior.posterior(np.array(count, dtype=float))
+    mode = posterior.mode(K)
+    np.testing.assert_allclose(mode[:m], expected, rtol=1e-10)
+    np.testing.assert_allclose(mode[m:], SMALLEST_WEIGHT, rtol=1e-10)
+    assert prior.is_unbounded_at(mode)
+    # Nothing near is higher: of processes without discount also where held weights rise.
+    rng, height = np.random.default_rng(5), posterior.log_density(mode)
+    for size in (1e-5, 1e-3):
+        for _ in range(50):
+            other = mode.copy()
+            other[:m] *= np.exp(size * rng.normal(size=m))
+            if isinstance(prior, DirichletProcess):
+                other[m:] *= np.exp(size * rng.gamma(1.0, size=K - m))
+            other[:m] *= (1.0 - other[m:].sum()) / other[:m].sum()
+            assert posterior.log_density(other) <= height + 1e-12 * abs(height)
+
+
+@pytest.mark.parametrize("concentration", [1.0, Gamma(1.0, 1.0)])
+@pytest.mark.parametrize("discount", [0.0, 0.3])
+@pytest.mark.parametrize("seed", [2, 5, 11, 12, 16, 25, 30])
+def test_no_step_of_map_under_a_process_falls(
+    seed: int, discount: float, concentration: float | Gamma
+) -> None:
+    rng = np.random.default_rng(seed)
+    n_rows, n_features, K, n_groups = (
+        int(rng.integers(low, high)) for low, high in ((20, 200), (1, 4), (2, 10), (1, 5))
+    )
+    centres = rng.normal(size=(n_groups, n_features)) * rng.choice([1.0, 3.0])
+    rows = centres[rng.integers(n_groups, size=n_rows)] + rng.normal(size=(n_rows, n_features))
+    prior = PitmanYor(concentration, discount)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a component of few rows
+        model = GaussianMixtureModel(K, covariance_type="diag", weight_prior=prior).fit(rows)
+    history = np.array(model.objective_history_)
+    assert model.converged_
+    assert (np.diff(history) >= -1e-11 * (1.0 + np.abs(history[1:]))).all()
+    assert model.objective_ == pytest.approx(history.max(), abs=1e-9)
 
 
 # --------------------------------------------------------------------- how many weights are needed

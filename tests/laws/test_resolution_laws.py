@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from mixtura import GaussianMixtureModel, select
-from mixtura.arguments import INFERENCES
-from mixtura.diagnostics.components import component_doubts
-from mixtura.diagnostics.resolution import Resolvable
+from mixtura.diagnostics.component_warnings import component_doubts
+from mixtura.engines.resolution import Resolvable
 from mixtura.errors import DataWarning, DegenerateComponentWarning
+from mixtura.estimator.choices import INFERENCES
 from mixtura.families import FAMILIES
 from mixtura.inference import CollapsedGibbs, Gibbs
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.ppl import NUTS, SVI
 from mixtura.priors import (
     Dirichlet,

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 
 from laws.running import blobs, elicited, run
-from mixtura.archives import read_archive, write_archive
 from mixtura.data import ArrayRows
 from mixtura.engines import ENGINES, Engine, ReferenceEngine
 from mixtura.errors import InterruptedWarning, InvalidArgumentError, ModelFileError
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Fit
 from mixtura.inference import Gibbs
-from mixtura.inference.chains import Chain, ChainState, Plan, Sampler
-from mixtura.initialization.given import GivenResponsibilities
+from mixtura.inference.mcmc.gibbs_chains import ChainPlan, ChainState, Sampler
+from mixtura.inference.starts.given import GivenResponsibilities
+from mixtura.io.archive import read_archive, write_archive
+from mixtura.messages.draws import Draws
 from mixtura.model import MixtureModel
 from mixtura.posteriors import DrawsPosterior
 from mixtura.priors import (
@@ -30,7 +31,7 @@ from mixtura.priors import (
 )
 
 NATIVE = ENGINES["native"](n_threads=1)
-PLAN = Plan(draws=7, warmup=5, thin=3)
+PLAN = ChainPlan(draws=7, warmup=5, thin=3)
 
 INDEPENDENT = {
     "compiled": Independent(Normal(0.0, 5.0), InverseGamma(1.0, 1.0)),
@@ -53,7 +54,7 @@ def in_pieces(sampler: Sampler, state: ChainState, *sizes: int) -> ChainState:
     return state
 
 
-def assert_same_chain(one: Chain, other: Chain) -> None:
+def assert_same_chain(one: Draws, other: Draws) -> None:
     for name in ("weights", "means", "covariances", "log_likelihood", "log_joint"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
 
@@ -66,7 +67,7 @@ def assert_cuts_do_not_show(model: MixtureModel, rows: np.ndarray, engine: Engin
     for sizes in ([1] * 26, [4, 3, 1, 18], [25, 1]):
         assert_same_chain(sampler.finished(in_pieces(sampler, state, *sizes), PLAN), whole)
     part = PLAN.until(13)
-    assert part == Plan(2, 5, 3)
+    assert part == ChainPlan(2, 5, 3)
     early = sampler.finished(in_pieces(sampler, state, 6, 7), part)
     np.testing.assert_array_equal(early.means, whole.means[:2])
     np.testing.assert_array_equal(early.log_likelihood, whole.log_likelihood[:11])
@@ -89,7 +90,7 @@ def test_cuts_do_not_show_under_independent_priors(prior: Independent, name: str
 
 # ------------------------------------------------------------------------------------ checkpoints
 
-FITTED = Plan(draws=20, warmup=10, thin=2)
+FITTED = ChainPlan(draws=20, warmup=10, thin=2)
 
 
 def method(path: Path | None = None, **more: Any) -> Gibbs:

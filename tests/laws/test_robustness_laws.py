@@ -18,7 +18,7 @@ from mixtura.errors import (
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import Fit, Inference
 from mixtura.inference import MAP, ML
-from mixtura.initialization import INITIALIZERS
+from mixtura.inference.starts import INITIALIZERS
 from mixtura.model import MixtureModel
 from mixtura.priors import Dirichlet, Independent, InverseGamma, LogNormal, Normal
 

@@ -9,10 +9,10 @@ from scipy.special import logsumexp
 
 from laws.running import blobs, elicited, run
 from mixtura.data import ArrayRows
+from mixtura.diagnostics.posterior_summaries import score_errors
 from mixtura.engines import ENGINES
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.inference import Gibbs
-from mixtura.judgements import score_errors
 from mixtura.posteriors import DrawsPosterior
 
 NATIVE = ENGINES["native"](n_threads=1)
@@ -49,7 +49,7 @@ def test_components_of_weight_zero_have_no_share() -> None:
     weights = posterior.weights.copy()
     weights[:, ::2, 2] = 0.0
     weights /= weights.sum(axis=2, keepdims=True)
-    some = replace(posterior, weights=weights)
+    some = replace(posterior, draws=replace(posterior.draws, weights=weights))
     rows = ArrayRows(POINTS)
     logs = some.log_densities(rows, NATIVE).reshape(90, -1)
     expected = logsumexp(logs, axis=0) - np.log(90)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from laws.independent import direct_statistics
 from laws.running import blobs
 from mixtura.families import CovarianceFamily
-from mixtura.statistics import SufficientStatistics, outer_moments
+from mixtura.messages.statistics import SufficientStatistics, outer_moments
 
 EXACT = 1e-12
 """Relative to the largest moment: some thousand roundings."""

@@ -18,7 +18,7 @@ from mixtura.engines import ENGINES
 from mixtura.errors import ConvergenceWarning
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit, Inference
-from mixtura.inference.coordinates import NaturalCoordinates
+from mixtura.inference.natural_coordinates import NaturalCoordinates
 from mixtura.inference.states import evaluate
 from mixtura.inference.stopping import (
     CAUTION,
@@ -28,7 +28,7 @@ from mixtura.inference.stopping import (
     left_to_model,
     squared_length,
 )
-from mixtura.parameters import MixtureParameters
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.priors import Dirichlet, DirichletProcess
 
 SEED = 20_261_127
@@ -46,7 +46,8 @@ FEW = 5.0
 
 
 def left(model: Any, rows: np.ndarray, method: Inference, tol: float, **options: Any) -> float:
-    """Return what a run that stops has left to gain, in nats."""
+    """Return what a run that stops has left to gain, in nats; nothing is merged where it ends."""
+    options = {"keep_numbering": True, **options}
     ends = [
         run(model, rows, method, engine=ENGINE, tol=limit, max_iter=100_000, **options)
         for limit in (tol, 0.0)

@@ -8,13 +8,20 @@ import pytest
 
 from laws.running import blobs, elicited, run
 from laws.test_collapsed_laws import NATIVE, assert_same_fit, draws_of, process_model
-from mixtura.diagnostics.sampling import AGREED, draws_wanted, ess_bulk, r_hat, suffice
+from mixtura.diagnostics.convergence_diagnostics import (
+    AGREED,
+    draws_wanted,
+    ess_bulk,
+    r_hat,
+    suffice,
+)
 from mixtura.errors import ConvergenceWarning, InterruptedWarning, InvalidArgumentError
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit
-from mixtura.inference import CollapsedGibbs, Gibbs, sampling
-from mixtura.inference.sampling import ChainMethod
-from mixtura.inference.sufficiency import LEAST_GROWTH, MOST_GROWTH, Sufficiency
+from mixtura.inference import CollapsedGibbs, Gibbs
+from mixtura.inference.mcmc import chain_methods
+from mixtura.inference.mcmc.chain_methods import ChainMethod
+from mixtura.inference.mcmc.sufficiency import LEAST_GROWTH, MOST_GROWTH, Sufficiency
 from mixtura.priors import DirichletProcess, MixtureOfFiniteMixtures
 
 ROWS = blobs(np.random.default_rng(91), 40, 2, 2, apart=1.0)
@@ -96,7 +103,7 @@ def until_enough(name: str, **more: Any) -> ChainMethod[Any]:
 @pytest.fixture(autouse=True)
 def early(monkeypatch: Any) -> None:
     """Chains are looked at from 20 draws on."""
-    monkeypatch.setattr(sampling, "FIRST_LOOK", 20)
+    monkeypatch.setattr(chain_methods, "FIRST_LOOK", 20)
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -162,10 +169,10 @@ def test_progress_tells_how_far_the_chains_are_to_run() -> None:
 
 def test_draws_of_many_numbers_are_not_made_without_being_asked_for(monkeypatch: Any) -> None:
     """Two chains of two components of five numbers each: 20 numbers for each draw of a chain."""
-    monkeypatch.setattr(sampling, "MOST_NUMBERS", 20 * 44)
+    monkeypatch.setattr(chain_methods, "MOST_NUMBERS", 20 * 44)
     how = until_enough("gibbs", effective_draws=5000)
     assert draws_of(fitted(how)).log_joint.shape[1] == 44
-    monkeypatch.setattr(sampling, "MOST_NUMBERS", 20)
+    monkeypatch.setattr(chain_methods, "MOST_NUMBERS", 20)
     assert draws_of(fitted(how)).log_joint.shape[1] == 20
 
 

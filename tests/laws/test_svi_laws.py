@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from laws.running import blobs, elicited, run
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
 from mixtura.errors import ConvergenceWarning
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit
 from mixtura.inference import MAP
+from mixtura.messages.assignments import Soft
 from mixtura.model import MixtureModel
 from mixtura.ppl import SVI
 from mixtura.priors import (

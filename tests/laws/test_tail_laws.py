@@ -8,10 +8,10 @@ import pytest
 from scipy import stats
 from scipy.special import logsumexp
 
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
-from mixtura.potentials import Potentials, ScaleMixtureTail, StudentTail, Tail
+from mixtura.messages.assignments import Soft
+from mixtura.messages.potentials import Potentials, ScaleMixtureTail, StudentTail, Tail
 
 SIZES = [(150, 1, 2), (97, 2, 3), (61, 5, 1), (70, 9, 4)]
 """(N, D, K)."""

@@ -293,14 +293,14 @@ def test_weights_respond_to_the_concentration(concentration: float) -> None:
 
 
 def elicited_potentials(model: MixtureModel) -> Any:
-    from mixtura.parameters import MixtureParameters
+    from mixtura.messages.parameters import MixtureParameters
 
     blank = MixtureParameters(np.full(3, 1 / 3), np.zeros((3, 2)), np.stack([np.eye(2)] * 3))
     return model.potentials(blank)
 
 
 def given(shares: np.ndarray) -> Any:
-    from mixtura.assignments import Given
+    from mixtura.messages.assignments import Given
 
     return Given(shares)
 

@@ -14,8 +14,8 @@ from laws.enumeration import (
     normal_inverse_gamma,
     symmetric_dirichlet,
 )
+from mixtura.diagnostics.bridge_proposals import SymmetricProposal
 from mixtura.diagnostics.evidence import Evidence, bridge_evidence, log_symmetrized
-from mixtura.diagnostics.proposals import SymmetricProposal
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import CovarianceFamily
 from mixtura.posteriors.alignment import align_parameters

@@ -4,7 +4,7 @@ import numpy as np
 
 from mixtura import GaussianMixtureModel, Gibbs
 from mixtura.datasets import load_iris
-from mixtura.diagnostics.sampling import ess_mean
+from mixtura.diagnostics.convergence_diagnostics import ess_mean
 from mixtura.posteriors import DrawsPosterior
 from mixtura.priors import Dirichlet, Independent, InverseGamma, Normal
 

@@ -18,8 +18,8 @@ from mixtura.engines import ReferenceEngine
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit
 from mixtura.inference import MAP
-from mixtura.inference.point import OPTIMIZERS
-from mixtura.initialization import INITIALIZERS
+from mixtura.inference.point_estimates import OPTIMIZERS
+from mixtura.inference.starts import INITIALIZERS
 from mixtura.model import MixtureModel
 from mixtura.priors import Dirichlet, Independent, InverseGamma, LogNormal, Normal
 

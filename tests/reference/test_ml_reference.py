@@ -16,16 +16,16 @@ from sklearn.mixture import GaussianMixture
 
 from laws.independent import as_matrices
 from laws.running import blobs, elicited, random_parameters, run
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_faithful, load_iris
-from mixtura.diagnostics.comparison import aic, assignment_entropy, bic, icl
+from mixtura.diagnostics.information_criteria import aic, assignment_entropy, bic, icl
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit
 from mixtura.inference import ML
-from mixtura.initialization import INITIALIZERS
-from mixtura.parameters import MixtureParameters
+from mixtura.inference.starts import INITIALIZERS
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.posteriors import PointPosterior
 
 PETALS = load_iris().column("petal_length")

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from mixtura import GaussianMixtureModel
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
 from mixtura.families import FAMILIES
-from mixtura.parameters import MixtureParameters
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
 
 NAN = np.nan
 MURRAY = np.array(

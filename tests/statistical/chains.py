@@ -7,10 +7,10 @@ import numpy as np
 
 from laws.running import whole_chain
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.sampling import mean_error
+from mixtura.diagnostics.convergence_diagnostics import mean_error
 from mixtura.engines import ENGINES, Engine
-from mixtura.inference.chains import Plan, Sampler
-from mixtura.initialization import INITIALIZERS
+from mixtura.inference.mcmc.gibbs_chains import ChainPlan, Sampler
+from mixtura.inference.starts import INITIALIZERS
 from mixtura.model import MixtureModel
 
 NATIVE = ENGINES["native"](n_threads=1)
@@ -40,7 +40,7 @@ class Drawn:
 def run_chains(
     model: MixtureModel,
     rows: np.ndarray,
-    plan: Plan,
+    plan: ChainPlan,
     n_chains: int = 4,
     engine: Engine = NATIVE,
     seed: int = 0,

@@ -16,10 +16,10 @@ import pytest
 from laws.independent import log_likelihood
 from laws.running import chain_from, run
 from mixtura.data import ArrayRows
-from mixtura.inference.chains import Plan
-from mixtura.initialization import Search
+from mixtura.inference.mcmc.gibbs_chains import ChainPlan
+from mixtura.inference.starts import Search
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl import NUTS
 from statistical.kernels import (
@@ -71,7 +71,7 @@ def rank_once(
     if searched:
         found = Search().statistics(model, ArrayRows(prior.rows), engine, 0, of_start)
         start = model.typical(found)
-    plan = Plan(N_DRAWS, 20 * thin, thin)
+    plan = ChainPlan(N_DRAWS, 20 * thin, thin)
     chain = chain_from(model, prior.rows, engine, start, plan, of_chain)
     truth = quantities(model, prior.parameters, log_likelihood(prior.rows, prior.parameters))
     parameters = map(MixtureParameters, chain.weights, chain.means, chain.covariances)

@@ -14,7 +14,7 @@ import pytest
 from laws.test_evidence_error_laws import GALAXIES
 from mixtura import CollapsedGibbs, GaussianMixtureModel
 from mixtura.datasets import load_faithful
-from mixtura.diagnostics.sampling import suffice
+from mixtura.diagnostics.convergence_diagnostics import suffice
 from mixtura.errors import ConvergenceWarning
 from mixtura.priors import (
     DirichletProcess,

@@ -32,7 +32,7 @@ from laws.enumeration import (
 )
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.families import FAMILIES
-from mixtura.inference.chains import Plan
+from mixtura.inference.mcmc.gibbs_chains import ChainPlan
 from mixtura.model import MixtureModel
 from mixtura.priors import (
     Dirichlet,
@@ -129,7 +129,7 @@ WEIGHTS: dict[str, tuple[WeightPrior, int, AllocationPrior]] = {
 
 
 def worst_of_mixture(
-    weights: str, components: str, plan: Plan, n_chains: int, engine: Engine = NATIVE
+    weights: str, components: str, plan: ChainPlan, n_chains: int, engine: Engine = NATIVE
 ) -> dict[str, float]:
     """Return the largest error of each kind of average, in standard errors."""
     component_prior, family, cluster, rows = (COMPONENTS | SHARED)[components]
@@ -155,7 +155,7 @@ def worst_of_mixture(
 @pytest.mark.parametrize("components", COMPONENTS)
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_few_draws_agree_with_every_allocation(weights: str, components: str) -> None:
-    worst = worst_of_mixture(weights, components, Plan(1000, 50, 1), 2)
+    worst = worst_of_mixture(weights, components, ChainPlan(1000, 50, 1), 2)
     del worst["numbered means"]  # so short a chain has seen few numberings
     assert max(worst.values()) < LIMIT, worst
 
@@ -164,13 +164,13 @@ def test_few_draws_agree_with_every_allocation(weights: str, components: str) ->
 @pytest.mark.parametrize("components", COMPONENTS)
 @pytest.mark.parametrize("weights", WEIGHTS)
 def test_many_draws_agree_with_every_allocation(weights: str, components: str) -> None:
-    worst = worst_of_mixture(weights, components, Plan(8000, 200, 1), 4)
+    worst = worst_of_mixture(weights, components, ChainPlan(8000, 200, 1), 4)
     assert max(worst.values()) < LIMIT, worst
 
 
 @pytest.mark.parametrize("components", SHARED)
 def test_few_draws_of_shared_scales_agree_with_every_allocation(components: str) -> None:
-    worst = worst_of_mixture("two", components, Plan(1000, 50, 1), 2)
+    worst = worst_of_mixture("two", components, ChainPlan(1000, 50, 1), 2)
     del worst["numbered means"]
     assert max(worst.values()) < LIMIT, worst
 
@@ -182,7 +182,7 @@ def test_few_draws_of_shared_scales_agree_with_every_allocation(components: str)
 def test_many_draws_of_shared_scales_agree_with_every_allocation(
     weights: str, components: str, engine: Engine
 ) -> None:
-    worst = worst_of_mixture(weights, components, Plan(8000, 200, 1), 4, engine)
+    worst = worst_of_mixture(weights, components, ChainPlan(8000, 200, 1), 4, engine)
     assert max(worst.values()) < LIMIT, worst
 
 
@@ -194,7 +194,7 @@ def test_compiled_chains_and_sweeps_agree_with_every_allocation(weights: str) ->
     weight_prior, K, allocation_prior = WEIGHTS[weights]
     model = MixtureModel(K, 2, weight_prior, component_prior, FAMILIES[family])
     exact = exact_mixture(rows, K, allocation_prior, cluster)
-    drawn = run_chains(model, rows, Plan(5000, 200, 1), 4, ReferenceEngine())
+    drawn = run_chains(model, rows, ChainPlan(5000, 200, 1), 4, ReferenceEngine())
     assert np.abs(standardised(drawn.weights, exact.weights)).max() < LIMIT
     assert np.abs(standardised(drawn.means, exact.means)).max() < LIMIT
 
@@ -205,7 +205,7 @@ NEAL = np.array([[-1.48], [-1.40], [-1.16], [-1.08], [-1.02], [0.14], [0.51], [0
 
 
 def sampled_partition(
-    model: MixtureModel, rows: np.ndarray, plan: Plan, n_chains: int
+    model: MixtureModel, rows: np.ndarray, plan: ChainPlan, n_chains: int
 ) -> dict[str, np.ndarray]:
     """Return number of clusters (C, S, N), co-clustering (C, S, N, N), means (C, S, N, D)."""
     return partition_of(run_chains(model, rows, plan, n_chains), rows)
@@ -243,7 +243,7 @@ def worst_of_partition(exact: Any, found: dict[str, np.ndarray]) -> dict[str, fl
 
 def test_nine_points_of_neal() -> None:
     exact = exact_posterior(NEAL, pitman_yor(1.0), known_scale(0.0, 1.0, 0.1))
-    found = sampled_partition(neal_model(12), NEAL, Plan(900, 200, 1), 2)
+    found = sampled_partition(neal_model(12), NEAL, ChainPlan(900, 200, 1), 2)
     worst = worst_of_partition(exact, found)
     assert max(worst.values()) < LIMIT, worst
 
@@ -252,7 +252,7 @@ def test_nine_points_of_neal() -> None:
 def test_nine_points_of_neal_to_two_digits() -> None:
     """All 21,147 partitions of the published example; the truncation errs by 36 exp(-29)."""
     exact = exact_posterior(NEAL, pitman_yor(1.0), known_scale(0.0, 1.0, 0.1))
-    found = sampled_partition(neal_model(30), NEAL, Plan(50_000, 1000, 1), 4)
+    found = sampled_partition(neal_model(30), NEAL, ChainPlan(50_000, 1000, 1), 4)
     worst = worst_of_partition(exact, found)
     assert max(worst.values()) < LIMIT, worst
     average = {name: values.mean(axis=(0, 1)) for name, values in found.items()}
@@ -295,7 +295,7 @@ def test_many_draws_agree_with_every_partition(weights: str, components: str) ->
     weight_prior, K, partition_prior = PARTITION_PRIORS[weights]
     model = MixtureModel(K, rows.shape[1], weight_prior, component_prior, FAMILIES[family])
     exact = exact_posterior(rows, partition_prior, cluster)
-    found = sampled_partition(model, rows, Plan(6000, 300, 1), 4)
+    found = sampled_partition(model, rows, ChainPlan(6000, 300, 1), 4)
     worst = worst_of_partition(exact, found)
     assert max(worst.values()) < LIMIT, worst
 
@@ -311,7 +311,9 @@ ENGINES_OF_SWEEPS = {"compiled": NATIVE, "in Python": ReferenceEngine()}
 def test_number_of_components_is_that_of_all_partitions(
     components: str, rate: float | None, engine: str
 ) -> None:
-    check_number_of_components(components, rate, ENGINES_OF_SWEEPS[engine], Plan(600, 50, 1), 2)
+    check_number_of_components(
+        components, rate, ENGINES_OF_SWEEPS[engine], ChainPlan(600, 50, 1), 2
+    )
 
 
 @pytest.mark.calibrate
@@ -322,7 +324,7 @@ def test_number_of_components_is_that_of_all_partitions_of_nine_rows(
     components: str, rate: float | None, engine: str
 ) -> None:
     extra = np.array([[3.3, 1.2], [-0.2, -1.4]])
-    plan, chains = Plan(6000, 300, 1), ENGINES_OF_SWEEPS[engine]
+    plan, chains = ChainPlan(6000, 300, 1), ENGINES_OF_SWEEPS[engine]
     check_number_of_components(components, rate, chains, plan, 4, extra)
 
 
@@ -330,7 +332,7 @@ def check_number_of_components(
     components: str,
     rate: float | None,
     engine: Engine,
-    plan: Plan,
+    plan: ChainPlan,
     n_chains: int,
     extra: np.ndarray = ROWS[:0],
 ) -> None:

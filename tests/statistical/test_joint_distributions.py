@@ -17,19 +17,19 @@ from scipy import stats
 from scipy.special import gammaln
 
 from laws.running import chain_from
-from mixtura.assignments import Soft
 from mixtura.data import ArrayRows
-from mixtura.inference import chains
-from mixtura.inference.chains import Plan
+from mixtura.inference.mcmc import gibbs_chains
+from mixtura.inference.mcmc.gibbs_chains import ChainPlan
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel, draw_rows
-from mixtura.parameters import MixtureParameters
 from mixtura.priors import MixtureOfFiniteMixtures, finite_mixtures
 from statistical.kernels import CENTRE, KERNELS, SWEPT_KERNELS, WHOLE_KERNELS, Kernel
 
 N_ROWS = 4
 """So few that the prior's part in every draw shows, and that rounds soon forget the first ones."""
 
-ONE_SWEEP = Plan(draws=1, warmup=1, thin=1)
+ONE_SWEEP = ChainPlan(draws=1, warmup=1, thin=1)
 """Of which the first draw is the given one."""
 
 UNLIKELY = 1e-5
@@ -151,7 +151,7 @@ def moments_about_old_means(
     return right(model, forgotten, current, rng)
 
 
-right = chains.drawn
+right = gibbs_chains.drawn
 WRONG_STEPS: list[tuple[Bug, int]] = [(weights_of_others, 12), (moments_about_old_means, N_ROWS)]
 """Bugs with a number of rows at which they show."""
 
@@ -202,12 +202,12 @@ def test_bugs_of_priors_are_caught(
     def wrong(model: MixtureModel, *arguments: Any) -> MixtureParameters:
         return right(bug(model), *arguments)
 
-    monkeypatch.setattr(chains, "drawn", wrong)
+    monkeypatch.setattr(gibbs_chains, "drawn", wrong)
     assert least_p_value(SWEPT_KERNELS["reference-spherical"], 800, 10, n_rows=2) < CAUGHT
 
 
 @pytest.mark.parametrize(("bug", "n_rows"), WRONG_STEPS)
 def test_bugs_of_sweeps_are_caught(bug: Bug, n_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chains, "drawn", bug)
+    monkeypatch.setattr(gibbs_chains, "drawn", bug)
     kernel = SWEPT_KERNELS["reference-spherical"]
     assert least_p_value(kernel, 250, 10, n_rows=n_rows) < CAUGHT

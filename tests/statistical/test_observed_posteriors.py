@@ -3,19 +3,19 @@
 from itertools import product
 
 import numpy as np
+from mixtura.diagnostics.sampling import mean_error
+from mixtura.inference.chains import Plan, Sampler
+from mixtura.initialization import INITIALIZERS
 from scipy import stats
 from scipy.special import gammaln, logsumexp, multigammaln
 
 from laws.running import whole_chain
-from mixtura.assignments import Sampled
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.sampling import mean_error
 from mixtura.engines import ENGINES, Engine
 from mixtura.families import FAMILIES
-from mixtura.inference.chains import Plan, Sampler
-from mixtura.initialization import INITIALIZERS
+from mixtura.messages.assignments import Sampled
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.priors import Dirichlet, NormalInverseWishart
 
 LIMIT = 4.0

@@ -22,13 +22,14 @@ from laws.enumeration import (
 )
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_iris
-from mixtura.diagnostics.sampling import mean_error
+from mixtura.diagnostics.convergence_diagnostics import mean_error
 from mixtura.engines import Engine, ReferenceEngine, reference_allocation
 from mixtura.engines.allocation import numbered
 from mixtura.families import FAMILIES
-from mixtura.inference.partitions import PartitionSampler, parameters_given
-from mixtura.inference.runs import Plan
-from mixtura.inference.stretches import joined
+from mixtura.inference.mcmc.chain_runs import ChainPlan
+from mixtura.inference.mcmc.partition_chains import PartitionSampler, parameters_given
+from mixtura.inference.mcmc.stretches import joined
+from mixtura.messages.prior_arrays import PartitionSteps
 from mixtura.model import MixtureModel
 from mixtura.priors import (
     Dirichlet,
@@ -41,7 +42,6 @@ from mixtura.priors import (
     PitmanYor,
     WeightPrior,
 )
-from mixtura.steps import PartitionSteps
 from statistical.chains import NATIVE, n_occupied, of_events, run_chains, standardised
 from statistical.test_enumerated_posteriors import COMPONENTS, LIMIT, NEAL, log_chance
 
@@ -90,7 +90,7 @@ def sampler_of(
     partitions, clusters = model.weight_prior.partitions(model.n_components), model.cluster_steps
     assert partitions is not None
     assert clusters is not None
-    given = (engine, Plan(n_draws, 0, 1), partitions, clusters, moves, scans)
+    given = (engine, ChainPlan(n_draws, 0, 1), partitions, clusters, moves, scans)
     return PartitionSampler(model, ArrayRows(rows), *given)
 
 
@@ -111,7 +111,7 @@ def drawn_partitions(
         past = joined(stretches)
         size = sampler.partitions.n_slots(model.n_components, int(past.occupied.max()))
         large = replace(model, n_components=size)
-        drawn = parameters_given(sampler, large, past, n_draws, of_parameters)
+        drawn = parameters_given(sampler, large, past, past.log_joint[:n_draws], of_parameters)
         place = np.stack(labels)
         found["labels"].append(place)
         found["means"].append(np.take_along_axis(drawn.means, place[:, :, None], axis=1))
@@ -154,7 +154,7 @@ def test_number_of_components_is_that_of_all_partitions() -> None:
         sampler = sampler_of(model, rows, 1500)
         state = sampler.begin_at(np.arange(len(rows)) % 2, of_chain)
         past = joined(sampler.advance(state, 1500).past)
-        drawn = parameters_given(sampler, model, past, 1500, of_parameters)
+        drawn = parameters_given(sampler, model, past, past.log_joint[:1500], of_parameters)
         found.append((drawn.weights > 0.0).sum(axis=1)[:, None] == np.arange(1, K + 1))
     assert np.abs(of_events(np.array(found, dtype=float), exact)).max() < LIMIT
 
@@ -346,7 +346,7 @@ def test_blocked_draws_of_a_long_stick_find_as_many_clusters() -> None:
     rows = load_iris().data[:, 2:3]
     prior = NormalInverseGamma(4.0, 0.05, 2.0, 0.2)
     model = MixtureModel(30, 1, DirichletProcess(1.0), prior, FAMILIES["diag"])
-    blocked = run_chains(model, rows, Plan(6000, 1000, 1), 4)
+    blocked = run_chains(model, rows, ChainPlan(6000, 1000, 1), 4)
     number = n_occupied(blocked.shares(rows), np.random.default_rng(1)).astype(float)
     labels = drawn_partitions(model, rows, 7000, 4)["labels"][:, 1000:]
     collapsed = 1.0 + labels.max(axis=2)

@@ -14,7 +14,7 @@ import pytest
 
 from laws.running import run
 from mixtura.datasets import load_iris
-from mixtura.diagnostics.sampling import mean_error
+from mixtura.diagnostics.convergence_diagnostics import mean_error
 from mixtura.families import FAMILIES
 from mixtura.fit import Inference
 from mixtura.inference import Gibbs
@@ -98,7 +98,7 @@ def summaries(case: Case, method: Inference) -> dict[str, np.ndarray]:
     drawn = fit.posterior
     assert isinstance(drawn, DrawsPosterior)
     orders = np.argsort(drawn.means[..., case.by], axis=-1)
-    found = drawn.renumbered(orders)
+    found = drawn.relabelled(orders)
     covariances = found.covariances
     if len(case.model.structure) == 3:
         covariances = covariances[(..., *np.triu_indices(covariances.shape[-1]))]

@@ -1,22 +1,33 @@
 """What the core refuses, prints and promises beside its laws."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from scipy import stats
 
 from laws.running import blobs, elicited, run
 from mixtura import errors
-from mixtura.assignments import Given, Hard, Sampled, Soft
 from mixtura.data.scaling import SAFE_MAGNITUDE, safe_factor
-from mixtura.diagnostics.comparison import aic, assignment_entropy, bic, icl
-from mixtura.errors import InvalidArgumentError, MixturaError, MixturaWarning
-from mixtura.factorization import covariance_factor, nearest_positive_definite, precision_factor
+from mixtura.diagnostics.information_criteria import aic, assignment_entropy, bic, icl
+from mixtura.errors import (
+    InvalidArgumentError,
+    Message,
+    MixturaError,
+    MixturaWarning,
+    Setting,
+)
+from mixtura.estimator.arguments import PARAMETERS
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import canonical_order
 from mixtura.inference import MAP
+from mixtura.messages.assignments import Given, Hard, Sampled, Soft
+from mixtura.messages.linalg import covariance_factor, nearest_positive_definite, precision_factor
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
-from mixtura.potentials import Potentials
 from mixtura.priors import (
     Dirichlet,
     FlatComponents,
@@ -27,7 +38,6 @@ from mixtura.priors import (
     NormalInverseGamma,
     NormalInverseWishart,
 )
-from mixtura.statistics import SufficientStatistics
 
 # ---------------------------------------------------------------------------------- errors
 
@@ -40,6 +50,36 @@ def test_every_error_and_warning_has_one_base() -> None:
             assert issubclass(member, MixturaError), name
     assert issubclass(errors.InvalidArgumentError, ValueError)
     assert issubclass(errors.MissingExtraError, ImportError)
+
+
+def test_errors_and_warnings_carry_their_argument_and_their_remedy() -> None:
+    remedy = ("raise ", Setting("max_iter"), ", or use ", Setting("inference", "map"))
+    said = Message("must be above 0; got -1", argument="tol", remedy=remedy)
+    for one in (
+        InvalidArgumentError("must be above 0; got -1", argument="tol", remedy=remedy),
+        errors.ConvergenceWarning(said),
+        pickle.loads(pickle.dumps(errors.MissingExtraError(said))),
+        copy.deepcopy(errors.Doubt(errors.ConvergenceWarning, said)),
+    ):
+        assert one.argument == "tol"
+        assert one.remedy == "raise max_iter, or use inference='map'"
+        assert one.message == f"tol must be above 0; got -1: {one.remedy}"
+        renamed = one.message.in_words(lambda setting: f"<{setting.name}>")
+        assert renamed == "<tol> must be above 0; got -1: raise <max_iter>, or use <inference>"
+    assert str(InvalidArgumentError("first; ", remedy="then")) == "first; then"
+    owned = InvalidArgumentError("must be at least 1", argument="SVI steps")
+    assert (owned.argument, str(owned)) == ("steps", "SVI steps must be at least 1")
+    begun = Message(Setting("inference", "ml"), " has flat priors")
+    assert (begun.argument, begun) == ("inference", "inference='ml' has flat priors")
+    plain = errors.Doubt(errors.DataWarning, "odd")
+    assert (plain.argument, plain.remedy, str(MixturaError())) == (None, None, "")
+
+
+def test_declared_parameters_say_which_argument_was_wrong() -> None:
+    for name, kind in PARAMETERS.items():
+        with pytest.raises(InvalidArgumentError) as caught:
+            kind.read(None if name == "init" else 3 + 4j, name)
+        assert caught.value.argument == name
 
 
 # ---------------------------------------------------------------------------------- model

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from laws.independent import direct_statistics
-from mixtura import GaussianMixtureModel, arguments
+from mixtura import GaussianMixtureModel
 from mixtura.data import ArrayRows
 from mixtura.engines.native import NativeEngine
+from mixtura.estimator import arguments
+from mixtura.estimator.problem import in_units_of, overall_moments
 from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.inference import VB
-from mixtura.initialization import Elicitation, Elicited
+from mixtura.inference.starts import Elicitation, Elicited
 from mixtura.priors import (
     Dirichlet,
     DirichletProcess,
@@ -26,7 +28,6 @@ from mixtura.priors.elicitation import (
     WithinGroups,
     likelihood_floor,
 )
-from mixtura.problem import in_units_of, overall_moments
 
 ENGINE = NativeEngine()
 ROWS = np.random.default_rng(51).standard_normal((50, 3)) @ np.array(
@@ -104,6 +105,26 @@ def test_the_scale_is_the_harmonic_mean_of_groups_shrunk_to_the_scale_before() -
     np.testing.assert_allclose(
         within.updated(np.array([pooled]), spherical), [1.0 / sum(precisions)], rtol=1e-10
     )
+
+
+@pytest.mark.parametrize("repeated", [False, True])
+@pytest.mark.parametrize("K", [6, 8])
+@pytest.mark.parametrize("n_features", [1, 2])
+@pytest.mark.parametrize("name", list(FAMILIES))
+@pytest.mark.filterwarnings("ignore")
+def test_no_more_rows_than_groups_hold_the_scale(
+    name: str, n_features: int, K: int, repeated: bool
+) -> None:
+    # In closed form: the variances of all rows over K^(2/D), without correlations.
+    rows = np.random.default_rng(0).normal(size=(6, n_features))
+    fitted = np.repeat(rows, 3, axis=0) if repeated else rows
+    model = GaussianMixtureModel(K, covariance_type=name).fit(fitted)
+    prior, variances = model.fit_.model.component_prior, rows.var(axis=0) / K ** (2.0 / n_features)
+    if isinstance(prior, NormalInverseWishart):
+        expected = (n_features + 2.0) * np.diag(variances)
+    else:
+        expected = 1.5 * (variances.mean() if "spherical" in name else variances)
+    np.testing.assert_allclose(prior.scale, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("K", [1, 3])

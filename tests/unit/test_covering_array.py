@@ -1,10 +1,11 @@
 """What the fast suite leaves out of full products."""
 
 from itertools import combinations, product
+from types import SimpleNamespace
 
 import pytest
 
-from covering_array import covering
+from covering_array import FAST, SMALLEST, covering, spare
 
 
 def pairs_of(table: list[tuple[int, ...]]) -> set[tuple[int, int, int, int]]:
@@ -23,8 +24,51 @@ def test_every_pair_of_values_meets(sizes: tuple[int, ...]) -> None:
     assert covering(table) == covering(table)
 
 
+def test_turns_take_other_combinations() -> None:
+    table = list(product(range(4), range(5), range(6)))
+    some = [covering(table, turn) for turn in range(5)]
+    assert all(pairs_of([table[place] for place in one]) == pairs_of(table) for one in some)
+    assert len({frozenset(one) for one in some}) == 5
+
+
 def test_pairs_that_cannot_meet_are_not_missed() -> None:
     table = [row for row in product(range(4), range(4), range(3)) if row[0] != row[1]]
     chosen = [table[place] for place in covering(table)]
     assert pairs_of(chosen) == pairs_of(table)
     assert len(chosen) < len(table)
+
+
+def generated(words: str, sizes: tuple[int, ...], *, slow: bool = False) -> SimpleNamespace:
+    """Return what pytest generates of a test with parameters of so many values each."""
+    table = product(*(range(size) for size in sizes))
+    calls = [SimpleNamespace(params=dict(zip("abc", row, strict=False)), marks=[]) for row in table]
+    return SimpleNamespace(
+        _calls=calls,
+        config=SimpleNamespace(getoption=lambda name: words),
+        module=SimpleNamespace(__name__="test"),
+        definition=SimpleNamespace(get_closest_marker=lambda name: name if slow else None),
+    )
+
+
+def test_the_fast_suite_makes_what_the_slow_one_leaves() -> None:
+    fast, whole = generated(FAST, (4, 5, 6)), generated("", (4, 5, 6))
+    spare(fast)
+    spare(whole)
+    assert len(whole._calls) == 120
+    unmarked = [call.params for call in whole._calls if not call.marks]
+    assert [call.params for call in fast._calls] == unmarked
+    assert 30 <= len(unmarked) < 60
+
+
+@pytest.mark.parametrize("sizes", [(SMALLEST,), (2, 2, 3), (40, 40)])
+def test_small_tables_and_pairs_are_left_whole(sizes: tuple[int, ...]) -> None:
+    found = generated(FAST, sizes)
+    before = list(found._calls)
+    spare(found)
+    assert found._calls == before
+
+
+def test_of_a_slow_test_one_combination_is_left_for_pytest_to_leave_out() -> None:
+    found = generated(FAST, (3,), slow=True)
+    spare(found)
+    assert len(found._calls) == 1

@@ -10,12 +10,12 @@ from sklearn import datasets
 from mixtura import GaussianMixtureModel
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_faithful, load_iris
-from mixtura.diagnostics.data_doubts import data_doubts, facts_of
+from mixtura.diagnostics.data_warnings import data_doubts, facts_of
 from mixtura.diagnostics.dependence import Dependence, dependences
-from mixtura.diagnostics.resolution import resolution
 from mixtura.engines import ENGINES
+from mixtura.engines.resolution import resolution
 from mixtura.engines.sorting import sorted_columns
-from mixtura.problem import known_of, overall_moments
+from mixtura.estimator.problem import known_of, overall_moments
 
 RNG = np.random.default_rng(11)
 PLAIN = pd.DataFrame(RNG.normal(10.0, [1.0, 2.0, 3.0], (200, 3)), columns=["a", "b", "c"])

@@ -10,13 +10,14 @@ from scipy import special, stats
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
 from mixtura.engines.native import NativeEngine
-from mixtura.engines.native.allocation import NativeAllocator
-from mixtura.engines.native.chains import draw_numbers
+from mixtura.engines.native.allocation_calls import NativeAllocator
+from mixtura.engines.native.chain_calls import draw_numbers
 from mixtura.engines.native.library import AVX2, AVX512, BASELINE, use_instruction_set
 from mixtura.engines.reference_allocation import ReferenceAllocator
 from mixtura.families import FAMILIES
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.prior_arrays import ChainDraws
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.priors import (
     Dirichlet,
     DirichletProcess,
@@ -28,7 +29,6 @@ from mixtura.priors import (
     NormalInverseGamma,
     NormalInverseWishart,
 )
-from mixtura.steps import ChainDraws
 
 UNLIKELY = 1e-6
 """Seeds are fixed; a p-value below this, about five sigma, is a fault."""

@@ -6,8 +6,8 @@ from scipy.cluster.hierarchy import fcluster, linkage
 
 from mixtura.engines import ENGINES
 from mixtura.engines.base import Engine
-from mixtura.initialization.hierarchy import ward_labels
-from mixtura.initialization.split import PIECES, merged_means, split_clusters
+from mixtura.inference.starts.hierarchy import ward_labels
+from mixtura.inference.starts.split import PIECES, merged_means, split_clusters
 
 
 def sample_of(n_rows: int, n_features: int, *, weighted: bool) -> tuple[np.ndarray, np.ndarray]:
@@ -41,10 +41,15 @@ def test_a_hierarchy_is_scipys() -> None:
     assert len(set(zip(ours.tolist(), theirs.tolist(), strict=True))) == 4
 
 
+@pytest.mark.parametrize("white", [False, True])
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize(("n_rows", "n_features"), [(1, 1), (5, 1), (64, 2), (300, 4), (90, 20)])
-def test_splits_are_alike(n_rows: int, n_features: int, weighted: bool) -> None:
+def test_splits_are_alike(n_rows: int, n_features: int, weighted: bool, white: bool) -> None:
     values, weights = sample_of(n_rows, n_features, weighted=weighted)
+    if white and n_rows > n_features:
+        centred = values - weights @ values / weights.sum()
+        left = np.linalg.cholesky(centred.T @ (weights[:, None] * centred) / weights.sum())
+        values = np.ascontiguousarray(np.linalg.solve(left, centred.T).T)
     for n_clusters in (1, 3):
         most = PIECES * n_clusters
         pieces = split_clusters(values, weights, most)

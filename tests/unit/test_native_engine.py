@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
 from mixtura.engines.native import NativeEngine, processors
 from mixtura.engines.native.library import AVX2, AVX512, BASELINE, use_instruction_set
 from mixtura.engines.native.processors import available_threads
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
+from mixtura.messages.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 
 ASSIGNMENTS: dict[str, Callable[[np.random.Generator, int, int], Assignment]] = {
     "soft": lambda rng, n, k: Soft(),

@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
-from mixtura.engines.content import rows_below
+from mixtura.engines.content_keys import rows_below
 from mixtura.engines.native import NativeEngine
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
 from mixtura.engines.native.library import AVX2, AVX512, BASELINE, use_instruction_set
-from mixtura.potentials import Potentials, ScaleMixtureTail, StudentTail, Tail
-from mixtura.statistics import SufficientStatistics
+from mixtura.messages.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
+from mixtura.messages.potentials import Potentials, ScaleMixtureTail, StudentTail, Tail
+from mixtura.messages.statistics import SufficientStatistics
 
 ASSIGNMENTS: dict[str, Callable[[np.random.Generator, int, int], Assignment]] = {
     "soft": lambda rng, n, k: Soft(),

@@ -10,17 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import ReferenceEngine
 from mixtura.engines.climb import Standing
 from mixtura.engines.native import NativeEngine
-from mixtura.engines.search import Extent, Leading, Plan
+from mixtura.engines.search import Extent, Leading, SearchPlan
 from mixtura.engines.variation import Factors
-from mixtura.initialization.plans import REACH
-from mixtura.potentials import Potentials, ScaleMixtureTail, StudentTail, Tail
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import (
+from mixtura.inference.starts.plans import REACH
+from mixtura.messages.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
+from mixtura.messages.potentials import Potentials, ScaleMixtureTail, StudentTail, Tail
+from mixtura.messages.prior_arrays import (
     ChainSteps,
     ClimbSteps,
     MatrixSteps,
@@ -33,12 +32,13 @@ from mixtura.steps import (
     matrix_steps_of,
     steps_of,
 )
-from mixtura.variational_steps import FactorKind, VariationalSteps
+from mixtura.messages.statistics import SufficientStatistics
+from mixtura.messages.variational_prior_arrays import FactorKind, VariationalSteps
 
 PLAIN_ERRORS = (TypeError, ValueError, IndexError, ZeroDivisionError, np.exceptions.ComplexWarning)
 ENGINES = [NativeEngine(1, expanded_from=None), NativeEngine(2, expanded_from=0)]
 ENGINE = ENGINES[0]
-PLAN = Plan(
+PLAN = SearchPlan(
     n_kept=3,
     n_improved=2,
     most_trials=6,

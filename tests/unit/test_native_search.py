@@ -11,12 +11,12 @@ from mixtura.engines import Engine
 from mixtura.engines.native import NativeEngine
 from mixtura.engines.native.library import AVX2, AVX512, use_instruction_set
 from mixtura.families import FAMILIES
-from mixtura.initialization import searcher as searcher_module
-from mixtura.initialization.base import label_statistics_of
-from mixtura.initialization.clusterings import HIERARCHY, SPLIT, clusterings
-from mixtura.initialization.ends import End
-from mixtura.initialization.guides import ElicitingGuide, ModelGuide
-from mixtura.initialization.searcher import Searcher, searcher_of
+from mixtura.inference.starts import searcher as searcher_module
+from mixtura.inference.starts.base import label_statistics_of
+from mixtura.inference.starts.clusterings import HIERARCHY, SPLIT, clusterings
+from mixtura.inference.starts.ends import End
+from mixtura.inference.starts.guides import ElicitingGuide, ModelGuide
+from mixtura.inference.starts.searcher import Searcher, searcher_of
 from mixtura.model import MixtureModel
 from mixtura.priors import (
     Dirichlet,

@@ -7,7 +7,7 @@ from sklearn.metrics import mutual_info_score, rand_score
 
 from laws.enumeration import partitions
 from mixtura.diagnostics.consensus import consensus_partition, credible_ball
-from mixtura.diagnostics.partitions import (
+from mixtura.diagnostics.partition_draws import (
     BINDER,
     VARIATION_OF_INFORMATION,
     PartitionDraws,
@@ -78,7 +78,7 @@ def test_co_clustering_does_not_depend_on_the_size_of_steps(
 ) -> None:
     allocations = rng.integers(4, size=(23, 7))
     at_once = co_clustering(allocations)
-    monkeypatch.setattr("mixtura.diagnostics.partitions.BLOCK", 100)
+    monkeypatch.setattr("mixtura.diagnostics.partition_draws.BLOCK", 100)
     np.testing.assert_array_equal(co_clustering(allocations), at_once)
 
 

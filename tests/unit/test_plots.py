@@ -18,7 +18,7 @@ from mixtura import GaussianMixtureModel, plots
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit, Run
 from mixtura.plots.beeswarm import beeswarm, even_sequence
-from mixtura.plots.curves import Marginals, histogram
+from mixtura.plots.curves import MarginalCurves, histogram
 from mixtura.plots.predictive_check import count_edges
 from mixtura.plots.separation import best_features, feature_separation
 from mixtura.plots.style import COLOURS, MARKERS, RASTER_THRESHOLD
@@ -337,7 +337,7 @@ def test_narrow_peaks_are_cut_and_said_to_be() -> None:
 
 def test_uncertainty_line_is_one_minus_the_largest_share() -> None:
     made = example(3, 1, 200)
-    marginals = Marginals.of(made.fit, 0)
+    marginals = MarginalCurves.of(made.fit, 0)
     np.testing.assert_allclose(
         marginals.uncertainty(made.x[:, 0]), 1.0 - made.responsibilities.max(axis=1), atol=1e-12
     )

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.components import Doubt
 from mixtura.engines import ReferenceEngine
-from mixtura.errors import StartsDisagreeWarning
+from mixtura.errors import Doubt, StartsDisagreeWarning
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit, Run
+from mixtura.messages.draws import Draws
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import DrawsPosterior, PointPosterior
 from mixtura.priors import (
     Dirichlet,
@@ -125,11 +125,13 @@ def sampled_example(
     factor = 1.0 + 0.02 * rng.standard_normal((*size, *(1,) * parameters.covariances.ndim))
     posterior = DrawsPosterior(
         fit.model,
-        rng.dirichlet(5.0 * n_rows * parameters.weights, size),
-        means,
-        parameters.covariances * factor,
-        fit.objective + rng.standard_normal(size),
-        fit.log_likelihood + rng.standard_normal(size),
+        Draws(
+            weights=rng.dirichlet(5.0 * n_rows * parameters.weights, size),
+            means=means,
+            covariances=parameters.covariances * factor,
+            log_joint=fit.objective + rng.standard_normal(size),
+            log_likelihood=fit.log_likelihood + rng.standard_normal(size),
+        ),
         np.broadcast_to(np.arange(n_components), (*size, n_components)),
     )
     runs = tuple(

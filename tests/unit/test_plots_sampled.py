@@ -14,10 +14,9 @@ from test_plots_examples import HOSTILE_NAMES, SIZES, Example, example, sampled_
 
 from mixtura import GaussianMixtureModel, plots
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.components import Doubt
-from mixtura.diagnostics.partitions import co_clustering as shares_together
+from mixtura.diagnostics.partition_draws import co_clustering as shares_together
 from mixtura.engines import ReferenceEngine
-from mixtura.errors import InvalidArgumentError, LabelsWarning
+from mixtura.errors import Doubt, InvalidArgumentError, LabelsWarning
 from mixtura.plots.co_clustering import grouped_order
 from mixtura.plots.predictive_check import count_edges, counts_in
 from mixtura.plots.rank import rank_histograms
@@ -259,7 +258,7 @@ def renumbered_at_random(made: Example) -> Example:
     orders[:, ::2] = orders[:, ::2, ::-1]
     doubts = (Doubt(LabelsWarning, "numbers are mixed"),)
     return replace(
-        made, fit=replace(made.fit, posterior=posterior.renumbered(orders), doubts=doubts)
+        made, fit=replace(made.fit, posterior=posterior.relabelled(orders), doubts=doubts)
     )
 
 

@@ -6,11 +6,11 @@ import pytest
 from mixtura.data import ArrayRows
 from mixtura.engines import best_engine
 from mixtura.families import FAMILIES
-from mixtura.initialization.base import label_statistics_of
-from mixtura.initialization.guides import ElicitingGuide
-from mixtura.initialization.relocation import merge_losses, relocations, with_overlaps
-from mixtura.initialization.short_runs import Limits, short_run
-from mixtura.parameters import MixtureParameters
+from mixtura.inference.starts.base import label_statistics_of
+from mixtura.inference.starts.guides import ElicitingGuide
+from mixtura.inference.starts.relocation import merge_losses, relocations, with_overlaps
+from mixtura.inference.starts.short_runs import ShortRunLimits, short_run
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.priors.elicitation import OverallMoments, WithinGroups
 
 ENGINE = best_engine(1)
@@ -48,7 +48,7 @@ def relocated(centres: np.ndarray, labels: np.ndarray, rows: ArrayRows) -> int:
     moments = OverallMoments(ENGINE.overall(rows, matrix=True))
     guide = ElicitingGuide(family, structure, WithinGroups(moments, structure, n_components))
     begin = label_statistics_of(rows, ENGINE, structure, n_components, labels, moments.mean)
-    statistics, parameters = short_run(ENGINE, rows, guide, begin, Limits(20))
+    statistics, parameters = short_run(ENGINE, rows, guide, begin, ShortRunLimits(20))
     return len(list(relocations(rows, guide, ENGINE, statistics, parameters)))
 
 

@@ -14,9 +14,8 @@ import pytest
 from test_plots_examples import HOSTILE_NAMES, SIZES, Example, example, irises
 
 from mixtura import GaussianMixtureModel
-from mixtura.diagnostics.comparison import aic, assignment_entropy, bic, icl
-from mixtura.diagnostics.components import Doubt
-from mixtura.errors import ConvergenceWarning, InvalidArgumentError
+from mixtura.diagnostics.information_criteria import aic, assignment_entropy, bic, icl
+from mixtura.errors import ConvergenceWarning, Doubt, InvalidArgumentError
 from mixtura.priors import (
     PRIORS,
     Dirichlet,
@@ -38,7 +37,7 @@ from mixtura.reports import (
     summarize,
     write_report,
 )
-from mixtura.reports.components import distinct_names, expected_clusters
+from mixtura.reports.component_tables import distinct_names, expected_clusters
 from mixtura.reports.numbers import count, exact, measured, percent, share, significant
 from mixtura.reports.svg import compact_path
 from mixtura.reports.words import PRIOR_WORDS, prior_words

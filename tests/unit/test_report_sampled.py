@@ -9,17 +9,22 @@ import pytest
 from test_plots_examples import HOSTILE_NAMES, Example, example, sampled_example
 
 from mixtura import GaussianMixtureModel
-from mixtura.chains import AGREED, reduction_words
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_faithful
-from mixtura.diagnostics.components import truncation_doubts
-from mixtura.diagnostics.sampling import ess_bulk, ess_tail, r_hat
+from mixtura.diagnostics.component_warnings import truncation_doubts
+from mixtura.diagnostics.convergence_diagnostics import (
+    AGREED,
+    ess_bulk,
+    ess_tail,
+    r_hat,
+    reduction_words,
+)
 from mixtura.errors import ComponentLimitWarning, InvalidArgumentError
 from mixtura.priors import DirichletProcess, MixtureOfFiniteMixtures
 from mixtura.reports import as_html, as_json, as_text, build_comparison, build_report, summarize
 from mixtura.reports.convergence import convergence
 from mixtura.reports.headline import most_probable_groups
-from mixtura.reports.sampled import MOST_ROWS, SampledRows
+from mixtura.reports.pictures_of_draws import MOST_ROWS, SampledRows
 
 LARGEST = 150_000
 """Bytes of a page."""

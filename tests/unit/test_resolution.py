@@ -5,8 +5,8 @@ import pytest
 
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_faithful, load_iris
-from mixtura.diagnostics.resolution import resolution
 from mixtura.engines import ENGINES
+from mixtura.engines.resolution import resolution
 
 RNG = np.random.default_rng(20)
 NORMAL = RNG.normal(0.0, 1.0, 400)

@@ -5,7 +5,7 @@ import pytest
 from scipy.signal import lfilter
 from scipy.special import ndtri
 
-from mixtura.diagnostics.sampling import (
+from mixtura.diagnostics.convergence_diagnostics import (
     Convergence,
     convergence,
     ess_bulk,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from mixtura.diagnostics.sampling import ess_mean, r_hat
+from mixtura.diagnostics.convergence_diagnostics import ess_mean, r_hat
 
 
 def autoregressive(rho: float, n_chains: int, n_draws: int) -> np.ndarray:

@@ -16,7 +16,7 @@ import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
 
-from mixtura.data.tabular import Table, read_table
+from mixtura.data.tabular import FileTable, read_table
 from mixtura.errors import DataError
 
 GAP = (
@@ -25,7 +25,7 @@ GAP = (
 )
 
 
-def read(content: str | bytes, **options) -> Table:
+def read(content: str | bytes, **options) -> FileTable:
     content = content.encode() if isinstance(content, str) else content
     table = read_table("-", stdin=io.BytesIO(content), **options)
     assert table.values.dtype == np.float64
@@ -44,7 +44,7 @@ def refusal(content: str | bytes, **options) -> str:
     return message.removeprefix("standard input: ")
 
 
-def attempt(content: str | bytes) -> Table | None:
+def attempt(content: str | bytes) -> FileTable | None:
     """Return the table, or None if it was refused in one printable line."""
     try:
         return read(content)

@@ -8,7 +8,7 @@ from typer.main import get_command
 
 import mixtura
 from mixtura.cli.demo import demo
-from mixtura.cli.fit import fit
+from mixtura.cli.fitting import fit
 from mixtura.cli.predict import predict
 from mixtura.cli.report import report
 from mixtura.cli.sample import sample

@@ -11,7 +11,7 @@ from mixtura.cli.streams import Talk, heading, result, result_width
 from mixtura.errors import MissingExtraError
 
 if TYPE_CHECKING:
-    from mixtura.data.tabular import Table
+    from mixtura.data.tabular import FileTable
     from mixtura.estimator import GaussianMixtureModel
 
 GENERATOR = '<meta name="generator" content="mixtura demo">'
@@ -72,7 +72,7 @@ def _chapter(number: int, title: str, lines: list[str]) -> None:
 
 
 def _second_opinion(
-    fits: dict[str, "GaussianMixtureModel"], data: "Table", seed: int, talk: Talk
+    fits: dict[str, "GaussianMixtureModel"], data: "FileTable", seed: int, talk: Talk
 ) -> list[str]:
     """Fit by Pyro where it is installed, and return what there is to say."""
     try:
@@ -86,7 +86,7 @@ def _second_opinion(
     return [*story.svi_lines(gmm), "", *story.comparison_lines(fits, result_width() - 3)]
 
 
-def _page(fits: dict[str, "GaussianMixtureModel"], data: "Table", seed: int) -> str:
+def _page(fits: dict[str, "GaussianMixtureModel"], data: "FileTable", seed: int) -> str:
     from mixtura.reports import as_html, build_comparison, build_report
 
     told: dict[str, Any] = {"source": data.source, "seed": seed, "notes": data.notes}

@@ -85,7 +85,7 @@ def _judged(error: BaseException) -> tuple[int, str]:
         return ExitCode.BAD_DATA, f"error: {error}"
     if isinstance(error, InvalidArgumentError | MissingExtraError):
         code = ExitCode.RESOURCE_LIMIT if _is_shortage(error.__context__) else ExitCode.USAGE
-        return code, f"error: {in_options(str(error))}"
+        return code, f"error: {in_options(error)}"
     if isinstance(error, MemoryError):
         hint = "fewer rows or components need less"
         return ExitCode.RESOURCE_LIMIT, f"error: not enough memory; {hint}"

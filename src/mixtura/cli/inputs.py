@@ -4,16 +4,18 @@ import io
 import sys
 from typing import TYPE_CHECKING, Any
 
+from mixtura.cli.delimited_output import guarded_text
 from mixtura.cli.streams import Talk
-from mixtura.cli.tables import guarded_text
 from mixtura.cli.wording import counted
 from mixtura.errors import DataError
 
 if TYPE_CHECKING:
-    from mixtura.data.tabular import Table
+    from mixtura.data.tabular import FileTable
 
 
-def read_rows(source: str, columns: list[str] | None, weights: str | None, talk: Talk) -> "Table":
+def read_rows(
+    source: str, columns: list[str] | None, weights: str | None, talk: Talk
+) -> "FileTable":
     """Read DATA and say on standard error what was guessed.
 
     Parameters
@@ -39,7 +41,7 @@ def read_rows(source: str, columns: list[str] | None, weights: str | None, talk:
     return table
 
 
-def read_rows_for(model: Any, source: str, talk: Talk) -> "Table":
+def read_rows_for(model: Any, source: str, talk: Talk) -> "FileTable":
     """Read the columns that a fitted model is about, whatever their order in the file.
 
     Parameters
@@ -75,8 +77,8 @@ def read_rows_for(model: Any, source: str, talk: Talk) -> "Table":
     return table
 
 
-def _read_named(source: str, names: list[str], stdin: io.BytesIO | None) -> "Table":
-    from mixtura.data.tabular import Table, read_table
+def _read_named(source: str, names: list[str], stdin: io.BytesIO | None) -> "FileTable":
+    from mixtura.data.tabular import FileTable, read_table
 
     try:
         return read_table(source, names, stdin=stdin)
@@ -90,7 +92,7 @@ def _read_named(source: str, names: list[str], stdin: io.BytesIO | None) -> "Tab
             table = read_table(source, guarded, stdin=stdin)
         except DataError:
             raise _with_all_names(error, names) from None
-        return Table(table.source, tuple(names), table.values, table.weights, table.notes)
+        return FileTable(table.source, tuple(names), table.values, table.weights, table.notes)
 
 
 def _with_all_names(error: DataError, names: list[str]) -> DataError:
@@ -112,7 +114,7 @@ def _standard_input(source: str, talk: Talk) -> io.BytesIO | None:
     return io.BytesIO(sys.stdin.buffer.read())
 
 
-def _describe(table: "Table", talk: Talk) -> None:
+def _describe(table: "FileTable", talk: Talk) -> None:
     from mixtura.data.sources import listed
 
     rows, columns = table.values.shape

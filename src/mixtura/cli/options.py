@@ -1,18 +1,14 @@
 """The options that the subcommands are made of, with their help."""
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated
 
 import typer
 
 from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
-
-# Written out, because the registries bring NumPy and SciPy; a test compares them.
-COVARIANCES = ("full", "tied", "diag", "spherical", "tied_diag", "tied_spherical")
-STARTS = ("search", "split", "quantile", "kmeans", "random")
-METHODS = ("map", "vb", "gibbs", "collapsed", "ml", "svi", "nuts")
-CRITERIA = ("bic", "icl", "aic", "elbo")
+from mixtura.diagnostics.candidates import CRITERIA
+from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
 
 MODEL = "Model"
 PRIORS = "Priors"
@@ -23,7 +19,7 @@ SVI_ONLY = "Only with --inference svi"
 RESULTS = "Results"
 
 
-def one_of(choices: tuple[str, ...]) -> Callable[[str | None], str | None]:
+def one_of(choices: Collection[str]) -> Callable[[str | None], str | None]:
     """Return a check that a text, where there is one, is one of the choices."""
 
     def check(value: str | None) -> str | None:
@@ -50,7 +46,7 @@ def _option(*names: str, help: str, panel: str | None = None, **more: object) ->
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)  # type: ignore[arg-type]
 
 
-def _choice(*names: str, help: str, panel: str, choices: tuple[str, ...]) -> object:
+def _choice(*names: str, help: str, panel: str, choices: Collection[str]) -> object:
     said = f"{help} One of {', '.join(choices)}."
     return _option(*names, help=said, panel=panel, metavar="NAME", callback=one_of(choices))
 
@@ -117,7 +113,7 @@ Families = Annotated[
         "--families",
         metavar="NAMES",
         help="What shape the components have and share; several with commas between them. "
-        f"Of {', '.join(COVARIANCES)}.",
+        f"Of {', '.join(FAMILIES)}.",
         panel=MODEL,
     ),
 ]
@@ -148,7 +144,7 @@ Covariance = Annotated[
         "--covariance",
         help="What shape the components have and share.",
         panel=MODEL,
-        choices=COVARIANCES,
+        choices=FAMILIES,
     ),
 ]
 Method = Annotated[
@@ -159,7 +155,7 @@ Method = Annotated[
         "maximum likelihood, or Pyro's stochastic variational inference or no-U-turn sampler "
         '(which need: pip install "mixtura\\[pyro]").',
         panel=MODEL,
-        choices=METHODS,
+        choices=INFERENCES,
     ),
 ]
 MeanPrior = Annotated[
@@ -210,7 +206,7 @@ WeightPrior = Annotated[
 ]
 Start = Annotated[
     str,
-    _choice("--init", help="How a run starts.", panel=SEARCH, choices=STARTS),
+    _choice("--init", help="How a run starts.", panel=SEARCH, choices=INITIALIZERS),
 ]
 Runs = Annotated[
     int | None,

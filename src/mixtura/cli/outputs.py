@@ -9,7 +9,7 @@ from typing import final
 
 from mixtura.cli.wording import quoted
 from mixtura.errors import InvalidArgumentError
-from mixtura.files import write_atomically
+from mixtura.io.files import write_atomically
 
 STANDARD_STREAM = "-"
 

@@ -5,10 +5,10 @@ from typing import Annotated
 import typer
 
 from mixtura.cli import options
+from mixtura.cli.delimited_output import assignment_columns, deliver, table_output
 from mixtura.cli.inputs import read_rows_for
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.streams import Talk
-from mixtura.cli.tables import assignment_columns, deliver, table_output
 
 Probabilities = Annotated[
     bool,

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING, TypeAlias, final
 
 import typer
 
+from mixtura.cli.delimited_output import DELIMITERS, assignment_columns, delimited
 from mixtura.cli.failures import ExitCode
 from mixtura.cli.outputs import Output, write_output
 from mixtura.cli.resuming import remember
 from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
-from mixtura.cli.tables import DELIMITERS, assignment_columns, delimited
 from mixtura.errors import InterruptedWarning
 
 if TYPE_CHECKING:
-    from mixtura.data.tabular import Table
+    from mixtura.data.tabular import FileTable
     from mixtura.estimator import GaussianMixtureModel
     from mixtura.reports import Report, Summary
 
@@ -73,14 +73,14 @@ class Findings:
     ----------
     gmm : GaussianMixtureModel
         The fitted model.
-    table : Table
+    table : FileTable
         The rows.
     seed : int or None
         Seed of the run, where it is known.
     """
 
     gmm: "GaussianMixtureModel"
-    table: "Table"
+    table: "FileTable"
     seed: int | None = None
 
     @property
@@ -117,8 +117,8 @@ class Findings:
     def summary(self) -> "Summary":
         """Return the components as a table; doubts are told as warnings, not here."""
         from mixtura.data import ArrayRows
+        from mixtura.diagnostics.posterior_summaries import occupied
         from mixtura.engines import best_engine
-        from mixtura.judgements import occupied
         from mixtura.reports import summarize
 
         responsibilities = self.gmm.predict_proba(self.table)

@@ -22,7 +22,7 @@ def replaceable(outputs: Mapping[str, Output], checkpoint: Output | None) -> dic
     """
     if checkpoint is None or not checkpoint.target.is_file():
         return dict(outputs)
-    from mixtura.inference.checkpoints import recorded_results
+    from mixtura.inference.mcmc.checkpoints import recorded_results
 
     own = recorded_results(checkpoint.target)
     return {
@@ -35,7 +35,7 @@ def remember(written: Iterable[Output], checkpoint: Output | None) -> None:
     """Record in the checkpoint which files a run has written that did not come to its end."""
     if checkpoint is None or not checkpoint.target.is_file():
         return
-    from mixtura.inference.checkpoints import record_results
+    from mixtura.inference.mcmc.checkpoints import record_results
 
     results = {str(output.target): _digest(output.target) for output in written}
     # Results and chains are safe; without the record --force is needed to replace them.

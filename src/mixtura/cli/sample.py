@@ -5,9 +5,9 @@ from typing import Annotated
 import typer
 
 from mixtura.cli import options
+from mixtura.cli.delimited_output import deliver, table_output
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.streams import Talk
-from mixtura.cli.tables import deliver, table_output
 
 Rows = Annotated[
     int,

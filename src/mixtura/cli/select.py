@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mixtura.cli import options
+from mixtura.cli.choice import Choice, names_of, numbers_of
 from mixtura.cli.inputs import read_rows
 from mixtura.cli.outputs import Output, check_outputs
 from mixtura.cli.priors import PriorTexts
 from mixtura.cli.results import Findings, FitFiles, deliver_files, show_summary
-from mixtura.cli.search import Search, names_of, numbers_of
 from mixtura.cli.settings import (
     FitSettings,
     SamplerSettings,
@@ -23,7 +23,7 @@ from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
 from mixtura.cli.wording import counted, in_options
 
 if TYPE_CHECKING:
-    from mixtura.selection import Selection
+    from mixtura.estimator.selection import Selection
 
 PICTURE = (".svg", ".png")
 """How the name of a picture may end."""
@@ -91,7 +91,7 @@ def select(
         enough=SufficiencySettings(effective_draws, max_draws),
         svi=SviSettings(steps, learning_rate, print_every),
     )
-    search = Search(numbers, names, criterion, jobs, settings)
+    search = Choice(numbers, names, criterion, jobs, settings)
     outputs = FitFiles(report, assignments, save).outputs()
     if plot is not None:
         outputs["plot"] = Output("--plot", plot, PICTURE)

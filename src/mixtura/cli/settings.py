@@ -2,21 +2,20 @@
 
 from abc import ABC
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, final
+from typing import TYPE_CHECKING, Any, final
 
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.streams import Progress, Talk
 from mixtura.cli.wording import counted
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, either
+from mixtura.estimator.choices import FAMILIES, INFERENCES
 
 if TYPE_CHECKING:
     from mixtura.estimator import GaussianMixtureModel
 
 
-class MethodSettings(ABC):
+class MethodSettings(ABC):  # noqa: B024 - what they have in common are their fields
     """Options of one method; None for its own defaults."""
-
-    methods: ClassVar[tuple[str, ...]]
 
     def given(self) -> dict[str, Any]:
         """Return the options that were used, by the names of the method's class."""
@@ -24,11 +23,17 @@ class MethodSettings(ABC):
         return {name: value for name, value in values.items() if value is not None}
 
     def check(self, inference: str) -> None:
-        """Refuse the options with any other method."""
-        if self.given() and inference not in self.methods:
-            options = ", ".join(f"--{name.replace('_', '-')}" for name in self.given())
-            methods = joined(list(self.methods))
+        """Refuse the options with a method that does not have them."""
+        given = self.given().keys()
+        if not given <= options_of(inference):
+            options = ", ".join(f"--{name.replace('_', '-')}" for name in given)
+            methods = either([name for name in INFERENCES if given <= options_of(name)])
             raise InvalidArgumentError(f"{options}: only with --inference {methods}")
+
+
+def options_of(inference: str) -> set[str]:
+    """Return the names of a method's options."""
+    return {field.name for field in fields(INFERENCES[inference])}  # type: ignore[arg-type]
 
 
 @final
@@ -45,8 +50,6 @@ class SamplerSettings(MethodSettings):
     warmup : int or None
         Sweeps or draws of each chain before the first of them.
     """
-
-    methods = ("gibbs", "collapsed", "nuts")
 
     chains: int | None = None
     draws: int | None = None
@@ -66,8 +69,6 @@ class SufficiencySettings(MethodSettings):
         Draws of each chain at which it gives up.
     """
 
-    methods = ("gibbs", "collapsed")
-
     effective_draws: int | None = None
     max_draws: int | None = None
 
@@ -84,8 +85,6 @@ class CheckpointSettings(MethodSettings):
     checkpoint_seconds : float or None
         Seconds from one writing to the next.
     """
-
-    methods = ("gibbs", "collapsed")
 
     checkpoint: str | None = None
     checkpoint_seconds: float | None = None
@@ -105,8 +104,6 @@ class SviSettings(MethodSettings):
     print_every : int or None
         Steps between two lines of progress.
     """
-
-    methods = ("svi",)
 
     steps: int | None = None
     learning_rate: float | None = None
@@ -159,17 +156,13 @@ class FitSettings:
             If Pyro is needed and not installed.
         """
         weight, component = weight_prior(self.priors), component_prior(self.priors)
-        if self.inference == "ml" and (weight, component) != (None, None):
+        if self.method.uses_flat_priors and (weight, component) != (None, None):
             raise InvalidArgumentError(
-                f"--inference ml has flat priors: leave {' and '.join(self.priors.given())} out, "
-                "or use --inference map"
+                f"--inference {self.inference} has flat priors: leave "
+                f"{' and '.join(self.priors.given())} out, or use --inference map"
             )
-        if self.inference in ("svi", "nuts"):
-            from mixtura.ppl.extra import require_pyro
-
-            require_pyro()
-            self._method()
-        for settings in (self.sampler, self.enough, self.checkpoint, self.svi):
+        self.method.check_installed()
+        for settings in self._of_methods:
             settings.check(self.inference)
         if self.enough.given() and self.sampler.draws is not None:
             raise InvalidArgumentError(
@@ -177,19 +170,15 @@ class FitSettings:
             )
         if self.checkpoint.given() and self.checkpoint.checkpoint is None:
             raise InvalidArgumentError("--checkpoint-seconds: needs --checkpoint FILE")
+        if self.checkpoint.checkpoint is None:  # which is checked among the other files
+            self._method()
 
     def possible_covariances(self, number: int) -> list[str]:
         """Return the covariances that the priors are for, where there are so many columns."""
-        from mixtura.families import FAMILIES
+        from mixtura.estimator.arguments import families_for
 
         prior = component_prior(self.priors)
-        return [
-            name
-            for name, family in FAMILIES.items()
-            if prior is None
-            or number == 1
-            or len(family.structure(self.components, number)) in prior.structure_dimensions
-        ]
+        return list(FAMILIES) if prior is None else families_for(prior, self.components, number)
 
     def check_columns(self, number: int) -> None:
         """Refuse a covariance that the priors are not for, now that the columns are known."""
@@ -197,7 +186,7 @@ class FitSettings:
         if self.covariance not in possible:
             raise InvalidArgumentError(
                 f"--mean-prior does not go with --covariance {self.covariance} where there are "
-                f"{counted(number, 'column')}: add --covariance diag (or {joined(possible[1:])})"
+                f"{counted(number, 'column')}: add --covariance diag (or {either(possible[1:])})"
             )
 
     def estimator(self, talk: Talk, progress: Progress) -> "GaussianMixtureModel":
@@ -221,27 +210,23 @@ class FitSettings:
             "verbose": int(talk.verbose),
         }
 
+    @property
+    def method(self) -> type[Any]:
+        """The class of the method."""
+        return INFERENCES[self.inference]
+
+    @property
+    def _of_methods(self) -> tuple[MethodSettings, ...]:
+        return self.sampler, self.enough, self.checkpoint, self.svi
+
     def _method(self, progress: Progress | None = None) -> Any:
-        if self.inference in CheckpointSettings.methods:
-            from mixtura.inference import CollapsedGibbs, Gibbs
-
-            # The file outlives the fit until its results are delivered.
-            given = self.sampler.given() | self.checkpoint.given() | self.enough.given()
-            if self.enough.given():
-                given["draws"] = None
-            method = Gibbs if self.inference == "gibbs" else CollapsedGibbs
-            return method(**given, keep_checkpoint=True, progress=progress)
-        if self.inference == "nuts" and self.sampler.given():
-            from mixtura.ppl import NUTS
-
-            return NUTS(**self.sampler.given())
-        if self.inference == "svi" and self.svi.given():
-            from mixtura.ppl import SVI
-
-            return SVI(**self.svi.given())
-        return self.inference
-
-
-def joined(names: list[str]) -> str:
-    """Return names as they stand in a sentence."""
-    return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} or {names[-1]}"
+        given: dict[str, Any] = {}
+        for settings in self._of_methods:
+            given |= settings.given()
+        if self.enough.given():
+            given["draws"] = None
+        # The checkpoint outlives the fit until its results are delivered.
+        always = {"keep_checkpoint": True, "progress": progress}
+        known = options_of(self.inference)
+        given |= {name: value for name, value in always.items() if name in known}
+        return self.method(**given)

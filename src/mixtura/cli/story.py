@@ -7,23 +7,23 @@ from typing import TYPE_CHECKING, Any
 from mixtura.cli.wording import counted
 
 if TYPE_CHECKING:
-    from mixtura.data.tabular import Table
+    from mixtura.data.tabular import FileTable
     from mixtura.estimator import GaussianMixtureModel
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 N_COMPONENTS = 2
 
 
-def irises(column: str) -> tuple["Table", list[str]]:
+def irises(column: str) -> tuple["FileTable", list[str]]:
     """Return one column of the iris data as a table, and the species of each row."""
-    from mixtura.data.tabular import Table
+    from mixtura.data.tabular import FileTable
     from mixtura.datasets import load_iris
 
     iris = load_iris()
     names, numbers = iris.target_names or (), iris.target
     species = [] if numbers is None else [str(names[k]) for k in numbers]
     source = "iris (R. A. Fisher 1936), shipped with mixtura"
-    return Table(source, (column,), iris.column(column), None, ()), species
+    return FileTable(source, (column,), iris.column(column), None, ()), species
 
 
 def model(seed: int, inference: str = "map") -> "GaussianMixtureModel":
@@ -40,7 +40,7 @@ def model(seed: int, inference: str = "map") -> "GaussianMixtureModel":
     )
 
 
-def data_lines(data: "Table") -> list[str]:
+def data_lines(data: "FileTable") -> list[str]:
     """Return what the data are."""
     import numpy as np
 
@@ -112,7 +112,7 @@ def comparison_lines(fits: Mapping[str, "GaussianMixtureModel"], width: int) -> 
 
 
 def cluster_lines(
-    fits: Mapping[str, "GaussianMixtureModel"], data: "Table", species: list[str]
+    fits: Mapping[str, "GaussianMixtureModel"], data: "FileTable", species: list[str]
 ) -> list[str]:
     """Return the sizes of the clusters, and the species in them."""
     gmm = next(iter(fits.values()))

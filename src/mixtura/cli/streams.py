@@ -148,7 +148,7 @@ def plain_warnings() -> Iterator[None]:
 
 def _show_warning(message: Warning | str, category: type[Warning], *_: Any) -> None:
     if issubclass(category, MixturaWarning):
-        tell(f"warning: {in_options(str(message))}")
+        tell(f"warning: {in_options(message)}")
     elif debugging():
         tell(f"{category.__name__}: {message}")
 

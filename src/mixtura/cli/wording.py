@@ -1,7 +1,8 @@
 """Text for terminals: user data made harmless, Python's names turned into options."""
 
-import re
 import unicodedata
+
+from mixtura.errors import Message, MixturaError, MixturaWarning, Setting, either
 
 OPTION_OF = {
     "n_components": "--components",
@@ -14,6 +15,10 @@ OPTION_OF = {
     "inference": "--inference",
     "weight_prior": "--weight-prior",
     "n_samples": "--rows",
+    "chains": "--chains",
+    "draws": "--draws",
+    "warmup": "--warmup",
+    "steps": "--steps",
     "learning_rate": "--learning-rate",
     "effective_draws": "--effective-draws",
     "max_draws": "--max-draws",
@@ -21,16 +26,6 @@ OPTION_OF = {
 }
 """The option that sets a parameter of the class."""
 
-_WITH_VALUE = re.compile(r"\b({})='(\w+)'".format("|".join(OPTION_OF)))
-_ALONE = re.compile(r"(?<![\w'\"-])({})(?![\w'\"])".format("|".join(OPTION_OF)))
-_PHRASES = {
-    "n_init or restarts": "n_init",
-    "raise steps": "raise --steps",
-    "raise draws and warmup": "raise --draws and --warmup",
-    "say Gibbs(draws=, warmup=)": "say --draws and --warmup",
-    "say CollapsedGibbs(draws=, warmup=)": "say --draws and --warmup",
-    "use 'map'": "use inference='map'",
-}
 _JOINERS = "\u200c\u200d"  # format characters, but letters of Persian and Hindi names
 
 
@@ -50,12 +45,21 @@ def one_line(text: str) -> str:
     return printable(" ".join(text.split("\n")).strip())
 
 
-def in_options(message: str) -> str:
+def in_options(message: object) -> str:
     """Return a message of the class in the words of the command: ``--max-iter``, not max_iter."""
-    for phrase, replacement in _PHRASES.items():
-        message = message.replace(phrase, replacement)
-    message = _WITH_VALUE.sub(lambda m: f"{OPTION_OF[m[1]]} {m[2]}", message)
-    return _ALONE.sub(lambda m: OPTION_OF[m[1]], message)
+    if isinstance(message, MixturaError | MixturaWarning):
+        message = message.message
+    return message.in_words(_option) if isinstance(message, Message) else str(message)
+
+
+def _option(setting: Setting) -> str:
+    """Return a parameter as the option that sets it, where there is one."""
+    if setting.name not in OPTION_OF:
+        return str(setting)
+    option = OPTION_OF[setting.name]
+    if setting.values:
+        return f"{option} {either(setting.values)}"
+    return option if setting.also is None else f"{option} and {OPTION_OF[setting.also]}"
 
 
 def counted(number: int, singular: str, plural: str | None = None) -> str:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.conversion import as_array, as_numbers
 from mixtura.data.containers import Columns, columns_of, matrix_of
-from mixtura.data.tables import Table
+from mixtura.data.file_table import FileTable
 from mixtura.errors import DataError, NotNumbersError
-from mixtura.lazy import LazyModule
+from mixtura.messages.conversion import as_array, as_numbers
+from mixtura.messages.lazy import LazyModule
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def as_matrix(X: Any) -> tuple[Any, tuple[str, ...] | None]:
 
     Parameters
     ----------
-    X : frame, series, Table, array or anything else
+    X : frame, series, FileTable, array or anything else
         A pandas, polars or pyarrow frame, or whatever else narwhals knows, with N rows and D
         columns; or one such column; or what ``read_table`` returned; or an array, a list, or
         whatever else NumPy can make an array of.
@@ -72,7 +72,7 @@ def numbers_of(X: Any, name: str) -> tuple[Any, tuple[Any, ...] | None]:
     """
     if isinstance(X, list | tuple) or (isinstance(X, np.ndarray) and not X.dtype.names):
         return _array(X, name), None  # the usual case, without importing narwhals
-    if isinstance(X, Table):
+    if isinstance(X, FileTable):
         return X.values, X.names
     if X is None:
         raise DataError(f"{name} is None: pass an array or a frame of numbers")
@@ -119,7 +119,9 @@ def _array_of_columns(given: Columns, name: str) -> Any:
         except NotNumbersError:
             raise DataError(f"column {sources.shown(key)} is not numeric") from None
     if any(column.ndim != 1 for column in known) or len({len(one) for one in known}) > 1:
-        raise DataError(f"{name} must have columns of one length, with one number for each row")
+        raise DataError(
+            "must have columns of one length, with one number for each row", argument=name
+        )
     return np.column_stack(known) if known else np.empty((0, 0))
 
 
@@ -128,7 +130,7 @@ def _array(X: Any, name: str) -> Any:
     try:
         array = as_array(X)
     except ValueError:
-        raise DataError(f"{name} must have rows of one length") from None
+        raise DataError("must have rows of one length", argument=name) from None
     except (TypeError, RuntimeError) as error:
         said = sources.one_line(error)
         raise NotNumbersError(

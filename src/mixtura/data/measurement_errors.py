@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.conversion import as_float64
 from mixtura.data.frames import numbers_of
 from mixtura.errors import DataError, NotNumbersError
+from mixtura.messages.conversion import as_float64
 from mixtura.typing import Array
 
 ROUNDING = 1e-9

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.conversion import as_float64
 from mixtura.data.frames import numbers_of
 from mixtura.errors import DataError, NotNumbersError
+from mixtura.messages.conversion import as_float64
 from mixtura.typing import Array
 
 ACCEPTED = "sample_weight must be one non-negative number for each row"
@@ -46,11 +46,12 @@ def row_weights(sample_weight: Any, n_rows: int) -> Array:
         raise DataError(f"{ACCEPTED}; got {weights[row]} in row {row}, rows counted from 0")
     total = float(weights.sum()) if weights.max(initial=0.0) <= MOST_TOTAL else np.inf
     if total == 0.0:
-        raise DataError("sample_weight must hold at least one weight above zero")
+        raise DataError("must hold at least one weight above zero", argument="sample_weight")
     if not 1.0 / MOST_TOTAL <= total <= MOST_TOTAL:
         added = "to more than 1e100" if total > MOST_TOTAL else f"to {total:.3g}"
         raise DataError(
-            "sample_weight must add up to between 1e-100 and 1e100, a weight of 2 counting as two "
-            f"rows; got weights that add up {added}: divide them by their mean"
+            "must add up to between 1e-100 and 1e100, a weight of 2 counting as two "
+            f"rows; got weights that add up {added}: divide them by their mean",
+            argument="sample_weight",
         )
     return weights

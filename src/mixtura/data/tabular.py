@@ -9,8 +9,8 @@ from typing import BinaryIO, NoReturn
 import numpy as np
 
 from mixtura.data.columns import Column, RawTable, counts_rows, fill
+from mixtura.data.file_table import FileTable
 from mixtura.data.sources import ByteSource, Format, detect_format, listed, open_source, shown
-from mixtura.data.tables import Table
 from mixtura.errors import DataError
 from mixtura.typing import Array
 
@@ -20,7 +20,7 @@ def read_table(
     columns: Sequence[str] | None = None,
     weights: str | None = None,
     stdin: BinaryIO | None = None,
-) -> Table:
+) -> FileTable:
     """Read numeric columns from a file or from standard input.
 
     The format is told from the first bytes: Parquet, Arrow IPC (file, stream, Feather version 2),
@@ -40,7 +40,7 @@ def read_table(
 
     Returns
     -------
-    Table
+    FileTable
         ``values`` of shape (N, D) and, where asked for, ``weights`` of shape (N,).
 
     Raises
@@ -64,7 +64,7 @@ def read_table(
     except OSError as error:
         raise DataError(f"{origin.label}: {error.strerror or 'could not be read'}") from None
     names = tuple(raw.names[column.index] for column in data)
-    return Table(raw.label, names, matrix, next(iter(row_weights), None), raw.notes + notes)
+    return FileTable(raw.label, names, matrix, next(iter(row_weights), None), raw.notes + notes)
 
 
 def _open(origin: ByteSource) -> RawTable:

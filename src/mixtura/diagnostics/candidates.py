@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from math import inf, isfinite, nan
 from typing import final
 
+from mixtura.errors import Message, Setting
+
 SHORTFALL = 1.0
 """Nats of log likelihood by which a larger mixture may stay behind a smaller one unmentioned."""
 
@@ -182,7 +184,8 @@ def _shortfall(candidate: Candidate, candidates: Sequence[Candidate]) -> str:
     lead = highest - candidate.log_likelihood
     if not lead > SHORTFALL:
         return ""
-    return (
+    return Message(
         f"its log likelihood is {lead:.2f} below that of K = {n_components}: it may be a local "
-        "optimum, which more starts (n_init) would find out"
+        "optimum, ",
+        remedy=("which more starts (", Setting("n_init"), ") would find out"),
     )

@@ -71,8 +71,8 @@ def predictive_checks(
     """
     if replicates.ndim != 3 or replicates.shape[1:] != rows.shape:
         raise InvalidArgumentError(
-            f"replicates must have shape (R, {rows.shape[0]}, {rows.shape[1]}); "
-            f"got {replicates.shape}"
+            f"must have shape (R, {rows.shape[0]}, {rows.shape[1]}); got {replicates.shape}",
+            argument="replicates",
         )
     return {
         name: PredictiveCheck(statistic(rows), statistic(replicates))

@@ -7,7 +7,7 @@ import numpy as np
 from scipy.cluster.hierarchy import cut_tree, linkage
 from scipy.spatial.distance import squareform
 
-from mixtura.diagnostics.partitions import (
+from mixtura.diagnostics.partition_draws import (
     VARIATION_OF_INFORMATION,
     PartitionDraws,
     PartitionLoss,
@@ -156,7 +156,9 @@ def credible_ball(
         The share, above 0 and at most 1.
     """
     if not 0.0 < level <= 1.0:
-        raise InvalidArgumentError(f"level must be above 0 and at most 1; got {level!r}")
+        raise InvalidArgumentError(
+            f"must be above 0 and at most 1; got {level!r}", argument="level"
+        )
     draws = PartitionDraws.of(allocations)
     distances = draws.distances(canonical_labels(np.asarray(labels)[None])[0], loss)
     order = np.argsort(distances, kind="stable")

@@ -13,7 +13,7 @@ from typing import final
 import numpy as np
 from scipy.special import gammaln, logsumexp
 
-from mixtura.diagnostics.sampling import FEWEST_DRAWS, ess_mean, halves, r_hat
+from mixtura.diagnostics.convergence_diagnostics import FEWEST_DRAWS, ess_mean, halves, r_hat
 from mixtura.errors import InvalidArgumentError
 from mixtura.typing import Array
 
@@ -173,8 +173,9 @@ def log_symmetrized(log_factors: Array) -> Array:
     n_components = log_factors.shape[-1]
     if n_components > MOST_COMPONENTS or log_factors.shape[-2] != n_components:
         raise InvalidArgumentError(
-            f"log_factors must have shape (..., K, K) with K of at most {MOST_COMPONENTS}; "
-            f"got shape {log_factors.shape}"
+            f"must have shape (..., K, K) with K of at most {MOST_COMPONENTS}; "
+            f"got shape {log_factors.shape}",
+            argument="log_factors",
         )
     totals = {0: np.zeros(log_factors.shape[:-2])}
     for j in range(n_components):

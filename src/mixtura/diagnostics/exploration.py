@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from mixtura.assignments import Sampled, Soft
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
+from mixtura.messages.assignments import Sampled, Soft
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.typing import Array
 
 N_STARTS, N_CLIMBED = 20, 30

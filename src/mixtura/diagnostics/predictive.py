@@ -6,8 +6,8 @@ from typing import final
 import numpy as np
 from scipy.special import logsumexp
 
+from mixtura.diagnostics.convergence_diagnostics import ess_mean
 from mixtura.diagnostics.pareto import smoothed_weights
-from mixtura.diagnostics.sampling import ess_mean
 from mixtura.errors import InvalidArgumentError
 from mixtura.typing import Array, IntegerArray
 
@@ -75,7 +75,8 @@ class PredictiveAccuracy:
         """Return by how much this is better than another on the same rows, and its error."""
         if self.by_row.shape != other.by_row.shape:
             raise InvalidArgumentError(
-                f"other must be of the same {self.by_row.size} rows; got {other.by_row.size}"
+                f"must be of the same {self.by_row.size} rows; got {other.by_row.size}",
+                argument="other",
             )
         apart = self.by_row - other.by_row
         return float(apart.sum()), float(np.sqrt(apart.size * apart.var(ddof=1)))
@@ -130,7 +131,7 @@ def _by_draw(log_likelihood: Array) -> Array:
     """Return the log likelihood with the chains one after the other, (C S, N)."""
     if log_likelihood.ndim != 3 or not np.isfinite(log_likelihood).all():
         raise InvalidArgumentError(
-            "log_likelihood must have shape (C, S, N) and finite numbers; "
-            f"got shape {log_likelihood.shape}"
+            f"must have shape (C, S, N) and finite numbers; got shape {log_likelihood.shape}",
+            argument="log_likelihood",
         )
     return log_likelihood.reshape(-1, log_likelihood.shape[2])

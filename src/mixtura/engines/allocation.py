@@ -4,8 +4,8 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ClusterSteps, MatrixSteps, PartitionSteps
+from mixtura.messages.prior_arrays import ClusterSteps, MatrixSteps, PartitionSteps
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
 

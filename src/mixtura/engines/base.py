@@ -6,22 +6,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from mixtura.assignments import Assignment, Soft
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.climb import Climb, Standing
-from mixtura.engines.content import content_sample
+from mixtura.engines.content_keys import content_sample, in_order
 from mixtura.engines.far_rows import may_be_far
 from mixtura.engines.observed.integration import Sweeper
 from mixtura.engines.observed.overall import completed_rows, overall_statistics
 from mixtura.engines.observed.telling import drawn_values, told_values
-from mixtura.engines.search import Leading, Plan, SearchEnd, Starts
+from mixtura.engines.search import Leading, SearchEnd, SearchPlan, Starts
 from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.engines.variation import Factors, Variation
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import (
+from mixtura.messages.assignments import Assignment, Soft
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.prior_arrays import (
     ChainDraws,
     ChainSteps,
     ClimbSteps,
@@ -30,8 +29,9 @@ from mixtura.steps import (
     ModeSteps,
     ScaleSteps,
 )
+from mixtura.messages.statistics import SufficientStatistics
+from mixtura.messages.variational_prior_arrays import VariationalSteps
 from mixtura.typing import Array, IntegerArray, StructureShape
-from mixtura.variational_steps import VariationalSteps
 
 LOOKED_AT = 1 << 13
 """Rows whose columns are sorted; of more, about so many."""
@@ -188,7 +188,7 @@ class Engine(Sweeper):
         starts: Starts,
         shape: tuple[int, StructureShape],
         leading: Leading,
-        plan: Plan,
+        plan: SearchPlan,
     ) -> list[SearchEnd]:
         """Return where starts lead, the best first; nothing to search by runs of EM.
 
@@ -202,7 +202,7 @@ class Engine(Sweeper):
             Number of components K, and the structure shape.
         leading : Leading
             How parameters and prior follow from statistics.
-        plan : Plan
+        plan : SearchPlan
             How far the search goes.
         """
         return []
@@ -301,6 +301,10 @@ class Engine(Sweeper):
     def subsample(self, rows: Rows, most: int) -> ArrayRows:
         """Return about ``most`` rows, chosen by their contents; all where there are no more."""
         return rows.once(("sample", most, self), lambda: self._subsample(rows, most))
+
+    def ordered_subsample(self, rows: Rows, most: int) -> ArrayRows:
+        """Return the distinct rows of ``subsample`` in an order of their own, weights summed."""
+        return rows.once(("ordered", most, self), lambda: in_order(self.subsample(rows, most)))
 
     def _subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most)

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mixtura.assignments import Sampled, shares
 from mixtura.data import Rows
-from mixtura.potentials import Potentials
+from mixtura.messages.assignments import Sampled, shares
+from mixtura.messages.potentials import Potentials
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
 FAR = 1e140

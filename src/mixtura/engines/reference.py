@@ -5,7 +5,6 @@ from typing import final
 import numpy as np
 from scipy.special import logsumexp
 
-from mixtura.assignments import Assignment, Sampled, shares
 from mixtura.data import Block, Rows
 from mixtura.engines.base import Engine, incomplete
 from mixtura.engines.far_rows import told_draws, told_labels, told_shares
@@ -16,8 +15,9 @@ from mixtura.engines.observed.telling import (
     told_densities,
     told_responsibilities,
 )
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
+from mixtura.messages.assignments import Assignment, Sampled, shares
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray, StructureShape
 
 FARTHEST = 1e150

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.special import gammaln, multigammaln  # pyright: ignore[reportAttributeAccessIssue]
 
 from mixtura.engines.allocation import Allocator, numbered
-from mixtura.steps import ClusterSteps, MatrixSteps, PartitionSteps
+from mixtura.messages.prior_arrays import ClusterSteps, MatrixSteps, PartitionSteps
 from mixtura.typing import Array, IntegerArray
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))

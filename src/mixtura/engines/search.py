@@ -5,8 +5,8 @@ from typing import final
 
 import numpy as np
 
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ModeSteps, ScaleSteps
+from mixtura.messages.prior_arrays import ModeSteps, ScaleSteps
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
 
@@ -60,7 +60,7 @@ class Reach:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Plan:
+class SearchPlan:
     """How far a search goes.
 
     Parameters

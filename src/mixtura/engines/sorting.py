@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from mixtura.data import ArrayRows
-from mixtura.engines.content import canonical, row_hashes
+from mixtura.engines.content_keys import canonical, row_hashes
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
 NOISE = 8.0

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from mixtura.statistics import SufficientStatistics
+from mixtura.messages.statistics import SufficientStatistics
 
 
 @final

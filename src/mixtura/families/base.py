@@ -5,10 +5,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from mixtura.factorization import precision_factor
-from mixtura.parameters import MixtureParameters
-from mixtura.potentials import Potentials
-from mixtura.statistics import feature_sum
+from mixtura.messages.linalg import precision_factor
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import feature_sum
 from mixtura.typing import Array, StructureShape
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))

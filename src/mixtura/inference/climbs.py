@@ -8,15 +8,15 @@ from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.engines.climb import Climb, Memory, Standing
 from mixtura.engines.variation import Factors, Variation
-from mixtura.inference.coordinates import NaturalCoordinates
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
-from mixtura.inference.quasi_newton import Path, QuasiNewton, Search
+from mixtura.inference.natural_coordinates import NaturalCoordinates
+from mixtura.inference.quasi_newton import ClimbPath, ClimbProgress, QuasiNewton
 from mixtura.inference.states import Expected, Mode, State
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.prior_arrays import ClimbSteps
+from mixtura.messages.variational_prior_arrays import VariationalSteps
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import VariationalPosterior
-from mixtura.steps import ClimbSteps
-from mixtura.variational_steps import VariationalSteps
 
 
 def steps_of(
@@ -34,9 +34,9 @@ def leap(
     rows: Rows,
     engine: Engine,
     steps: ClimbSteps | VariationalSteps,
-    search: State | Search,
+    search: State | ClimbProgress,
     limits: tuple[int, float],
-) -> tuple[State | Search, Climb | Variation] | None:
+) -> tuple[State | ClimbProgress, Climb | Variation] | None:
     """Return where so many steps lead, within a tolerance; None where the engine takes none.
 
     What a search that has converged remembers is left out.
@@ -58,7 +58,7 @@ def _varied(
     rows: Rows,
     engine: Engine,
     steps: VariationalSteps,
-    state: State | Search,
+    state: State | ClimbProgress,
     limits: tuple[int, float],
 ) -> tuple[State, Variation] | None:
     assert isinstance(state, State)
@@ -72,10 +72,10 @@ def _varied(
     return State(parameters, end.found, end.objective, end.basis, end.lengths), run
 
 
-def standing(search: State | Search) -> Standing | None:
+def standing(search: State | ClimbProgress) -> Standing | None:
     """Return where a search stands; None where its statistics are not about its own means."""
     if isinstance(search, State):
-        search = Search(search)
+        search = ClimbProgress(search)
     state, path = search.state, search.path
     at = state.parameters
     if state.statistics.pivot is not at.means and (state.statistics.pivot != at.means).any():
@@ -98,7 +98,7 @@ def standing(search: State | Search) -> Standing | None:
     )
 
 
-def search_at(model: MixtureModel, end: Standing, converged: bool) -> Search:
+def search_at(model: MixtureModel, end: Standing, converged: bool) -> ClimbProgress:
     """Return the search that stands there."""
     parameters = MixtureParameters(end.weights, end.means, end.covariances)
     state = State(parameters, end.statistics, end.objective, lengths=end.lengths)
@@ -107,7 +107,7 @@ def search_at(model: MixtureModel, end: Standing, converged: bool) -> Search:
         memory = end.memory
         coordinates = NaturalCoordinates(model, MixtureParameters(*memory.reference), memory.count)
         pairs = tuple((step, change) for step, change in memory.pairs)
-        path = Path(
+        path = ClimbPath(
             coordinates, memory.point, memory.gradient, pairs, memory.credit, memory.stretch
         )
-    return Search(state, end.em_steps, end.gains, path, end.idle)
+    return ClimbProgress(state, end.em_steps, end.gains, path, end.idle)

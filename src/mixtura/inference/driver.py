@@ -8,25 +8,31 @@ from typing import Any, final
 import numpy as np
 
 from mixtura.data import Rows
-from mixtura.diagnostics.components import Doubt, component_doubts, truncation_doubts
+from mixtura.diagnostics.component_warnings import component_doubts, truncation_doubts
 from mixtura.engines import Engine
 from mixtura.errors import (
     ConvergenceWarning,
     DegenerateComponentWarning,
+    Doubt,
+    Message,
+    Setting,
     StartsDisagreeWarning,
 )
 from mixtura.fit import Fit, Inference, Problem, Run, Seen, Start, canonical_order
 from mixtura.inference.climbs import leap, steps_of
-from mixtura.inference.expectation_maximization import Optimizer
-from mixtura.inference.states import State, Summary, summed_scores
+from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.merges import RunPath, without_spare
+from mixtura.inference.states import State, StateSummary, summed_scores
 from mixtura.inference.stopping import DEFAULT_TOL
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array
 
-COLLAPSED_REMEDY = (
-    "a component has collapsed, which more iterations do not mend; drop a column that others "
-    "determine, or use inference='map' or covariance_type='diag'"
+LIMIT_REMEDY = Message("raise ", Setting("max_iter"), ", or ", Setting("tol"))
+
+COLLAPSED_REMEDY = Message(
+    *("drop a column that others determine, or use ", Setting("inference", "map")),
+    *(" or ", Setting("covariance_type", "diag")),
 )
 
 SAME_OPTIMUM = 1e-6
@@ -60,26 +66,6 @@ def limits_of(method: Inference, problem: Problem, optimizer: Optimizer[Any]) ->
         DEFAULT_TOL if problem.tol is None else problem.tol,
         optimizer,
     )
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Path:
-    """Where steps led.
-
-    Parameters
-    ----------
-    search : Any
-        The last search, of the kind that the optimizer works on.
-    objectives : tuple of float
-        Objective at the first search and after each step, in nats.
-    converged : bool
-        Whether the search settled before the limit of steps.
-    """
-
-    search: Any
-    objectives: tuple[float, ...]
-    converged: bool
 
 
 @final
@@ -139,7 +125,7 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
 
 
 def _seen(
-    model: MixtureModel, rows: Rows, summary: Summary, found: State, factor: Array | None
+    model: MixtureModel, rows: Rows, summary: StateSummary, found: State, factor: Array | None
 ) -> Seen | None:
     """Return what further rows can be added to; None where the data's units cannot hold it."""
     potentials = summary.scored_by(model, found)
@@ -184,11 +170,20 @@ def _run(model: MixtureModel, rows: Rows, problem: Problem, start: Start, limits
     optimizer, engine = limits.optimizer, problem.engine
     first = optimizer.summary.state(model, rows, engine, start.statistics)
     path = climb(model, rows, engine, optimizer.begin(model, first), limits)
+    if isinstance(optimizer, CoordinateAscent) and optimizer.merges and not problem.keep_numbering:
+        summary = optimizer.summary
+
+        def ascent(statistics: SufficientStatistics, taken: int) -> RunPath:
+            begin = summary.state(model, rows, engine, statistics)
+            left = replace(limits, max_iter=max(limits.max_iter - taken, 0))
+            return climb(model, rows, engine, begin, left)
+
+        path = without_spare(model, summary, path, ascent)
     run = Run(start.name, path.objectives, path.converged)
     return _End(run, optimizer.state(path.search))
 
 
-def climb(model: MixtureModel, rows: Rows, engine: Engine, search: Any, limits: Limits) -> Path:
+def climb(model: MixtureModel, rows: Rows, engine: Engine, search: Any, limits: Limits) -> RunPath:
     """Step from a search until it settles or meets the limit."""
     optimizer = limits.optimizer
     objectives = [optimizer.state(search).objective]
@@ -205,10 +200,10 @@ def climb(model: MixtureModel, rows: Rows, engine: Engine, search: Any, limits: 
         converged, steps = optimizer.settled(search, new, limits.tol), None
         search = new
         objectives.append(optimizer.state(search).objective)
-    return Path(search, tuple(objectives), converged)
+    return RunPath(search, tuple(objectives), converged)
 
 
-def _rank(model: MixtureModel, summary: Summary, state: State) -> tuple[bool, float]:
+def _rank(model: MixtureModel, summary: StateSummary, state: State) -> tuple[bool, float]:
     return summary.is_inside(model, state), state.objective
 
 
@@ -233,8 +228,10 @@ def _run_doubts(ends: list[_End], best: int, of_components: tuple[Doubt, ...]) -
     if not kept.run.converged:
         # No number of iterations helps a component that falls into a direction without variation.
         collapsed = any(doubt.category is DegenerateComponentWarning for doubt in of_components)
-        remedy = COLLAPSED_REMEDY if collapsed else "raise max_iter, or tol"
-        message = f"not converged after {_iterations(kept.run.n_iter)}: {remedy}"
+        message = f"not converged after {_iterations(kept.run.n_iter)}"
+        if collapsed:
+            message += ": a component has collapsed, which more iterations do not mend; "
+        message = Message(message, remedy=COLLAPSED_REMEDY if collapsed else LIMIT_REMEDY)
         doubts.append(Doubt(ConvergenceWarning, message))
     same = SAME_OPTIMUM * max(1.0, abs(kept.run.objective))
     reached = sum(end.run.objective >= kept.run.objective - same for end in ends)
@@ -242,8 +239,10 @@ def _run_doubts(ends: list[_End], best: int, of_components: tuple[Doubt, ...]) -
         doubts.append(
             Doubt(
                 StartsDisagreeWarning,
-                f"only one of {len(ends)} starts reached the best optimum, which was kept: raise "
-                "n_init to make sure that there is none better",
+                Message(
+                    f"only one of {len(ends)} starts reached the best optimum, which was kept",
+                    remedy=("raise ", Setting("n_init"), " to make sure that there is none better"),
+                ),
             )
         )
     return tuple(doubts)

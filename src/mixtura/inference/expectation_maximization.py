@@ -6,7 +6,7 @@ from typing import Generic, TypeVar, final
 
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.inference.states import Mode, State, Summary
+from mixtura.inference.states import Mode, State, StateSummary
 from mixtura.inference.stopping import ascent_is_over, followed
 from mixtura.model import MixtureModel
 
@@ -16,7 +16,7 @@ Search = TypeVar("Search")
 class Optimizer(ABC, Generic[Search]):
     """A way to the nearest optimum: search in, search out; the driver holds the loop."""
 
-    summary: Summary
+    summary: StateSummary
     """What stands for the posterior while the rows are swept."""
 
     @abstractmethod
@@ -46,17 +46,20 @@ class CoordinateAscent(Optimizer[State]):
 
     Parameters
     ----------
-    summary : Summary
+    summary : StateSummary
         What stands for the posterior while the rows are swept.
+    merges : bool
+        Whether components are merged at the end where that raises the objective.
     """
 
-    summary: Summary = Mode()  # noqa: RUF009 - frozen
+    summary: StateSummary = Mode()  # noqa: RUF009 - frozen
+    merges: bool = False
 
     def begin(self, model: MixtureModel, state: State) -> State:
         return state
 
     def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: State) -> State:
-        return followed(search, self.summary.state(model, rows, engine, search.statistics))
+        return followed(search, self.summary.next_state(model, rows, engine, search))
 
     def state(self, search: State) -> State:
         return search

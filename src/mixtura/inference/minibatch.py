@@ -7,21 +7,21 @@ from typing import final
 
 import numpy as np
 
-from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.inference.expectation_maximization import Optimizer
 from mixtura.inference.schedules import BATCH_SIZE
-from mixtura.inference.states import State, Summary, summed_scores
+from mixtura.inference.states import State, StateSummary, summed_scores
 from mixtura.inference.stopping import ascent_is_over, followed
+from mixtura.messages.assignments import Soft
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
 
 
 @final
 @dataclass(frozen=True, eq=False)
-class Memory:
+class DecayedStatistics:
     """Where an incremental search stands.
 
     Parameters
@@ -39,7 +39,7 @@ class Memory:
 
 @final
 @dataclass(frozen=True)
-class Incremental(Optimizer[Memory]):
+class Incremental(Optimizer[DecayedStatistics]):
     """Coordinate ascent, one minibatch at a time [NealHinton1998]_ [HughesSudderth2013]_.
 
     What a minibatch said at its last visit is remembered and replaced at the next, so every row
@@ -49,22 +49,24 @@ class Incremental(Optimizer[Memory]):
 
     Parameters
     ----------
-    summary : Summary
+    summary : StateSummary
         What stands for the posterior while the rows are swept.
     batch_size : int
         Rows of a minibatch.
     """
 
-    summary: Summary
+    summary: StateSummary
     batch_size: int
 
     def __post_init__(self) -> None:
         replace(BATCH_SIZE, optional=False).read(self.batch_size, "batch_size")
 
-    def begin(self, model: MixtureModel, state: State) -> Memory:
-        return Memory(state)
+    def begin(self, model: MixtureModel, state: State) -> DecayedStatistics:
+        return DecayedStatistics(state)
 
-    def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: Memory) -> Memory:
+    def step(
+        self, model: MixtureModel, rows: Rows, engine: Engine, search: DecayedStatistics
+    ) -> DecayedStatistics:
         parts = list(search.parts)
         total = reduce(add, parts) if parts else search.state.statistics
         for number, batch in enumerate(rows.batches(self.batch_size)):
@@ -80,7 +82,7 @@ class Incremental(Optimizer[Memory]):
 
     def _gathered(
         self, model: MixtureModel, parts: list[SufficientStatistics], before: State
-    ) -> Memory:
+    ) -> DecayedStatistics:
         # Added anew, since replacing leaves rounding behind.
         total = reduce(add, parts)
         order = model.weight_prior.preferred_order(total.count)
@@ -88,12 +90,12 @@ class Incremental(Optimizer[Memory]):
         potentials = self.summary.potentials(model, total)
         data_term = total.log_normalizer + summed_scores(potentials, total)
         state = followed(before, self.summary.state_of(model, total, data_term))
-        return Memory(state, tuple(part.permuted(order) for part in parts))
+        return DecayedStatistics(state, tuple(part.permuted(order) for part in parts))
 
-    def state(self, search: Memory) -> State:
+    def state(self, search: DecayedStatistics) -> State:
         return search.state
 
-    def settled(self, old: Memory, new: Memory, tol: float) -> bool:
+    def settled(self, old: DecayedStatistics, new: DecayedStatistics, tol: float) -> bool:
         return ascent_is_over(old.state, new.state, tol)
 
 

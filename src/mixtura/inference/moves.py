@@ -6,12 +6,12 @@ from typing import final
 
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.inference import proposals
+from mixtura.inference import move_proposals
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
-from mixtura.inference.states import State, Summary
-from mixtura.inference.stopping import ascent_is_over
+from mixtura.inference.states import State, StateSummary
+from mixtura.inference.stopping import ascent_is_over, is_higher
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.statistics import SufficientStatistics
 
 NEARLY_SETTLED = 1e-2
 """Gain of a sweep, in nats for each row, below which moves are tried."""
@@ -21,9 +21,6 @@ PATIENCE = {"merge": 3, "drop": 4, "split": 8}
 
 REGROUP = 4
 """Sweeps after a split at which halves that belong together are merged again."""
-
-LEAST_GAIN, SLACK = 0.01, 1e-9
-"""What a bound must be higher by to be called higher: nats, and relative to its size."""
 
 
 @final
@@ -96,11 +93,11 @@ class Moves(Optimizer[Tour]):
 
     Parameters
     ----------
-    summary : Summary
+    summary : StateSummary
         What stands for the posterior while the rows are swept.
     """
 
-    summary: Summary
+    summary: StateSummary
 
     def begin(self, model: MixtureModel, state: State) -> Tour:
         return Tour(state)
@@ -130,7 +127,7 @@ class Moves(Optimizer[Tour]):
         statistics = trial.state.statistics
         if trial.kind is Kind.SPLIT and trial.sweeps == REGROUP:
             parameters, most = trial.state.parameters, model.n_components
-            statistics, _ = proposals.merged(self.summary, model, statistics, parameters, most)
+            statistics, _ = move_proposals.merged(self.summary, model, statistics, parameters, most)
         state = self.summary.state(model, rows, engine, statistics)
         return self._judged(replace(search, trial=Trial(trial.kind, state, trial.sweeps + 1)))
 
@@ -138,7 +135,7 @@ class Moves(Optimizer[Tour]):
         """Return the search with a trial that has raised the bound kept, or a vain one dropped."""
         trial, old = search.trial, search.kept.objective
         assert trial is not None
-        if trial.state.objective > old + LEAST_GAIN + SLACK * abs(old):
+        if is_higher(trial.state.objective, old):
             return Tour(trial.state)
         if trial.sweeps < PATIENCE[trial.kind.value]:
             return search
@@ -146,7 +143,7 @@ class Moves(Optimizer[Tour]):
 
     @staticmethod
     def _is_exhausted(search: Tour) -> bool:
-        n_small = len(proposals.small(search.kept.statistics))
+        n_small = len(move_proposals.small(search.kept.statistics))
         return search.most == 0 and search.has_split and search.n_dropped >= n_small
 
     def _proposed(
@@ -155,7 +152,7 @@ class Moves(Optimizer[Tour]):
         """Return the next move and the search that knows of it; None where there is none."""
         kept = search.kept
         if search.most:
-            changed, n_merges = proposals.merged(
+            changed, n_merges = move_proposals.merged(
                 self.summary, model, kept.statistics, kept.parameters, search.most
             )
             search = replace(search, most=n_merges // 2)
@@ -163,12 +160,12 @@ class Moves(Optimizer[Tour]):
                 return search, changed, Kind.MERGE
         if not search.has_split:
             search = replace(search, has_split=True)
-            if len(proposals.occupied(kept.statistics)) < model.n_components:
-                changed = proposals.split(model, kept.statistics, kept.parameters)
+            if len(move_proposals.occupied(kept.statistics)) < model.n_components:
+                changed = move_proposals.split(model, kept.statistics, kept.parameters)
                 return search, changed, Kind.SPLIT
-        small = proposals.small(kept.statistics)
+        small = move_proposals.small(kept.statistics)
         if search.n_dropped < len(small):
             component = int(small[search.n_dropped])
             search = replace(search, n_dropped=search.n_dropped + 1)
-            return search, proposals.dropped(kept.statistics, component), Kind.DROP
+            return search, move_proposals.dropped(kept.statistics, component), Kind.DROP
         return search, None, Kind.MERGE

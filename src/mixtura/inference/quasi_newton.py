@@ -11,8 +11,8 @@ import numpy as np
 
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.inference.coordinates import NaturalCoordinates
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.natural_coordinates import NaturalCoordinates
 from mixtura.inference.states import Mode, State, evaluate
 from mixtura.inference.stopping import (
     ascent_is_over,
@@ -63,7 +63,7 @@ ridge, where the parameters are free, they would go on for ever."""
 
 @final
 @dataclass(frozen=True, eq=False)
-class Search:
+class ClimbProgress:
     """Where a search stands.
 
     Parameters
@@ -75,7 +75,7 @@ class Search:
     gains : tuple of float
         What the last EM steps in a row gained, at most ``WATCHED`` of them; none after a
         quasi-Newton step.
-    path : Path, optional
+    path : ClimbPath, optional
         Memory of the quasi-Newton steps; None after an EM step.
     idle : int
         Steps in a row that gained no more than rounding.
@@ -84,15 +84,15 @@ class Search:
     state: State
     em_steps: int = 0
     gains: tuple[float, ...] = ()
-    path: "Path | None" = None
+    path: "ClimbPath | None" = None
     idle: int = 0
 
-    def followed_by(self, state: State, em_steps: int, path: "Path | None") -> "Search":
+    def followed_by(self, state: State, em_steps: int, path: "ClimbPath | None") -> "ClimbProgress":
         """Return the search after one more step."""
         gain = state.objective - self.state.objective
         idle = self.idle + 1 if gain <= rounding(state) else 0
         gains = (*self.gains, gain)[-WATCHED:] if path is None else ()
-        return Search(state, em_steps, gains, path, idle)
+        return ClimbProgress(state, em_steps, gains, path, idle)
 
     @property
     def em_leads(self) -> bool:
@@ -121,7 +121,7 @@ class Search:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Path:
+class ClimbPath:
     """Coordinates of a quasi-Newton search and the curvature seen in them.
 
     Parameters
@@ -164,7 +164,7 @@ class Path:
             vector += step * (weight - (change @ vector) / (step @ change))
         return vector
 
-    def advanced(self, point: Array, gradient: Array, gain: float) -> "Path":
+    def advanced(self, point: Array, gradient: Array, gain: float) -> "ClimbPath":
         """Return the path after a step to a point where the gradient is known."""
         step, change = point - self.point, self.gradient - gradient
         pairs, stretch = deque(self.pairs, maxlen=MEMORY), 2.0 * self.stretch
@@ -174,35 +174,37 @@ class Path:
         # In these coordinates the gradient is nearly EM's step: it gains about half its square.
         spared = gain - 0.5 * float(self.gradient @ self.gradient)
         credit = (*self.credit, spared)[-JUDGED:]
-        return Path(self.coordinates, point, gradient, tuple(pairs), credit, stretch)
+        return ClimbPath(self.coordinates, point, gradient, tuple(pairs), credit, stretch)
 
     def is_in_debt(self, rounding: float) -> bool:
         """Whether the last steps together gained less than EM would have gained."""
         return len(self.credit) == JUDGED and sum(self.credit) < -JUDGED * rounding
 
 
-def path_from(model: MixtureModel, state: State) -> Path:
+def path_from(model: MixtureModel, state: State) -> ClimbPath:
     """Return a path without memory that begins at a state."""
     coordinates = NaturalCoordinates(model, state.parameters, state.statistics.count)
     point = np.zeros(coordinates.size)
     gradient = coordinates.gradient(point, state.parameters, state.statistics)
-    return Path(coordinates, point, gradient)
+    return ClimbPath(coordinates, point, gradient)
 
 
 @final
 @dataclass(frozen=True)
-class QuasiNewton(Optimizer[Search]):
+class QuasiNewton(Optimizer[ClimbProgress]):
     """A few EM steps, then limited-memory BFGS; an EM step wherever it would not gain."""
 
     summary = Mode()
 
-    def begin(self, model: MixtureModel, state: State) -> Search:
-        return Search(state)
+    def begin(self, model: MixtureModel, state: State) -> ClimbProgress:
+        return ClimbProgress(state)
 
-    def state(self, search: Search) -> State:
+    def state(self, search: ClimbProgress) -> State:
         return search.state
 
-    def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: Search) -> Search:
+    def step(
+        self, model: MixtureModel, rows: Rows, engine: Engine, search: ClimbProgress
+    ) -> ClimbProgress:
         path = search.path
         if path is None:
             at_edge = model.weight_prior.is_unbounded_at(search.state.parameters.weights)
@@ -211,7 +213,7 @@ class QuasiNewton(Optimizer[Search]):
             path = path_from(model, search.state)
         return _ascended(model, rows, engine, search, path)
 
-    def settled(self, old: Search, new: Search, tol: float) -> bool:
+    def settled(self, old: ClimbProgress, new: ClimbProgress, tol: float) -> bool:
         if new.idle >= PATIENCE:
             return True
         if new.path is None:
@@ -227,14 +229,14 @@ class QuasiNewton(Optimizer[Search]):
         return has_come_to_rest(new.state.parameters, there)
 
 
-def _em(model: MixtureModel, rows: Rows, engine: Engine, search: Search) -> Search:
+def _em(model: MixtureModel, rows: Rows, engine: Engine, search: ClimbProgress) -> ClimbProgress:
     state = CoordinateAscent().step(model, rows, engine, search.state)
     return search.followed_by(state, search.em_steps + 1, None)
 
 
 def _ascended(
-    model: MixtureModel, rows: Rows, engine: Engine, search: Search, path: Path
-) -> Search:
+    model: MixtureModel, rows: Rows, engine: Engine, search: ClimbProgress, path: ClimbPath
+) -> ClimbProgress:
     """Return the search after a quasi-Newton step, shortened once if need be, or an EM step."""
     if not np.isfinite(path.gradient).all() or path.is_in_debt(rounding(search.state)):
         return _em(model, rows, engine, search)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import final
 
-from mixtura.lawful import Real, Whole
+from mixtura.messages.validation import Real, Whole
 
 BATCH_SIZE = Whole(1, optional=True)
 """What the number of rows of a minibatch may be."""

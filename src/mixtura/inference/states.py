@@ -7,14 +7,14 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from mixtura.assignments import Soft
 from mixtura.data import Rows
 from mixtura.engines import Engine
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
 from mixtura.posteriors import PointPosterior, Posterior, VariationalPosterior
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
 
@@ -62,7 +62,7 @@ class State:
         )
 
 
-class Summary(ABC):
+class StateSummary(ABC):
     """What stands for the posterior of the parameters while the rows are swept."""
 
     may_leave_components_empty: ClassVar[bool] = False
@@ -73,6 +73,10 @@ class Summary(ABC):
         self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
     ) -> State:
         """Return the state under the posterior that statistics give: one sweep."""
+
+    def next_state(self, model: MixtureModel, rows: Rows, engine: Engine, state: State) -> State:
+        """Return the state after one step of ascent: one sweep."""
+        return self.state(model, rows, engine, state.statistics)
 
     @abstractmethod
     def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
@@ -109,13 +113,22 @@ class Summary(ABC):
 
 @final
 @dataclass(frozen=True)
-class Mode(Summary):
+class Mode(StateSummary):
     """The mode: EM's choice."""
 
     def state(
         self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
     ) -> State:
         return evaluate(model, rows, engine, model.mode(statistics))
+
+    def next_state(self, model: MixtureModel, rows: Rows, engine: Engine, state: State) -> State:
+        parameters, old = model.mode(state.statistics), state.parameters.weights
+        if not (self.is_inside(model, state) and _is_inside(model, parameters)):
+            # With weights at the edge the mode is one of several: it must not be a worse one.
+            density = model.weight_prior.posterior(state.statistics.count).log_density
+            if density(parameters.weights) < density(old):
+                parameters = replace(parameters, weights=old)
+        return evaluate(model, rows, engine, parameters)
 
     def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
         return model.potentials(model.mode(statistics))
@@ -143,12 +156,16 @@ class Mode(Summary):
 
     def is_inside(self, model: MixtureModel, state: State) -> bool:
         # Where the prior's density is unbounded, an emptied component would win on it alone.
-        return not model.weight_prior.is_unbounded_at(state.parameters.weights)
+        return _is_inside(model, state.parameters)
+
+
+def _is_inside(model: MixtureModel, parameters: MixtureParameters) -> bool:
+    return not model.weight_prior.is_unbounded_at(parameters.weights)
 
 
 @final
 @dataclass(frozen=True)
-class Expected(Summary):
+class Expected(StateSummary):
     """The whole posterior, by the expected log density of each row [Attias1999]_."""
 
     may_leave_components_empty = True

@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import numpy as np
 
-from mixtura.factorization import precision_factor
 from mixtura.inference.states import State
-from mixtura.parameters import MixtureParameters
+from mixtura.messages.linalg import precision_factor
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.typing import Array
 
 DEFAULT_TOL = 1e-6
@@ -22,6 +22,9 @@ COMPARED = 4
 
 AT_REST = 1e-10
 """Relative change of objective and parameters at which a run ends whatever is left."""
+
+LEAST_GAIN, SLACK = 0.01, 1e-9
+"""What a bound must be higher by after a move to count: nats, and relative to its size."""
 
 EPSILON = float(np.finfo(float).eps)
 
@@ -104,6 +107,11 @@ def left_to_model(gain: float, expected: float, lowest: float) -> float:
         What rounding leaves open of a gain.
     """
     return max(gain - lowest, 0.0) + CAUTION * expected
+
+
+def is_higher(bound: float, old: float) -> bool:
+    """Whether a bound is higher than an old one by more than what a move must gain."""
+    return bound > old + LEAST_GAIN + SLACK * abs(old)
 
 
 def ascent_is_over(old: State, new: State, tol: float) -> bool:

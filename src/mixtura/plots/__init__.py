@@ -8,12 +8,12 @@ from typing import Any
 
 from mixtura.plots.clusters import clusters
 from mixtura.plots.co_clustering import co_clustering
+from mixtura.plots.criterion_curve import selection
 from mixtura.plots.density import density
 from mixtura.plots.objective import objective
 from mixtura.plots.posterior import posterior
 from mixtura.plots.predictive_check import predictive_check
 from mixtura.plots.rank import rank
-from mixtura.plots.selection import selection
 from mixtura.plots.swarm import swarm
 from mixtura.plots.trace import trace
 from mixtura.plots.uncertainty import uncertainty

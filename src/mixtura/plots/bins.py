@@ -3,7 +3,7 @@
 import numpy as np
 
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.resolution import resolution
+from mixtura.engines.resolution import resolution
 from mixtura.engines.sorting import sorted_columns
 from mixtura.plots.observations import subsample
 from mixtura.typing import Array

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.conversion import told
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.conversion import told
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -49,7 +49,8 @@ def axes_grid(
         given = _flat(ax)
         if given.size != shape[0] * shape[1]:
             raise InvalidArgumentError(
-                f"ax must hold {shape[0]} x {shape[1]} axes for this plot; got {given.size}"
+                f"must hold {shape[0]} x {shape[1]} axes for this plot; got {given.size}",
+                argument="ax",
             )
         for one in given.ravel():
             _checked(one, "matplotlib Axes, or an array of them")
@@ -70,7 +71,7 @@ def _checked(ax: Any, accepted: str) -> Any:
     from matplotlib.axes import Axes
 
     if not isinstance(ax, Axes):
-        raise InvalidArgumentError(f"ax must be None or {accepted}; got {told(ax)}")
+        raise InvalidArgumentError(f"must be None or {accepted}; got {told(ax)}", argument="ax")
     return ax
 
 

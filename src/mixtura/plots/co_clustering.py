@@ -55,11 +55,14 @@ def co_clustering(
     """
     together = np.asarray(similarity, dtype=np.float64)
     if together.ndim != 2 or together.shape[0] != together.shape[1] or together.size == 0:
-        raise InvalidArgumentError(f"similarity must have shape (N, N); got {together.shape}")
+        raise InvalidArgumentError(
+            f"must have shape (N, N); got {together.shape}", argument="similarity"
+        )
     groups = np.asarray(labels)
     if groups.shape != together.shape[:1]:
         raise InvalidArgumentError(
-            f"labels must be {len(together)} groups, one for each row; got shape {groups.shape}"
+            f"must be {len(together)} groups, one for each row; got shape {groups.shape}",
+            argument="labels",
         )
     ax = single_axes(ax, figure, (5.4, 4.6))
     order, sizes = grouped_order(together, groups)

@@ -37,7 +37,7 @@ TALLEST = 8.0
 
 @final
 @dataclass(frozen=True, eq=False)
-class Marginals:
+class MarginalCurves:
     """Weighted normal densities of one feature.
 
     Parameters
@@ -51,14 +51,14 @@ class Marginals:
     deviations: Array
 
     @classmethod
-    def of(cls, fit: Fit, feature: int) -> "Marginals":
+    def of(cls, fit: Fit, feature: int) -> "MarginalCurves":
         """Return the marginal densities of one feature of a fit."""
         parameters = fit.parameters
         deviations = standard_deviations(fit)[:, feature]
         return cls(parameters.weights, parameters.means[:, feature], deviations)
 
     @classmethod
-    def predictive(cls, fit: Fit, feature: int) -> "Marginals":
+    def predictive(cls, fit: Fit, feature: int) -> "MarginalCurves":
         """Return what the predictive density of one feature is the sum of.
 
         The components of a fit; of draws those of all draws over which answers are averaged.
@@ -155,7 +155,7 @@ class Total:
     @classmethod
     def of(cls, fit: Fit, feature: int) -> "Total":
         """Return the predictive density of a fit."""
-        summed = Marginals.predictive(fit, feature)
+        summed = MarginalCurves.predictive(fit, feature)
         around, mass = summed.spread()
         inner = np.searchsorted(np.cumsum(mass), (BEYOND, 1.0 - BEYOND))
         low, high = around[np.minimum(inner, around.size - 1)].tolist()
@@ -178,7 +178,9 @@ class Total:
         return min(tallest, limit), tallest > limit
 
 
-def draw_components(ax: "Axes", marginals: Marginals, *, upright: bool = True) -> "list[Line2D]":
+def draw_components(
+    ax: "Axes", marginals: MarginalCurves, *, upright: bool = True
+) -> "list[Line2D]":
     """Draw each component's density, with its marker at the peak; return the lines.
 
     With ``upright=False`` the feature runs along the vertical axis.

@@ -4,11 +4,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.conversion import as_float64
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
+from mixtura.messages.conversion import as_float64
 from mixtura.plots.canvas import axes_grid, single_axes
-from mixtura.plots.curves import TALLEST, Marginals, Total, draw_components, draw_total, histogram
+from mixtura.plots.curves import (
+    TALLEST,
+    MarginalCurves,
+    Total,
+    draw_components,
+    draw_total,
+    histogram,
+)
 from mixtura.plots.observations import as_rows
 from mixtura.plots.separation import best_features, feature_position
 from mixtura.plots.style import (
@@ -84,7 +91,9 @@ def density(
     rows = as_rows(x, fit)
     shares = None if weights is None else as_float64(weights)
     if shares is not None and shares.shape != (rows.shape[0],):
-        raise InvalidArgumentError(f"weights must be one for each of the {rows.shape[0]} rows")
+        raise InvalidArgumentError(
+            f"must be one for each of the {rows.shape[0]} rows", argument="weights"
+        )
     if rows.shape[1] == 1 or feature is not None:
         position = 0 if feature is None else feature_position(fit, feature)
         ax = single_axes(ax, figure, (6.4 if _n_lines(fit) <= 6 else 9.6, 3.6))
@@ -144,7 +153,7 @@ def _draw(
     ax: "Axes", fit: Fit, rows: Array, weights: Array | None, feature: int, rug_limit: int
 ) -> tuple[list[Any], list[str]]:
     """Draw one feature; return the legend's handles and labels."""
-    marginals, total = Marginals.of(fit, feature), Total.of(fit, feature)
+    marginals, total = MarginalCurves.of(fit, feature), Total.of(fit, feature)
     handles: list[Any] = []
     labels: list[str] = []
     if _n_lines(fit):
@@ -178,7 +187,7 @@ def _draw(
     return handles, labels
 
 
-def _draw_components(ax: "Axes", marginals: Marginals) -> tuple[list[Any], list[str]]:
+def _draw_components(ax: "Axes", marginals: MarginalCurves) -> tuple[list[Any], list[str]]:
     """Draw the components; return the legend's handles and labels."""
     lines = draw_components(ax, marginals)
     many = len(lines) > MANY_COMPONENTS
@@ -189,7 +198,7 @@ def _draw_components(ax: "Axes", marginals: Marginals) -> tuple[list[Any], list[
     return [*lines[:MAX_LEGEND]], labels[:MAX_LEGEND]
 
 
-def _set_width(ax: "Axes", shown: Marginals | Total, values: Array) -> None:
+def _set_width(ax: "Axes", shown: MarginalCurves | Total, values: Array) -> None:
     """Show all data, and the components (or their sum) as far as they matter."""
     if isinstance(shown, Total):
         low, high = shown.low, shown.high
@@ -204,7 +213,7 @@ def _set_width(ax: "Axes", shown: Marginals | Total, values: Array) -> None:
         ax.set_xlim(low - margin, high + margin)
 
 
-def _number(ax: "Axes", marginals: Marginals) -> None:
+def _number(ax: "Axes", marginals: MarginalCurves) -> None:
     """Write each component's number above its peak, so that no reader depends on colour.
 
     The tallest first; a number that would lie on another is left out.

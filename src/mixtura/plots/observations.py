@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.conversion import as_float64
 from mixtura.errors import InvalidArgumentError, NotNumbersError
 from mixtura.fit import Fit
+from mixtura.messages.conversion import as_float64
 from mixtura.typing import Array, IntegerArray
 
 
@@ -22,7 +22,7 @@ def as_column(x: Any, name: str = "x") -> Array:
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
-        raise InvalidArgumentError(f"{name} must be one column; got shape {values.shape}")
+        raise InvalidArgumentError(f"must be one column; got shape {values.shape}", argument=name)
     return values
 
 
@@ -39,7 +39,8 @@ def as_rows(x: Any, fit: Fit) -> Array:
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] != fit.model.n_features:
         raise InvalidArgumentError(
-            f"x must have the {fit.model.n_features} columns of the fit; got shape {values.shape}"
+            f"must have the {fit.model.n_features} columns of the fit; got shape {values.shape}",
+            argument="x",
         )
     return values
 
@@ -55,11 +56,12 @@ def as_labels(labels: Any, n_rows: int, n_components: int) -> IntegerArray:
     values = np.asarray(labels)
     if values.shape != (n_rows,):
         raise InvalidArgumentError(
-            f"labels must be {n_rows} component numbers, one for each row; got shape {values.shape}"
+            f"must be {n_rows} component numbers, one for each row; got shape {values.shape}",
+            argument="labels",
         )
     values = values.astype(np.intp)
     if values.size and not (values.min() >= 0 and values.max() < n_components):
-        raise InvalidArgumentError(f"labels must lie between 0 and {n_components - 1}")
+        raise InvalidArgumentError(f"must lie between 0 and {n_components - 1}", argument="labels")
     return values
 
 
@@ -74,7 +76,8 @@ def as_responsibilities(responsibilities: Any, n_rows: int, n_components: int) -
     values = _numbers(responsibilities, "responsibilities")
     if values.shape != (n_rows, n_components):
         raise InvalidArgumentError(
-            f"responsibilities must have shape {(n_rows, n_components)}; got {values.shape}"
+            f"must have shape {(n_rows, n_components)}; got {values.shape}",
+            argument="responsibilities",
         )
     return values
 
@@ -83,7 +86,7 @@ def _numbers(value: Any, name: str) -> Array:
     try:
         return as_float64(value)
     except NotNumbersError as error:
-        raise InvalidArgumentError(f"{name} must hold numbers; it holds {error}") from None
+        raise InvalidArgumentError(f"must hold numbers; it holds {error}", argument=name) from None
 
 
 def subsample(n_rows: int, limit: int) -> tuple[IntegerArray, str]:

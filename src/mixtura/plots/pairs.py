@@ -7,7 +7,7 @@ import numpy as np
 
 from mixtura.fit import Fit
 from mixtura.plots.canvas import axes_grid
-from mixtura.plots.curves import Marginals, draw_components
+from mixtura.plots.curves import MarginalCurves, draw_components
 from mixtura.plots.observations import subsample
 from mixtura.plots.separation import best_features
 from mixtura.plots.style import (
@@ -150,7 +150,7 @@ def _ellipse_axes(matrix: Array) -> tuple[float, float, float]:
 
 
 def _draw_marginal(ax: "Axes", cloud: Cloud, feature: int, *, upright: bool) -> None:
-    marginals = Marginals.of(cloud.fit, feature)
+    marginals = MarginalCurves.of(cloud.fit, feature)
     draw_components(ax, marginals, upright=upright)
     top = 1.1 * marginals.ceiling(total=False)[0]
     if upright:

@@ -4,10 +4,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.fit import Fit
 from mixtura.plots.canvas import axes_grid
-from mixtura.plots.chains import listed_components, omission
+from mixtura.plots.quantities import listed_components, omission
 from mixtura.plots.separation import best_features
 from mixtura.plots.style import component_colour, component_marker, label_x, note, open_frame, shown
 from mixtura.typing import Array
@@ -53,8 +53,10 @@ def posterior(
     middle = fit.posterior.intervals((0.5, 0.5))
     if ends is None or middle is None:
         raise InvalidArgumentError(
-            f"plot_posterior needs more than a point, which is all that inference={fit.method!r} "
-            "gives: fit with inference='vb', 'gibbs', 'collapsed' or 'nuts'"
+            "plot_posterior needs more than a point, which is all that ",
+            Setting("inference", fit.method),
+            " gives",
+            remedy=("fit with ", Setting("inference", ("vb", "gibbs", "collapsed", "nuts"))),
         )
     features, chosen = best_features(fit, max(1, max_features))
     components = listed_components(fit)

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.conversion import as_float64
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.conversion import as_float64
 from mixtura.plots.bins import bin_edges
 from mixtura.plots.canvas import axes_grid
 from mixtura.plots.style import COLOURS, ink, label_x, legend, note, open_frame
@@ -65,7 +65,8 @@ def predictive_check(
     drawn = np.asarray(replicates, dtype=np.float64)
     if drawn.ndim != 3 or drawn.shape[1:] != rows.shape or not drawn.size:
         raise InvalidArgumentError(
-            f"replicates must have shape (R, {rows.shape[0]}, {rows.shape[1]}); got {drawn.shape}"
+            f"must have shape (R, {rows.shape[0]}, {rows.shape[1]}); got {drawn.shape}",
+            argument="replicates",
         )
     n_features = rows.shape[1]
     names = [f"x{d}" for d in range(n_features)] if feature_names is None else list(feature_names)

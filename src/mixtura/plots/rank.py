@@ -7,7 +7,7 @@ from scipy.stats import binom, rankdata
 
 from mixtura.fit import Fit
 from mixtura.plots.canvas import axes_grid
-from mixtura.plots.chains import Quantity, quantities
+from mixtura.plots.quantities import Quantity, quantities
 from mixtura.plots.style import COLOURS, PLAIN_TEXT, legend, note, open_frame, shown
 from mixtura.typing import Array, IntegerArray
 

@@ -3,7 +3,7 @@
 import numpy as np
 
 from mixtura.fit import Fit
-from mixtura.lawful import Column
+from mixtura.messages.validation import FeatureIndex
 from mixtura.typing import Array, IntegerArray
 
 
@@ -53,4 +53,4 @@ def feature_position(fit: Fit, feature: int | str) -> int:
     InvalidArgumentError
         If the fit has no such feature.
     """
-    return Column(fit.feature_names).read(feature, "feature")
+    return FeatureIndex(fit.feature_names).read(feature, "feature")

@@ -74,11 +74,11 @@ def swarm(
         names, lanes = lane_numbers(labels)
     if lanes.shape != values.shape:
         raise InvalidArgumentError(
-            f"labels must be one for each of the {values.size} rows; got {lanes.size}"
+            f"must be one for each of the {values.size} rows; got {lanes.size}", argument="labels"
         )
     if len(names) > MAX_LANES:
         raise InvalidArgumentError(
-            f"labels must have at most {MAX_LANES} distinct values; got {len(names)}"
+            f"must have at most {MAX_LANES} distinct values; got {len(names)}", argument="labels"
         )
     return draw_lanes(values, lanes, names, feature_name, ax, figure)
 

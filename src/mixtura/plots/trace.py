@@ -6,7 +6,7 @@ import numpy as np
 
 from mixtura.fit import Fit
 from mixtura.plots.canvas import axes_grid
-from mixtura.plots.chains import Quantity, listed_components, omission, quantities
+from mixtura.plots.quantities import Quantity, listed_components, omission, quantities
 from mixtura.plots.style import (
     COLOURS,
     MAX_LEGEND,

@@ -6,7 +6,7 @@ import numpy as np
 
 from mixtura.fit import Fit
 from mixtura.plots.canvas import single_axes
-from mixtura.plots.curves import Marginals
+from mixtura.plots.curves import MarginalCurves
 from mixtura.plots.observations import as_responsibilities, as_rows, subsample
 from mixtura.plots.pairs import MAX_POINTS, Cloud, draw_ellipses
 from mixtura.plots.separation import best_features
@@ -128,7 +128,7 @@ def _uncertainty_line(fit: Fit, values: Array) -> tuple[Array, Array]:
     """Return where between the rows, and how, the uncertainty runs at the point estimate."""
     if not values.size or np.ptp(values) == 0:
         return np.empty(0), np.empty(0)
-    marginals = Marginals.of(fit, 0)
+    marginals = MarginalCurves.of(fit, 0)
     points = np.linspace(values.min(), values.max(), 401)
     inside = marginals.common_grid()
     inside = inside[(inside > points[0]) & (inside < points[-1])]

@@ -7,15 +7,16 @@ lies closest to what all draws have in common [Stephens2000]_.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import final
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 from scipy.special import xlogy
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.factorization import precision_factor
-from mixtura.parameters import MixtureParameters
+from mixtura.messages.draws import in_order
+from mixtura.messages.linalg import precision_factor
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
 MOST_ROUNDS = 100
@@ -63,17 +64,6 @@ class Alignment:
         What the components share, with a length of 1 in place of K, is returned as it is.
         """
         return in_order(draws, self.permutations)
-
-
-def in_order(draws: Any, permutations: IntegerArray) -> Any:
-    """Return draws (C, S, K or 1, ...) with component ``permutations[c, s, k]`` as number k.
-
-    What the components share, with a length of 1 in place of K, is returned as it is.
-    """
-    if draws.shape[2] == 1:
-        return draws
-    order = permutations.reshape(permutations.shape + (1,) * (draws.ndim - 3))
-    return np.take_along_axis(draws, order, axis=2)
 
 
 def align_parameters(
@@ -162,7 +152,7 @@ def nearest_numbering(found: MixtureParameters, reference: MixtureParameters) ->
 def check_shape(values: Array, name: str, shape: tuple[int, ...]) -> None:
     """Raise InvalidArgumentError unless an array has the shape that the others imply."""
     if values.shape != shape:
-        raise InvalidArgumentError(f"{name} must have shape {shape}; got {values.shape}")
+        raise InvalidArgumentError(f"must have shape {shape}; got {values.shape}", argument=name)
 
 
 def _settled(costs: Costs, counts: BooleanArray) -> tuple[IntegerArray, int]:

@@ -7,8 +7,8 @@ import numpy as np
 
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
-from mixtura.errors import InvalidArgumentError
-from mixtura.parameters import MixtureParameters
+from mixtura.errors import InvalidArgumentError, Setting
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.posteriors.intervals import PROBABILITIES, Intervals
 from mixtura.typing import Array, IntegerArray
 
@@ -42,8 +42,11 @@ class Posterior(ABC):
             Unless there are draws under a prior on the number of components.
         """
         raise InvalidArgumentError(
-            "number_probabilities needs draws of the posterior: fit with "
-            "weight_prior=MixtureOfFiniteMixtures() and inference='collapsed' or 'gibbs'"
+            "number_probabilities needs draws of the posterior",
+            remedy=(
+                *("fit with ", Setting("weight_prior"), "=MixtureOfFiniteMixtures() and "),
+                Setting("inference", ("collapsed", "gibbs")),
+            ),
         )
 
     @abstractmethod

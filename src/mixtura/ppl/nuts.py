@@ -2,23 +2,21 @@
 
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import numpy as np
 
-from mixtura.assignments import Soft
-from mixtura.chains import Chains, fit_of
-from mixtura.diagnostics.components import Doubt
 from mixtura.engines import Engine
-from mixtura.errors import ConvergenceWarning, InvalidArgumentError
+from mixtura.errors import ConvergenceWarning, Doubt, InvalidArgumentError, Message, Setting
 from mixtura.fit import Fit, Inference, Problem, Start, Swept, option
-from mixtura.lawful import Real, Whole
-from mixtura.parameters import MixtureParameters
+from mixtura.inference.mcmc.fit_of_draws import Chains, fit_of
+from mixtura.messages.assignments import Soft
+from mixtura.messages.draws import Draws
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.validation import Real, Whole
 from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl.extra import require_pyro
-
-if TYPE_CHECKING:
-    from mixtura.ppl.sampling import Drawn
+from mixtura.typing import Array
 
 STREAM = 0x4E555453
 """Key of this method's random streams among those of the problem's seed."""
@@ -73,6 +71,10 @@ class NUTS(Inference):
     def default_starts(self) -> int | None:
         return self.chains
 
+    @classmethod
+    def check_installed(cls) -> None:
+        require_pyro()
+
     def fit(self, problem: Problem) -> Fit:
         """Run the chains and return their draws as a fit.
 
@@ -83,29 +85,36 @@ class NUTS(Inference):
         InvalidArgumentError
             If a prior is flat or has no Pyro program, or max_iter or tol is given.
         """
-        require_pyro()
+        self.check_installed()
         if problem.max_iter is not None or problem.tol is not None:
             raise InvalidArgumentError(
-                "inference='nuts' has neither max_iter nor tol: say NUTS(draws=, warmup=)"
+                *(Setting("inference", "nuts"), " has neither "),
+                *(Setting("max_iter"), " nor ", Setting("tol")),
+                remedy=("say ", Setting("draws", also="warmup", spelled="NUTS(draws=, warmup=)")),
             )
         problem.refuse_improper()
         began = time.perf_counter()
         swept = problem.swept()
         starts = problem.starts(swept.model, swept.rows)
-        drawn = []
+        drawn, divergent = [], 0
         for number in range(self.chains):
             start = starts[number % len(starts)]
-            drawn.append(self._chain(problem, swept, start, number))
+            parts, n_divergent = self._chain(problem, swept, start, number)
+            drawn.append(_with_densities(problem.engine, swept, parts))
+            divergent += n_divergent
             problem.report(f"chain {number + 1} ({start.name}): {self.draws} draws")
         first = swept.model.mode(starts[0].statistics) if problem.keep_numbering else None
-        posterior = _posterior(problem.engine, swept, drawn)
+        draws = Draws.beside(drawn)
+        numbers = np.broadcast_to(np.arange(swept.model.n_components), draws.weights.shape)
+        posterior = DrawsPosterior(swept.model, draws, numbers)
         names = [starts[number % len(starts)].name for number in range(self.chains)]
         chains = Chains(posterior, list(posterior.log_joint), names, first)
-        divergent = sum(chain.n_divergent for chain in drawn)
         return fit_of(self, problem, swept, chains, began, _divergences(divergent, posterior))
 
-    def _chain(self, problem: Problem, swept: Swept, start: Start, number: int) -> "Drawn":
-        from mixtura.ppl.sampling import Trajectories, draw_chain
+    def _chain(
+        self, problem: Problem, swept: Swept, start: Start, number: int
+    ) -> tuple[tuple[Array, Array, Array], int]:
+        from mixtura.ppl.nuts_chains import Trajectories, draw_chain
 
         of_start, of_draws = problem.stream(STREAM, number).spawn(2)
         begin = _begin(problem.engine, swept, start, np.random.default_rng(of_start))
@@ -136,29 +145,24 @@ def _begin(
     return MixtureParameters(weights, *drawn)
 
 
-def _posterior(engine: Engine, swept: Swept, drawn: "list[Drawn]") -> DrawsPosterior:
-    """Return the draws of all chains with their exact densities."""
-    model = swept.model
-    weights, means, covariances = (
-        np.stack([getattr(chain, name) for chain in drawn])
-        for name in ("weights", "means", "covariances")
-    )
-    log_likelihood = np.empty(weights.shape[:2])
-    log_joint = np.empty(weights.shape[:2])
-    for at in np.ndindex(log_joint.shape):
-        parameters = MixtureParameters(weights[at], means[at], covariances[at])
+def _with_densities(engine: Engine, swept: Swept, parts: tuple[Array, Array, Array]) -> Draws:
+    """Return the draws of a chain with their exact densities."""
+    model, n_draws = swept.model, len(parts[0])
+    log_likelihood, log_joint = np.empty(n_draws), np.empty(n_draws)
+    for number, drawn in enumerate(zip(*parts, strict=True)):
+        parameters = MixtureParameters(*drawn)
         found = engine.sweep(swept.rows, model.potentials(parameters), Soft())
-        log_likelihood[at] = found.log_normalizer
-        log_joint[at] = found.log_normalizer + model.log_prior(parameters)
-    numbers = np.broadcast_to(np.arange(model.n_components), weights.shape)
-    return DrawsPosterior(model, weights, means, covariances, log_joint, log_likelihood, numbers)
+        log_likelihood[number] = found.log_normalizer
+        log_joint[number] = found.log_normalizer + model.log_prior(parameters)
+    return Draws(*parts, log_likelihood, log_joint)
 
 
 def _divergences(divergent: int, posterior: DrawsPosterior) -> tuple[Doubt, ...]:
     if divergent == 0:
         return ()
-    message = (
+    message = Message(
         f"{divergent} of {posterior.n_draws} trajectories diverged, so that part of the posterior "
-        "may be missing: raise target_accept, or use inference='gibbs'"
+        "may be missing",
+        remedy=("raise ", Setting("target_accept"), ", or use ", Setting("inference", "gibbs")),
     )
     return (Doubt(ConvergenceWarning, message),)

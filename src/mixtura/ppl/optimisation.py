@@ -12,13 +12,13 @@ from pyro.infer.autoguide.initialization import init_to_median, init_to_value
 from pyro.nn import PyroParam
 
 from mixtura.data import ArrayRows, Rows
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
-from mixtura.ppl.coordinates import relative_coordinates
 from mixtura.ppl.descent import Control, Descent, descend
 from mixtura.ppl.isolation import isolated
-from mixtura.ppl.observed import build_observed_program, observed_arguments
+from mixtura.ppl.observed_program import build_observed_program, observed_arguments
 from mixtura.ppl.program import as_rows, build_program, build_weighted_program
+from mixtura.ppl.relative_coordinates import relative_coordinates
 from mixtura.ppl.sites import from_sites, to_sites
 from mixtura.priors.dirichlet import SMALLEST_WEIGHT
 

@@ -11,7 +11,7 @@ from pyro import poutine
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.model import MixtureModel
-from mixtura.ppl.components import ComponentProgram, component_program
+from mixtura.ppl.component_programs import ComponentProgram, component_program
 from mixtura.ppl.weights import weight_distribution
 from mixtura.priors import FlatComponents, FlatWeights
 
@@ -62,7 +62,9 @@ def as_rows(data: Any, n_features: int) -> torch.Tensor:
     expected = (rows.shape[0], n_features)[: 1 if n_features == 1 else 2] if rows.dim() else ()
     if rows.dim() == 0 or tuple(rows.shape) != expected:
         wanted = "(N,) or (N, 1)" if n_features == 1 else f"(N, {n_features})"
-        raise InvalidArgumentError(f"data must have shape {wanted}; got {tuple(rows.shape)}")
+        raise InvalidArgumentError(
+            f"must have shape {wanted}; got {tuple(rows.shape)}", argument="data"
+        )
     return rows
 
 

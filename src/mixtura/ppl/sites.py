@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 
+from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
-from mixtura.parameters import MixtureParameters
-from mixtura.ppl.components import component_program
+from mixtura.ppl.component_programs import component_program
 from mixtura.ppl.tensors import tensor
 from mixtura.typing import Array
 

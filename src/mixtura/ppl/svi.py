@@ -6,11 +6,11 @@ from typing import Self, final
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.fit import Fit, Inference, Problem, option
-from mixtura.lawful import Called, Flag, Real, Whole
+from mixtura.messages.validation import Called, Flag, Real, Whole
 from mixtura.ppl.extra import require_pyro
-from mixtura.ppl.task import Begin, End, Task
+from mixtura.ppl.task import Begin, DescentEnd, Task
 
 DEFAULT_TOL = 1e-9
 ADAM_EPSILON = 1e-8
@@ -77,8 +77,11 @@ class SVI(Inference):
         super().__post_init__()
         if self.restarts > 1 and not self.from_prior:
             raise InvalidArgumentError(
-                "SVI restarts counts draws from the prior: set from_prior=True, or the "
-                "estimator's n_init for its own starts"
+                "SVI restarts counts draws from the prior",
+                remedy=(
+                    *("set ", Setting("from_prior", spelled="from_prior=True")),
+                    *(", or the estimator's ", Setting("n_init"), " for its own starts"),
+                ),
             )
 
     @classmethod
@@ -91,6 +94,10 @@ class SVI(Inference):
         """
         return cls(steps=3000, learning_rate=1e-3, print_every=100, from_prior=True, plain=True)
 
+    @classmethod
+    def check_installed(cls) -> None:
+        require_pyro()
+
     def fit(self, problem: Problem) -> Fit:
         """Run Pyro from every start and return the best end as a fit.
 
@@ -101,7 +108,7 @@ class SVI(Inference):
         InvalidArgumentError
             If a prior is flat, or the density has no mode.
         """
-        require_pyro()
+        self.check_installed()
         problem.refuse_unbounded()
         task = Task(problem)
         ends = []
@@ -126,7 +133,7 @@ class SVI(Inference):
                 parameters = model.mode(task.sweep(drawn))
             yield Begin("prior", parameters, seed)
 
-    def _run(self, task: Task, begin: Begin) -> End:
+    def _run(self, task: Task, begin: Begin) -> DescentEnd:
         from mixtura.ppl.descent import Control
         from mixtura.ppl.optimisation import ascend
 

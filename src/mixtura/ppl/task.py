@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, final
 
 import numpy as np
 
-from mixtura.assignments import Soft
-from mixtura.diagnostics.components import Doubt, component_doubts
-from mixtura.errors import ConvergenceWarning, StartsDisagreeWarning
+from mixtura.diagnostics.component_warnings import component_doubts
+from mixtura.errors import ConvergenceWarning, Doubt, Message, Setting, StartsDisagreeWarning
 from mixtura.fit import Fit, Problem, Run, canonical_order
-from mixtura.parameters import MixtureParameters
+from mixtura.messages.assignments import Soft
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.posteriors import PointPosterior
-from mixtura.statistics import SufficientStatistics
 
 if TYPE_CHECKING:
     from mixtura.ppl.descent import Descent
@@ -46,7 +46,7 @@ class Begin:
 
 @final
 @dataclass(frozen=True, eq=False)
-class End:
+class DescentEnd:
     """Where a run ended.
 
     Parameters
@@ -115,7 +115,9 @@ class Task:
         """Return the exact log joint density in the task's units."""
         return statistics.log_normalizer + self.model.log_prior(parameters)
 
-    def end(self, name: str, descent: "Descent", parameters: MixtureParameters, tol: float) -> End:
+    def end(
+        self, name: str, descent: "Descent", parameters: MixtureParameters, tol: float
+    ) -> DescentEnd:
         """Return the end of a run, its last objective evaluated exactly."""
         statistics = self.sweep(parameters)
         objective = self.objective(parameters, statistics)
@@ -127,9 +129,9 @@ class Task:
             rise = self.objective(better, self.sweep(better)) - objective
             is_settled = rise <= RISE * tol * max(1.0, abs(objective))
         run = Run(name, (*history, self.offset + objective), is_settled)
-        return End(run, parameters, statistics, descent.is_broken)
+        return DescentEnd(run, parameters, statistics, descent.is_broken)
 
-    def fit(self, method: str, objective_name: str, ends: list[End]) -> Fit:
+    def fit(self, method: str, objective_name: str, ends: list[DescentEnd]) -> Fit:
         """Return the best end as a fit."""
         best = max(range(len(ends)), key=lambda i: self._rank(ends[i]))
         kept = ends[best]
@@ -154,30 +156,33 @@ class Task:
             doubts=self.problem.doubts + self._doubts(ends, kept),
         )
 
-    def _rank(self, end: End) -> tuple[bool, float]:
+    def _rank(self, end: DescentEnd) -> tuple[bool, float]:
         # Where the prior's density is unbounded, an emptied component would win on it alone.
         inside = not self.model.weight_prior.is_unbounded_at(end.parameters.weights)
         return inside, end.run.objective
 
-    def _doubts(self, ends: list[End], kept: End) -> tuple[Doubt, ...]:
-        doubts = []
+    def _doubts(self, ends: list[DescentEnd], kept: DescentEnd) -> tuple[Doubt, ...]:
+        doubts, exact = [], Setting("inference", "map")
         if kept.is_broken:
-            message = (
+            message = Message(
                 f"an objective that is no finite number ended the run after {kept.run.n_iter} "
-                "steps, and the best step was kept: lower learning_rate, or use inference='map'"
+                "steps, and the best step was kept",
+                remedy=("lower ", Setting("learning_rate"), ", or use ", exact),
             )
             doubts.append(Doubt(ConvergenceWarning, message))
         elif not kept.run.converged:
-            message = (
-                f"not settled after {kept.run.n_iter} steps: raise steps, or use inference='map'"
+            message = Message(
+                f"not settled after {kept.run.n_iter} steps",
+                remedy=("raise ", Setting("steps"), ", or use ", exact),
             )
             doubts.append(Doubt(ConvergenceWarning, message))
         same = SAME_OPTIMUM * max(1.0, abs(kept.run.objective))
         reached = sum(end.run.objective >= kept.run.objective - same for end in ends)
         if len(ends) > 1 and reached == 1:
-            message = (
-                f"only one of {len(ends)} starts reached the best optimum, which was kept: raise "
-                "n_init or restarts to make sure that there is none better"
+            more = Setting("n_init", spelled="n_init or restarts")
+            message = Message(
+                f"only one of {len(ends)} starts reached the best optimum, which was kept",
+                remedy=("raise ", more, " to make sure that there is none better"),
             )
             doubts.append(Doubt(StartsDisagreeWarning, message))
         row_weight = self.problem.rows.total_weight / self.problem.rows.n_rows

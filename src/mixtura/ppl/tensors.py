@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
 
 
 def tensor(value: Any) -> torch.Tensor:
@@ -16,5 +16,6 @@ def tensor(value: Any) -> torch.Tensor:
 def without_program(prior: object) -> InvalidArgumentError:
     """Return the refusal of a prior that nobody has written as Pyro statements."""
     return InvalidArgumentError(
-        f"a {type(prior).__name__} prior has no Pyro program: use inference='gibbs'"
+        f"a {type(prior).__name__} prior has no Pyro program",
+        remedy=("use ", Setting("inference", "gibbs")),
     )

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mixtura.lazy import lazy_attributes
+from mixtura.messages.lazy import lazy_attributes
 from mixtura.priors.base import ComponentPrior, Prior, WeightPrior
 
 if TYPE_CHECKING:

@@ -7,12 +7,18 @@ from typing import Any, ClassVar, Self, final
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
-from mixtura.potentials import Tail
+from mixtura.errors import InvalidArgumentError, Part, Remedy, Setting
+from mixtura.messages.potentials import Tail
+from mixtura.messages.prior_arrays import (
+    ClusterSteps,
+    ComponentSteps,
+    MatrixSteps,
+    ModeSteps,
+    WeightSteps,
+)
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors.bounds import TieBounds
-from mixtura.priors.partitions import Partitions
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ClusterSteps, ComponentSteps, MatrixSteps, ModeSteps, WeightSteps
+from mixtura.priors.partition_probabilities import Partitions
 from mixtura.typing import Array, IntegerArray, StructureShape
 
 
@@ -117,17 +123,21 @@ class WeightPrior(Prior):
         """
         return None
 
+
+class AveragedWeights(WeightPrior):
+    """Weights over which averages are known: what variational Bayes asks of them."""
+
+    @abstractmethod
     def expected_log_weights(self, n_components: int) -> Array:
         """Return the expected logarithms of the weights, shape (K,)."""
-        raise not_averaged(self)
 
+    @abstractmethod
     def expected_weights(self, n_components: int) -> Array:
         """Return the expected weights, shape (K,)."""
-        raise not_averaged(self)
 
+    @abstractmethod
     def divergence(self, other: "WeightPrior", n_components: int) -> float:
         """Return ``E[log this - log other]`` under this of another of the same kind, in nats."""
-        raise not_averaged(self)
 
     def bound_log_weights(self, n_components: int) -> Array:
         """Return the log weights (K,) of the evidence lower bound: the expected ones.
@@ -140,6 +150,7 @@ class WeightPrior(Prior):
         """Return the divergence that belongs to the log weights of the bound, in nats."""
         return self.divergence(other, n_components)
 
+    @abstractmethod
     def weight_quantiles(
         self, probabilities: Array, n_components: int, n_first: int | None = None
     ) -> Array:
@@ -147,19 +158,24 @@ class WeightPrior(Prior):
 
         With ``n_first`` those of the first so many weights alone, shape (P, n_first).
         """
-        raise not_averaged(self)
 
+    @abstractmethod
     def weight_deviations(self, n_components: int) -> Array:
         """Return the standard deviation of each weight, shape (K,)."""
-        raise not_averaged(self)
 
 
-def not_averaged(prior: object) -> InvalidArgumentError:
-    """Return the error of a prior that variational Bayes cannot use."""
-    return InvalidArgumentError(
-        f"{type(prior).__name__} has no variational posterior: use a proper prior, or another "
-        "inference method such as inference='map'"
-    )
+PROPER: Remedy = (
+    *("use a proper prior, or another inference method such as ", Setting("inference", "map")),
+)
+"""What to do where a prior is improper."""
+
+SAMPLED: Remedy = ("use ", Setting("inference", ("gibbs", "collapsed")))
+"""What to do where weights may be exactly zero."""
+
+HAVE_NO_MODE: tuple[Part, ...] = (
+    *(Setting("inference", "vb"), " or ", Setting("inference", "gibbs")),
+)
+"""The methods that need no posterior mode."""
 
 
 @final
@@ -239,40 +255,44 @@ class ComponentPosterior(ABC):
     def posterior(self, statistics: SufficientStatistics) -> "ComponentPosterior":
         """Return the posterior after further rows."""
 
+
+class AveragedComponents(ComponentPosterior):
+    """A posterior over which averages are known: what variational Bayes asks of it."""
+
+    @abstractmethod
     def expected(self) -> ExpectedComponents:
         """Return the expected log density of a row under each component."""
-        raise not_averaged(self)
 
+    @abstractmethod
     def estimate(self) -> tuple[Array, Array]:
         """Return the expected means (K, D) and covariances (structure shape).
 
         The mode stands in for the expectation of a covariance that has none.
         """
-        raise not_averaged(self)
 
+    @abstractmethod
     def divergence(self, prior: "ComponentPrior") -> float:
         """Return the Kullback-Leibler divergence of the posterior from its prior, in nats."""
-        raise not_averaged(self)
 
+    @abstractmethod
     def sample(self, rng: np.random.Generator) -> tuple[Array, Array]:
         """Return means (K, D) and covariances (structure shape) drawn from the posterior."""
-        raise not_averaged(self)
 
+    @abstractmethod
     def predictive(self) -> PredictiveComponents:
         """Return the density of a new row of each component."""
-        raise not_averaged(self)
 
+    @abstractmethod
     def mean_marginals(self, probabilities: Array) -> Marginals:
         """Return what is known about each mean, shape (K, D)."""
-        raise not_averaged(self)
 
+    @abstractmethod
     def deviation_marginals(self, probabilities: Array) -> Marginals:
         """Return what is known about the standard deviation of each feature, shape (K, D)."""
-        raise not_averaged(self)
 
+    @abstractmethod
     def covariance_marginals(self, probabilities: Array) -> Marginals:
         """Return what is known about each (co)variance, in the structure shape."""
-        raise not_averaged(self)
 
 
 class ComponentPrior(Prior):
@@ -308,10 +328,7 @@ class ComponentPrior(Prior):
         Where their distribution given the statistics can be drawn from at once, the current ones
         do not matter; otherwise the step leaves it as it is. Of no rows the prior is drawn from.
         """
-        raise InvalidArgumentError(
-            f"{type(self).__name__} cannot be sampled: use a proper prior, or another inference "
-            "method such as inference='map'"
-        )
+        raise InvalidArgumentError(f"{type(self).__name__} cannot be sampled", remedy=PROPER)
 
     def mode_steps(self, structure: StructureShape, n_features: int) -> ModeSteps | None:
         """Return how EM finds the mode, as numbers; None where it is not in closed form."""
@@ -397,3 +414,36 @@ class ComponentPrior(Prior):
     @abstractmethod
     def rescaled(self, factor: Array) -> "ComponentPrior":
         """Return the prior of the components of ``x * factor``, factor of shape (D,)."""
+
+
+def averaged_weights(posterior: WeightPrior, prior: WeightPrior) -> AveragedWeights:
+    """Return the posterior of the weights under a prior, where variational Bayes can use it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it cannot.
+    """
+    if isinstance(posterior, AveragedWeights):
+        return posterior
+    name = type(prior).__name__
+    if prior.has_random_number:
+        raise InvalidArgumentError(
+            f"{name} has no variational posterior, since weights may be exactly zero",
+            remedy=SAMPLED,
+        )
+    raise InvalidArgumentError(f"{name} has no variational posterior", remedy=PROPER)
+
+
+def averaged_components(posterior: ComponentPosterior, prior: ComponentPrior) -> AveragedComponents:
+    """Return the posterior of the components under a prior, where variational Bayes can use it.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it cannot.
+    """
+    if isinstance(posterior, AveragedComponents):
+        return posterior
+    name = type(prior).__name__
+    raise InvalidArgumentError(f"{name} has no variational posterior", remedy=PROPER)

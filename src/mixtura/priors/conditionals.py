@@ -7,9 +7,9 @@ registered spread: rejection from three pieces is exact [GilksWild1992]_.
 
 import numpy as np
 
+from mixtura.messages.statistics import SufficientStatistics, shared_sum
 from mixtura.priors.mean_field import FARTHEST, ScaleFactor
 from mixtura.priors.scales import Normal, PositivePrior
-from mixtura.statistics import SufficientStatistics, shared_sum
 from mixtura.typing import Array
 
 PROPOSALS = 8

@@ -8,9 +8,9 @@ import numpy as np
 from scipy.special import betaincinv, digamma, gammaln, xlogy
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.priors.base import WeightPrior
+from mixtura.priors.base import AveragedWeights, WeightPrior
 from mixtura.priors.hyperparameters import hyperparameter, unchecked
-from mixtura.priors.partitions import DirichletPartitions
+from mixtura.priors.partition_probabilities import DirichletPartitions
 from mixtura.typing import Array, IntegerArray
 
 SMALLEST_WEIGHT = 1e-12
@@ -20,7 +20,7 @@ concentration below one has no upper bound."""
 
 @final
 @dataclass(frozen=True, eq=False)
-class Dirichlet(WeightPrior):
+class Dirichlet(AveragedWeights):
     """Dirichlet distribution of the weights.
 
     Parameters
@@ -59,8 +59,9 @@ class Dirichlet(WeightPrior):
     def check(self, n_components: int) -> None:
         if np.ndim(self.concentration) == 1 and np.size(self.concentration) != n_components:
             raise InvalidArgumentError(
-                "Dirichlet concentration must be one number or one for each of the "
-                f"{n_components} components; got {np.size(self.concentration)} numbers"
+                "must be one number or one for each of the "
+                f"{n_components} components; got {np.size(self.concentration)} numbers",
+                argument="Dirichlet concentration",
             )
 
     def posterior(self, count: Array) -> "Dirichlet":

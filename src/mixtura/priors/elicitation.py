@@ -5,12 +5,12 @@ from typing import final
 
 import numpy as np
 
-from mixtura.factorization import precision_factor
+from mixtura.messages.linalg import precision_factor
+from mixtura.messages.prior_arrays import ModeSteps, ScaleSteps, conjugate_steps
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors.flat import FlatComponents
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ModeSteps, ScaleSteps, conjugate_steps
 from mixtura.typing import Array, BooleanArray, StructureShape
 
 SMALLEST_CORRELATION_EIGENVALUE = 1e-6
@@ -107,6 +107,9 @@ class WithinGroups:
         Spacing of each column's values, zero where they are continuous, in the units of the
         moments: no group is taken to be narrower than the error of rounding to it, whose variance
         is resolution^2 / 12.
+    is_held : bool
+        Whether the scale stays at that of groups without any width, since there are no more
+        different rows than groups.
     """
 
     def __init__(
@@ -115,6 +118,8 @@ class WithinGroups:
         structure: StructureShape,
         n_sharing: float,
         resolution: Array | None = None,
+        *,
+        is_held: bool = False,
     ) -> None:
         n_features = moments.mean.size
         self.moments, self.structure = moments, structure
@@ -135,6 +140,9 @@ class WithinGroups:
         n_matrices = 1.0 if structure[0] == 1 else n_sharing
         lean = n_features * n_matrices / moments.total_weight
         self._lean = min(1.0, max(lean, SMALLEST_CORRELATION_EIGENVALUE))
+        self._is_held = is_held
+        if is_held:
+            self._lean, self._resolved = 1.0, np.full_like(self._resolved, np.inf)
 
     def pooled(self, statistics: SufficientStatistics) -> Array:
         """Return the scale of equally wide groups: their pooled (co)variance.
@@ -166,7 +174,7 @@ class WithinGroups:
         statistics : SufficientStatistics
             Moments of the rows by group.
         """
-        if self.structure[0] == 1:
+        if self.structure[0] == 1 or self._is_held:
             return self.pooled(statistics)
         count = np.maximum(statistics.count, 0.0)
         shares = count / max(count.sum(), TINY)

@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import gammaln
 
+from mixtura.messages.variational_prior_arrays import FactorKind, LogScaleDensity, VariationalSteps
 from mixtura.priors.base import ComponentPrior
 from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
 from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
 from mixtura.priors.scales import LOG_TWO_PI, HalfNormal, InverseGamma, LogNormal, Normal
 from mixtura.typing import Array, StructureShape
-from mixtura.variational_steps import FactorKind, LogScaleDensity, VariationalSteps
 
 if TYPE_CHECKING:
     from mixtura.priors.independent import Independent

@@ -1,5 +1,6 @@
 """Mixtures of finite mixtures: weights of as many components as a prior of their number says."""
 
+from abc import abstractmethod
 from dataclasses import dataclass
 from functools import cached_property
 from typing import final
@@ -8,10 +9,10 @@ import numpy as np
 from scipy.special import gammaln, log_softmax, logsumexp, softmax, xlogy
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.priors.base import WeightPrior
+from mixtura.messages.prior_arrays import PartitionSteps, WeightSteps
+from mixtura.priors.base import SAMPLED, WeightPrior
 from mixtura.priors.hyperparameters import hyperparameter
-from mixtura.priors.partitions import Partitions
-from mixtura.steps import PartitionSteps, WeightSteps
+from mixtura.priors.partition_probabilities import Partitions
 from mixtura.typing import Array, IntegerArray
 
 SMALLEST = 1e-300
@@ -30,28 +31,14 @@ class RandomNumber(WeightPrior):
         return True
 
     def mode(self, n_components: int) -> Array:
-        raise _only_sampled("mode")
+        raise InvalidArgumentError(
+            "MixtureOfFiniteMixtures has no mode, since weights may be exactly zero",
+            remedy=SAMPLED,
+        )
 
-    def expected_log_weights(self, n_components: int) -> Array:
-        raise _only_sampled("variational posterior")
-
-    def divergence(self, other: WeightPrior, n_components: int) -> float:
-        raise _only_sampled("variational posterior")
-
-    def weight_quantiles(
-        self, probabilities: Array, n_components: int, n_first: int | None = None
-    ) -> Array:
-        raise _only_sampled("variational posterior")
-
-    def weight_deviations(self, n_components: int) -> Array:
-        raise _only_sampled("variational posterior")
-
-
-def _only_sampled(what: str) -> InvalidArgumentError:
-    return InvalidArgumentError(
-        f"MixtureOfFiniteMixtures has no {what}, since weights may be exactly zero: "
-        "use inference='gibbs' or 'collapsed'"
-    )
+    @abstractmethod
+    def expected_weights(self, n_components: int) -> Array:
+        """Return the expected weights, shape (K,)."""
 
 
 @final

@@ -7,16 +7,14 @@ from typing import final
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.prior_arrays import ModeSteps, flat_steps
+from mixtura.messages.statistics import ZERO, SufficientStatistics
 from mixtura.priors.base import (
     ComponentPosterior,
     ComponentPrior,
-    ExpectedComponents,
     WeightPrior,
-    not_averaged,
 )
 from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
-from mixtura.statistics import ZERO, SufficientStatistics
-from mixtura.steps import ModeSteps, flat_steps
 from mixtura.typing import Array, StructureShape
 
 SMALLEST = float(np.finfo(np.float64).tiny)
@@ -155,9 +153,6 @@ class FlatPosterior(ComponentPosterior):
         seen = count > 0.0
         covariances = np.where(seen, scatter / np.where(seen, count, 1.0), pooled)
         return means, self._floored(covariances, n_features)
-
-    def expected(self) -> ExpectedComponents:
-        raise not_averaged(self.prior)
 
     def _floored(self, covariances: Array, n_features: int) -> Array:
         floor = np.asarray(self.prior.minimum_variance)

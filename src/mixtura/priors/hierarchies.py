@@ -7,15 +7,17 @@ from typing import final
 
 import numpy as np
 
+from mixtura.errors import Message
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors.base import (
-    ComponentPosterior,
+    HAVE_NO_MODE,
+    AveragedComponents,
     ComponentPrior,
     ExpectedComponents,
     Marginals,
     PredictiveComponents,
 )
 from mixtura.priors.learned_scales import LearnedScale
-from mixtura.statistics import SufficientStatistics
 from mixtura.typing import Array, StructureShape
 
 
@@ -35,7 +37,11 @@ class HierarchicalPrior(ComponentPrior):
         """Return the distribution of the scale, and the power that the free spreads give it."""
 
     @abstractmethod
-    def given_scale(self, scale: Array) -> ComponentPrior:
+    def posterior(self, statistics: SufficientStatistics) -> AveragedComponents:
+        """Return the posterior given sufficient statistics."""
+
+    @abstractmethod
+    def given_scale(self, scale: Array) -> "HierarchicalPrior":
         """Return the prior at one value of the scale."""
 
     @abstractmethod
@@ -43,7 +49,7 @@ class HierarchicalPrior(ComponentPrior):
         """Return the pull of covariances on the scale."""
 
     @abstractmethod
-    def expected_pull(self, learned: LearnedScale, factor: ComponentPosterior) -> Array:
+    def expected_pull(self, learned: LearnedScale, factor: AveragedComponents) -> Array:
         """Return the expected pull under a posterior at one value of the scale."""
 
     @abstractmethod
@@ -59,10 +65,10 @@ class HierarchicalPrior(ComponentPrior):
         untied = np.array([n_features - 1.0]) if bounds.in_plane else untied
         if bounds.bears(untied, np.inf, of_mode=True):
             return None
-        return (
+        return Message(
             f"{type(self).__name__} with a learned scale has no posterior mode with {n_spreads} "
-            f"components: they and the scale may shrink together without end; {bounds.remedy}, or "
-            "use inference='vb' or inference='gibbs'"
+            "components: they and the scale may shrink together without end; ",
+            remedy=(f"{bounds.remedy}, or use ", *HAVE_NO_MODE),
         )
 
     def scale_given(self, covariances: Array) -> Array:
@@ -116,7 +122,7 @@ class HierarchicalPrior(ComponentPrior):
 
 @final
 @dataclass(frozen=True, eq=False)
-class HierarchicalPosterior(ComponentPosterior):
+class HierarchicalPosterior(AveragedComponents):
     """Posterior of means and covariances whose prior learns its scale; not of the prior's form.
 
     Its mode is that with the scale integrated out. What variational Bayes uses are two factors,
@@ -146,7 +152,7 @@ class HierarchicalPosterior(ComponentPosterior):
         return self.prior.best_scale(self.statistics, of_mode=False)
 
     @cached_property
-    def factor(self) -> ComponentPosterior:
+    def factor(self) -> AveragedComponents:
         """The factor of means and covariances."""
         return self.prior.given_scale(self.scale).posterior(self.statistics)
 

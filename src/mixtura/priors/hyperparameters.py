@@ -5,8 +5,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from mixtura.conversion import as_float64, told
 from mixtura.errors import InvalidArgumentError, NotNumbersError
+from mixtura.messages.conversion import as_float64, told
 from mixtura.typing import Array, PerFeature
 
 Distribution = TypeVar("Distribution")
@@ -28,18 +28,19 @@ def hyperparameter(
         array = as_float64(value)
     except NotNumbersError:
         raise InvalidArgumentError(
-            f"{name} must be a number or numbers; got {told(value)}"
+            f"must be a number or numbers; got {told(value)}", argument=name
         ) from None
     if array.ndim > max_ndim or array.size == 0:
         raise InvalidArgumentError(
-            f"{name} must be a number or an array of at most {max_ndim} dimension(s); "
-            f"got shape {array.shape}"
+            f"must be a number or an array of at most {max_ndim} dimension(s); "
+            f"got shape {array.shape}",
+            argument=name,
         )
     low, high = array.min(), array.max()  # NaN where one is
     if not (low > -np.inf and high < np.inf):
-        raise InvalidArgumentError(f"{name} must be finite; got {told(value)}")
+        raise InvalidArgumentError(f"must be finite; got {told(value)}", argument=name)
     if positive and not low > 0 and not (or_matrix and array.ndim >= 2):
-        raise InvalidArgumentError(f"{name} must be above zero; got {told(value)}")
+        raise InvalidArgumentError(f"must be above zero; got {told(value)}", argument=name)
     return float(array) if array.ndim == 0 else array.copy()  # the user may write to theirs
 
 
@@ -47,8 +48,9 @@ def check_per_feature(value: PerFeature, name: str, n_features: int) -> None:
     """Raise InvalidArgumentError unless a hyperparameter is one number or one per feature."""
     if np.ndim(value) > 0 and np.shape(value) != (n_features,):
         raise InvalidArgumentError(
-            f"{name} must be one number or one for each of the {n_features} features; "
-            f"got shape {np.shape(value)}"
+            f"must be one number or one for each of the {n_features} features; "
+            f"got shape {np.shape(value)}",
+            argument=name,
         )
 
 
@@ -60,8 +62,9 @@ def check_matrix(value: float | Array, name: str, n_features: int) -> None:
     matrix, size = np.asarray(value), (n_features, n_features)
     if matrix.shape != size:
         raise InvalidArgumentError(
-            f"{name} must be one number, {n_features} numbers or a matrix of shape {size}; "
-            f"got shape {matrix.shape}"
+            f"must be one number, {n_features} numbers or a matrix of shape {size}; "
+            f"got shape {matrix.shape}",
+            argument=name,
         )
     deviations = np.sqrt(np.maximum(np.diag(matrix), 0.0))
     lawful = bool((deviations > 0).all())
@@ -70,7 +73,7 @@ def check_matrix(value: float | Array, name: str, n_features: int) -> None:
         lawful = bool((np.abs(correlations - correlations.T) <= 1e-10).all())
         lawful = lawful and bool(np.linalg.eigvalsh(correlations)[0] > 0)
     if not lawful:
-        raise InvalidArgumentError(f"{name} must be symmetric and positive definite")
+        raise InvalidArgumentError("must be symmetric and positive definite", argument=name)
 
 
 def rescaled_matrix(value: float | Array, factor: Array) -> float | Array:

@@ -6,9 +6,12 @@ from typing import final
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Message
+from mixtura.messages.prior_arrays import ComponentSteps, steps_of
+from mixtura.messages.statistics import SufficientStatistics, shared_sum
 from mixtura.priors.base import (
-    ComponentPosterior,
+    HAVE_NO_MODE,
+    AveragedComponents,
     ComponentPrior,
     ExpectedComponents,
     Marginals,
@@ -23,8 +26,6 @@ from mixtura.priors.learned_scales import GammaScales, LearnedScale, check_scale
 from mixtura.priors.mean_field import MeanField, best_factors
 from mixtura.priors.scale_solutions import self_answering
 from mixtura.priors.scales import Gamma, InverseGamma, Normal, PositivePrior
-from mixtura.statistics import SufficientStatistics, shared_sum
-from mixtura.steps import ComponentSteps, steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
 
 LOWEST = 1e-30
@@ -64,7 +65,9 @@ class Independent(HierarchicalPrior):
 
     def __post_init__(self) -> None:
         if not isinstance(self.mean, Normal):
-            raise InvalidArgumentError(f"Independent mean must be a Normal; got {self.mean!r}")
+            raise InvalidArgumentError(
+                f"must be a Normal; got {self.mean!r}", argument="Independent mean"
+            )
         if (self.scale is None) == (self.variance is None):
             raise InvalidArgumentError(
                 "Independent takes exactly one of scale= (on standard deviations) and variance="
@@ -94,7 +97,8 @@ class Independent(HierarchicalPrior):
         if len(structure) != 2:
             raise InvalidArgumentError(
                 "an Independent prior is for diagonal and spherical covariances (and any with one "
-                "feature); use NormalInverseWishart for full and tied ones"
+                "feature); ",
+                remedy="use NormalInverseWishart for full and tied ones",
             )
         per_feature = False
         for part in (self.mean, self.spread):
@@ -129,17 +133,17 @@ class Independent(HierarchicalPrior):
         values = covariances if self.is_on_variance else np.sqrt(covariances)
         return (1.0 / values).sum(axis=0)
 
-    def expected_pull(self, learned: LearnedScale, factor: ComponentPosterior) -> Array:
+    def expected_pull(self, learned: LearnedScale, factor: AveragedComponents) -> Array:
         assert isinstance(factor, IndependentPosterior)
         return factor.factors.scale.reciprocal.sum(axis=0)
 
     def unbounded(self, structure: StructureShape, n_features: int) -> str | None:
         if self.spread.vanishes_at_zero or structure[0] == 1:  # one spread serves all rows
             return super().unbounded(structure, n_features)
-        return (
+        return Message(
             f"under {type(self.spread).__name__} there is no posterior mode: a component may "
-            "shrink onto one row without end; use InverseGamma or LogNormal, or inference='vb' or "
-            "inference='gibbs'"
+            "shrink onto one row without end; ",
+            remedy=("use InverseGamma or LogNormal, or ", *HAVE_NO_MODE),
         )
 
     def tie_bounds(self, structure: StructureShape, n_features: int) -> TieBounds | None:
@@ -162,7 +166,7 @@ class Independent(HierarchicalPrior):
     def best_scale(self, statistics: SufficientStatistics, *, of_mode: bool) -> Array:
         return _LearnedScale(self, statistics, of_mode).best()
 
-    def posterior(self, statistics: SufficientStatistics) -> ComponentPosterior:
+    def posterior(self, statistics: SufficientStatistics) -> AveragedComponents:
         if self.learns_scale:
             return HierarchicalPosterior(self, statistics)
         return IndependentPosterior(self, statistics)
@@ -233,7 +237,7 @@ class Independent(HierarchicalPrior):
 
 @final
 @dataclass(frozen=True, eq=False)
-class IndependentPosterior(ComponentPosterior):
+class IndependentPosterior(AveragedComponents):
     """Independent prior times the likelihood of assigned rows; not of the prior's own form."""
 
     prior: Independent

@@ -4,8 +4,8 @@ from typing import final
 
 import numpy as np
 
+from mixtura.messages.statistics import SufficientStatistics, shared_sum
 from mixtura.priors.scales import Normal, PositivePrior
-from mixtura.statistics import SufficientStatistics, shared_sum
 from mixtura.typing import Array
 
 MAX_ALTERNATIONS = 1000

@@ -6,9 +6,11 @@ from typing import final
 import numpy as np
 from scipy.special import ndtri
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
+from mixtura.messages.prior_arrays import ClusterSteps, cluster_steps_of
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.priors.base import (
-    ComponentPosterior,
+    AveragedComponents,
     ComponentPrior,
     ExpectedComponents,
     Marginals,
@@ -16,9 +18,10 @@ from mixtura.priors.base import (
 )
 from mixtura.priors.hyperparameters import check_per_feature, hyperparameter, unchecked, unscaled
 from mixtura.priors.scales import LOG_TWO_PI, Normal
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import ClusterSteps, cluster_steps_of
 from mixtura.typing import Array, PerFeature, StructureShape
+
+DIAGONAL = ("diag", "spherical", "tied_diag", "tied_spherical")
+"""Names of the families without correlations."""
 
 
 @final
@@ -54,21 +57,28 @@ class KnownScale(ComponentPrior):
         scale = hyperparameter(self.scale, "KnownScale scale", positive=True)
         object.__setattr__(self, "scale", scale)
         if not isinstance(self.mean, Normal):
-            raise InvalidArgumentError(f"KnownScale mean must be a Normal; got {self.mean!r}")
+            raise InvalidArgumentError(
+                f"must be a Normal; got {self.mean!r}", argument="KnownScale mean"
+            )
 
     def check(self, structure: StructureShape, n_components: int, n_features: int) -> None:
         if len(structure) != 2:
             raise InvalidArgumentError(
-                "KnownScale is for diagonal and spherical covariances (and any with one feature); "
-                "use covariance_type='diag', 'spherical', 'tied_diag' or 'tied_spherical'"
+                "KnownScale is for diagonal and spherical covariances (and any with one feature); ",
+                remedy=(
+                    "use ",
+                    Setting(
+                        "covariance_type", ("diag", "spherical", "tied_diag", "tied_spherical")
+                    ),
+                ),
             )
         check_per_feature(self.scale, "KnownScale scale", n_features)
         for name, value in self.mean.hyperparameters().items():
             check_per_feature(value, f"Normal {name}", n_features)
         if structure[1] < n_features and np.ndim(self.scale) > 0:
             raise InvalidArgumentError(
-                "KnownScale scale must be one number where one scale serves all features "
-                "(spherical covariances)"
+                "must be one number where one scale serves all features (spherical covariances)",
+                argument="KnownScale scale",
             )
 
     @property
@@ -119,7 +129,7 @@ class KnownScale(ComponentPrior):
 
 @final
 @dataclass(frozen=True, eq=False)
-class KnownScalePosterior(ComponentPosterior):
+class KnownScalePosterior(AveragedComponents):
     """Normal means given assigned rows of known scale.
 
     Parameters

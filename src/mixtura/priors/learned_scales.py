@@ -15,7 +15,7 @@ from typing import final
 import numpy as np
 from scipy.special import multigammaln  # pyright: ignore[reportAttributeAccessIssue]
 
-from mixtura.factorization import covariance_factor, precision_factor
+from mixtura.messages.linalg import covariance_factor, precision_factor
 from mixtura.priors.bounds import TieBounds
 from mixtura.priors.hyperparameters import (
     check_matrix,

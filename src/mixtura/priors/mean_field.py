@@ -13,10 +13,10 @@ from typing import final
 import numpy as np
 from scipy.special import ndtri
 
-from mixtura.potentials import ScaleMixtureTail
+from mixtura.messages.potentials import ScaleMixtureTail
+from mixtura.messages.statistics import SufficientStatistics, shared_sum
 from mixtura.priors.base import ExpectedComponents, Marginals, PredictiveComponents
 from mixtura.priors.scales import LOG_TWO_PI, Normal, PositivePrior
-from mixtura.statistics import SufficientStatistics, shared_sum
 from mixtura.typing import Array
 
 NEGLIGIBLE = 45.0

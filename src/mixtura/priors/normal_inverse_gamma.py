@@ -7,9 +7,18 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.potentials import StudentTail
+from mixtura.messages.potentials import StudentTail
+from mixtura.messages.prior_arrays import (
+    ClusterSteps,
+    ComponentSteps,
+    ModeSteps,
+    cluster_steps_of,
+    conjugate_steps,
+    steps_of,
+)
+from mixtura.messages.statistics import SufficientStatistics, feature_sum, shared_sum
 from mixtura.priors.base import (
-    ComponentPosterior,
+    AveragedComponents,
     ComponentPrior,
     ExpectedComponents,
     Marginals,
@@ -28,15 +37,6 @@ from mixtura.priors.marginals import (
 )
 from mixtura.priors.scale_solutions import best_scales
 from mixtura.priors.scales import Gamma
-from mixtura.statistics import SufficientStatistics, feature_sum, shared_sum
-from mixtura.steps import (
-    ClusterSteps,
-    ComponentSteps,
-    ModeSteps,
-    cluster_steps_of,
-    conjugate_steps,
-    steps_of,
-)
 from mixtura.typing import Array, PerFeature, StructureShape
 
 LOG_TWO_PI = float(np.log(2.0 * np.pi))
@@ -44,7 +44,7 @@ LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
 @final
 @dataclass(frozen=True, eq=False)
-class NormalInverseGamma(HierarchicalPrior, ComponentPosterior):
+class NormalInverseGamma(HierarchicalPrior, AveragedComponents):
     """Conjugate prior of means and variances.
 
     ``variance ~ InverseGamma(shape, scale)`` for every free variance of the structure, and
@@ -121,7 +121,7 @@ class NormalInverseGamma(HierarchicalPrior, ComponentPosterior):
     def pull(self, learned: LearnedScale, covariances: Array) -> Array:
         return (1.0 / covariances).sum(axis=0)
 
-    def expected_pull(self, learned: LearnedScale, factor: ComponentPosterior) -> Array:
+    def expected_pull(self, learned: LearnedScale, factor: AveragedComponents) -> Array:
         assert isinstance(factor, NormalInverseGamma)
         return (np.asarray(factor.shape) / factor._scale).sum(axis=0)
 
@@ -157,7 +157,7 @@ class NormalInverseGamma(HierarchicalPrior, ComponentPosterior):
         assert not isinstance(self.scale, Gamma)
         return np.asarray(self.scale)
 
-    def posterior(self, statistics: SufficientStatistics) -> ComponentPosterior:
+    def posterior(self, statistics: SufficientStatistics) -> AveragedComponents:
         if self.learns_scale:
             return HierarchicalPosterior(self, statistics)
         return self._conjugate(statistics)

@@ -8,10 +8,21 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.factorization import covariance_factor, precision_factor
-from mixtura.potentials import StudentTail
+from mixtura.messages.linalg import covariance_factor, precision_factor
+from mixtura.messages.potentials import StudentTail
+from mixtura.messages.prior_arrays import (
+    ClusterSteps,
+    ComponentSteps,
+    MatrixSteps,
+    ModeSteps,
+    cluster_steps_of,
+    conjugate_steps,
+    matrix_steps_of,
+    steps_of,
+)
+from mixtura.messages.statistics import SufficientStatistics, feature_sum, outer_moments
 from mixtura.priors.base import (
-    ComponentPosterior,
+    AveragedComponents,
     ComponentPrior,
     ExpectedComponents,
     Marginals,
@@ -46,17 +57,6 @@ from mixtura.priors.wishart import (
     inverse_wishart_roots,
     log_diagonal,
 )
-from mixtura.statistics import SufficientStatistics, feature_sum, outer_moments
-from mixtura.steps import (
-    ClusterSteps,
-    ComponentSteps,
-    MatrixSteps,
-    ModeSteps,
-    cluster_steps_of,
-    conjugate_steps,
-    matrix_steps_of,
-    steps_of,
-)
 from mixtura.typing import Array, PerFeature, StructureShape
 
 LOG_TWO = float(np.log(2.0))
@@ -65,7 +65,7 @@ LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
 @final
 @dataclass(frozen=True, eq=False)
-class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
+class NormalInverseWishart(HierarchicalPrior, AveragedComponents):
     """Conjugate prior of means and covariance matrices.
 
     ``covariance ~ InverseWishart(degrees_of_freedom, scale)`` and
@@ -122,11 +122,14 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         check_per_feature(self.mean, "NormalInverseWishart mean", n_features)
         for name in ("shrinkage", "degrees_of_freedom"):
             if np.ndim(getattr(self, name)) > 0:
-                raise InvalidArgumentError(f"NormalInverseWishart {name} must be one number")
+                raise InvalidArgumentError(
+                    "must be one number", argument=f"NormalInverseWishart {name}"
+                )
         if self._freedom(n_features) <= n_features - 1:
             raise InvalidArgumentError(
-                "NormalInverseWishart degrees_of_freedom must be above the number of features "
-                f"less one, {n_features - 1}; got {self.degrees_of_freedom}"
+                "must be above the number of features "
+                f"less one, {n_features - 1}; got {self.degrees_of_freedom}",
+                argument="NormalInverseWishart degrees_of_freedom",
             )
         check_matrix_scale(self.scale, "NormalInverseWishart scale", n_features)
 
@@ -146,7 +149,7 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         factor = precision_factor(covariances)
         return learned.pull_of((factor @ np.swapaxes(factor, -1, -2)).sum(axis=0))
 
-    def expected_pull(self, learned: LearnedScale, factor: ComponentPosterior) -> Array:
+    def expected_pull(self, learned: LearnedScale, factor: AveragedComponents) -> Array:
         assert isinstance(factor, NormalInverseWishart)
         root, freedom = factor._precision_factor, np.asarray(factor.degrees_of_freedom)
         precisions = freedom[:, None, None] * (root @ np.swapaxes(root, -1, -2))
@@ -193,7 +196,7 @@ class NormalInverseWishart(HierarchicalPrior, ComponentPosterior):
         scale = self._scale
         return self._matrix_factor if scale.ndim >= 2 else np.sqrt(scale) * np.eye(n_features)
 
-    def posterior(self, statistics: SufficientStatistics) -> ComponentPosterior:
+    def posterior(self, statistics: SufficientStatistics) -> AveragedComponents:
         if self.learns_scale:
             return HierarchicalPosterior(self, statistics)
         return self._conjugate(statistics)

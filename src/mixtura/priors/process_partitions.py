@@ -6,9 +6,9 @@ from typing import final
 import numpy as np
 from scipy.special import gammaln
 
-from mixtura.priors.partitions import Partitions
+from mixtura.messages.prior_arrays import PartitionSteps
+from mixtura.priors.partition_probabilities import Partitions
 from mixtura.priors.scales import Gamma
-from mixtura.steps import PartitionSteps
 from mixtura.typing import Array, IntegerArray
 
 TINY = float(np.finfo(float).tiny)

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import digamma, poch
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.priors.base import WeightPrior
+from mixtura.priors.base import AveragedWeights, WeightPrior
 from mixtura.priors.concentration import concentration_grid
 from mixtura.priors.hyperparameters import hyperparameter
 from mixtura.priors.process_partitions import TINY, ProcessPartitions
@@ -18,7 +18,7 @@ from mixtura.priors.stick_breaking import StickBreaking
 from mixtura.typing import Array, IntegerArray
 
 
-class WeightProcess(WeightPrior):
+class WeightProcess(AveragedWeights):
     """A prior of infinitely many weights; a mixture has K - 1 of them, and the rest in the last."""
 
     @property
@@ -175,7 +175,8 @@ class PitmanYor(WeightProcess):
         discount = hyperparameter(self.discount, "PitmanYor discount", max_ndim=0)
         if not 0.0 <= discount < 1.0:
             raise InvalidArgumentError(
-                f"PitmanYor discount must be at least 0 and below 1; got {self.discount!r}"
+                f"must be at least 0 and below 1; got {self.discount!r}",
+                argument="PitmanYor discount",
             )
         object.__setattr__(self, "concentration", value)
         object.__setattr__(self, "discount", discount)
@@ -199,11 +200,12 @@ def _concentration(value: object, name: str) -> float | Gamma:
         return number
     if np.ndim(value.shape) + np.ndim(value.rate) > 0:
         raise InvalidArgumentError(
-            f"{name} concentration must be a number or a Gamma of two numbers; got {value!r}"
+            f"must be a number or a Gamma of two numbers; got {value!r}",
+            argument=f"{name} concentration",
         )
     if value.is_truncated:
         raise InvalidArgumentError(
-            f"{name} concentration must be a Gamma without a minimum; got {value!r}"
+            f"must be a Gamma without a minimum; got {value!r}", argument=f"{name} concentration"
         )
     return value
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from mixtura.factorization import precision_factor
+from mixtura.messages.linalg import precision_factor
 from mixtura.priors.learned_scales import GammaScales, LearnedScale
 from mixtura.typing import Array
 

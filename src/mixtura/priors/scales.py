@@ -98,7 +98,9 @@ class Gamma(Prior):
             object.__setattr__(self, name, value)
         minimum = hyperparameter(self.minimum, "Gamma minimum")
         if not np.min(minimum) >= 0.0:
-            raise InvalidArgumentError(f"Gamma minimum must be at least 0; got {self.minimum!r}")
+            raise InvalidArgumentError(
+                f"must be at least 0; got {self.minimum!r}", argument="Gamma minimum"
+            )
         object.__setattr__(self, "minimum", minimum)
 
     @property

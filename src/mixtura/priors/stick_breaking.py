@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 from scipy.special import betaln, digamma, xlogy
 
-from mixtura.priors.base import WeightPrior
+from mixtura.priors.base import AveragedWeights, WeightPrior
 from mixtura.priors.concentration import (
     ConcentrationGrid,
     concentration_grid,
@@ -24,7 +24,7 @@ RESOLUTION = 1e-14
 
 @final
 @dataclass(frozen=True, eq=False)
-class StickBreaking(WeightPrior):
+class StickBreaking(AveragedWeights):
     """Posterior of the weights of a truncated Pitman-Yor process.
 
     ``weight[k] = v[k] prod_{j<k} (1 - v[j])``, the last of the K weights takes the rest, and
@@ -205,13 +205,26 @@ class StickBreaking(WeightPrior):
         return weights
 
     def _mode_at(self, value: float) -> Array:
-        share, rest = (np.maximum(power, 0.0) for power in self._powers(value))
+        """Return the mode at a concentration: inside, but for weights that are held at the edge."""
+        n_components = self.count.size
+        share, last = np.maximum(self.count - self.discount, 0.0), self._powers(value)[1][-1:]
+        rest, n_free = tails(np.append(share[1:-1] - 1.0, last)), n_components
+        if (rest < 0.0).any():
+            # The first so many sticks are free where no power of a rest is below zero.
+            for n_free in np.flatnonzero(np.append(share[:1] > 0.0, share[1:] >= 1.0))[::-1] + 1:
+                rest = tails(share[1:n_free] - 1.0)
+                if not (rest < 0.0).any():
+                    break
+            else:
+                n_free = n_components
+                rest = np.maximum(self._powers(value)[1], 0.0)
+        share = share[: n_free - 1]
         total = share + rest
         free = total == 0.0  # whatever the share: an equal one of what is left
-        equal = 1.0 / np.arange(self.count.size, 1, -1)
+        equal = 1.0 / np.arange(n_free, 1, -1)
         sticks = np.where(free, equal, share / np.where(free, 1.0, total))
         others = np.where(free, 1.0 - equal, rest / np.where(free, 1.0, total))
-        weights = _products(sticks, others)
+        weights = np.append(_products(sticks, others), np.zeros(n_components - n_free))
         if (weights < SMALLEST_WEIGHT).any():
             weights = np.maximum(weights, SMALLEST_WEIGHT)
         return weights / weights.sum()

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.special import multigammaln  # pyright: ignore[reportAttributeAccessIssue]
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.factorization import covariance_factor, precision_factor
+from mixtura.messages.linalg import covariance_factor, precision_factor
+from mixtura.messages.statistics import feature_sum
 from mixtura.priors.base import Prior
 from mixtura.priors.hyperparameters import check_matrix, hyperparameter, rescaled_matrix
-from mixtura.statistics import feature_sum
 from mixtura.typing import Array
 
 LOG_TWO = float(np.log(2.0))
@@ -56,8 +56,9 @@ class Wishart(Prior):
         """Raise InvalidArgumentError unless the hyperparameters fit D features."""
         if self.degrees_of_freedom <= n_features - 1:
             raise InvalidArgumentError(
-                "Wishart degrees_of_freedom must be above the number of features less one, "
-                f"{n_features - 1}; got {self.degrees_of_freedom}"
+                "must be above the number of features less one, "
+                f"{n_features - 1}; got {self.degrees_of_freedom}",
+                argument="Wishart degrees_of_freedom",
             )
         check_matrix(self.scale, "Wishart scale", n_features)
 

@@ -1,13 +1,13 @@
 """Reports: a fit as plain data, shown on a terminal, as HTML or as JSON."""
 
 from mixtura.reports.build import build_comparison, build_report
-from mixtura.reports.comparison import Comparison, comparison
 from mixtura.reports.content import Picture, Report, Section
 from mixtura.reports.convergence import ConvergenceTable, convergence
+from mixtura.reports.fit_comparison import Comparison, comparison
 from mixtura.reports.fulltext import as_text, report_renderable
 from mixtura.reports.html import as_html
 from mixtura.reports.json import as_json
-from mixtura.reports.selection import (
+from mixtura.reports.selection_summary import (
     SelectionSummary,
     selection_as_json,
     selection_renderable,

@@ -7,29 +7,34 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mixtura.data import ArrayRows
-from mixtura.diagnostics.comparison import aic, assignment_entropy, bic, icl
+from mixtura.diagnostics.information_criteria import aic, assignment_entropy, bic, icl
+from mixtura.diagnostics.posterior_summaries import occupied
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
-from mixtura.judgements import occupied
 from mixtura.plots.observations import as_labels, as_responsibilities, as_rows
 from mixtura.posteriors import DrawsPosterior
-from mixtura.reports.comparison import comparison
-from mixtura.reports.components import Components
+from mixtura.reports.component_tables import Components
 from mixtura.reports.content import Picture, Report, Scores, Section, StartOutcome
 from mixtura.reports.convergence import ConvergenceTable, convergence
+from mixtura.reports.fit_comparison import comparison
 from mixtura.reports.headline import Certainty, headline
 from mixtura.reports.pictures import (
     MANY_COMPONENTS,
     SIZE_BUDGET,
     Drawing,
-    Evidence,
+    PictureData,
     data_drawings,
     draw,
     fit_drawings,
     objective_drawing,
 )
-from mixtura.reports.sampled import SampledRows, draws_drawings, rank_drawing, rows_drawings
+from mixtura.reports.pictures_of_draws import (
+    SampledRows,
+    draws_drawings,
+    rank_drawing,
+    rows_drawings,
+)
 from mixtura.reports.words import method_words, model_words
 from mixtura.typing import Array, IntegerArray
 
@@ -38,7 +43,7 @@ MAX_CORRELATION_FEATURES = 10
 OF_DRAWS = {"posterior", "trace", "rank", "predictive_check", "co_clustering"}
 """Pictures that a report may leave out."""
 
-Told: TypeAlias = Evidence | Fit
+Told: TypeAlias = PictureData | Fit
 """What a section is about: a fit with its rows, or a fit alone."""
 
 
@@ -158,12 +163,14 @@ def _told(
     if weights is not None:
         weights = np.asarray(weights, dtype=np.float64)
         if weights.shape != (n_rows,):
-            raise InvalidArgumentError(f"weights must be one for each of the {n_rows} rows")
+            raise InvalidArgumentError(
+                f"must be one for each of the {n_rows} rows", argument="weights"
+            )
     sampled = isinstance(fit.posterior, DrawsPosterior)
     max_features = 4 - several - (n_components > MANY_COMPONENTS) - sampled
     given = ArrayRows(given.values, weights, None, errors)
     shown = fit.posterior.completed(given, engine)
-    return Evidence(fit, given, shown, numbers, shares, weights, max_features, not several)
+    return PictureData(fit, given, shown, numbers, shares, weights, max_features, not several)
 
 
 def _report(
@@ -179,7 +186,7 @@ def _report(
     budget = (SIZE_BUDGET if len(told) == 1 else 4 * SIZE_BUDGET // 5) if pictures else 0
     first = next(iter(told.values()))
     of_data: tuple[Picture, ...] = ()
-    if budget and isinstance(first, Evidence):
+    if budget and isinstance(first, PictureData):
         drawings = data_drawings(first.x, first.fit.feature_names)
         of_data = draw(drawings, "data", SIZE_BUDGET // 5)
         budget -= sum(len(picture.svg) for picture in of_data)
@@ -196,14 +203,14 @@ def _report(
 
 
 def _fit(told: Told) -> Fit:
-    return told.fit if isinstance(told, Evidence) else told
+    return told.fit if isinstance(told, PictureData) else told
 
 
 def _section(told: Told, title: str, prefix: str, budget: int, engine: Engine) -> Section:
     fit = _fit(told)
     components, certainty, n_shown, sampled = Components.of(fit), None, fit.n_rows, None
     counted = None
-    if isinstance(told, Evidence):
+    if isinstance(told, PictureData):
         n_shown = told.x.shape[0]
         counted = occupied(fit.posterior, told.given, engine)
         shares = told.responsibilities
@@ -256,12 +263,12 @@ def _drawings(told: Told, sampled: SampledRows | None) -> list[Drawing]:
     """Return the drawings of a section; of draws beside others only those without rows."""
     fit = _fit(told)
     drawings: list[Drawing] = []
-    if isinstance(told, Evidence) and told.x.shape[0]:
+    if isinstance(told, PictureData) and told.x.shape[0]:
         drawings = fit_drawings(told)
     if not isinstance(fit.posterior, DrawsPosterior):
         return [*drawings, objective_drawing(fit)]
     drawings += draws_drawings(fit)
-    if not isinstance(told, Evidence) or told.is_alone:
+    if not isinstance(told, PictureData) or told.is_alone:
         drawings.append(rank_drawing(fit))
         if sampled is not None:
             drawings += rows_drawings(fit, sampled)
@@ -287,7 +294,7 @@ def _scores(told: Told) -> Scores:
     fit = _fit(told)
     likelihood, n_parameters, n_rows = fit.log_likelihood, fit.model.n_parameters, fit.total_weight
     completed = None
-    if isinstance(told, Evidence) and told.x.shape[0] == fit.n_rows:
+    if isinstance(told, PictureData) and told.x.shape[0] == fit.n_rows:
         entropy = assignment_entropy(told.responsibilities, told.weights)
         completed = icl(likelihood, n_parameters, n_rows, entropy)
     return Scores(

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, field
 from typing import final
 
-from mixtura.reports.comparison import Comparison
-from mixtura.reports.components import Components
+from mixtura.reports.component_tables import Components
 from mixtura.reports.convergence import ConvergenceTable
+from mixtura.reports.fit_comparison import Comparison
 from mixtura.reports.headline import Certainty
 from mixtura.reports.tables import Table
 from mixtura.typing import Array

@@ -5,12 +5,11 @@ from typing import Any, final
 
 import numpy as np
 
-from mixtura.chains import reduction_words
-from mixtura.diagnostics.sampling import AGREED, FEWEST_DRAWS
-from mixtura.diagnostics.sampling import convergence as diagnosed
+from mixtura.diagnostics.convergence_diagnostics import AGREED, FEWEST_DRAWS, reduction_words
+from mixtura.diagnostics.convergence_diagnostics import convergence as diagnosed
+from mixtura.diagnostics.posterior_summaries import draws_of
 from mixtura.fit import Fit
-from mixtura.judgements import draws_of
-from mixtura.reports.components import distinct_names
+from mixtura.reports.component_tables import distinct_names
 from mixtura.reports.markup import fragment
 from mixtura.reports.numbers import UNKNOWN, count, significant
 from mixtura.reports.tables import Table, name

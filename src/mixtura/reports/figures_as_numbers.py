@@ -7,7 +7,7 @@ from scipy.special import ndtr
 
 from mixtura.fit import Fit
 from mixtura.plots.bins import bin_edges
-from mixtura.plots.curves import Marginals
+from mixtura.plots.curves import MarginalCurves
 from mixtura.plots.separation import best_features
 from mixtura.plots.uncertainty import row_uncertainty
 from mixtura.reports.numbers import exact, share, significant
@@ -70,8 +70,8 @@ def density(fit: Fit, x: Array, weights: Array | None) -> Table:
     edges = _edges(values)
     counts = _counts(values, edges, weights)
     observed = counts / max(float(counts.sum()), np.finfo(float).tiny)
-    total = _shares(Marginals.predictive(fit, int(feature)), edges).sum(axis=1)
-    by_component = _shares(Marginals.of(fit, int(feature)), edges)
+    total = _shares(MarginalCurves.predictive(fit, int(feature)), edges).sum(axis=1)
+    by_component = _shares(MarginalCurves.of(fit, int(feature)), edges)
     n_components = by_component.shape[1] if fit.tells_components else 0
     listed = min(n_components, MAX_COLUMNS)
     columns = ("interval", "data", "all components", *(f"component {k}" for k in range(listed)))
@@ -90,7 +90,7 @@ def density(fit: Fit, x: Array, weights: Array | None) -> Table:
     return Table(title, columns, rows, " ".join(notes))
 
 
-def _shares(marginals: Marginals, edges: Array) -> Array:
+def _shares(marginals: MarginalCurves, edges: Array) -> Array:
     """Return the share of each component in intervals between E edges, shape (E - 1, K)."""
     standard = (edges[:, None] - marginals.means) / marginals.deviations
     return marginals.weights * np.diff(ndtr(standard), axis=0)

@@ -6,7 +6,7 @@ from typing import Any, final
 import numpy as np
 
 from mixtura.plots.uncertainty import DOUBTFUL, row_uncertainty
-from mixtura.reports.components import Components
+from mixtura.reports.component_tables import Components
 from mixtura.reports.numbers import count, percent
 from mixtura.reports.tables import name
 from mixtura.typing import Array

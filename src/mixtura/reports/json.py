@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.reports.components import Components
+from mixtura.reports.component_tables import Components
 from mixtura.reports.content import Report, Section
 
 FORMAT = "mixtura-report"

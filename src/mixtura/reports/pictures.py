@@ -37,7 +37,7 @@ MANY_COMPONENTS = 12
 
 @final
 @dataclass(frozen=True, eq=False)
-class Evidence:
+class PictureData:
     """A fit and the rows it is shown with.
 
     Parameters
@@ -123,7 +123,7 @@ def objective_drawing(fit: Fit) -> Drawing:
     )
 
 
-def fit_drawings(evidence: Evidence) -> list[Drawing]:
+def fit_drawings(evidence: PictureData) -> list[Drawing]:
     """Return the drawings of a fit with its rows."""
     drawings = [_density(evidence), _clusters(evidence)]
     if evidence.fit.model.n_components > 1:
@@ -131,7 +131,7 @@ def fit_drawings(evidence: Evidence) -> list[Drawing]:
     return drawings
 
 
-def _density(evidence: Evidence) -> Drawing:
+def _density(evidence: PictureData) -> Drawing:
     fit, x = evidence.fit, evidence.x
     one = x.shape[1] == 1
     caption = (
@@ -155,7 +155,7 @@ def _density(evidence: Evidence) -> Drawing:
     )
 
 
-def _clusters(evidence: Evidence) -> Drawing:
+def _clusters(evidence: PictureData) -> Drawing:
     fit, x = evidence.fit, evidence.x
     n_features = min(x.shape[1], evidence.max_features)
     if n_features == 1:
@@ -175,7 +175,7 @@ def _clusters(evidence: Evidence) -> Drawing:
     )
 
 
-def _uncertainty(evidence: Evidence) -> Drawing:
+def _uncertainty(evidence: PictureData) -> Drawing:
     fit, x = evidence.fit, evidence.x
     return Drawing(
         "uncertainty",

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any, final
 
 from mixtura.fit import Fit
 from mixtura.posteriors import DrawsPosterior
-from mixtura.reports.components import Components
+from mixtura.reports.component_tables import Components
 from mixtura.reports.headline import Certainty, certainty_sentence, opening
 from mixtura.reports.markup import PER_BLOCK, fragment
 from mixtura.reports.numbers import exact

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from mixtura.plots.style import component_colour
 from mixtura.plots.text import visible
-from mixtura.reports.components import Components
+from mixtura.reports.component_tables import Components
 from mixtura.reports.tables import Table
 
 if TYPE_CHECKING:

@@ -4,9 +4,9 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from mixtura.conversion import told
 from mixtura.errors import InvalidArgumentError
-from mixtura.files import write_atomically
+from mixtura.io.files import write_atomically
+from mixtura.messages.conversion import told
 from mixtura.reports.content import Report
 from mixtura.reports.fulltext import as_text
 from mixtura.reports.html import as_html
@@ -51,6 +51,8 @@ def write_report(report: Report, path: str | os.PathLike[str], *, force: bool = 
     render = RENDERERS.get(target.suffix.lower())
     if render is None:
         known = ", ".join(RENDERERS)
-        raise InvalidArgumentError(f"path must end in one of {known}; got {told(target.name)}")
+        raise InvalidArgumentError(
+            f"must end in one of {known}; got {told(target.name)}", argument="path"
+        )
     write_atomically(target, render(report).encode("utf-8"), overwrite=force)
     return target

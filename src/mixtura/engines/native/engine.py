@@ -5,26 +5,26 @@ from typing import final
 
 import numpy as np
 
-from mixtura.assignments import Assignment, Sampled, Soft, row_key
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.base import Engine, incomplete
 from mixtura.engines.climb import Climb, Standing
-from mixtura.engines.content import content_sample
+from mixtura.engines.content_keys import content_sample
 from mixtura.engines.far_rows import may_be_far, told_draws, told_labels, told_shares
-from mixtura.engines.native.ascent import native_ascent
-from mixtura.engines.native.climb import native_climb
+from mixtura.engines.native.ascent_call import native_ascent
+from mixtura.engines.native.climb_call import native_climb
 from mixtura.engines.native.clustering import native_clusters, native_split, native_ward
 from mixtura.engines.native.exact import Exact, overall_of
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
 from mixtura.engines.native.mixtures import Mixtures
+from mixtura.engines.native.observed_calls import ObservedPasses
 from mixtura.engines.native.passes import HARD, SAMPLED
 from mixtura.engines.native.processors import available_threads
-from mixtura.engines.native.search import native_search
+from mixtura.engines.native.search_call import native_search
 from mixtura.engines.native.tailed import tailed
-from mixtura.engines.native.variation import native_variation
+from mixtura.engines.native.variation_call import native_variation
 from mixtura.engines.observed.integration import swept
 from mixtura.engines.observed.telling import (
     drawn_components,
@@ -33,11 +33,11 @@ from mixtura.engines.observed.telling import (
     told_responsibilities,
 )
 from mixtura.engines.reference import ReferenceEngine
-from mixtura.engines.search import Leading, Plan, SearchEnd, Starts
+from mixtura.engines.search import Leading, SearchEnd, SearchPlan, Starts
 from mixtura.engines.variation import Factors, Variation
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
-from mixtura.steps import (
+from mixtura.messages.assignments import Assignment, Sampled, Soft, row_key
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.prior_arrays import (
     ChainDraws,
     ChainSteps,
     ClimbSteps,
@@ -46,8 +46,9 @@ from mixtura.steps import (
     ModeSteps,
     ScaleSteps,
 )
+from mixtura.messages.statistics import SufficientStatistics
+from mixtura.messages.variational_prior_arrays import VariationalSteps
 from mixtura.typing import Array, IntegerArray, StructureShape
-from mixtura.variational_steps import VariationalSteps
 
 LARGEST_CHAIN = 1 << 18
 """Size N K D up to which whole chains run in native code, in one thread each."""
@@ -98,6 +99,11 @@ class NativeEngine(Engine):
         if total is None:
             return SufficientStatistics.zero(potentials.mean, potentials.structure)
         return total
+
+    def passes(self, potentials: Potentials) -> ObservedPasses | None:
+        if potentials.tail is not None:
+            return None
+        return ObservedPasses(potentials, self._threads)
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
         if (some := incomplete(rows)) is not None:
@@ -210,7 +216,7 @@ class NativeEngine(Engine):
         starts: Starts,
         shape: tuple[int, StructureShape],
         leading: Leading,
-        plan: Plan,
+        plan: SearchPlan,
     ) -> list[SearchEnd]:
         n_components, structure = shape
         work = rows.n_rows * n_components * int(np.prod(structure[1:]))
@@ -252,7 +258,7 @@ class NativeEngine(Engine):
         row_seed: int,
         rng: np.random.Generator,
     ) -> ChainDraws | None:
-        from mixtura.engines.native.chains import native_chain
+        from mixtura.engines.native.chain_calls import native_chain
 
         if rows.n_rows * current[1].size > LARGEST_CHAIN or not rows.is_complete:
             return None
@@ -260,7 +266,7 @@ class NativeEngine(Engine):
         return native_chain(values, steps, current, span, row_seed, rng)
 
     def allocator(self, rows: Rows, clusters: ClusterSteps | MatrixSteps) -> Allocator:
-        from mixtura.engines.native.allocation import NativeAllocator
+        from mixtura.engines.native.allocation_calls import NativeAllocator
 
         return NativeAllocator(rows.complete_values("collapsed"), clusters)
 

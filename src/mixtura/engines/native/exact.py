@@ -4,7 +4,6 @@ from typing import final
 
 import numpy as np
 
-from mixtura.assignments import Assignment
 from mixtura.data import Block
 from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_function
 from mixtura.engines.native.passes import (
@@ -18,8 +17,9 @@ from mixtura.engines.native.passes import (
     unmasked,
     weights_of,
 )
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
+from mixtura.messages.assignments import Assignment
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
 _ROWS = (POINTER, WHOLE, WHOLE, WHOLE)

@@ -12,7 +12,6 @@ from typing import final
 
 import numpy as np
 
-from mixtura.assignments import Assignment
 from mixtura.data import Block
 from mixtura.engines.native.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_function
@@ -26,8 +25,9 @@ from mixtura.engines.native.passes import (
     unmasked,
     weights_of,
 )
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
+from mixtura.messages.assignments import Assignment
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
 
 MOST_CANCELLATION = 3e4

@@ -1,8 +1,8 @@
-"""Rows chosen by their hashes, as :mod:`mixtura.engines.content` chooses them."""
+"""Rows chosen by their hashes, as :mod:`mixtura.engines.content_keys` chooses them."""
 
 import numpy as np
 
-from mixtura.engines.content import column_factors
+from mixtura.engines.content_keys import column_factors
 from mixtura.engines.native.library import KEY, POINTER, WHOLE, address, native_function
 from mixtura.engines.native.passes import DOUBLE, SINGLE, contiguous
 from mixtura.typing import Array, IntegerArray

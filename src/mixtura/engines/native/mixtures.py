@@ -15,7 +15,7 @@ from mixtura.engines.native.passes import (
     unmasked,
     weights_of,
 )
-from mixtura.potentials import Potentials
+from mixtura.messages.potentials import Potentials
 from mixtura.typing import Array
 
 _ROWS = (POINTER, WHOLE, WHOLE, WHOLE)

@@ -5,9 +5,9 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from mixtura.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft, row_key
 from mixtura.data import Block
 from mixtura.engines.native.library import address
+from mixtura.messages.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft, row_key
 from mixtura.typing import Array, IntegerArray, StructureShape
 
 SOFT, HARD, SAMPLED, GIVEN, LABELLED = range(5)

@@ -6,7 +6,7 @@ import numpy as np
 
 from mixtura.engines.native.exact import LOWEST_CONSTANT, Exact
 from mixtura.engines.native.passes import DOUBLE, contiguous, unmasked
-from mixtura.potentials import Potentials, ScaleMixtureTail, StudentTail
+from mixtura.messages.potentials import Potentials, ScaleMixtureTail, StudentTail
 from mixtura.typing import Array
 
 DISTANCES, FEATURES, WIDTHS = 1, 2, 3

@@ -2,21 +2,16 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import replace
+from typing import Protocol
 
 import numpy as np
 
-from mixtura.assignments import Assignment, Labelled, Sampled, shares
-from mixtura.data import ArrayRows, Rows
+from mixtura.data import ArrayRows, Patterns, Rows
 from mixtura.engines.observed.kernels import Kernel, kernel_of
-from mixtura.engines.observed.parts import (
-    Part,
-    covariances_of,
-    log_sums,
-    moments_of,
-    parts_of,
-)
-from mixtura.potentials import Potentials
-from mixtura.statistics import SufficientStatistics
+from mixtura.engines.observed.parts import Part, covariances_of, log_sums, moments_of, parts_of
+from mixtura.messages.assignments import Assignment, Labelled, Sampled, shares
+from mixtura.messages.potentials import Potentials
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.typing import Array, StructureShape
 
 
@@ -29,8 +24,28 @@ def _structured(second: Array, structure: StructureShape) -> Array:
     return second.sum(axis=0, keepdims=True) if structure[0] < len(second) else second
 
 
+class Passes(Protocol):
+    """Passes over rows in groups, under components of an engine's own form; None for those not had.
+
+    An assignment, and what is returned, is in the order of the groups.
+    """
+
+    def sweep(self, patterns: Patterns, assignment: Assignment) -> SufficientStatistics | None:
+        """Return the statistics of rows, what was not observed integrated out."""
+
+    def responsibilities(self, patterns: Patterns) -> Array | None:
+        """Return each component's share of each row, shape (n, K)."""
+
+    def log_density(self, patterns: Patterns) -> Array | None:
+        """Return the log density of what was observed of each row, shape (n,)."""
+
+
 class Sweeper(ABC):
     """What rows that are complete and exact are asked of."""
+
+    def passes(self, potentials: Potentials) -> Passes | None:
+        """Return passes over rows that are not, or None where the engine has none of its own."""
+        return None
 
     @abstractmethod
     def sweep(
@@ -57,10 +72,22 @@ def swept(
     total = SufficientStatistics.zero(potentials.mean, potentials.structure)
     if rows.observation.complete.size:
         total = total + _swept_complete(engine, rows, potentials, assignment)
-    covariances, kernel = covariances_of(potentials), kernel_of(potentials)
+    passes = engine.passes(potentials)
     for patterns in rows.observation.patterns:
-        for part in parts_of(patterns, potentials.mean, covariances):
-            total = total + _part_statistics(part, kernel, assignment)
+        found = None
+        if passes is not None:
+            found = passes.sweep(patterns, assignment.at(patterns.positions))
+        total = total + (found or _swept_patterns(patterns, potentials, assignment))
+    return total
+
+
+def _swept_patterns(
+    patterns: Patterns, potentials: Potentials, assignment: Assignment
+) -> SufficientStatistics:
+    total = SufficientStatistics.zero(potentials.mean, potentials.structure)
+    kernel = kernel_of(potentials)
+    for part in parts_of(patterns, potentials.mean, covariances_of(potentials)):
+        total = total + _part_statistics(part, kernel, assignment)
     return total
 
 

@@ -6,8 +6,8 @@ from typing import final
 import numpy as np
 from scipy.special import gammaln, logsumexp  # pyright: ignore[reportAttributeAccessIssue]
 
-from mixtura.engines.observed.conditionals import LOG_TWO_PI
-from mixtura.potentials import Potentials, ScaleMixtureTail, StudentTail
+from mixtura.engines.observed.regressions import LOG_TWO_PI
+from mixtura.messages.potentials import Potentials, ScaleMixtureTail, StudentTail
 from mixtura.typing import Array, BooleanArray
 
 

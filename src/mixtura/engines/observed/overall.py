@@ -6,7 +6,7 @@ import numpy as np
 
 from mixtura.data import ArrayRows
 from mixtura.engines.observed.parts import Part, moments_of, parts_of
-from mixtura.statistics import SufficientStatistics
+from mixtura.messages.statistics import SufficientStatistics
 from mixtura.typing import Array, BooleanArray
 
 MOST_STEPS = 200

@@ -8,15 +8,15 @@ from typing import final
 import numpy as np
 
 from mixtura.data import Patterns
-from mixtura.engines.observed.conditionals import (
+from mixtura.engines.observed.kernels import Kernel
+from mixtura.engines.observed.regressions import (
     Conditionals,
     conditionals_of,
     deviations,
     times,
 )
-from mixtura.engines.observed.kernels import Kernel
-from mixtura.factorization import covariance_factor
-from mixtura.potentials import Potentials
+from mixtura.messages.linalg import covariance_factor
+from mixtura.messages.potentials import Potentials
 from mixtura.typing import Array, IntegerArray
 
 NUMBERS = 1 << 18

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from mixtura.assignments import Sampled, shares
-from mixtura.data import ArrayRows
+from mixtura.data import ArrayRows, Patterns
 from mixtura.engines.observed.integration import Sweeper
 from mixtura.engines.observed.kernels import kernel_of
 from mixtura.engines.observed.parts import Part, covariances_of, log_sums, parts_of
 from mixtura.engines.observed.widths import tailed_scores
-from mixtura.potentials import Potentials
+from mixtura.messages.assignments import Sampled, shares
+from mixtura.messages.potentials import Potentials
 from mixtura.typing import Array, IntegerArray
 
 
@@ -23,17 +23,16 @@ def _scored_parts(rows: ArrayRows, potentials: Potentials) -> Iterator[tuple[Par
 
 
 def _expected(
-    rows: ArrayRows, potentials: Potentials
+    patterns: Patterns, potentials: Potentials
 ) -> Iterator[tuple[IntegerArray, Array, Array]]:
     """Yield positions (n,), scores (n, K), and expected rows about the means, (K, n, D)."""
-    covariances, kernel = covariances_of(potentials), kernel_of(potentials)
-    for patterns in rows.observation.patterns:
-        if potentials.tail is not None and patterns.errors is not None:
-            for some, scores, expected in tailed_scores(patterns, potentials):
-                yield some.positions, scores, expected
-            continue
-        for part in parts_of(patterns, potentials.mean, covariances):
-            yield part.patterns.positions, part.scores(kernel), part.expected()
+    if potentials.tail is not None and patterns.errors is not None:
+        for some, scores, expected in tailed_scores(patterns, potentials):
+            yield some.positions, scores, expected
+        return
+    kernel = kernel_of(potentials)
+    for part in parts_of(patterns, potentials.mean, covariances_of(potentials)):
+        yield part.patterns.positions, part.scores(kernel), part.expected()
 
 
 def told_responsibilities(engine: Sweeper, rows: ArrayRows, potentials: Potentials) -> Array:
@@ -42,8 +41,14 @@ def told_responsibilities(engine: Sweeper, rows: ArrayRows, potentials: Potentia
     complete = rows.observation.complete
     if complete.size:
         found[complete] = engine.responsibilities(rows.complete_rows, potentials)
-    for positions, scores, _ in _expected(rows, potentials):
-        found[positions] = shares(scores)
+    passes = engine.passes(potentials)
+    for patterns in rows.observation.patterns:
+        own = None if passes is None else passes.responsibilities(patterns)
+        if own is not None:
+            found[patterns.positions] = own
+            continue
+        for positions, scores, _ in _expected(patterns, potentials):
+            found[positions] = shares(scores)
     return found
 
 
@@ -53,8 +58,14 @@ def told_densities(engine: Sweeper, rows: ArrayRows, potentials: Potentials) -> 
     complete = rows.observation.complete
     if complete.size:
         found[complete] = engine.log_density(rows.complete_rows, potentials)
-    for positions, scores, _ in _expected(rows, potentials):
-        found[positions] = log_sums(scores)
+    passes = engine.passes(potentials)
+    for patterns in rows.observation.patterns:
+        own = None if passes is None else passes.log_density(patterns)
+        if own is not None:
+            found[patterns.positions] = own
+            continue
+        for positions, scores, _ in _expected(patterns, potentials):
+            found[positions] = log_sums(scores)
     return found
 
 
@@ -78,9 +89,10 @@ def drawn_components(
 def told_values(rows: ArrayRows, potentials: Potentials) -> Array:
     """Return the expected true values of rows given what was observed of them, (N, D)."""
     found = rows.values.astype(np.float64)
-    for positions, scores, expected in _expected(rows, potentials):
-        about = potentials.mean[:, None] + expected
-        found[positions] = np.einsum("nk,knd->nd", shares(scores), about)
+    for patterns in rows.observation.patterns:
+        for positions, scores, expected in _expected(patterns, potentials):
+            about = potentials.mean[:, None] + expected
+            found[positions] = np.einsum("nk,knd->nd", shares(scores), about)
     return found
 
 

@@ -8,10 +8,10 @@ import numpy as np
 from scipy.special import gammaln, logsumexp  # pyright: ignore[reportAttributeAccessIssue]
 
 from mixtura.data import Patterns
-from mixtura.engines.observed.conditionals import LOG_TWO_PI
 from mixtura.engines.observed.kernels import kernel_of, log_determinants
 from mixtura.engines.observed.parts import NUMBERS, covariances_of, parts_of
-from mixtura.potentials import Potentials, ScaleMixtureTail, StudentTail
+from mixtura.engines.observed.regressions import LOG_TWO_PI
+from mixtura.messages.potentials import Potentials, ScaleMixtureTail, StudentTail
 from mixtura.typing import Array
 
 STEP, OF_WIDTH = 0.4, 0.7

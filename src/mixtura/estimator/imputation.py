@@ -1,0 +1,85 @@
+"""Complete rows, and true values, of an estimator that is fitted."""
+
+from abc import ABC
+from typing import Any
+
+import numpy as np
+
+from mixtura.data import ArrayRows
+from mixtura.estimator.predictions import Predictions
+from mixtura.messages import validation
+from mixtura.typing import Array
+
+HOW = validation.OneOf(("mean", "draw"))
+"""How missing cells are filled in."""
+
+
+class Imputation(Predictions, ABC):
+    """Answers of a fitted estimator about what was not observed of rows."""
+
+    def _pictured(self, X: Any) -> tuple[Array, Array | None]:
+        """Return values (N, D), missing ones as they are expected, and weights for pictures."""
+        rows = self._shown(X)
+        return self.posterior_.completed(rows, self._engine()), rows.weights
+
+    def impute(
+        self,
+        X: Any,
+        how: str = "mean",
+        n_draws: int = 1,
+        *,
+        measurement_error: Any = None,
+        random_state: Any = None,
+    ) -> Array:
+        """Return rows with their missing cells filled in, given what was observed of each.
+
+        Parameters
+        ----------
+        X : array or frame of shape (N, D)
+            Rows; NaN, null or masked where a cell is missing.
+        how : {"mean", "draw"}, default="mean"
+            The expectation of each cell, which is best for a single guess; or draws, whose spread
+            says how sure it is, and of which other quantities are to be averaged (multiple
+            imputation [Rubin1987]_).
+        n_draws : int, default=1
+            Number of draws.
+        measurement_error : array, optional
+            Errors of the observed values, as for ``fit``. These values are returned as they are:
+            their true values are those of ``posterior_mean``.
+        random_state : int, Generator, SeedSequence, RandomState or None
+            Of the draws; the estimator's own where None.
+
+        Returns
+        -------
+        array of shape (N, D), or (n_draws, N, D) for draws
+        """
+        rows = self._rows(X, measurement_error)
+        if HOW.read(how, "how") == "mean":
+            return self.posterior_.completed(rows, self._engine()).copy()
+        drawn = self._drawn(rows, n_draws, random_state)
+        return np.where(rows.is_missing, drawn, rows.values)
+
+    def posterior_mean(self, X: Any, measurement_error: Any = None) -> Array:
+        """Return the expected true values of rows, given what was observed of them, (N, D).
+
+        Measured values are drawn towards where the mixture has its rows, the more the larger their
+        errors are [Bovy2011]_; missing ones are filled in.
+        """
+        rows = self._rows(X, measurement_error)
+        return self.posterior_.expected_rows(rows, self._engine())
+
+    def sample_values(
+        self,
+        X: Any,
+        measurement_error: Any = None,
+        *,
+        n_draws: int = 1,
+        random_state: Any = None,
+    ) -> Array:
+        """Draw the true values of rows, given what was observed, shape (n_draws, N, D)."""
+        return self._drawn(self._rows(X, measurement_error), n_draws, random_state)
+
+    def _drawn(self, rows: ArrayRows, n_draws: int, random_state: Any) -> Array:
+        n_draws = validation.whole_number(n_draws, "n_draws", 1)
+        rng = self._generator(random_state, "values")
+        return self.posterior_.sample_rows(rows, self._engine(), n_draws, rng)

@@ -1,0 +1,246 @@
+"""From the estimator's parameters and its rows to a problem that a method can solve."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from mixtura.data import Rows
+from mixtura.data.scaling import safe_factor
+from mixtura.diagnostics.component_warnings import named_columns
+from mixtura.diagnostics.data_warnings import DataFacts, data_doubts, facts_of, fewer_rows
+from mixtura.engines import Engine
+from mixtura.engines.resolution import Resolvable, resolution
+from mixtura.errors import DataError, DataWarning, Doubt, InvalidArgumentError
+from mixtura.estimator import arguments
+from mixtura.families import univariate
+from mixtura.fit import Fit, Inference, Problem
+from mixtura.inference.starts import Elicitation, Elicited, Search, after
+from mixtura.model import MixtureModel
+from mixtura.priors.elicitation import OverallMoments
+from mixtura.typing import Array, StructureShape
+
+LARGEST = 1e152
+"""Largest size of a value: its square is still a number that float64 holds in full."""
+
+
+FARTHEST = 1e100
+"""Widths of a component that a row may lie away: the square, summed over rows, is a number."""
+
+STRANGE = 1e3
+"""Standard deviations of all rows so far: a batch this far away, or this wide, is doubtful."""
+
+
+def build_problem(
+    given: Mapping[str, Any], rows: Rows, engine: Engine, names: tuple[str, ...]
+) -> tuple[Inference, Problem]:
+    """Return the inference method and the problem that an estimator's parameters describe.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If a parameter has a value that is not allowed.
+    """
+    arguments.check_parameters(given)
+    n_components = arguments.parameter(given, "n_components")
+    method = arguments.inference_method(given["inference"])
+    arguments.repeatable(given["random_state"], method)
+    family = arguments.covariance_family(given["covariance_type"])
+    _check_magnitude(rows.magnitude(), names)
+    moments = overall_moments(rows, engine, family.structure(1, rows.n_features))
+    facts = known_of(rows, engine, moments, n_components, names)
+    units = 1.0 if moments.factor is None else moments.factor
+    spacing = facts.spacing * units
+    looked_at = engine.completed(in_units_of(rows, moments))
+    data = Elicitation(looked_at, engine, moments, spacing)
+    model, assumptions, found = build_model(given, rows.n_features, data)
+    start = arguments.initializer(given["init"], n_components, rows, names)
+    if method.uses_flat_priors and isinstance(start, Search):
+        found = data.groups(family, n_components)
+    start = after(start, found)
+    if isinstance(start, Search) and found is not None and found.rival is not None:
+        assumptions = (*assumptions, found.rival.told)
+    of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
+    n_init = arguments.parameter(given, "n_init")
+    n_init = method.default_starts if n_init is None else n_init
+    problem = Problem(
+        model=model,
+        rows=rows,
+        engine=engine,
+        starts=arguments.starts_of(start, n_init, engine, of_starts),
+        keep_numbering=start.numbers_components or not model.weight_prior.is_exchangeable,
+        max_iter=arguments.parameter(given, "max_iter"),
+        tol=arguments.parameter(given, "tol"),
+        n_jobs=arguments.number_of_jobs(given["n_jobs"]),
+        seed=of_method,
+        feature_names=names,
+        assumptions=assumptions,
+        doubts=data_doubts(facts),
+        resolvable=Resolvable(facts.spacing, facts.dependent, names),
+        report=print if arguments.parameter(given, "verbose") else lambda line: None,
+    )
+    return method, problem
+
+
+def build_update(
+    given: Mapping[str, Any], fit: Fit, rows: Rows, engine: Engine
+) -> tuple[Inference, Problem]:
+    """Return the method and the problem of adding rows to a fit, whose model stays.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the parameters describe another model or method than the fit's.
+    DataError
+        If float64 cannot hold the rows beside those of the fit.
+    """
+    arguments.check_parameters(given)
+    method = arguments.inference_method(given["inference"])
+    _check_unchanged(given, method, fit)
+    _check_magnitude(rows.magnitude(), fit.feature_names)
+    _check_reach(fit, rows.magnitude())
+    problem = Problem(
+        model=fit.model,
+        rows=rows,
+        engine=engine,
+        starts=lambda model, rows: [],
+        keep_numbering=True,
+        max_iter=arguments.parameter(given, "max_iter"),
+        tol=arguments.parameter(given, "tol"),
+        seed=np.random.SeedSequence(0),
+        feature_names=fit.feature_names,
+        assumptions=fit.assumptions,
+        doubts=_batch_doubts(fit, rows, engine),
+        resolvable=_resolvable_batch(fit, rows, engine),
+    )
+    return method, problem
+
+
+def build_model(
+    given: Mapping[str, Any], n_features: int, data: Elicitation | None
+) -> tuple[MixtureModel, tuple[str, ...], Elicited | None]:
+    """Return the model that an estimator's parameters describe, what was assumed, and found."""
+    arguments.check_parameters(given)
+    n_components = arguments.parameter(given, "n_components")
+    family = arguments.covariance_family(given["covariance_type"])
+    priors = arguments.priors(
+        given["weight_prior"],
+        given["component_prior"],
+        arguments.inference_method(given["inference"]),
+        data,
+        family,
+        n_components,
+    )
+    model = MixtureModel(n_components, n_features, priors.weights, priors.components, family)
+    return model, priors.assumptions, priors.found
+
+
+def overall_moments(rows: Rows, engine: Engine, structure: StructureShape) -> OverallMoments:
+    """Return mean and covariance of all rows, found in units whose squares are safe."""
+    is_common = structure == (1, 1)
+
+    def find() -> OverallMoments:
+        factor = safe_factor(rows.magnitude(), common=is_common)
+        scaled = rows if factor is None else rows.rescaled(factor)
+        return OverallMoments(engine.overall(scaled, matrix=True), factor)
+
+    return rows.once(("moments", is_common, engine), find)
+
+
+def in_units_of(rows: Rows, moments: OverallMoments) -> Rows:
+    """Return the rows in the units of their moments."""
+    return rows if moments.factor is None else rows.rescaled(moments.factor)
+
+
+def _check_magnitude(magnitude: Array, names: tuple[str, ...]) -> None:
+    """Raise DataError where a column's squares are beyond float64, in whatever units."""
+    beyond = (magnitude > LARGEST) | ((magnitude > 0) & (magnitude < 1.0 / LARGEST))
+    if beyond.any():
+        column = int(np.flatnonzero(beyond)[0])
+        raise DataError(
+            f"column {names[column]!r} has values of size {magnitude[column]:.3g}, whose variance "
+            "float64 cannot hold: rescale it to between 1e-152 and 1e152"
+        )
+
+
+def known_of(
+    rows: Rows, engine: Engine, moments: OverallMoments, n_components: int, names: tuple[str, ...]
+) -> DataFacts:
+    """Return what is known of the rows before a fit, by which it is doubted."""
+
+    def find() -> DataFacts:
+        columns = engine.sorted_columns(rows)
+        return facts_of(columns, moments, resolution(columns), n_components, names)
+
+    return replace(rows.once(("facts", moments, names), find), n_components=n_components)
+
+
+def _check_unchanged(given: Mapping[str, Any], method: Inference, fit: Fit) -> None:
+    """Raise InvalidArgumentError where the parameters are no longer those of the fit."""
+    model = fit.model
+    family = arguments.covariance_family(given["covariance_type"])
+    if model.n_features == 1:
+        family = univariate(family, model.component_prior.structure_dimensions)
+    for name, now, then in (
+        ("n_components", given["n_components"], model.n_components),
+        ("covariance_type", family.name, model.family.name),
+        ("inference", method.name, fit.method),
+    ):
+        if now != then:
+            raise InvalidArgumentError(
+                f"was {then!r} when the first rows were fitted, and is {now!r}: "
+                "partial_fit keeps the model; fit starts anew",
+                argument=name,
+            )
+
+
+def _check_reach(fit: Fit, magnitude: Array) -> None:
+    """Raise DataError where rows may lie so far out that their distance squared is no number."""
+    deviations = _deviations(fit)
+    far = magnitude / FARTHEST > deviations.min(axis=0)
+    if far.any():
+        column = int(np.flatnonzero(far)[0])
+        raise DataError(
+            f"column {fit.feature_names[column]!r} has values of size {magnitude[column]:.3g}, "
+            f"beside components of width {deviations[:, column].min():.3g}: float64 cannot hold "
+            "their distance squared; rescale the rows, or call fit on all of them"
+        )
+
+
+def _batch_doubts(fit: Fit, rows: Rows, engine: Engine) -> tuple[Doubt, ...]:
+    """Return doubts about columns that look as if they were in other units than before."""
+    doubts = []
+    n_rows = rows.n_rows + (0 if fit.seen is None else fit.seen.n_rows)
+    if n_rows < fit.model.n_components:
+        doubts.append(Doubt(DataWarning, fewer_rows(n_rows, fit.model.n_components)))
+    moments = overall_moments(rows, engine, fit.model.family.structure(1, rows.n_features))
+    units = 1.0 if moments.factor is None else moments.factor
+    found, width = moments.mean / units, np.sqrt(moments.variances) / units
+    parameters = fit.parameters
+    mean = parameters.weights @ parameters.means
+    parts = np.hypot(_deviations(fit), parameters.means - mean)
+    known = parts.max(axis=0)
+    known = known * np.sqrt(parameters.weights @ (parts / known) ** 2)
+    strange = ~moments.constant & (width > STRANGE * known)
+    strange |= np.abs(found - mean) > STRANGE * known
+    if strange.any():
+        which = named_columns([fit.feature_names[column] for column in np.flatnonzero(strange)])
+        said = (
+            f"{which}: the batch is more than 1,000 standard "
+            "deviations of all rows so far wide or away: other units?"
+        )
+        doubts.append(Doubt(DataWarning, said))
+    return tuple(doubts)
+
+
+def _resolvable_batch(fit: Fit, rows: Rows, engine: Engine) -> Resolvable:
+    """Return what the columns of a batch can tell apart; its dependences may be its own."""
+    return Resolvable(resolution(engine.sorted_columns(rows)), (), fit.feature_names)
+
+
+def _deviations(fit: Fit) -> Array:
+    """Return each component's standard deviations, shape (K, D)."""
+    model = fit.model
+    sizes = (model.n_components, model.n_features)
+    return np.sqrt(model.family.variances(fit.parameters.covariances, *sizes))

@@ -1,0 +1,82 @@
+"""Rows as an estimator must have them: finite numbers, or none, named as before."""
+
+import warnings
+from typing import Any
+
+import numpy as np
+from sklearn import exceptions
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array
+
+from mixtura import errors
+from mixtura.data.frames import PRECISIONS, as_matrix, is_plain, observed_matrix
+from mixtura.errors import DataError, Doubt
+from mixtura.typing import Array
+
+
+def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
+    """Return rows as an array of shape (N, D), float64 or float32, NaN where a cell is missing.
+
+    Parameters
+    ----------
+    estimator : GaussianMixtureModel
+        Whose features they are: with ``reset`` it gets their number and names, otherwise the
+        rows must have those that it has.
+    X : array, frame, series or Table of shape (N, D)
+        The rows.
+    reset : bool
+        Whether these are the first rows that the estimator sees.
+
+    Raises
+    ------
+    ValueError
+        If the rows are no numbers in two dimensions, some are infinite, a column to be fitted has
+        no value, or the rows have other features.
+    """
+    known = vars(estimator)
+    is_known = reset or (is_plain(X) and known.get("n_features_in_") == X.shape[1])
+    if is_known and is_plain(X) and "feature_names_in_" not in known:
+        # scikit-learn's checks, which take long, would find nothing to say or to change.
+        known["n_features_in_"] = X.shape[1]
+        return observed_matrix(X, None, to_fit=reset)
+    matrix, names = as_matrix(X)
+    dtype: Any = PRECISIONS if names is None else np.float64
+    values: Any = check_array(
+        matrix, dtype=dtype, order="C", estimator=estimator, ensure_all_finite=False
+    )
+    if names is None:
+        _check_feature_names(estimator, X, reset=reset)
+        _check_n_features(estimator, values, reset=reset)
+        known_names = getattr(estimator, "feature_names_in_", None)
+        return observed_matrix(values, known_names, to_fit=reset)
+    values = observed_matrix(values, names, to_fit=reset)
+    if reset:
+        _check_n_features(estimator, values, reset=True)
+        vars(estimator)["feature_names_in_"] = np.asarray(names, dtype=object)
+        return values
+    _check_n_features(estimator, values, reset=False)
+    known = getattr(estimator, "feature_names_in_", names)
+    if list(known) != list(names):
+        raise DataError(
+            f"the feature names should match those passed during fit: {list(known)!r}; "
+            f"got {list(names)!r}"
+        )
+    return values
+
+
+class ConvergenceWarning(errors.ConvergenceWarning, exceptions.ConvergenceWarning):
+    """A run that did not converge, for filters of mixtura's and of scikit-learn's warnings."""
+
+
+def warn_of(doubts: tuple[Doubt, ...]) -> None:
+    """Warn of what is doubtful about a fit, where the caller's caller called.
+
+    Parameters
+    ----------
+    doubts : tuple of Doubt
+        The doubts.
+    """
+    for doubt in doubts:
+        is_slow = doubt.category is errors.ConvergenceWarning
+        category = ConvergenceWarning if is_slow else doubt.category
+        warnings.warn(doubt.message, category, stacklevel=3)

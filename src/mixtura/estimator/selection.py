@@ -1,0 +1,343 @@
+"""Choosing the number of components and the family: every candidate fitted and compared."""
+
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, fields
+from functools import partial
+from threading import Lock
+from typing import Any, TypeAlias, final
+
+import numpy as np
+
+from mixtura.data import ArrayRows
+from mixtura.diagnostics import information_criteria
+from mixtura.diagnostics.candidates import CRITERIA, Candidate, Criterion, rank, with_shortfalls
+from mixtura.errors import (
+    DegenerateComponentWarning,
+    InterruptedWarning,
+    InvalidArgumentError,
+    MixturaError,
+    MixturaWarning,
+)
+from mixtura.estimator import GaussianMixtureModel, arguments, row_validation
+from mixtura.messages.validation import Called, whole_number
+
+Progress: TypeAlias = Callable[[Candidate, int, int], None]
+"""Called with a candidate that has ended, the number of those that have, and that of all."""
+
+TOLD = ("n_features_in_", "feature_names_in_")
+"""What an estimator keeps of the rows that it checked."""
+
+FAILURES = (MixturaError, ValueError, ArithmeticError, MemoryError)
+"""What one candidate may raise without losing the others."""
+
+PROGRESS = Called("a candidate, the fits that have ended and all", optional=False, or_flag=True)
+
+
+@final
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection:
+    """Every candidate, and the best of them as a fitted model.
+
+    Parameters
+    ----------
+    table : tuple of Candidate
+        The candidates: family by family, and within each in the order of ``components``.
+    criterion : str
+        Name of the criterion that chose.
+    best : Candidate
+        The row of the winner.
+    model : GaussianMixtureModel
+        The winner, fitted.
+    """
+
+    table: tuple[Candidate, ...]
+    criterion: str
+    best: Candidate
+    model: GaussianMixtureModel
+
+    def summary(self) -> Any:
+        """Return the table and the choice; it prints as text and shows as HTML."""
+        from mixtura.reports import SelectionSummary
+
+        return SelectionSummary(self.table, CRITERIA[self.criterion], self._position())
+
+    def plot(self, *, ax: Any = None) -> Any:
+        """Plot the criterion against the number of components; returns the matplotlib Axes."""
+        from mixtura.plots import selection
+
+        return selection(self.table, CRITERIA[self.criterion], self._position(), ax=ax)
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return the table as columns: ``pandas.DataFrame(selection.to_dict())``."""
+        rows = [asdict(candidate) for candidate in self.table]
+        return {field.name: [row[field.name] for row in rows] for field in fields(Candidate)}
+
+    def __repr__(self) -> str:
+        return str(self.summary())
+
+    def _repr_html_(self) -> str:
+        return self.summary()._repr_html_()
+
+    def _position(self) -> int:
+        return next(i for i, candidate in enumerate(self.table) if candidate is self.best)
+
+
+def select(
+    X: Any,
+    components: int | Iterable[int] = range(1, 11),
+    families: str | Iterable[str] = ("full",),
+    *,
+    criterion: str | None = None,
+    sample_weight: Any = None,
+    inference: Any = "map",
+    n_jobs: int | None = None,
+    random_state: Any = None,
+    progress: bool | Progress = False,
+    **options: Any,
+) -> Selection:
+    """Fit every number of components with every family, and choose by a criterion.
+
+    A candidate that cannot be fitted leaves its error in its row. One with a collapsed component
+    is chosen only where there is no other: its likelihood says nothing about K. Where candidates
+    are equal, the first one is chosen.
+
+    Parameters
+    ----------
+    X : array or frame of shape (N, D), or one named column
+        The rows, as for :meth:`GaussianMixtureModel.fit`.
+    components : int or iterable of int, default=range(1, 11)
+        Numbers of components K.
+    families : str or iterable of str, default=("full",)
+        Names of covariance families.
+    criterion : str, optional
+        "bic", "icl" or "aic", smaller is better; or "elbo", larger is better, with "vb" only. By
+        default "elbo" with "vb" and "bic" otherwise.
+    sample_weight : array of shape (N,), optional
+        Weights of the rows.
+    inference : str or Inference, default="map"
+        The method of every fit.
+    n_jobs : int, optional
+        Number of fits at a time, each in one thread; -1 for as many as there are processors, None
+        for one at a time in as many threads as the process may use. It never shows in an answer.
+    random_state : int, Generator, SeedSequence, RandomState or None, default=None
+        Source of all randomness; every candidate begins with the same stream, so that each is
+        what a fit of its own with this seed gives.
+    progress : bool or callable, default=False
+        True prints a line for every fit that has ended; a function is called with its candidate,
+        the number of fits that have ended and the number of all.
+    **options
+        Further parameters of :class:`GaussianMixtureModel`, the same for every candidate.
+
+    Returns
+    -------
+    Selection
+
+    Raises
+    ------
+    InvalidArgumentError
+        If an argument has a value that is not allowed.
+    Exception
+        Where every candidate failed, the error of the first.
+
+    Examples
+    --------
+    >>> from mixtura import select
+    >>> from mixtura.datasets import load_faithful
+    >>> chosen = select(load_faithful().data, range(1, 5), ["full", "tied"])
+    >>> chosen.best.n_components, chosen.best.covariance_type, round(chosen.best.bic, 1)
+    (3, 'tied', 2314.5)
+    >>> chosen.model.means_.round(1)
+    array([[ 2. , 54.5],
+           [ 3.8, 77.5],
+           [ 4.5, 80.9]])
+    """
+    numbers, names = _numbers(components), _names(families)
+    PROGRESS.read(progress, "progress")
+    method = arguments.inference_method(inference)
+    judge = arguments.criterion(criterion, method)
+    arguments.repeatable(random_state, method)
+    workers = arguments.number_of_jobs(n_jobs)
+    seed = arguments.seed_sequence(random_state)
+    estimators = [
+        GaussianMixtureModel(
+            number,
+            covariance_type=name,
+            inference=inference,
+            random_state=seed,
+            n_jobs=n_jobs if workers == 1 else 1,
+            **options,
+        )
+        for name in names
+        for number in numbers
+    ]
+    rows = _SharedRows(X, sample_weight)
+    jobs = [partial(_fit, estimator, rows) for estimator in estimators]
+    # The filters are the process's own: they are set here once, not by each thread.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixturaWarning)
+        table, best, model = _compared(_finished(jobs, workers), len(jobs), judge, progress)
+    row_validation.warn_of(model.fit_.doubts)
+    model.set_params(n_jobs=n_jobs, random_state=random_state)
+    return Selection(table, judge.name, table[best], model)
+
+
+def _numbers(components: Any) -> list[int]:
+    """Return the numbers of components, each once."""
+    given = _listed(components, "components", "a whole number or several")
+    checked = (whole_number(value, "components", 1) for value in given)
+    return list(dict.fromkeys(checked))
+
+
+def _names(families: Any) -> list[str]:
+    """Return the names of the families, each once."""
+    given = _listed(families, "families", "the name of a covariance family or several")
+    for value in given:
+        arguments.covariance_family(value, "families")
+    return list(dict.fromkeys(given))
+
+
+def _listed(value: Any, name: str, accepted: str) -> list[Any]:
+    """Return one value or several as a list that is not empty."""
+    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
+        return [value]
+    listed = list(value.ravel() if isinstance(value, np.ndarray) else value)
+    if not listed:
+        raise InvalidArgumentError(
+            f"must be {accepted}; got {value!r}, which is empty", argument=name
+        )
+    return listed
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class _Outcome:
+    candidate: Candidate
+    model: GaussianMixtureModel | None
+    error: BaseException | None
+
+
+@final
+class _SharedRows:
+    """The rows of all candidates, checked for the first, so that what is known of them is shared.
+
+    Parameters
+    ----------
+    X, sample_weight
+        As the user gave them.
+    """
+
+    def __init__(self, X: Any, sample_weight: Any) -> None:
+        self._given, self._lock = (X, sample_weight), Lock()
+        self._checked: tuple[ArrayRows, dict[str, Any]] | None = None
+
+    def of(self, gmm: GaussianMixtureModel) -> ArrayRows:
+        """Return the rows, after telling an estimator what it knows of rows that it has checked."""
+        with self._lock:
+            if self._checked is None:
+                rows = gmm._checked_rows(*self._given, None, reset=True)
+                told = {name: vars(gmm)[name] for name in TOLD if name in vars(gmm)}
+                self._checked = rows, told
+            rows, told = self._checked
+        vars(gmm).update(told)
+        return rows
+
+
+def _fit(gmm: GaussianMixtureModel, shared: _SharedRows) -> _Outcome:
+    began = time.perf_counter()
+    size, family = gmm.n_components, gmm.covariance_type
+    try:
+        rows = shared.of(gmm)
+        gmm._fit_rows(rows)
+        if any(doubt.category is InterruptedWarning for doubt in gmm.fit_.doubts):
+            raise KeyboardInterrupt  # the user wants the whole search to stop
+        return _Outcome(_candidate(gmm, rows), gmm, None)
+    except FAILURES as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        if isinstance(error, MixturaError):  # the command says it in its own words
+            said = error.message
+        spent = time.perf_counter() - began
+        return _Outcome(Candidate(size, family, seconds=spent, error=said), None, error)
+
+
+def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows) -> Candidate:
+    """Return the row of a fit, with the criteria of the class."""
+    fit, engine, rows = gmm.fit_, gmm._engine(), rows.with_cells
+    by_row = fit.posterior.log_predictive(rows, engine)
+    weights = np.ones_like(by_row) if rows.weights is None else rows.weights
+    log_likelihood, total = float(weights @ by_row), float(weights.sum())
+    shares = fit.posterior.responsibilities(rows, engine)
+    entropy = information_criteria.assignment_entropy(shares, weights)
+    n_parameters = fit.model.n_parameters
+    bounded = arguments.inference_method(gmm.inference).bounds_evidence
+    return Candidate(
+        n_components=gmm.n_components,
+        covariance_type=gmm.covariance_type,
+        log_likelihood=log_likelihood,
+        n_parameters=n_parameters,
+        elbo=fit.objective if bounded else None,
+        bic=information_criteria.bic(log_likelihood, n_parameters, total),
+        icl=information_criteria.icl(log_likelihood, n_parameters, total, entropy),
+        aic=information_criteria.aic(log_likelihood, n_parameters),
+        converged=fit.converged,
+        n_iter=fit.n_iter,
+        seconds=fit.seconds,
+        doubts=tuple(doubt.message for doubt in fit.doubts),
+        collapsed=any(issubclass(d.category, DegenerateComponentWarning) for d in fit.doubts),
+    )
+
+
+def _finished(jobs: list[Callable[[], _Outcome]], workers: int) -> Iterator[tuple[int, _Outcome]]:
+    """Yield position and outcome of every job as it ends."""
+    if workers == 1 or len(jobs) == 1:
+        for position, job in enumerate(jobs):
+            yield position, job()
+        return
+    pool = ThreadPoolExecutor(min(workers, len(jobs)))
+    try:
+        # No list of futures is kept, for each holds its model until it is let go.
+        for future in as_completed({pool.submit(_numbered, *pair) for pair in enumerate(jobs)}):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _numbered(position: int, job: Callable[[], _Outcome]) -> tuple[int, _Outcome]:
+    return position, job()
+
+
+def _compared(
+    outcomes: Iterator[tuple[int, _Outcome]],
+    n_jobs: int,
+    criterion: Criterion,
+    progress: bool | Progress,
+) -> tuple[tuple[Candidate, ...], int, GaussianMixtureModel]:
+    """Return the table, and position and model of the best, the only one that is kept."""
+    printed = partial(_printed, criterion) if progress else None
+    tell = progress if callable(progress) else printed
+    rows: dict[int, Candidate] = {}
+    errors: dict[int, BaseException] = {}
+    best: tuple[tuple[Any, ...], int, GaussianMixtureModel] | None = None
+    for n_ended, (position, outcome) in enumerate(outcomes, start=1):
+        rows[position] = outcome.candidate
+        if outcome.error is not None:
+            errors[position] = outcome.error
+        if outcome.model is not None:
+            key = (*rank(outcome.candidate, criterion), position)
+            if best is None or key < best[0]:
+                best = key, position, outcome.model
+        if tell is not None:
+            tell(outcome.candidate, n_ended, n_jobs)
+    if best is None:
+        raise errors[min(errors)]
+    table = with_shortfalls([rows[position] for position in range(n_jobs)])
+    return table, best[1], best[2]
+
+
+def _printed(criterion: Criterion, candidate: Candidate, n_ended: int, n_all: int) -> None:
+    of = f"K = {candidate.n_components}, {candidate.covariance_type}"
+    found = f"{criterion.label} {criterion.value(candidate):.2f}"
+    how = f"failed: {candidate.error}" if candidate.error else found
+    print(f"{n_ended} of {n_all}: {of}, {how}")

@@ -1,0 +1,294 @@
+"""From the draws of chains to a fit: numbers alike, agreement judged, the data's units."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, final
+
+import numpy as np
+
+from mixtura.diagnostics.component_warnings import component_doubts, limit_doubt, rest_doubt
+from mixtura.diagnostics.convergence_diagnostics import (
+    AGREED,
+    FEWEST_DRAWS,
+    draws_wanted,
+    ess_bulk,
+    r_hat,
+    reduction_words,
+)
+from mixtura.errors import ConvergenceWarning, Doubt, LabelsWarning, Message, Setting
+from mixtura.fit import Fit, Inference, Problem, Run, Swept, canonical_order
+from mixtura.messages.assignments import Soft
+from mixtura.messages.lazy import LazyModule
+from mixtura.messages.parameters import MixtureParameters
+from mixtura.posteriors import DrawsPosterior, PointPosterior
+from mixtura.posteriors.alignment import align_parameters, nearest_numbering
+from mixtura.typing import Array
+
+if TYPE_CHECKING:
+    from mixtura.diagnostics import posterior_summaries
+else:  # which few fits ask
+    posterior_summaries = LazyModule("mixtura.diagnostics.posterior_summaries")
+
+TOO_OFTEN = 0.05
+"""Probability of as many components as are allowed, or of rows in the rest of a process, from
+which on a fit says so."""
+
+N_COUNTED = 100
+"""Draws under which a fit looks whether the rest of a process has rows."""
+
+EFFECTIVE = 100
+"""Effective draws of each chain below which R-hat itself is unsteady [Vehtari2021]_."""
+
+MOST_ALIGNED = 1 << 25
+"""Numbers C S K^2 of the costs of numbering draws; beyond, components are put in order of weight
+where the prior would tell them apart."""
+
+UNSURE = 0.05
+"""Average probability of a second numbering from which on numbers are called doubtful."""
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Chains:
+    """What several chains drew, in the units that were swept.
+
+    Parameters
+    ----------
+    posterior : DrawsPosterior
+        The draws that are kept, numbered as they were drawn.
+    histories : sequence of arrays
+        Log joint density along each chain, in nats.
+    names : sequence of str
+        Name of the start of each chain.
+    first : MixtureParameters, optional
+        Parameters whose numbers the components keep.
+    of_partitions : bool, default=False
+        Whether the joint density is that of rows and partition, and the parameters were drawn
+        given partitions, whose clusters no prior numbers.
+    effective : int, optional
+        Effective draws that were to be reached; None where the number of draws was given.
+    """
+
+    posterior: DrawsPosterior
+    histories: Sequence[Array]
+    names: Sequence[str]
+    first: MixtureParameters | None = None
+    of_partitions: bool = False
+    effective: int | None = None
+
+
+def fit_of(
+    method: Inference,
+    problem: Problem,
+    swept: Swept,
+    chains: Chains,
+    began: float,
+    doubts: tuple[Doubt, ...] = (),
+) -> Fit:
+    """Return the fit of chains in the data's units."""
+    drawn, doubt = _numbered(chains, problem.rows.total_weight)
+    shortage = _shortage(drawn, chains)
+    posterior = _in_data_units(problem, drawn, swept.factor, of_rows=chains.of_partitions)
+    shift = float(posterior.log_joint.flat[0] - drawn.log_joint.flat[0])
+    runs = tuple(
+        Run(name, tuple((history + shift).tolist()), not shortage)
+        for name, history in zip(chains.names, chains.histories, strict=True)
+    )
+    total = problem.rows.total_weight
+    prior = problem.model.weight_prior
+    # Partitions of a process have as many groups as they need.
+    has_limit = prior.has_random_number or (prior.finds_components and not chains.of_partitions)
+    of_components = component_doubts(
+        problem.model,
+        posterior.parameters,
+        posterior.parameters.weights * total,
+        row_weight=total / problem.rows.n_rows,
+        may_be_empty=True,
+        resolvable=problem.resolvable,
+    )
+    return Fit(
+        model=problem.model,
+        posterior=posterior,
+        method=method.name,
+        objective=float(posterior.log_joint.mean()),
+        objective_name=method.objective_name,
+        log_likelihood=_log_likelihood(problem, swept, posterior.parameters),
+        runs=runs,
+        best=int(np.argmax(posterior.log_joint.mean(axis=1))),
+        n_rows=problem.rows.n_rows,
+        total_weight=total,
+        seconds=time.perf_counter() - began,
+        feature_names=problem.feature_names,
+        assumptions=problem.assumptions,
+        doubts=(
+            *problem.doubts,
+            *doubts,
+            *shortage,
+            *(_at_limit(swept, drawn, problem) if has_limit else ()),
+            *_confusion(doubt),
+            *of_components,
+        ),
+    )
+
+
+def _numbered(chains: Chains, n_rows: float) -> tuple[DrawsPosterior, float]:
+    """Return the draws numbered alike, and how doubtful the numbers are, from 0 to 1/2.
+
+    The components have their numbers from the given parameters, or else by their means; by
+    falling average weight where the prior finds their number, so that empty ones come last. Where
+    the prior tells components apart they keep the numbers that they were drawn with, unless
+    partitions were drawn.
+    """
+    posterior, prior = chains.posterior, chains.posterior.model.weight_prior
+    exchangeable = prior.is_exchangeable
+    if not exchangeable and not chains.of_partitions:
+        return posterior, 0.0
+    if not exchangeable and posterior.weights.size * posterior.weights.shape[2] > MOST_ALIGNED:
+        return posterior.relabelled(np.argsort(-posterior.weights, axis=2, kind="stable")), 0.0
+    parts = (posterior.weights, posterior.means, posterior.covariances)
+    least = 0.5 / n_rows if prior.finds_components else 0.0
+    alignment = align_parameters(*parts, posterior.log_joint, n_rows, least)
+    posterior = posterior.relabelled(alignment.permutations)
+    found = posterior.parameters
+    if exchangeable and chains.first is not None:
+        order = nearest_numbering(found, chains.first)
+    elif prior.finds_components:
+        order = np.argsort(-found.weights, kind="stable")
+    else:
+        order = canonical_order(found)
+    orders = np.broadcast_to(order, posterior.weights.shape)
+    # Components without rows are alike: that they cannot be told apart is no doubt.
+    return posterior.relabelled(orders), alignment.doubt if exchangeable else 0.0
+
+
+def _in_data_units(
+    problem: Problem, drawn: DrawsPosterior, factor: Array | None, *, of_rows: bool
+) -> DrawsPosterior:
+    """Return draws of the parameters of ``x * factor`` as draws of those of ``x``.
+
+    The joint density is one of the rows alone (``of_rows``), or of rows and parameters.
+    """
+    if factor is None:
+        return drawn
+    draws = drawn.draws.rescaled(1.0 / factor)
+    more = problem.rows.total_weight * np.log(factor).sum()
+    log_likelihood, joint = draws.log_likelihood + more, draws.log_joint[0, 0] + more
+    if not of_rows:
+        # The densities differ by a constant: it is found at one draw.
+        joint = log_likelihood[0, 0] + problem.model.log_prior(draws.at(0, 0))
+    log_joint = draws.log_joint + (joint - draws.log_joint[0, 0])
+    draws = replace(draws, log_likelihood=log_likelihood, log_joint=log_joint)
+    return replace(drawn, model=problem.model, draws=draws)
+
+
+def _log_likelihood(problem: Problem, swept: Swept, parameters: MixtureParameters) -> float:
+    """Return the log likelihood of the rows at the parameters, found in safe units."""
+    scaled, shift = parameters, 0.0
+    if swept.factor is not None:
+        scaled = parameters.rescaled(swept.factor)
+        shift = swept.rows.total_weight * float(np.log(swept.factor).sum())
+    potentials = PointPosterior(scaled, swept.model.family).potentials
+    return problem.engine.sweep(swept.rows, potentials, Soft()).log_normalizer + shift
+
+
+def _judged(posterior: DrawsPosterior) -> dict[str, Array]:
+    """Return the draws (C, S) of what does not depend on the components' numbers, by name."""
+    found = {"the log joint": posterior.log_joint}
+    if posterior.model.weight_prior.has_random_number:
+        found["the number of components"] = posterior.used_components.astype(np.float64)
+    if posterior.partitions is not None:
+        found["the number of groups"] = posterior.partitions.occupied.astype(np.float64)
+    return found
+
+
+def _reduction(draws: Array) -> float:
+    """Return R-hat of draws (C, S); NaN of too few of them, one where nothing varies."""
+    if draws.shape[1] < FEWEST_DRAWS:
+        return np.nan
+    return 1.0 if np.ptp(draws) == 0 else float(r_hat(draws))
+
+
+def _shortage(posterior: DrawsPosterior, chains: Chains) -> tuple[Doubt, ...]:
+    """Return the doubt that there are too few draws, with about how many would do."""
+    judged = _judged(posterior)
+    reductions = {name: _reduction(draws) for name, draws in judged.items()}
+    name, reduction = max(reductions.items(), key=lambda one: np.nan_to_num(one[1], nan=-np.inf))
+    advice = Message("raise ", Setting("draws"), " and ", Setting("warmup"))
+    if np.isnan(reduction):
+        said = Message("too few draws to tell whether the chains agree; ", remedy=advice)
+        return (Doubt(ConvergenceWarning, said),)
+    n_chains = posterior.n_chains
+    wanted = chains.effective or EFFECTIVE * n_chains
+    needed = _in_words([draws_wanted(draws, wanted) for draws in judged.values()])
+    if reduction > AGREED:
+        told = reduction_words(reduction)
+        found = f"the chains do not agree: R-hat of {name} is {told}, above {AGREED}; "
+        more = _remedy(posterior, of_partitions=chains.of_partitions)
+        return (Doubt(ConvergenceWarning, Message(found, remedy=(advice, needed, *more))),)
+    if chains.effective is None:
+        return ()
+    sizes = {name: _size(draws) for name, draws in judged.items()}
+    name, size = min(sizes.items(), key=lambda one: one[1])
+    if size >= wanted:
+        return ()
+    found = (
+        f"{size:,.0f} effective draws of {name} are fewer than the {wanted:,} that were wanted; "
+    )
+    return (Doubt(ConvergenceWarning, Message(found, remedy=(advice, needed))),)
+
+
+def _size(draws: Array) -> float:
+    """Return the effective draws of a quantity; as many as one may want where nothing varies."""
+    return np.inf if np.ptp(draws) == 0 else float(ess_bulk(draws))
+
+
+def _in_words(needed: list[float]) -> str:
+    """Return how many draws of each chain would do, with two digits; nothing where unknown."""
+    known = [number for number in needed if np.isfinite(number)]
+    if not known:
+        return ""
+    largest = max(known)
+    unit = 10.0 ** max(0, int(np.floor(np.log10(max(largest, 1.0)))) - 1)
+    return f" (about {np.ceil(largest / unit) * unit:,.0f} draws of each chain would do)"
+
+
+def _remedy(posterior: DrawsPosterior, *, of_partitions: bool) -> tuple[str | Setting, ...]:
+    """Return what helps chains that stay at one number of components, where anything does."""
+    model = posterior.model
+    prior = model.weight_prior
+    if of_partitions or not prior.has_random_number:
+        return ()
+    reduction = _reduction(posterior.used_components.astype(np.float64))
+    if not reduction > AGREED or model.cluster_steps is None:
+        return ()
+    if prior.partitions(model.n_components) is None:
+        return ()
+    collapsed = Setting("inference", "collapsed")
+    return (", or take ", collapsed, ", which changes the number of components more readily")
+
+
+def _at_limit(swept: Swept, drawn: DrawsPosterior, problem: Problem) -> tuple[Doubt, ...]:
+    """Return the doubt that more components than are allowed may be wanted."""
+    model = drawn.model
+    if model.weight_prior.has_random_number:
+        share = float((drawn.used_components == model.n_components).mean())
+        doubt = limit_doubt(model.n_components, "the number of components", share)
+    elif model.n_components == 1:
+        return ()
+    else:
+        rest = posterior_summaries.rest_has_rows(drawn, swept.rows, problem.engine, N_COUNTED)
+        share = float(rest.mean())
+        doubt = rest_doubt(model.n_components, share)
+    return () if share <= TOO_OFTEN else (doubt,)
+
+
+def _confusion(doubt: float) -> tuple[Doubt, ...]:
+    if doubt < UNSURE:
+        return ()
+    message = (
+        "the components of the draws cannot all be told apart (another numbering has a "
+        f"probability of {100 * doubt:.0f} % on average): what is said component by component is "
+        "doubtful; densities and groupings of rows are not affected"
+    )
+    return (Doubt(LabelsWarning, message),)

@@ -1,0 +1,106 @@
+"""Point estimates: the posterior mode and the maximum of the likelihood."""
+
+from dataclasses import dataclass
+from typing import Any, final
+
+from mixtura.fit import AddsRows, Fit, Inference, Problem, option
+from mixtura.inference.driver import limits_of, optimise
+from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
+from mixtura.inference.quasi_newton import QuasiNewton
+from mixtura.inference.schedules import BATCH_SIZE, DECAY, N_ROWS, Schedule
+from mixtura.inference.states import Mode
+from mixtura.messages.validation import OneOf
+
+OPTIMIZERS: dict[str, Optimizer[Any]] = {"quasi-newton": QuasiNewton(), "em": CoordinateAscent()}
+"""Every registered optimizer by name."""
+
+
+@final
+@dataclass(frozen=True)
+class MAP(AddsRows):
+    """Exact maximum a posteriori.
+
+    The mode of the joint density of weights, means and covariances (or standard deviations, where
+    the prior is stated on them) given the rows, assignments summed out, in the parameters as the
+    user reads them: no change of variables enters.
+
+    Parameters
+    ----------
+    optimizer : str, default="quasi-newton"
+        "quasi-newton" (a few EM steps, then limited-memory BFGS at one sweep a step, with EM
+        steps wherever it would not gain) or "em" (plain EM). Both end in the same optimum.
+    batch_size : int, optional
+        Rows of a minibatch of incremental EM, which then takes the optimizer's place; None for
+        sweeps over all rows.
+    decay : float, default=1.0
+        For ``partial_fit`` alone: above 0.5 and at most 1. At 1 every row counts once; below
+        it earlier rows fade, as their responsibilities grow old.
+    n_rows : int, optional
+        For ``partial_fit`` alone: how many rows there are in all (with weights: their sum).
+        The rows seen then stand for that many, and may come any number of times. By default
+        each row that comes is a new one.
+    """
+
+    optimizer: str = option("quasi-newton", OneOf(OPTIMIZERS))
+    batch_size: int | None = option(None, BATCH_SIZE)
+    decay: float = option(1.0, DECAY)
+    n_rows: int | None = option(None, N_ROWS)
+    name = "map"
+    default_max_iter = 10_000
+
+    def fit(self, problem: Problem) -> Fit:
+        problem.refuse_unbounded()
+        limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
+        return optimise(problem, self.name, self.objective_name, limits)
+
+    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        problem.refuse_unbounded()
+        return _updated(self, problem, earlier, Schedule(self.decay, self.n_rows))
+
+
+@final
+@dataclass(frozen=True)
+class ML(AddsRows):
+    """Maximum likelihood: flat priors, and a floor of 1e-12 of each column's variance.
+
+    Parameters
+    ----------
+    optimizer : str, default="quasi-newton"
+        As for :class:`MAP`.
+    batch_size : int, optional
+        As for :class:`MAP`.
+    decay : float, default=1.0
+        As for :class:`MAP`.
+    n_rows : int, optional
+        As for :class:`MAP`.
+    """
+
+    optimizer: str = option("quasi-newton", OneOf(OPTIMIZERS))
+    batch_size: int | None = option(None, BATCH_SIZE)
+    decay: float = option(1.0, DECAY)
+    n_rows: int | None = option(None, N_ROWS)
+    name = "ml"
+    objective_name = "log likelihood"
+    uses_flat_priors = True
+    default_max_iter = 10_000
+
+    def fit(self, problem: Problem) -> Fit:
+        limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
+        return optimise(problem, self.name, self.objective_name, limits)
+
+    def update(self, problem: Problem, earlier: Fit | None) -> Fit:
+        return _updated(self, problem, earlier, Schedule(self.decay, self.n_rows))
+
+
+def _optimizer(name: str, batch_size: int | None) -> Optimizer[Any]:
+    if batch_size is None:
+        return OPTIMIZERS[name]
+    from mixtura.inference.minibatch import Incremental
+
+    return Incremental(Mode(), batch_size)
+
+
+def _updated(method: Inference, problem: Problem, earlier: Fit | None, schedule: Schedule) -> Fit:
+    from mixtura.inference.batches import Online
+
+    return Online(method, Mode(), schedule).update(problem, earlier)

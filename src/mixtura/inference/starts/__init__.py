@@ -1,0 +1,45 @@
+"""Starts and their registry."""
+
+from typing import TYPE_CHECKING
+
+from mixtura.messages.lazy import Registry, lazy_attributes
+
+if TYPE_CHECKING:
+    from mixtura.inference.starts.base import Initializer
+    from mixtura.inference.starts.best_of_clusterings import Elicitation, Elicited, Search, after
+    from mixtura.inference.starts.given import given_start
+
+__all__ = [
+    "INITIALIZERS",
+    "Elicitation",
+    "Elicited",
+    "Initializer",
+    "Search",
+    "after",
+    "given_start",
+]
+
+INITIALIZERS: "Registry[Initializer]" = Registry(
+    __name__,
+    {
+        "search": "best_of_clusterings.Search",
+        "split": "split.Split",
+        "quantile": "quantile.Quantile",
+        "kmeans": "kmeans.KMeans",
+        "random": "random.RandomRows",
+    },
+    make=lambda start: start(),
+)
+"""Every registered start by name; a new one is one file and one entry here."""
+
+__getattr__ = lazy_attributes(
+    __name__,
+    {
+        "Elicitation": "mixtura.inference.starts.best_of_clusterings",
+        "Elicited": "mixtura.inference.starts.best_of_clusterings",
+        "Initializer": "mixtura.inference.starts.base",
+        "Search": "mixtura.inference.starts.best_of_clusterings",
+        "after": "mixtura.inference.starts.best_of_clusterings",
+        "given_start": "mixtura.inference.starts.given",
+    },
+)
