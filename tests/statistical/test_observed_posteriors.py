@@ -3,16 +3,16 @@
 from itertools import product
 
 import numpy as np
-from mixtura.diagnostics.sampling import mean_error
-from mixtura.inference.chains import Plan, Sampler
-from mixtura.initialization import INITIALIZERS
 from scipy import stats
 from scipy.special import gammaln, logsumexp, multigammaln
 
 from laws.running import whole_chain
 from mixtura.data import ArrayRows
+from mixtura.diagnostics.convergence_diagnostics import mean_error
 from mixtura.engines import ENGINES, Engine
 from mixtura.families import FAMILIES
+from mixtura.inference.mcmc.gibbs_chains import ChainPlan, Sampler
+from mixtura.inference.starts import INITIALIZERS
 from mixtura.messages.assignments import Sampled
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
@@ -101,7 +101,7 @@ def test_gibbs_equals_enumeration_and_quadrature() -> None:
     together, expected = exact()
     engine: Engine = ENGINES["native"]()
     model = MixtureModel(2, 2, Dirichlet(1.0), PRIOR, FAMILIES["full"])
-    rows, plan = ArrayRows(ROWS), Plan(800, 200, 1)
+    rows, plan = ArrayRows(ROWS), ChainPlan(800, 200, 1)
     complete = engine.completed(rows)
     shares, values = np.empty((4, plan.draws, 4, 4)), np.empty((4, plan.draws, 4, 2))
     for number, child in enumerate(np.random.SeedSequence(1).spawn(4)):
