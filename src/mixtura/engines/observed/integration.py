@@ -113,8 +113,9 @@ def _part_statistics(part: Part, kernel: Kernel, assignment: Assignment) -> Suff
     if isinstance(assignment, Sampled):
         labels = assignment.drawn(shares(scores), positions)
         mass = np.eye(scores.shape[1])[labels] * weights[:, None]
-        apart = np.zeros((scores.shape[1], *patterns.values.shape))
-        normals = assignment.normals(positions, apart.shape[2])
+        n_rows, n_features = patterns.values.shape
+        apart = np.zeros((scores.shape[1], n_rows, n_features))
+        normals = assignment.normals(positions, n_features)
         apart[labels, np.arange(len(labels))] = part.drawn(labels, normals)
         first, second = moments_of(apart, mass)
     else:
