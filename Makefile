@@ -66,6 +66,7 @@ sanitize: $(VENV)/.installed-test  ## Run the native tests under GCC's sanitizer
 	$(call sanitized,thread,thread,tsan,native and thread)
 
 clean:  ## Remove the environment and everything that was built.
+	rm -rf docs/project docs/references.rst docs/reference/command.md docs/reference/generated
 	rm -rf $(VENV) build dist src/*.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find $(wildcard src tests benchmarks examples) -name __pycache__ -type d -prune -exec rm -rf {} +
 

@@ -42,7 +42,10 @@ root_doc = "index"
 toc_object_entries_show_parents = "hide"
 smartquotes = False
 nitpicky = True
-nitpick_ignore_regex = [("py:.*", r"(sklearn|matplotlib|xarray|pandas)\..*")]
+nitpick_ignore_regex = [
+    ("py:.*", r"(sklearn|matplotlib|xarray|pandas)\..*"),
+    ("py:class", "Message"),
+]
 
 # Markdown. Anchors are those that GitHub makes, so that the pages' links work there as well.
 myst_heading_anchors = 4

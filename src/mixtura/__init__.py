@@ -12,11 +12,13 @@ if TYPE_CHECKING:
     from mixtura.estimator.imputer import MixtureImputer
     from mixtura.estimator.selection import Selection, select
     from mixtura.inference import MAP, ML, VB, CollapsedGibbs, Gibbs
+    from mixtura.messages.background import BACKGROUND
     from mixtura.ppl import NUTS, SVI
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "BACKGROUND",
     "MAP",
     "ML",
     "NUTS",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 _MODULE_OF = {
+    "BACKGROUND": "mixtura.messages.background",
     "CollapsedGibbs": "mixtura.inference",
     "GaussianMixtureModel": "mixtura.estimator",
     "Gibbs": "mixtura.inference",

@@ -201,7 +201,7 @@ class InterruptedWarning(MixturaWarning):
 
 
 class DataWarning(MixturaWarning):
-    """The data are lawful but doubtful: columns that are no measurements, odd weights, few rows."""
+    """The data are valid but questionable: no measurements, odd weights, few rows."""
 
 
 class SlowEngineWarning(MixturaWarning):

@@ -7,11 +7,11 @@ from typing import Any, ClassVar, final
 
 import numpy as np
 
-from mixtura.data import Rows, Unobserved
+from mixtura.data import Classes, Rows, Unobserved
 from mixtura.data.scaling import safe_factor
 from mixtura.data.ties import largest_ties, ties_at, ties_in_plane
 from mixtura.engines import Engine
-from mixtura.engines.resolution import Resolvable
+from mixtura.engines.resolution import ColumnResolution
 from mixtura.errors import Doubt, InvalidArgumentError, LabelsWarning
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.statistics import SufficientStatistics
@@ -19,6 +19,12 @@ from mixtura.messages.validation import Parameter
 from mixtura.model import MixtureModel
 from mixtura.posteriors import Posterior
 from mixtura.typing import Array, IntegerArray
+
+TOLD_SIDES = 6
+"""Sides of a background's box that are told."""
+
+LARGE_LOG = 230.0
+"""Logarithm of a volume that is told as such."""
 
 
 def option(default: Any, kind: Parameter, *, stored: bool = True, shown: bool = True) -> Any:
@@ -70,7 +76,7 @@ class Run:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Seen:
+class OnlineStatistics:
     """What a fit remembers of its rows, so that further rows can be added.
 
     Parameters
@@ -124,10 +130,12 @@ class Fit:
         Plain sentences on what was assumed on the user's behalf.
     doubts : tuple of Doubt
         What its reader should know before relying on the answer.
-    seen : Seen, optional
+    online : OnlineStatistics, optional
         What further rows are added to; None where the method cannot go on from a fit.
     unobserved : Unobserved
         What was not observed of the rows.
+    classes : Classes
+        What the labels of rows were, and the components of each; none where none was known.
     """
 
     model: MixtureModel
@@ -144,8 +152,63 @@ class Fit:
     feature_names: tuple[str, ...]
     assumptions: tuple[str, ...] = ()
     doubts: tuple[Doubt, ...] = ()
-    seen: Seen | None = None
+    online: OnlineStatistics | None = None
     unobserved: Unobserved = field(default_factory=Unobserved)
+    classes: Classes = field(default_factory=Classes)
+
+    @property
+    def n_parts(self) -> int:
+        """Number of parts that rows may be of: the components, and the background if any."""
+        return self.model.n_components + (self.model.background is not None)
+
+    @property
+    def background_weight(self) -> float:
+        """Weight of the background; zero without one."""
+        if self.model.background is None:
+            return 0.0
+        return max(1.0 - float(self.parameters.weights.sum()), 0.0)
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What a reader should know of the rows and of the background, in sentences."""
+        background = self.model.background
+        if background is None:
+            return self.unobserved.sentences
+        log_volume, given = background.log_volume, background.volume is not None
+        sides = ", ".join(
+            f"{name} {low:.4g} to {high:.4g}"
+            for name, low, high in zip(
+                self.feature_names[:TOLD_SIDES], background.lower, background.upper, strict=False
+            )
+        )
+        more = len(self.feature_names) - TOLD_SIDES
+        rest = f" and {more} more columns" if more > 0 else ""
+        volume = (
+            f"e^{log_volume:.4g}" if abs(log_volume) > LARGE_LOG else f"{np.exp(log_volume):.4g}"
+        )
+        source = "as given" if given else "that of the box"
+        return (
+            *self.unobserved.sentences,
+            f"A background has weight {self.background_weight:.3g}: uniform on the box {sides}"
+            f"{rest}, with a density of one over the volume {volume} ({source}).",
+        )
+
+    def component_name(self, number: int, *, short: bool = False) -> str:
+        """Return what tables and pictures call a component: the name of its label, or its number.
+
+        Parameters
+        ----------
+        number : int
+            The component; K for the background.
+        short : bool
+            Whether the number stands alone.
+        """
+        names = self.classes.component_names()
+        if number == self.model.n_components:
+            return "background"
+        if number < len(names):
+            return names[number]
+        return str(number) if short else f"component {number}"
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -156,7 +219,7 @@ class Fit:
     def tells_components(self) -> bool:
         """Whether averages by component mean something: not where draws mix their numbers.
 
-        Neither under a process, whose components a draw may renumber, nor after a LabelsWarning.
+        Neither under a process, whose components a draw may relabel, nor after a LabelsWarning.
         """
         if not self.posterior.is_drawn:
             return True
@@ -200,7 +263,7 @@ class Start:
 
 @final
 @dataclass(frozen=True, eq=False)
-class Swept:
+class ScaledProblem:
     """A problem in units whose squares neither overflow nor underflow.
 
     Parameters
@@ -245,7 +308,7 @@ class Problem:
         Called with one line of progress text.
     n_jobs : int
         Largest number of threads.
-    resolvable : Resolvable, optional
+    resolution : ColumnResolution, optional
         What the columns can tell apart, in the data's units, by which collapsed components are
         known.
     """
@@ -263,7 +326,15 @@ class Problem:
     doubts: tuple[Doubt, ...] = ()
     report: Callable[[str], None] = field(default=lambda line: None)
     n_jobs: int = 1
-    resolvable: Resolvable | None = None
+    resolution: ColumnResolution | None = None
+
+    @property
+    def may_move(self) -> bool:
+        """Whether components may be merged, split and dropped on the way.
+
+        Not where labels hold their numbers, of rows in groups, and beside a background.
+        """
+        return not self.rows.is_labelled and self.model.background is None
 
     def stream(self, *key: int) -> np.random.SeedSequence:
         """Return the random stream of a purpose, the same however often it is asked for."""
@@ -302,14 +373,14 @@ class Problem:
                 remedy=bounds.remedy,
             )
 
-    def swept(self) -> Swept:
+    def in_safe_units(self) -> ScaledProblem:
         """Return model and rows in the units in which the rows are to be swept."""
         structure = self.model.structure
         common = len(structure) == 2 and structure[1] == 1
         factor = safe_factor(self.rows.magnitude(), common=common)
         if factor is None:
-            return Swept(self.model, self.rows, None)
-        return Swept(self.model.rescaled(factor), self.rows.rescaled(factor), factor)
+            return ScaledProblem(self.model, self.rows, None)
+        return ScaledProblem(self.model.rescaled(factor), self.rows.rescaled(factor), factor)
 
 
 class Inference(ABC):
@@ -323,6 +394,8 @@ class Inference(ABC):
     uses_flat_priors: ClassVar[bool] = False
     bounds_evidence: ClassVar[bool] = False
     """Whether the objective is a lower bound of the log evidence."""
+    takes_labels: ClassVar[bool] = True
+    """Whether components of rows may be known."""
     default_max_iter: ClassVar[int]
 
     def __post_init__(self) -> None:
@@ -362,3 +435,13 @@ class AddsRows(Inference):
 def canonical_order(parameters: MixtureParameters) -> IntegerArray:
     """Return the order in which components are numbered: by their means, feature by feature."""
     return np.lexsort(parameters.means.T[::-1])
+
+
+def order_of_free(parameters: MixtureParameters, held: IntegerArray) -> IntegerArray:
+    """Return the canonical order of components but those that are held, which keep their places."""
+    if not held.size:
+        return canonical_order(parameters)
+    order = np.arange(len(parameters.means))
+    free = np.setdiff1d(order, held)
+    order[free] = free[np.lexsort(parameters.means[free].T[::-1])]
+    return order

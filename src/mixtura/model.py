@@ -7,6 +7,7 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import CovarianceFamily, univariate
+from mixtura.messages.background import BACKGROUND, Background, BackgroundPotential
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.prior_arrays import ChainSteps, ClimbSteps, ClusterSteps, MatrixSteps
@@ -57,6 +58,9 @@ class MixtureModel:
     family : CovarianceFamily
         Structure of the covariances. With one feature, where matrices are variances, it is
         replaced by the coinciding family that the component prior is for.
+    background : Background, optional
+        What rows come from that belong to no component. Weights of components then sum to one
+        minus its weight.
 
     Raises
     ------
@@ -69,6 +73,7 @@ class MixtureModel:
     weight_prior: WeightPrior
     component_prior: ComponentPrior
     family: CovarianceFamily
+    background: Background | None = None
 
     def __post_init__(self) -> None:
         for name in ("n_components", "n_features"):
@@ -90,14 +95,15 @@ class MixtureModel:
     @property
     def n_parameters(self) -> int:
         """Number of free parameters."""
-        return self.family.n_parameters(self.n_components, self.n_features)
+        own = 0 if self.background is None else self.background.n_parameters
+        return own + self.family.n_parameters(self.n_components, self.n_features)
 
     @property
     def steps(self) -> ChainSteps | None:
         """The steps of a Gibbs sampler as numbers, where priors and family have such."""
         weights = self.weight_prior.steps(self.n_components)
         components = self.component_prior.steps(self.n_features)
-        if weights is None or components is None:
+        if weights is None or components is None or self.background is not None:
             return None
         return ChainSteps(weights, components)
 
@@ -113,6 +119,8 @@ class MixtureModel:
     def climb_steps(self) -> ClimbSteps | None:
         """The way to the mode as numbers, where the priors have such."""
         components = self.component_prior.mode_steps(self.structure, self.n_features)
+        if self.background is not None:
+            return None
         if components is None or not self.weight_prior.has_constant_powers:
             return None
         powers = self.weight_prior.log_weight_gradient(np.ones(self.n_components))
@@ -122,7 +130,7 @@ class MixtureModel:
     def variational_steps(self) -> VariationalSteps | None:
         """The steps of variational Bayes as numbers, where the priors have such."""
         concentration = self.weight_prior.concentrations(self.n_components)
-        if concentration is None:
+        if concentration is None or self.background is not None:
             return None
         prior = self.component_prior
         from mixtura.priors.factors import variational_steps
@@ -131,28 +139,44 @@ class MixtureModel:
 
     def mode(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return the parameters of highest posterior density given sufficient statistics."""
-        weights = self.weight_prior.posterior(statistics.count).mode(self.n_components)
+        weights = self.weight_prior.posterior(statistics.of_weights).mode(self.n_components)
+        weights = self._beside_background(weights, statistics)
         return MixtureParameters(weights, *self.component_prior.posterior(statistics).mode())
 
     def typical(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return parameters to which the statistics belong: the mode, where there is one."""
-        weights = self.weight_prior.posterior(statistics.count).typical(self.n_components)
+        weights = self.weight_prior.posterior(statistics.of_weights).typical(self.n_components)
+        weights = self._beside_background(weights, statistics)
         return MixtureParameters(weights, *self.component_prior.posterior(statistics).mode())
 
     def potentials(self, parameters: MixtureParameters) -> Potentials:
         """Return what an engine needs to score rows under the parameters."""
-        return self.family.potentials(parameters)
+        return potentials_of(self.family, parameters, self.background)
+
+    def _beside_background(self, weights: Array, statistics: SufficientStatistics) -> Array:
+        """Return weights of sum one as those beside the most probable one of the background."""
+        if self.background is None:
+            return weights
+        return weights * (
+            1.0 - self.background.mode(statistics.of_background, float(statistics.of_weights.sum()))
+        )
 
     def log_prior(self, parameters: MixtureParameters) -> float:
         """Return the log prior density of the parameters, in nats, all constants included."""
-        of_weights = self.weight_prior.log_density(parameters.weights)
+        weights, of_background = parameters.weights, 0.0
+        if self.background is not None:
+            total = weights.sum()
+            weights, of_background = weights / total, self.background.log_density(1.0 - total)
+        of_weights = self.weight_prior.log_density(weights) + of_background
         return of_weights + self.component_prior.log_density(
             parameters.means, parameters.covariances
         )
 
     def rescaled(self, factor: Array) -> "MixtureModel":
         """Return the model of ``x * factor``, factor of shape (D,)."""
-        return replace(self, component_prior=self.component_prior.rescaled(factor))
+        background = None if self.background is None else self.background.rescaled(factor)
+        prior = self.component_prior.rescaled(factor)
+        return replace(self, component_prior=prior, background=background)
 
     def sample_prior(self, n_rows: int = 1, random_state: Seed = None) -> PriorSample:
         """Draw weights, components, assignments and rows from the model.
@@ -171,22 +195,58 @@ class MixtureModel:
         """
         rng = np.random.default_rng(random_state)
         weights = self.weight_prior.draw(rng, self.n_components)
+        if self.background is not None:
+            weights = weights * (1.0 - rng.beta(*self.background.concentration))
         drawn = self.component_prior.draw(rng, self.structure, self.n_components, self.n_features)
         parameters = MixtureParameters(weights, *drawn)
-        rows, assignments = draw_rows(self.family, parameters, n_rows, rng)
+        rows, assignments = draw_rows(self.family, parameters, n_rows, rng, self.background)
         variances = self.family.variances(drawn[1], self.n_components, self.n_features)
         return PriorSample(parameters, assignments, rows, np.sqrt(variances))
 
 
 def draw_rows(
-    family: CovarianceFamily, parameters: MixtureParameters, n_rows: int, rng: np.random.Generator
+    family: CovarianceFamily,
+    parameters: MixtureParameters,
+    n_rows: int,
+    rng: np.random.Generator,
+    background: Background | None = None,
 ) -> tuple[Array, IntegerArray]:
     """Return rows (N, D) drawn from a mixture and the component (N,) that each came from."""
+    if background is not None:
+        return _draw_with_background(family, parameters, n_rows, rng, background)
     n_components, n_features = parameters.means.shape
     assignments = rng.choice(n_components, size=n_rows, p=parameters.weights)
     noise = rng.standard_normal((n_rows, n_features))
     factor = family.precision_cholesky(parameters.covariances)
     return place_rows(parameters.means, factor, assignments, noise), assignments
+
+
+def _draw_with_background(
+    family: CovarianceFamily,
+    parameters: MixtureParameters,
+    n_rows: int,
+    rng: np.random.Generator,
+    background: Background,
+) -> tuple[Array, IntegerArray]:
+    share = float(parameters.weights.sum())
+    rows, assignments = draw_rows(
+        family, replace(parameters, weights=parameters.weights / share), n_rows, rng
+    )
+    is_background = rng.random(n_rows) >= share
+    rows[is_background] = background.draw(int(is_background.sum()), rng)
+    return rows, np.where(is_background, BACKGROUND, assignments)
+
+
+def potentials_of(
+    family: CovarianceFamily, parameters: MixtureParameters, background: Background | None
+) -> Potentials:
+    """Return what an engine needs to score rows under parameters, and a background."""
+    found = family.potentials(parameters)
+    if background is None:
+        return found
+    with np.errstate(divide="ignore"):
+        log_weight = float(np.log(max(1.0 - float(parameters.weights.sum()), 0.0)))
+    return replace(found, background=BackgroundPotential(log_weight, background))
 
 
 def place_rows(means: Array, factor: Array, assignments: IntegerArray, noise: Array) -> Array:

@@ -23,7 +23,7 @@ HOSTILE = ("[red]x[/]", "\x1b[31mevil\x07", "=cmd()", "<script>alert(1)</script>
 )
 def test_bad_data_are_one_line_that_says_where(run, content, parts) -> None:
     Path("bad.csv").write_text(content)
-    done = run("fit", "bad.csv", "--save", "m.mixtura")
+    done = run("fit", "bad.csv", "--missing", "refuse", "--save", "m.mixtura")
     assert done.code == 3
     assert done.error.startswith("bad.csv: ")
     assert all(part in done.error for part in parts)

@@ -96,9 +96,9 @@ def test_options_begin_where_the_parameters_do_that_they_set() -> None:
     for option, parameter in DECLARED:
         _, information = get_args(option)
         smallest = information.min
-        assert parameter.is_lawful(type(smallest)(smallest))
+        assert parameter.accepts(type(smallest)(smallest))
         if option is not options.Jobs:  # the class also takes -1
-            assert not parameter.is_lawful(smallest - 1)
+            assert not parameter.accepts(smallest - 1)
 
 
 def test_every_prior_of_a_scale_can_be_written() -> None:

@@ -75,6 +75,24 @@ def test_densities_and_probabilities_are_those_of_the_attributes(fitted, iris):
     assert fitted.score(iris) == pytest.approx(fitted.score_samples(iris).mean())
 
 
+def test_the_score_of_weighted_rows_is_their_weighted_average(fitted, iris):
+    times = np.random.default_rng(3).integers(0, 4, len(iris))
+    expected = fitted.score(np.repeat(iris, times, axis=0))
+    assert fitted.score(iris, sample_weight=times) == pytest.approx(expected, rel=1e-12)
+
+
+def test_every_purpose_has_a_random_stream_of_its_own():
+    """A row of the mixture and one of the prior are not the same numbers in other units."""
+    known = KnownScale(1.0, Normal(0.0, 1.0))
+    gmm = GaussianMixtureModel(1, covariance_type="tied_diag", component_prior=known)
+    gmm.fit(np.array([[-1.0], [1.0]]))
+    one = gmm.sample(200, random_state=5)[0][:, 0] - gmm.means_[0, 0]
+    drawn = gmm.sample_prior(200, random_state=5)
+    other = drawn.rows[:, 0] - drawn.parameters.means[0, 0]
+    # Where streams are shared the noise is the same, but for what was drawn before it.
+    assert not np.intersect1d(one.round(9), other.round(9)).size
+
+
 @pytest.mark.parametrize("family", ["tied_diag", "tied_spherical"])
 def test_scikit_learn_twin_counts_parameters_that_are_not_shared(iris, family):
     gmm = GaussianMixtureModel(3, covariance_type=family).fit(iris)

@@ -64,9 +64,9 @@ def test_given_parameters_answer_by_their_formulas(model, rows, tmp_path):
         np.testing.assert_allclose(shares, (parts / np.sum(parts, axis=0)).T, atol=1e-12)
         assert one.sample(10)[0].shape == (10, 2)
         assert "0 rows" in str(one.summary())
-        assert str(one.report(rows))
-        assert one.plot_density(rows) is not None
         np.testing.assert_allclose(one.to_sklearn().score_samples(rows), one.score_samples(rows))
+    assert str(model.report(rows))
+    assert model.plot_density(rows) is not None
     inverses = [np.linalg.inv(matrix) for matrix in matrices(model)]
     shown = GaussianMixtureModel.from_parameters(
         WEIGHTS, MEANS, model.precisions_, covariance_type=model.covariance_type

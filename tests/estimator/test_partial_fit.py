@@ -163,7 +163,7 @@ def test_too_few_passes_are_doubtful(fitted, halves):
         fitted.partial_fit(halves[1])
     assert not fitted.converged_
     assert fitted.fit_.n_rows == 272
-    assert fitted.fit_.seen.statistics.total == pytest.approx(272.0, rel=1e-13)
+    assert fitted.fit_.online.statistics.total == pytest.approx(272.0, rel=1e-13)
 
 
 def test_clones_and_pickles(fitted, halves):
@@ -204,7 +204,12 @@ def test_sample_weights_are_routed(halves):
     with config_context(enable_metadata_routing=True):
         gmm = GaussianMixtureModel(2).set_partial_fit_request(sample_weight=True)
         asked = gmm.get_metadata_routing().partial_fit.requests
-    assert asked == {"sample_weight": True, "measurement_error": None}
+    assert asked == {
+        "sample_weight": True,
+        "measurement_error": None,
+        "labels": None,
+        "groups": None,
+    }
     assert gmm.partial_fit(halves[0], sample_weight=weights).fit_.total_weight == weights.sum()
 
 

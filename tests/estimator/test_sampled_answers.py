@@ -281,7 +281,7 @@ def test_convergence_is_that_of_the_draws(fitted: GaussianMixtureModel) -> None:
         for key in ("r_hat", "ess_bulk", "ess_tail", "mean_error"):
             assert rows[name][key] == pytest.approx(float(getattr(expected, key)), rel=1e-9)
     text = str(told)
-    assert "after renumbering" in text
+    assert "after relabelling" in text
     assert "R-hat of the log joint" in text
     assert "<table" in told._repr_html_()
 

@@ -73,6 +73,7 @@ def test_masked_weights_starts_and_priors_are_refused(rows):
         np.full(272, 1e99),
         np.full(272, 1e-310),
         np.zeros(272),
+        np.r_[-0.5, np.ones(271)],
         np.ones((272, 1)),
         np.ones(271),
         np.ones(272, dtype=complex),

@@ -1,4 +1,4 @@
-"""Laws of the renumbering of draws: numbers given by hand leave no trace."""
+"""Laws of the relabelling of draws: numbers given by hand leave no trace."""
 
 from itertools import permutations
 

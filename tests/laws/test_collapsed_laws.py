@@ -82,7 +82,7 @@ def test_predictive_density_is_that_of_all_assignments(name: str) -> None:
     potentials = (model.potentials(posterior.draw(s)) for s in range(1200))
     densities = [NATIVE.log_density(ArrayRows(POINTS), one) for one in potentials]
     values = np.exp(densities).reshape(2, 600, len(POINTS))
-    exact = enumerated_density(prior, family)
+    exact = enumerated_density(family)
     for i in range(len(POINTS)):
         error = values[..., i].std() / np.sqrt(ess_mean(values[..., i]))
         assert abs(values[..., i].mean() - exact[i]) < 5.0 * error

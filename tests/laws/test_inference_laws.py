@@ -447,7 +447,7 @@ def test_the_same_seed_gives_the_same_bits(
 ) -> None:
     rows = rows_for(2)
     model = elicited(family, rows, 3, method)
-    one, other = (run(model, rows, method, initializer, seed=4) for _ in range(2))
+    one, other = (run(model, rows, method, initializer, seed=4, max_iter=15) for _ in range(2))
     assert one.history == other.history
     np.testing.assert_array_equal(one.parameters.means, other.parameters.means)
     np.testing.assert_array_equal(one.parameters.covariances, other.parameters.covariances)
@@ -456,7 +456,10 @@ def test_the_same_seed_gives_the_same_bits(
 def test_threads_do_not_show_in_a_single_bit(initializer: Any, method: Inference) -> None:
     rows = rows_for(2)
     model = elicited(FAMILIES["full"], rows, 3, method)
-    one, other = (run(model, rows, method, initializer, n_starts=5, n_jobs=jobs) for jobs in (1, 3))
+    one, other = (
+        run(model, rows, method, initializer, n_starts=3, n_jobs=jobs, max_iter=15)
+        for jobs in (1, 3)
+    )
     assert one.best == other.best
     assert [r.objectives for r in one.runs] == [r.objectives for r in other.runs]
     np.testing.assert_array_equal(one.parameters.covariances, other.parameters.covariances)

@@ -453,7 +453,7 @@ def test_flat_mode_on_its_floor_is_the_constrained_maximum(family: Any, seed: in
         return total
 
     top = likelihood(matrices)
-    for _ in range(30):  # towards any other lawful covariances it only falls
+    for _ in range(30):  # towards any other valid covariances it only falls
         other = covariances + 0.1 * rng.standard_normal(structure) * np.sqrt(rng.random())
         if len(structure) == 3:
             root = rng.standard_normal(structure)

@@ -122,7 +122,7 @@ def gaps(
         first, potential, transforms, _ = initialize_model(
             program, arguments, max_plate_nesting=1, **options
         )
-        for spread in (0.3, 0.6, 1.0):
+        for spread in (0.3, 1.0):
             at = {
                 name: torch.tensor(spread * rng.standard_normal(value.shape))
                 for name, value in first.items()

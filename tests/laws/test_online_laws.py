@@ -61,7 +61,7 @@ def assert_same_bits(one: GaussianMixtureModel, other: GaussianMixtureModel) -> 
     """Fail unless two fits are the same in every number."""
     for name in ("weights_", "means_", "covariances_", "objective_history_"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
-    first, second = one.fit_.seen, other.fit_.seen
+    first, second = one.fit_.online, other.fit_.online
     assert first is not None
     assert second is not None
     for name in ("count", "first", "second", "pivot", "log_normalizer"):
@@ -110,7 +110,7 @@ def test_nothing_is_lost_and_nothing_counts_twice(method: Any, family: str) -> N
     rows = blobs(np.random.default_rng(4), 150, 2, 2)
     gmm = GaussianMixtureModel(2, covariance_type=family, inference=method())
     in_batches(gmm, np.array_split(rows, 5))
-    statistics = gmm.fit_.seen.statistics
+    statistics = gmm.fit_.online.statistics
     # Whatever the responsibilities: summed over components they are 1.
     assert (gmm.fit_.n_rows, gmm.fit_.total_weight) == (150, 150.0)
     assert statistics.total == pytest.approx(150.0, rel=1e-13)
@@ -125,9 +125,9 @@ def test_nothing_is_lost_and_nothing_counts_twice(method: Any, family: str) -> N
 def test_the_batch_agrees_with_the_posterior_that_it_is_part_of(method: Any) -> None:
     rows = blobs(np.random.default_rng(5), 200, 2, 2, apart=1.5)
     before = GaussianMixtureModel(2, inference=method(), tol=0.0).fit(rows[:120])
-    earlier = before.fit_.seen.statistics
+    earlier = before.fit_.online.statistics
     gmm = before.partial_fit(rows[120:])
-    model, statistics = gmm.fit_.model, gmm.fit_.seen.statistics
+    model, statistics = gmm.fit_.model, gmm.fit_.online.statistics
     if hasattr(gmm.posterior_, "expected_potentials"):
         potentials = gmm.posterior_.expected_potentials
     else:
@@ -225,7 +225,7 @@ def test_several_rounds_end_near_the_fit_of_all(method: Any, decay: float) -> No
         in_batches(gmm, np.array_split(rng.permutation(rows), 8))
     # docs/model.md states this tolerance, in standard deviations of the components.
     assert distance(gmm, whole) < 0.05
-    assert (gmm.fit_.n_rows, gmm.fit_.seen.n_rows) == (1200, 6000)
+    assert (gmm.fit_.n_rows, gmm.fit_.online.n_rows) == (1200, 6000)
     # The spread of the variational posterior is that of 1200 rows, not of five rounds of them.
     if method is VB:
         ratio = gmm.posterior_.mean_marginals().deviation / (
@@ -248,12 +248,12 @@ def test_earlier_rows_fade_where_they_are_told_to(method: Any) -> None:
         share[:number] *= 1.0 - new
         share[number] = new
     by_hand = share @ [batch.mean() for batch in batches]
-    assert faded.fit_.seen.statistics.mean()[0, 0] == pytest.approx(by_hand, rel=1e-10)
-    assert kept.fit_.seen.statistics.mean()[0, 0] == pytest.approx(
+    assert faded.fit_.online.statistics.mean()[0, 0] == pytest.approx(by_hand, rel=1e-10)
+    assert kept.fit_.online.statistics.mean()[0, 0] == pytest.approx(
         np.concatenate([before, after]).mean(), rel=1e-10
     )
     assert faded.fit_.total_weight == 800.0
-    assert faded.fit_.seen.statistics.total == pytest.approx(800.0, rel=1e-12)
+    assert faded.fit_.online.statistics.total == pytest.approx(800.0, rel=1e-12)
 
 
 def test_one_component_in_batches_is_exact() -> None:

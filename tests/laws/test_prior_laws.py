@@ -476,7 +476,7 @@ def test_weight_draws(weight_prior: WeightPrior, rng: np.random.Generator) -> No
     # E[d log p + d log |J|] = 0; for the softmax coordinates w_k e^(t v_k) / sum. Weights that are
     # zero stay so: the law then holds face by face.
     assert ((draws > 1e-290).all(axis=1) | weight_prior.has_random_number).all()
-    for direction in np.eye(3):
+    for direction in np.eye(3)[:2]:  # along all three at once nothing moves
         slope = np.empty(len(draws))
         for i, weights in enumerate(draws):
             # d w_k = w_k (v_k - w.v); in softmax coordinates the density gains prod w_k.

@@ -7,7 +7,7 @@ import pytest
 
 from mixtura import GaussianMixtureModel, select
 from mixtura.diagnostics.component_warnings import component_doubts
-from mixtura.engines.resolution import Resolvable
+from mixtura.engines.resolution import ColumnResolution
 from mixtura.errors import DataWarning, DegenerateComponentWarning
 from mixtura.estimator.choices import INFERENCES
 from mixtura.families import FAMILIES
@@ -122,8 +122,8 @@ def described(family, variances, prior=None):
 def said(family, variances, spacing, prior=None, count=(40.0, 40.0, 40.0), dependent=()):
     model, parameters = described(family, variances, prior)
     names = tuple(f"q{d}" for d in range(model.n_features))
-    resolvable = Resolvable(np.asarray(spacing, dtype=float), dependent, names)
-    doubts = component_doubts(model, parameters, np.array(count), 1.0, resolvable=resolvable)
+    resolution = ColumnResolution(np.asarray(spacing, dtype=float), dependent, names)
+    doubts = component_doubts(model, parameters, np.array(count), 1.0, resolution=resolution)
     return [d.message for d in doubts if d.category is DegenerateComponentWarning]
 
 
@@ -174,8 +174,8 @@ def test_a_slanted_line_through_a_grid_is_a_collapse() -> None:
         covariances = np.stack([np.eye(2), slanted, np.eye(2)])
         parameters = MixtureParameters(np.full(3, 1 / 3), np.zeros((3, 2)), covariances)
         for spacing, is_known in (([1.0, 1.0], True), ([1.0, 0.0], False)):
-            resolvable = Resolvable(np.array(spacing), (), names)
-            doubts = component_doubts(model, parameters, np.ones(3), 0.1, resolvable=resolvable)
+            resolution = ColumnResolution(np.array(spacing), (), names)
+            doubts = component_doubts(model, parameters, np.ones(3), 0.1, resolution=resolution)
             told = [d.message for d in doubts if "columns 'q0', 'q1'" in d.message]
             assert len(told) == (is_told and is_known)
 

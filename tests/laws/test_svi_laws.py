@@ -75,7 +75,9 @@ def test_the_same_seed_gives_the_same_bits(rows: np.ndarray) -> None:
     np.testing.assert_array_equal(one.parameters.covariances, two.parameters.covariances)
 
 
-@pytest.mark.parametrize("family", ["full", "tied_spherical"])
+@pytest.mark.parametrize(
+    "family", ["full", pytest.param("tied_spherical", marks=pytest.mark.calibrate)]
+)
 def test_integer_weights_equal_duplicated_rows(
     family: str, rows: np.ndarray, rng: np.random.Generator
 ) -> None:
@@ -94,7 +96,7 @@ def test_any_weights_are_those_of_exact_map(rows: np.ndarray, rng: np.random.Gen
     assert_same(fit, run(model, rows, MAP(), weights=weights))
 
 
-@pytest.mark.parametrize("family", ["full", "tied_diag"])
+@pytest.mark.parametrize("family", [pytest.param("full", marks=pytest.mark.calibrate), "tied_diag"])
 def test_columns_of_any_unit_and_offset(family: str, rows: np.ndarray) -> None:
     units, offset = np.array([1e-3, 1e5, 1.0]), np.array([1.0, 1e6, -1e6])
     plain = run(elicited(FAMILIES[family], rows, 2), rows, SVI())

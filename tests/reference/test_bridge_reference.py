@@ -99,7 +99,7 @@ class Mixture:
         return count, centre, kappa, A + 0.5 * count, scale
 
     def draw(self, allocations: np.ndarray) -> tuple[np.ndarray, ...]:
-        """Return weights, means and variances (S, K) given allocations, renumbered at random."""
+        """Return weights, means and variances (S, K) given allocations, relabelled at random."""
         count, centre, kappa, shape, scale = self.conditionals(allocations)
         weights = self.rng.standard_gamma(ALPHA + count)
         weights /= weights.sum(axis=1, keepdims=True)

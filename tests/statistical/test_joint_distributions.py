@@ -33,7 +33,7 @@ ONE_SWEEP = ChainPlan(draws=1, warmup=1, thin=1)
 """Of which the first draw is the given one."""
 
 UNLIKELY = 1e-5
-"""A quantity of a lawful sampler is below this once in as many tests."""
+"""A quantity of a valid sampler is below this once in as many tests."""
 
 CAUGHT = 1e-7
 """What the least p-value of a sampler with a planted bug must be below."""
@@ -94,12 +94,12 @@ def least_p_value(
     return min(float(stats.ks_2samp(*pair, method="asymp").pvalue) for pair in pairs)
 
 
-# ----------------------------------------------------------------------------- lawful samplers
+# ----------------------------------------------------------------------------- valid samplers
 
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_joint_distribution_stays(name: str) -> None:
-    n_replicates = 400 if name in WHOLE_KERNELS else 60
+    n_replicates = 200 if name in WHOLE_KERNELS else 40
     assert least_p_value(KERNELS[name], n_replicates, 8) > UNLIKELY
 
 
@@ -170,10 +170,10 @@ def test_bugs_of_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_bugs_of_whole_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers of components are taken for those of one more."""
-    lawful: Any = MixtureOfFiniteMixtures.steps
+    valid: Any = MixtureOfFiniteMixtures.steps
 
     def shifted(prior: MixtureOfFiniteMixtures, n_components: int) -> Any:
-        steps = lawful(prior, n_components)
+        steps = valid(prior, n_components)
         return replace(steps, log_numbers=np.roll(steps.log_numbers, 1))
 
     monkeypatch.setattr(MixtureOfFiniteMixtures, "steps", shifted)
@@ -184,8 +184,8 @@ def test_bugs_of_whole_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) -> No
 def test_bugs_of_whole_chains_are_caught(
     bug: Callable[[MixtureModel], MixtureModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lawful: Any = MixtureModel.steps
-    monkeypatch.setattr(MixtureModel, "steps", property(lambda model: lawful.fget(bug(model))))
+    valid: Any = MixtureModel.steps
+    monkeypatch.setattr(MixtureModel, "steps", property(lambda model: valid.fget(bug(model))))
     assert least_p_value(KERNELS["whole-variances"], 400, 10) < CAUGHT
 
 

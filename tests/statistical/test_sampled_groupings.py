@@ -43,7 +43,7 @@ def told(gmm: GaussianMixtureModel) -> dict[str, float]:
     return row
 
 
-@pytest.mark.parametrize("n_components", [1, 14, 30])
+@pytest.mark.parametrize("n_components", [1, pytest.param(14, marks=pytest.mark.calibrate), 30])
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_nine_points_of_neal_have_as_many_groups(method: Any, n_components: int) -> None:
     """6.4413 of them under DirichletProcess(10), by a sum over their 21,147 partitions."""
@@ -60,7 +60,9 @@ def test_the_number_of_neals_groups_is_that_of_all_partitions() -> None:
     assert exact.n_clusters @ (1 + np.arange(9)) == pytest.approx(6.4413, abs=5e-5)
 
 
-@pytest.mark.parametrize("concentration", [1.0, 5.0, 20.0])
+@pytest.mark.parametrize(
+    "concentration", [1.0, pytest.param(5.0, marks=pytest.mark.calibrate), 20.0]
+)
 @pytest.mark.parametrize("method", METHODS.values(), ids=METHODS)
 def test_groups_of_seven_rows_are_those_of_all_partitions(
     method: Any, concentration: float

@@ -1,4 +1,4 @@
-"""Fits made by hand for the tests of plots and reports, and a check that they are lawful."""
+"""Fits made by hand for the tests of plots and reports, and a check that they are valid."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace

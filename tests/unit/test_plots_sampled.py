@@ -250,7 +250,7 @@ def lines_of(ax: Any) -> dict[str, Any]:
     return dict(zip(labels, components, strict=False))
 
 
-def renumbered_at_random(made: Example) -> Example:
+def relabelled_at_random(made: Example) -> Example:
     """Return the example with components that every other draw numbers the other way round."""
     posterior = made.fit.posterior
     n_chains, n_draws, K = posterior.weights.shape
@@ -289,7 +289,7 @@ def test_sum_of_draws_is_the_marginal_of_the_posterior_predictive() -> None:
 
 def test_numbers_that_mean_nothing_change_no_sum_and_have_no_lines() -> None:
     plain = sampled_example(2, 1, 40)
-    mixed = renumbered_at_random(plain)
+    mixed = relabelled_at_random(plain)
     assert np.ptp(mixed.fit.parameters.means) < 0.2 * np.ptp(plain.fit.parameters.means)
     of_plain, of_mixed = (lines_of(plots.density(made.fit, made.x)) for made in (plain, mixed))
     assert list(of_plain)[2] == "all components"
@@ -313,7 +313,7 @@ def test_components_of_a_process_have_no_lines() -> None:
 
 
 def test_numbers_behind_the_density_are_those_of_the_posterior_predictive() -> None:
-    mixed = renumbered_at_random(sampled_example(2, 1, 200))
+    mixed = relabelled_at_random(sampled_example(2, 1, 200))
     (picture,) = (
         picture
         for picture in build_report(mixed.fit, mixed.x).sections[0].pictures

@@ -37,7 +37,7 @@ def test_report_of_draws_tells_convergence_everywhere() -> None:
     report = build_report(made.fit, made.x)
     page, text = as_html(report), as_text(report, 80)
     for shown in (page, " ".join(text.split())):
-        assert "after renumbering" in shown
+        assert "after relabelling" in shown
         assert "R-hat of the log joint" in shown
         assert "occupied components" in shown
     assert max(map(len, text.splitlines())) <= 80
@@ -55,12 +55,12 @@ def test_reports_of_points_have_no_convergence() -> None:
     made = example(2, 1, 40)
     report = build_report(made.fit, made.x)
     assert json.loads(as_json(report))["sections"][0]["convergence"] is None
-    assert "renumbering" not in as_html(report)
+    assert "relabelling" not in as_html(report)
     names = {picture.name for picture in report.sections[0].pictures}
     assert not names & set(OF_DRAWS)
 
 
-@pytest.mark.parametrize(("K", "D", "N"), [(1, 1, 1), (3, 12, 60), (20, 2, 300)])
+@pytest.mark.parametrize(("K", "D", "N"), [(1, 1, 1), (20, 12, 300)])
 def test_pages_of_every_size_stay_small(K: int, D: int, N: int) -> None:
     made = sampled_example(K, D, N, n_chains=4, n_draws=50)
     assert len(as_html(build_report(made.fit, made.x)).encode()) < LARGEST

@@ -16,6 +16,8 @@ from matplotlib.image import imread
 
 import mixtura
 from mixtura import GaussianMixtureModel
+from mixtura.errors import MixturaError, MixturaWarning
+from mixtura.plots import PLOTS
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -46,7 +48,7 @@ def entries() -> set[str]:
     for page in sorted((DOCS / "reference").glob("*.rst")):
         module = ""
         for line in page.read_text(encoding="utf-8").splitlines():
-            if directive := re.match(r"\.\. (currentmodule|py:method):: ([\w.]+)", line):
+            if directive := re.match(r"\.\. (currentmodule|py:method|py:data):: ([\w.]+)", line):
                 kind, name = directive.groups()
                 module = name if kind == "currentmodule" else module
                 found |= {f"{module}.{name}"} if kind != "currentmodule" else set()
@@ -63,7 +65,7 @@ def public_names() -> set[str]:
     names |= {
         f"mixtura.errors.{name}"
         for name, value in vars(mixtura.errors).items()
-        if inspect.isclass(value)
+        if inspect.isclass(value) and issubclass(value, MixturaError | MixturaWarning)
     }
     for package in PACKAGES:
         names |= {
@@ -155,6 +157,13 @@ def test_pictures_are_those_that_the_examples_draw(
     assert before.shape == now.shape
     # Letters are smoothed differently from one version of matplotlib to the next.
     assert float(np.abs(before - now).mean()) < 0.01
+
+
+def test_the_gallery_draws_every_plot() -> None:
+    cells = "\n".join(CELL.findall((DOCS / "gallery.md").read_text(encoding="utf-8")))
+    drawn = {f"plot_{name}(": name for name in PLOTS if name != "selection"}
+    drawn |= {").plot(": "selection"}
+    assert [name for call, name in drawn.items() if call not in cells] == []
 
 
 def test_every_target_of_make_has_a_line_of_help() -> None:

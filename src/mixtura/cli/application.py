@@ -9,6 +9,7 @@ from typer.main import get_command
 import mixtura
 from mixtura.cli.demo import demo
 from mixtura.cli.fitting import fit
+from mixtura.cli.impute import impute
 from mixtura.cli.predict import predict
 from mixtura.cli.report import report
 from mixtura.cli.sample import sample
@@ -17,7 +18,7 @@ from mixtura.cli.select import select
 application = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
-for _command in (demo, select, fit, predict, sample, report):
+for _command in (demo, select, fit, predict, impute, sample, report):
     application.command()(_command)
 
 

@@ -127,6 +127,7 @@ class Choice:
                 self.families,
                 criterion=self.criterion,
                 sample_weight=table.weights,
+                measurement_error=table.errors,
                 n_jobs=self.jobs,
                 progress=partial(_told, talk, advance),
                 **self.settings.parameters(talk),

@@ -53,7 +53,7 @@ def delimited(
 
 
 def assignment_columns(
-    labels: "IntegerArray", probabilities: "Array | None"
+    labels: "IntegerArray", probabilities: "Array | None", numbers: "IntegerArray"
 ) -> "tuple[list[str], list[Array | IntegerArray]]":
     """Return names and columns of a table of assignments.
 
@@ -63,10 +63,11 @@ def assignment_columns(
         Most probable component of each row.
     probabilities : array of shape (N, K), optional
         Probability of each component for each row.
+    numbers : integer array of shape (N,)
+        Numbers of the rows in their file.
     """
-    import numpy as np
-
-    names, columns = ["row", "component"], [np.arange(1, len(labels) + 1), labels]
+    names = ["row", "component"]
+    columns: list[Array | IntegerArray] = [numbers, labels]
     if probabilities is not None:
         names += [f"probability_{k}" for k in range(probabilities.shape[1])]
         columns += list(probabilities.T)

@@ -1,7 +1,7 @@
 """``mixtura fit``."""
 
 from mixtura.cli import options
-from mixtura.cli.inputs import read_rows
+from mixtura.cli.inputs import RowSettings, read_rows
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.priors import PriorTexts
 from mixtura.cli.results import CHECKPOINT, Findings, FitFiles, deliver_fit
@@ -22,6 +22,8 @@ def fit(
     components: options.Components = 2,
     covariance: options.Covariance = "full",
     weights: options.Weights = None,
+    missing: options.Missing = "integrate",
+    errors: options.Errors = None,
     inference: options.Method = "map",
     mean_prior: options.MeanPrior = None,
     scale_prior: options.ScalePrior = None,
@@ -80,10 +82,12 @@ def fit(
     asked = FitFiles(report, assignments, save, checkpoint).outputs()
     settings.check()
     outputs = replaceable(asked, asked.get(CHECKPOINT))
+    of_rows = RowSettings(missing, errors, weights)
+    of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
-    table = read_rows(data, column, weights, talk)
+    table = read_rows(data, column, of_rows, talk)
     settings.check_columns(len(table.names))
     with talk.working("fitting") as progress:
         gmm = settings.estimator(talk, progress)
-        gmm.fit(table, sample_weight=table.weights)
+        gmm.fit(table, sample_weight=table.weights, measurement_error=table.errors)
     deliver_fit(Findings(gmm, table, seed), outputs, talk, json=json, force=force)

@@ -2,19 +2,70 @@
 
 import io
 import sys
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, final
 
 from mixtura.cli.delimited_output import guarded_text
 from mixtura.cli.streams import Talk
-from mixtura.cli.wording import counted
-from mixtura.errors import DataError
+from mixtura.cli.wording import counted, quoted
+from mixtura.errors import DataError, InvalidArgumentError
 
 if TYPE_CHECKING:
     from mixtura.data.tabular import FileTable
 
 
+@final
+@dataclass(frozen=True)
+class RowSettings:
+    """What is to be made of the rows of DATA.
+
+    Parameters
+    ----------
+    missing : str
+        What becomes of rows of which cells are missing.
+    errors : list of str or None
+        Columns of data and of the standard deviations of their errors, as ``COLUMN=ERRORS``.
+    weights : str or None
+        A column of row weights.
+    """
+
+    missing: str = "integrate"
+    errors: list[str] | None = None
+    weights: str | None = None
+
+    def options(self) -> dict[str, Any]:
+        """Return the options of a reader of tables.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If a pair of columns is none.
+        """
+        from mixtura.data.file_table import MissingCells
+
+        return {
+            "weights": self.weights,
+            "missing": MissingCells(self.missing),
+            "errors": self.error_columns(),
+        }
+
+    def error_columns(self) -> dict[str, str]:
+        """Return columns of errors by columns of data."""
+        found: dict[str, str] = {}
+        for pair in self.errors or ():
+            column, equals, errors = pair.partition("=")
+            if not (column and equals and errors):
+                raise InvalidArgumentError(
+                    f"--errors must be COLUMN=ERRORS, as in x=x_error; got {quoted(pair)}"
+                )
+            if column in found:
+                raise InvalidArgumentError(f"--errors has two columns for {quoted(column)}")
+            found[column] = errors
+        return found
+
+
 def read_rows(
-    source: str, columns: list[str] | None, weights: str | None, talk: Talk
+    source: str, columns: list[str] | None, settings: RowSettings, talk: Talk
 ) -> "FileTable":
     """Read DATA and say on standard error what was guessed.
 
@@ -24,8 +75,8 @@ def read_rows(
         A path, or ``"-"`` for standard input.
     columns : list of str, optional
         The columns to take; all numeric ones where there are none.
-    weights : str, optional
-        A column of row weights.
+    settings : RowSettings
+        What is to be made of the rows.
     talk : Talk
         How much is said.
 
@@ -36,12 +87,15 @@ def read_rows(
     """
     from mixtura.data.tabular import read_table
 
-    table = read_table(source, columns or None, weights, _standard_input(source, talk))
+    stdin = _standard_input(source, talk)
+    table = read_table(source, columns or None, stdin=stdin, **settings.options())
     _describe(table, talk)
     return table
 
 
-def read_rows_for(model: Any, source: str, talk: Talk) -> "FileTable":
+def read_rows_for(
+    model: Any, source: str, talk: Talk, settings: RowSettings | None = None
+) -> "FileTable":
     """Read the columns that a fitted model is about, whatever their order in the file.
 
     Parameters
@@ -52,6 +106,8 @@ def read_rows_for(model: Any, source: str, talk: Talk) -> "FileTable":
         A path, or ``"-"`` for standard input.
     talk : Talk
         How much is said.
+    settings : RowSettings, optional
+        What is to be made of the rows.
 
     Raises
     ------
@@ -61,10 +117,10 @@ def read_rows_for(model: Any, source: str, talk: Talk) -> "FileTable":
     from mixtura.data.sources import listed
     from mixtura.data.tabular import read_table
 
-    stdin = _standard_input(source, talk)
+    stdin, options = _standard_input(source, talk), (settings or RowSettings()).options()
     names = getattr(model, "feature_names_in_", None)
     if names is None:
-        table = read_table(source, stdin=stdin)
+        table = read_table(source, stdin=stdin, **options)
         found, wanted = len(table.names), model.n_features_in_
         if found != wanted:
             raise DataError(
@@ -72,16 +128,18 @@ def read_rows_for(model: Any, source: str, talk: Talk) -> "FileTable":
                 f"but the model was fitted to {wanted}"
             )
     else:
-        table = _read_named(source, [str(name) for name in names], stdin)
+        table = _read_named(source, [str(name) for name in names], stdin, options)
     _describe(table, talk)
     return table
 
 
-def _read_named(source: str, names: list[str], stdin: io.BytesIO | None) -> "FileTable":
-    from mixtura.data.tabular import FileTable, read_table
+def _read_named(
+    source: str, names: list[str], stdin: io.BytesIO | None, options: dict[str, Any]
+) -> "FileTable":
+    from mixtura.data.tabular import read_table
 
     try:
-        return read_table(source, names, stdin=stdin)
+        return read_table(source, names, stdin=stdin, **options)
     except DataError as error:
         guarded = [guarded_text(name) for name in names]
         if guarded == names:
@@ -89,10 +147,10 @@ def _read_named(source: str, names: list[str], stdin: io.BytesIO | None) -> "Fil
         try:  # a file that `mixtura sample` wrote
             if stdin is not None:
                 stdin.seek(0)
-            table = read_table(source, guarded, stdin=stdin)
+            table = read_table(source, guarded, stdin=stdin, **options)
         except DataError:
             raise _with_all_names(error, names) from None
-        return FileTable(table.source, tuple(names), table.values, table.weights, table.notes)
+        return replace(table, names=tuple(names))
 
 
 def _with_all_names(error: DataError, names: list[str]) -> DataError:

@@ -10,6 +10,9 @@ from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 from mixtura.diagnostics.candidates import CRITERIA
 from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
 
+MISSING = ("integrate", "drop", "refuse")
+"""What becomes of rows of which cells are missing; written out, since their type brings NumPy."""
+
 MODEL = "Model"
 PRIORS = "Priors"
 SEARCH = "Search"
@@ -94,6 +97,26 @@ Components = Annotated[
         parser=one_number,
         metavar="K",
         help="Number of components; mixtura select tries several.",
+        panel=MODEL,
+    ),
+]
+Missing = Annotated[
+    str,
+    _choice(
+        "--missing",
+        help="Rows of which cells are missing: integrate takes what was observed of them, drop "
+        "leaves them out, refuse ends with an error.",
+        panel=MODEL,
+        choices=MISSING,
+    ),
+]
+Errors = Annotated[
+    list[str] | None,
+    _option(
+        "--errors",
+        metavar="COLUMN=ERRORS",
+        help="A column of standard deviations of measurement errors, for a column of data; repeat "
+        "it for several.",
         panel=MODEL,
     ),
 ]

@@ -6,7 +6,7 @@ import typer
 
 from mixtura.cli import options
 from mixtura.cli.delimited_output import assignment_columns, deliver, table_output
-from mixtura.cli.inputs import read_rows_for
+from mixtura.cli.inputs import RowSettings, read_rows_for
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.streams import Talk
 
@@ -24,6 +24,8 @@ def predict(
     model: options.ModelFile,
     data: options.Data,
     output: options.TableFile = None,
+    missing: options.Missing = "integrate",
+    errors: options.Errors = None,
     proba: Probabilities = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -40,13 +42,17 @@ def predict(
       mixtura predict flowers.mixtura new-flowers.csv --proba -o assignments.csv
     """
     talk = Talk(quiet)
+    of_rows = RowSettings(missing, errors)
+    of_rows.error_columns()
     target = table_output("--output", output)
     check_outputs([target] if target else [], [model, data], force=force)
     from mixtura.estimator import load
 
     gmm = load(model)
-    table = read_rows_for(gmm, data, talk)
+    table = read_rows_for(gmm, data, talk, of_rows)
     names, columns = assignment_columns(
-        gmm.predict(table), gmm.predict_proba(table) if proba else None
+        gmm.predict(table, table.errors),
+        gmm.predict_proba(table, table.errors) if proba else None,
+        table.numbers,
     )
     deliver(names, columns, target, talk, force=force)

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mixtura.cli import options
-from mixtura.cli.inputs import read_rows_for
+from mixtura.cli.inputs import RowSettings, read_rows_for
 from mixtura.cli.outputs import Output, check_outputs, write_output
 from mixtura.cli.results import PAGE, Findings
 from mixtura.cli.streams import Talk
@@ -26,6 +26,8 @@ def report(
     model: options.ModelFile,
     data: options.Data,
     output: Page = "report.html",
+    missing: options.Missing = "integrate",
+    errors: options.Errors = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -38,12 +40,14 @@ def report(
       mixtura report flowers.mixtura flowers.csv -o flowers.html
     """
     talk = Talk(quiet)
+    of_rows = RowSettings(missing, errors)
+    of_rows.error_columns()
     target = Output("--output", output, PAGE)
     check_outputs([target], [model, data], force=force)
     from mixtura.estimator import load
 
     gmm = load(model)
-    table = read_rows_for(gmm, data, talk)
+    table = read_rows_for(gmm, data, talk, of_rows)
     with talk.working("drawing"):
         page = Findings(gmm, table).page()
     write_output(target, page, force=force)

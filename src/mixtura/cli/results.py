@@ -94,7 +94,7 @@ class Findings:
 
         return build_report(
             self.gmm.fit_,
-            self.table.values,
+            self.table.rows,
             weights=self.table.weights,
             source=self.table.source,
             notes=self.table.notes,
@@ -116,28 +116,25 @@ class Findings:
 
     def summary(self) -> "Summary":
         """Return the components as a table; doubts are told as warnings, not here."""
-        from mixtura.data import ArrayRows
         from mixtura.diagnostics.posterior_summaries import occupied
         from mixtura.engines import best_engine
         from mixtura.reports import summarize
 
-        responsibilities = self.gmm.predict_proba(self.table)
+        table = self.table
+        responsibilities = self.gmm.predict_proba(table, table.errors)
         summary = summarize(
             self.gmm.fit_,
             responsibilities=responsibilities,
-            weights=self.table.weights,
-            occupied=occupied(
-                self.gmm.posterior_,
-                ArrayRows(self.table.values, self.table.weights),
-                best_engine(1),
-            ),
+            weights=table.weights,
+            occupied=occupied(self.gmm.posterior_, table.rows, best_engine(1)),
         )
         return replace(summary, doubts=())
 
     def assignments(self, path: str) -> str:
         """Return the table of assignments for a file of that name."""
-        responsibilities = self.gmm.predict_proba(self.table)
-        return delimited(*assignment_columns(self.gmm.labels_, responsibilities), path)
+        responsibilities = self.gmm.predict_proba(self.table, self.table.errors)
+        columns = assignment_columns(self.gmm.labels_, responsibilities, self.table.numbers)
+        return delimited(*columns, path)
 
 
 def deliver_fit(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mixtura.cli import options
 from mixtura.cli.choice import Choice, names_of, numbers_of
-from mixtura.cli.inputs import read_rows
+from mixtura.cli.inputs import RowSettings, read_rows
 from mixtura.cli.outputs import Output, check_outputs
 from mixtura.cli.priors import PriorTexts
 from mixtura.cli.results import Findings, FitFiles, deliver_files, show_summary
@@ -35,6 +35,8 @@ def select(
     components: options.SeveralComponents = "1:10",
     families: options.Families = "full",
     weights: options.Weights = None,
+    missing: options.Missing = "integrate",
+    errors: options.Errors = None,
     inference: options.Method = "map",
     criterion: options.Criterion = None,
     mean_prior: options.MeanPrior = None,
@@ -96,8 +98,10 @@ def select(
     if plot is not None:
         outputs["plot"] = Output("--plot", plot, PICTURE)
     search.check()
+    of_rows = RowSettings(missing, errors, weights)
+    of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
-    table = read_rows(data, column, weights, talk)
+    table = read_rows(data, column, of_rows, talk)
     search.check_columns(len(table.names))
     chosen = search.run(table, talk)
     # A reader of the report should know that the model was chosen on the same rows.

@@ -8,10 +8,12 @@ from typing import Any, TypeVar, final
 import numpy as np
 
 from mixtura.data.observed import Unobserved
-from mixtura.errors import InvalidArgumentError
-from mixtura.typing import Array
+from mixtura.errors import InvalidArgumentError, Setting
+from mixtura.typing import Array, IntegerArray
 
 Found = TypeVar("Found")
+
+NONE_HELD: IntegerArray = np.empty(0, dtype=np.intp)
 
 
 @final
@@ -97,6 +99,31 @@ class Rows(ABC):
         return not (self.has_errors or self.has_missing)
 
     @property
+    def is_plain(self) -> bool:
+        """Whether all cells are there, and exact, and nothing is known of their components."""
+        return self.is_complete and not self.is_labelled
+
+    @property
+    def is_labelled(self) -> bool:
+        """Whether something is known of the components of some rows."""
+        return False
+
+    @property
+    def is_grouped(self) -> bool:
+        """Whether some rows are known to share components."""
+        return False
+
+    @property
+    def held(self) -> IntegerArray:
+        """The components that labels name, which keep their numbers."""
+        return NONE_HELD
+
+    @property
+    def unlabelled(self) -> "Rows":
+        """The same rows, as if no label were known."""
+        return self
+
+    @property
     def unobserved(self) -> Unobserved:
         """What was not observed of the rows, in numbers."""
         return Unobserved(self.n_rows * self.n_features)
@@ -111,8 +138,9 @@ class Rows(ABC):
         """
         if not self.is_complete:
             raise InvalidArgumentError(
-                f"inference={method!r} takes neither missing cells nor measurement errors yet: use "
-                "'gibbs'"
+                Setting("inference", method),
+                " takes neither missing cells nor measurement errors yet",
+                remedy=("use ", Setting("inference", ("map", "vb", "ml", "gibbs"))),
             )
         return np.concatenate([block.values for block in self.blocks()])
 

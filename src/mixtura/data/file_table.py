@@ -1,9 +1,21 @@
 """A table as it was read from a file."""
 
 from dataclasses import dataclass
+from enum import Enum
 from typing import final
 
-from mixtura.typing import Array
+import numpy as np
+
+from mixtura.data.memory import ArrayRows
+from mixtura.typing import Array, IntegerArray
+
+
+class MissingCells(Enum):
+    """What becomes of rows of which cells are missing."""
+
+    INTEGRATE = "integrate"
+    DROP = "drop"
+    REFUSE = "refuse"
 
 
 @final
@@ -18,11 +30,16 @@ class FileTable:
     names : tuple of str of length D
         Column names as the file has them; they are user data, so escape them before display.
     values : array of shape (N, D)
-        Finite float64 numbers, C-contiguous.
+        Finite float64 numbers, NaN where a cell is missing, C-contiguous.
     weights : array of shape (N,) or None
         Non-negative row weights with a positive sum, where a column of them was named.
     notes : tuple of str
         Plain sentences about what was guessed and left out.
+    errors : array of shape (N, D) or None
+        Standard deviations of measurement errors, where columns of them were named; zero where
+        there are none.
+    positions : integer array of shape (N,) or None
+        Where the rows lie in the file, from 0, if some were left out.
     """
 
     source: str
@@ -30,3 +47,18 @@ class FileTable:
     values: Array
     weights: Array | None
     notes: tuple[str, ...]
+    errors: Array | None = None
+    positions: IntegerArray | None = None
+
+    @property
+    def rows(self) -> ArrayRows:
+        """The rows with their weights and errors."""
+        errors = None if self.errors is None else self.errors * self.errors
+        return ArrayRows(self.values, self.weights, None, errors)
+
+    @property
+    def numbers(self) -> IntegerArray:
+        """Numbers of the rows in the file, from 1, shape (N,)."""
+        if self.positions is None:
+            return np.arange(1, len(self.values) + 1)
+        return self.positions + 1

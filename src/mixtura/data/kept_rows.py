@@ -4,6 +4,7 @@ import zlib
 from dataclasses import dataclass
 from typing import Self, final
 
+from mixtura.data.known_labels import KnownLabels
 from mixtura.data.memory import ArrayRows
 from mixtura.errors import DataError
 from mixtura.typing import Array
@@ -28,6 +29,8 @@ class KeptRows:
         Their weights.
     errors : array of shape (N or 1, D) or (N or 1, D, D), optional
         Variances or covariances of their measurement errors.
+    labels : KnownLabels, optional
+        The components that are known of them.
     checksum : int, optional
         Of both together; None where they are copies.
     """
@@ -35,6 +38,7 @@ class KeptRows:
     values: Array
     weights: Array | None
     errors: Array | None
+    labels: KnownLabels | None
     checksum: int | None
 
     @classmethod
@@ -42,8 +46,10 @@ class KeptRows:
         """Return rows so that later changes to their arrays are of no effect."""
         values, weights = rows.values, rows.weights
         if values.size > COPIED:
-            return cls(values, weights, rows.errors, _checksum(values, weights))
-        return cls(values.copy(), None if weights is None else weights.copy(), rows.errors, None)
+            own = (rows.errors, rows.labels, _checksum(values, weights))
+            return cls(values, weights, *own)
+        own = (rows.errors, rows.labels, None)
+        return cls(values.copy(), None if weights is None else weights.copy(), *own)
 
     def read(self) -> ArrayRows:
         """Return the rows with their weights.
@@ -59,7 +65,7 @@ class KeptRows:
                 "the rows, or their weights, were written to after they were fitted: pass the rows "
                 "as they were as X, or fit a copy of them"
             )
-        return ArrayRows(self.values, self.weights, None, self.errors)
+        return ArrayRows(self.values, self.weights, None, self.errors, None, self.labels)
 
 
 def _checksum(values: Array, weights: Array | None) -> int:

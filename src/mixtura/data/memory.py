@@ -5,7 +5,8 @@ from typing import Any, final
 
 import numpy as np
 
-from mixtura.data.base import Block, Rows
+from mixtura.data.base import NONE_HELD, Block, Rows
+from mixtura.data.known_labels import KnownLabels
 from mixtura.data.observed import Observation, Unobserved, observation_of
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
@@ -32,6 +33,8 @@ class ArrayRows(Rows):
         length is 1; exact by default.
     kept : boolean array, optional
         Which of the rows that were given these are; all by default.
+    labels : KnownLabels, optional
+        The components that are known of rows; of none by default.
     """
 
     def __init__(
@@ -41,12 +44,14 @@ class ArrayRows(Rows):
         factor: Array | None = None,
         errors: Array | None = None,
         kept: BooleanArray | None = None,
+        labels: KnownLabels | None = None,
     ) -> None:
         self.values = values
         self._factor = np.ones(values.shape[1]) if factor is None else factor
         self.weights = weights
         self.errors = errors
         self.kept = kept
+        self.labels = labels
         self._whole = Block(0, values, weights)
 
     @property
@@ -77,6 +82,39 @@ class ArrayRows(Rows):
     @property
     def has_errors(self) -> bool:
         return self.errors is not None
+
+    @property
+    def is_labelled(self) -> bool:
+        return self.labels is not None
+
+    @property
+    def is_grouped(self) -> bool:
+        return self.labels is not None and self.labels.groups is not None
+
+    @property
+    def held(self) -> IntegerArray:
+        labels = self.labels
+        return NONE_HELD if labels is None else self.once("held", lambda: labels.held(self.weights))
+
+    @property
+    def unlabelled(self) -> "ArrayRows":
+        if self.labels is None:
+            return self
+        return self.once("unlabelled", lambda: self.with_labels(None))
+
+    def with_labels(self, labels: KnownLabels | None) -> "ArrayRows":
+        """Return the same rows with other labels, or none."""
+        return ArrayRows(self.values, self.weights, self._factor, self.errors, self.kept, labels)
+
+    def reweighted(self, weights: Array) -> "ArrayRows":
+        """Return the same rows with other weights; what was observed of them is known already."""
+        own = (self.values, weights, self._factor, self.errors, self.kept, self.labels)
+        found = ArrayRows(*own)
+        is_complete = self.is_complete
+        found.once("missing", lambda: self.has_missing)
+        if not is_complete:
+            found.once("observation", lambda: self.observation.reweighted(weights))
+        return found
 
     @property
     def observation(self) -> Observation:
@@ -116,7 +154,11 @@ class ArrayRows(Rows):
         if not self.has_missing:
             return Unobserved(n_cells=self.values.size, n_inexact=n_inexact)
         missing = self.is_missing
-        blank = int(missing.all(axis=1).sum())
+        has_none = missing.all(axis=1)
+        if self.labels is not None:
+            missing = missing & ~(has_none & self.labels.is_known)[:, None]
+            has_none = missing.all(axis=1)
+        blank = int(has_none.sum())
         n_missing = int(missing.sum()) - blank * self.n_features
         n_rows = int(missing.any(axis=1).sum()) - blank
         n_cells = (self.n_rows - blank) * self.n_features
@@ -124,16 +166,19 @@ class ArrayRows(Rows):
 
     @property
     def with_cells(self) -> "ArrayRows":
-        """The rows that have a cell at all."""
+        """The rows that have a cell or a label at all."""
         if not self.has_missing:
             return self
 
         def find() -> ArrayRows:
             has = np.asarray(~self.is_missing.all(axis=1))
+            if self.labels is not None:
+                has |= self.labels.is_known  # they count for the weights
             if has.all():
                 return self
             some = self.taken(has)
-            return ArrayRows(some.values, some.weights, self._factor, some.errors, has)
+            own = (some.values, some.weights, self._factor, some.errors)
+            return ArrayRows(*own, has, some.labels)
 
         return self.once("rows with cells", find)
 
@@ -168,6 +213,8 @@ class ArrayRows(Rows):
         return iter((self._whole,))
 
     def batches(self, size: int) -> Iterator[Rows]:
+        if self.labels is not None and self.labels.groups is not None:
+            self.labels.refuse_cut(size)
         for start in range(0, self.n_rows, size):
             stop = start + size
             yield self.taken(slice(start, stop))
@@ -177,12 +224,14 @@ class ArrayRows(Rows):
         weights = None if self.weights is None else self.weights[some]
         has_own = self.errors is not None and len(self.errors) > 1
         errors = self.errors[some] if has_own and self.errors is not None else self.errors
-        return ArrayRows(self.values[some], weights, self._factor, errors)
+        labels = None if self.labels is None else self.labels.taken(some)
+        return ArrayRows(self.values[some], weights, self._factor, errors, None, labels)
 
     def copies(self, counts: IntegerArray) -> "ArrayRows":
         """Return each row as often as its count (N,) says, without weights."""
         repeated = self.taken(np.repeat(np.arange(self.n_rows), counts))
-        return ArrayRows(repeated.values, None, self._factor, repeated.errors)
+        own = (repeated.values, None, self._factor, repeated.errors)
+        return ArrayRows(*own, None, repeated.labels)
 
     def magnitude(self) -> Array:
         return self.once("magnitude", self._magnitude)
@@ -212,4 +261,5 @@ class ArrayRows(Rows):
         if errors is not None:
             size = factor[:, None] * factor if errors.ndim == 3 else factor * factor
             errors = errors * size
-        return ArrayRows(self.values * factor, self.weights, self._factor * factor, errors)
+        own = (self.values * factor, self.weights, self._factor * factor, errors)
+        return ArrayRows(*own, None, self.labels)

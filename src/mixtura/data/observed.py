@@ -1,7 +1,7 @@
 """What was observed of rows that have missing cells or measurement errors."""
 
 from collections.abc import Iterator
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from typing import final
 
 import numpy as np
@@ -44,9 +44,11 @@ class Unobserved:
         told = []
         if self.n_missing:
             share = 100.0 * self.n_missing / self.n_cells
+            verb, they = ("is", "it is") if self.n_missing == 1 else ("are", "they are")
+            rows = "1 row" if self.n_rows == 1 else f"{self.n_rows:,} rows"
             told.append(
-                f"{self.n_missing:,} of {self.n_cells:,} cells ({share:.2g} %) are missing, in "
-                f"{self.n_rows:,} rows; they are taken as missing at random."
+                f"{self.n_missing:,} of {self.n_cells:,} cells ({share:.2g} %) {verb} missing, in "
+                f"{rows}; {they} taken as missing at random."
             )
         if self.n_blank:
             rows = "1 row has" if self.n_blank == 1 else f"{self.n_blank:,} rows have"
@@ -147,6 +149,11 @@ class Observation:
 
     complete: IntegerArray
     patterns: tuple[Patterns, ...]
+
+    def reweighted(self, weights: Array) -> "Observation":
+        """Return the same rows with other weights (N,)."""
+        parts = [replace(one, weights=weights[one.positions]) for one in self.patterns]
+        return Observation(self.complete, tuple(parts))
 
 
 def observation_of(values: Array, weights: Array | None, errors: Array | None) -> Observation:

@@ -40,9 +40,9 @@ def row_weights(sample_weight: Any, n_rows: int) -> Array:
     )
     if weights.shape != (n_rows,):
         raise DataError(f"{ACCEPTED}: shape ({n_rows},); got shape {weights.shape}")
-    unlawful = ~(np.isfinite(weights) & (weights >= 0.0))
-    if unlawful.any():
-        row = int(np.flatnonzero(unlawful)[0])
+    invalid = ~(np.isfinite(weights) & (weights >= 0.0))
+    if invalid.any():
+        row = int(np.flatnonzero(invalid)[0])
         raise DataError(f"{ACCEPTED}; got {weights[row]} in row {row}, rows counted from 0")
     total = float(weights.sum()) if weights.max(initial=0.0) <= MOST_TOTAL else np.inf
     if total == 0.0:

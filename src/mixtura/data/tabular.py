@@ -2,14 +2,15 @@
 
 import difflib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import BinaryIO, NoReturn, final
 
 import numpy as np
 
 from mixtura.data.columns import Column, RawTable, counts_rows, fill
-from mixtura.data.file_table import FileTable
+from mixtura.data.file_table import FileTable, MissingCells
 from mixtura.data.sources import ByteSource, Format, detect_format, listed, open_source, shown
 from mixtura.errors import DataError
 from mixtura.typing import Array
@@ -20,6 +21,9 @@ def read_table(
     columns: Sequence[str] | None = None,
     weights: str | None = None,
     stdin: BinaryIO | None = None,
+    *,
+    missing: MissingCells = MissingCells.REFUSE,
+    errors: Mapping[str, str] | None = None,
 ) -> FileTable:
     """Read numeric columns from a file or from standard input.
 
@@ -37,34 +41,111 @@ def read_table(
         A column of non-negative row weights.
     stdin : binary file, optional
         Read in place of the process's standard input.
+    missing : MissingCells, default=MissingCells.REFUSE
+        What becomes of rows of which cells are missing: they stay, NaN where a cell is missing;
+        they are left out, which a note says; or they are an error.
+    errors : mapping of str to str, optional
+        For columns of data, the columns with the standard deviations of their measurement errors.
 
     Returns
     -------
     FileTable
-        ``values`` of shape (N, D) and, where asked for, ``weights`` of shape (N,).
+        ``values`` of shape (N, D) and, where asked for, ``weights`` of shape (N,) and ``errors``
+        of shape (N, D).
 
     Raises
     ------
     DataError
         If there is no such file or column, the file is damaged or in an unknown format, or a cell
-        that is needed is missing, infinite or not a number. The message is one printable line
-        that names file, row and column.
+        is infinite or no number, or missing where that is refused. The message is one printable
+        line that names file, row and column.
     """
     origin = open_source(source, stdin)
     try:
         raw = _open(origin)
-        chosen = None if columns is None else _requested(raw, columns)
-        weight = None if weights is None else _position(raw, weights)
-        if chosen is not None and weight in chosen:
-            raise DataError(f"{raw.label}: column {shown(weights)} cannot be data and weights")
-        taken, notes = _take(raw, chosen, weight)
-        data = [column for column in taken if column.index != weight]
-        matrix = _matrix(raw, data)
-        row_weights = [_weights(raw, column) for column in taken if column.index == weight]
+        asked = _asked(raw, columns, weights, errors or {})
+        taken, notes = _take(raw, asked)
+        data = [column for column in taken if column.index not in asked.beside]
+        matrix = _matrix(raw, data, missing)
+        beside = {column.index: column for column in taken if column.index in asked.beside}
+        row_weights = None if asked.weight is None else _weights(raw, beside[asked.weight])
+        inexact = {of: beside[error] for of, error in asked.errors.items()}
+        deviations = _errors(raw, data, matrix, inexact)
     except OSError as error:
         raise DataError(f"{origin.label}: {error.strerror or 'could not be read'}") from None
     names = tuple(raw.names[column.index] for column in data)
-    return FileTable(raw.label, names, matrix, next(iter(row_weights), None), raw.notes + notes)
+    table = FileTable(raw.label, names, matrix, row_weights, raw.notes + notes, deviations)
+    return _complete(table) if missing is MissingCells.DROP else table
+
+
+@final
+@dataclass(frozen=True)
+class _Asked:
+    """The columns that a user named, by their positions.
+
+    Parameters
+    ----------
+    data : list of int or None
+        Columns of data; None for all that are numbers.
+    weight : int or None
+        The column of weights.
+    errors : dict of int to int
+        Columns of errors by those of data.
+    """
+
+    data: list[int] | None
+    weight: int | None
+    errors: dict[int, int]
+
+    @property
+    def beside(self) -> frozenset[int]:
+        """Columns that are no data."""
+        return frozenset(self.errors.values()) | ({self.weight} - {None})  # type: ignore[arg-type]
+
+
+def _asked(
+    raw: RawTable,
+    columns: Sequence[str] | None,
+    weights: str | None,
+    errors: Mapping[str, str],
+) -> _Asked:
+    data = None if columns is None else _requested(raw, columns)
+    weight = None if weights is None else _position(raw, weights)
+    by_column = {_position(raw, of): _position(raw, error) for of, error in errors.items()}
+    used = set(by_column) | set(data or ())
+    if weight is not None and weight in used:
+        raise DataError(f"{raw.label}: column {shown(weights)} cannot be data and weights")
+    for of, error in by_column.items():
+        if error in used or error == weight:
+            also = "weights" if error == weight else "data"
+            raise DataError(
+                f"{raw.label}: column {shown(raw.names[error])} cannot be {also} and errors"
+            )
+        if data is not None and of not in data:
+            raise DataError(
+                f"{raw.label}: column {shown(raw.names[of])} has errors and is not among the "
+                f"columns to read: {listed([raw.names[i] for i in data])}"
+            )
+    return _Asked(data, weight, by_column)
+
+
+def _complete(table: FileTable) -> FileTable:
+    """Return the rows without missing cells, and say how many others there were."""
+    is_complete = np.asarray(~np.isnan(table.values).any(axis=1))
+    n_dropped = int((~is_complete).sum())
+    if not n_dropped:
+        return table
+    if n_dropped == len(is_complete):
+        raise DataError(f"{table.source}: every row has missing values in the columns used")
+    rows = "1 row" if n_dropped == 1 else f"{n_dropped:,} rows"
+    return replace(
+        table,
+        values=np.ascontiguousarray(table.values[is_complete]),
+        weights=None if table.weights is None else table.weights[is_complete],
+        errors=None if table.errors is None else table.errors[is_complete],
+        notes=(*table.notes, f"Left out {rows} with missing values."),
+        positions=np.flatnonzero(is_complete),
+    )
 
 
 def _open(origin: ByteSource) -> RawTable:
@@ -106,26 +187,26 @@ def _position(raw: RawTable, name: str) -> int:
     )
 
 
-def _take(
-    raw: RawTable, chosen: list[int] | None, weight: int | None
-) -> tuple[list[Column], tuple[str, ...]]:
-    """Return the data columns and the weights column, all numeric, and what was left out."""
-    if chosen is not None:
-        columns = raw.load(chosen if weight is None else [*chosen, weight])
+def _take(raw: RawTable, asked: _Asked) -> tuple[list[Column], tuple[str, ...]]:
+    """Return the data columns and those beside them, all numeric, and what was left out."""
+    beside = asked.beside
+    if asked.data is not None:
+        columns = raw.load([*asked.data, *sorted(beside)])
         for column in columns:
             if column.values is None:
                 _refuse_words(raw, column)
         return columns, ()
+    named = beside | set(asked.errors)
     kept, words, counters = [], [], []
     for column in raw.load(range(len(raw.names))):
         if column.values is not None:
             is_counter = column.index in raw.row_numbers and counts_rows(column.values)
-            (counters if is_counter and column.index != weight else kept).append(column)
-        elif column.index == weight or (column.numeric and 2 * column.numeric >= column.present):
+            (counters if is_counter and column.index not in named else kept).append(column)
+        elif column.index in named or (column.numeric and 2 * column.numeric >= column.present):
             _refuse_words(raw, column)
         else:
             words.append(column)
-    _refuse_twins(raw, [column for column in kept if column.index != weight])
+    _refuse_twins(raw, [column for column in kept if column.index not in beside])
     return kept, _left_out(raw, words, counters)
 
 
@@ -173,8 +254,8 @@ def _left_out(raw: RawTable, words: list[Column], counters: list[Column]) -> tup
     return tuple(notes)
 
 
-def _matrix(raw: RawTable, columns: list[Column]) -> Array:
-    """Return complete finite numbers, shape (N, D)."""
+def _matrix(raw: RawTable, columns: list[Column], missing: MissingCells) -> Array:
+    """Return finite numbers, shape (N, D), NaN where a cell is missing if that may be."""
     arrays = [column.values for column in columns if column.values is not None]
     matrix = np.empty((len(arrays[0]), len(arrays)))
     if not len(matrix):
@@ -184,23 +265,50 @@ def _matrix(raw: RawTable, columns: list[Column]) -> Array:
     wrong = ~np.isfinite(matrix)
     if not wrong.any():
         return matrix
-    missing = np.isnan(matrix)
-    incomplete = missing.any(axis=1)
-    row, position = np.argwhere(missing if incomplete.any() else wrong)[0]
-    where, cell = _place(raw, int(row), columns[position].index)
-    if not incomplete.any():
+    is_missing = np.isnan(matrix)
+    incomplete = is_missing.any(axis=1)
+    if missing is MissingCells.REFUSE and incomplete.any():
+        row, position = np.argwhere(is_missing)[0]
+        where, cell = _place(raw, int(row), columns[position].index)
+        count = int(incomplete.sum())
+        rows = "1 row has" if count == 1 else f"{count} rows have"
+        word = f"({shown(cell)}) " if cell.strip() else ""
+        raise DataError(
+            f"{where}: the value {word}is missing; {rows} missing values in the columns used"
+        )
+    wrong &= ~is_missing
+    if wrong.any():
+        row, position = np.argwhere(wrong)[0]
+        where, cell = _place(raw, int(row), columns[position].index)
         raise DataError(f"{where}: {shown(cell)} is infinite")
-    count = int(incomplete.sum())
-    rows = "1 row has" if count == 1 else f"{count} rows have"
-    word = f"({shown(cell)}) " if cell.strip() else ""
-    raise DataError(
-        f"{where}: the value {word}is missing; {rows} missing values in the columns used: "
-        "remove or impute them first, since a mixture needs complete rows"
-    )
+    return matrix
+
+
+def _errors(
+    raw: RawTable, data: list[Column], matrix: Array, errors: Mapping[int, Column]
+) -> Array | None:
+    """Return standard deviations of errors, shape (N, D); None where no column has any."""
+    if not errors:
+        return None
+    found = np.zeros(matrix.shape)
+    for position, column in enumerate(data):
+        error = errors.get(column.index)
+        if error is None or error.values is None:
+            continue
+        fill(found[:, position], error.values)
+        has = ~np.isnan(matrix[:, position])
+        own = np.where(has, found[:, position], 0.0)
+        wrong = ~(np.isfinite(own) & (own >= 0.0))
+        if wrong.any():
+            where, cell = _place(raw, int(np.argmax(wrong)), error.index)
+            said = shown(cell) if cell.strip() else "nothing"
+            raise DataError(f"{where}: an error must be a number from 0 on; got {said}")
+        found[:, position] = own
+    return found
 
 
 def _weights(raw: RawTable, column: Column) -> Array:
-    weights = np.ascontiguousarray(_matrix(raw, [column])[:, 0])
+    weights = np.ascontiguousarray(_matrix(raw, [column], MissingCells.REFUSE)[:, 0])
     if weights.min() < 0:
         where, cell = _place(raw, int(np.argmax(weights < 0)), column.index)
         raise DataError(f"{where}: the weight {shown(cell)} is negative")

@@ -6,10 +6,11 @@ from typing import final
 import numpy as np
 from scipy.special import gammaln
 
+from mixtura.data.base import NONE_HELD
 from mixtura.diagnostics.evidence import log_symmetrized
 from mixtura.errors import InvalidArgumentError
 from mixtura.messages.linalg import covariance_factor
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 WIDENING = 1.2
 """Of deviations: a proposal a little wider than the posterior reaches its tails."""
@@ -18,7 +19,7 @@ WIDENING = 1.2
 @final
 @dataclass(frozen=True, eq=False)
 class SymmetricProposal:
-    """Dirichlet weights and normal components, averaged over all numberings.
+    """Dirichlet weights and normal components, averaged over all numberings of those that are free.
 
     A component is its mean and, unless the covariance is shared, the logarithms of its variances,
     or the Cholesky factor of its covariance with logarithms on the diagonal. A density is one of
@@ -34,6 +35,8 @@ class SymmetricProposal:
         The same of a shared covariance; Q is 0 where there is none.
     structure : tuple of int
         Structure shape of the covariances.
+    free : integer array
+        Components whose numbers mean nothing.
     """
 
     concentration: Array
@@ -42,10 +45,13 @@ class SymmetricProposal:
     shared_centre: Array
     shared_factor: Array
     structure: tuple[int, ...]
+    free: IntegerArray
 
     @classmethod
-    def fitted(cls, weights: Array, means: Array, covariances: Array) -> "SymmetricProposal":
-        """Return the proposal of the moments of renumbered draws.
+    def fitted(
+        cls, weights: Array, means: Array, covariances: Array, held: IntegerArray = NONE_HELD
+    ) -> "SymmetricProposal":
+        """Return the proposal of the moments of relabelled draws.
 
         Parameters
         ----------
@@ -55,6 +61,8 @@ class SymmetricProposal:
             Means.
         covariances : array of shape (S, ...)
             Covariances, each in the structure shape.
+        held : integer array
+            Components that keep their numbers.
         """
         structure = covariances.shape[1:]
         is_shared = _is_shared(structure, means.shape[1])
@@ -74,6 +82,7 @@ class SymmetricProposal:
             np.array([factor for _, factor in fits]),
             *_fitted_normal(common),
             structure,
+            np.setdiff1d(np.arange(own.shape[1]), held),
         )
 
     def log_density(self, weights: Array, means: Array, covariances: Array) -> Array:
@@ -89,14 +98,16 @@ class SymmetricProposal:
         )
         log_weights = np.log(np.maximum(weights, np.finfo(float).tiny))
         factors = factors + (self.concentration - 1.0) * log_weights[:, :, None]
-        total = log_symmetrized(factors)
+        held = np.setdiff1d(np.arange(len(self.concentration)), self.free)
+        total = factors[:, held, held].sum(axis=1)
+        if self.free.size:
+            total = total + log_symmetrized(factors[:, self.free[:, None], self.free])
         total = total + gammaln(self.concentration.sum()) - gammaln(self.concentration).sum()
         total = total + _normal_log_density(common, self.shared_centre, self.shared_factor)
         return total - _log_volume(covariances)
 
     def draw(self, n_draws: int, rng: np.random.Generator) -> tuple[Array, Array, Array]:
         """Return weights (S, K), means (S, K, D) and covariances (S, ...), numbered at random."""
-        n_components = len(self.concentration)
         weights = rng.dirichlet(self.concentration, n_draws)
         # Underflown weights are the smallest numbers, so that their logarithms are finite.
         weights = np.maximum(weights, np.finfo(float).tiny)
@@ -104,7 +115,8 @@ class SymmetricProposal:
         own = self.centres + np.einsum("kpq,skq->skp", self.factors, noise)
         noise = rng.standard_normal((n_draws, self.shared_centre.size))
         common = self.shared_centre + noise @ self.shared_factor.T
-        order = rng.permuted(np.tile(np.arange(n_components), (n_draws, 1)), axis=1)
+        order = np.tile(np.arange(len(self.concentration)), (n_draws, 1))
+        order[:, self.free] = rng.permuted(order[:, self.free], axis=1)
         own = np.take_along_axis(own, order[:, :, None], axis=1)
         weights = np.take_along_axis(weights, order, axis=1)
         return weights, *self._parameters(own, common)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from mixtura.engines.resolution import Resolvable
+from mixtura.engines.resolution import ColumnResolution
 from mixtura.errors import (
     ComponentLimitWarning,
     DataWarning,
@@ -36,7 +36,7 @@ def component_doubts(
     row_weight: float,
     *,
     may_be_empty: bool = False,
-    resolvable: Resolvable | None = None,
+    resolution: ColumnResolution | None = None,
 ) -> tuple[Doubt, ...]:
     """Return doubts about components that are empty, collapsed or of too few rows.
 
@@ -52,7 +52,7 @@ def component_doubts(
         Average weight of a row.
     may_be_empty : bool, default=False
         Whether a component without rows is an answer rather than a doubt.
-    resolvable : Resolvable, optional
+    resolution : ColumnResolution, optional
         What the columns can tell apart, in the units of the parameters.
     """
     doubts = []
@@ -71,9 +71,12 @@ def component_doubts(
         )
     said = []
     narrow = np.zeros((model.structure[0], model.n_features), dtype=bool)
-    if resolvable is not None:
-        narrow = _narrow(model, parameters, held, resolvable)
-        said = [_in_dependent_columns(model, resolvable), _on_values(model, narrow, resolvable)]
+    if resolution is not None:
+        narrow = _narrow(model, parameters, held, resolution)
+        said = [
+            _in_dependent_columns(model, resolution),
+            _on_values(model, narrow, resolution),
+        ]
     if not (said and said[0]):
         said.append(_on_floor(model, parameters, narrow))
     doubts += [Doubt(DegenerateComponentWarning, message) for message in said if message]
@@ -101,11 +104,11 @@ def _on_floor(
     return Message(f"{which} collapsed onto tied rows or a constant direction", remedy=remedy)
 
 
-def _in_dependent_columns(model: MixtureModel, resolvable: Resolvable) -> Message | None:
+def _in_dependent_columns(model: MixtureModel, resolution: ColumnResolution) -> Message | None:
     """Return what is said of covariance matrices where columns depend on one another."""
-    if len(model.structure) == 2 or not resolvable.dependent:
+    if len(model.structure) == 2 or not resolution.dependent:
         return None
-    which = named_columns([resolvable.names[column] for column in resolvable.dependent])
+    which = named_columns([resolution.names[column] for column in resolution.dependent])
     return Message(
         f"the covariance matrices collapsed onto a constant direction, since {which} are linearly "
         "dependent, and the likelihood measures the prior's floor alone",
@@ -114,25 +117,30 @@ def _in_dependent_columns(model: MixtureModel, resolvable: Resolvable) -> Messag
 
 
 def _narrow(
-    model: MixtureModel, parameters: MixtureParameters, held: BooleanArray, resolvable: Resolvable
+    model: MixtureModel,
+    parameters: MixtureParameters,
+    held: BooleanArray,
+    resolution: ColumnResolution,
 ) -> BooleanArray:
     """Return where components with rows sit on single values, shape (K or 1, D)."""
     n_covariances = model.structure[0]
-    if model.component_prior.has_known_scales or not any(resolvable.spacing.tolist()):
+    if model.component_prior.has_known_scales or not any(resolution.spacing.tolist()):
         return np.zeros((n_covariances, model.n_features), dtype=bool)
     variances = model.family.variances(
         parameters.covariances, model.n_components, model.n_features
     )[:n_covariances]
-    narrow = resolvable.narrow(variances, parameters.covariances)
+    narrow = resolution.narrow(variances, parameters.covariances)
     return narrow & held[:, None] if n_covariances > 1 else narrow
 
 
-def _on_values(model: MixtureModel, narrow: BooleanArray, resolvable: Resolvable) -> Message | None:
+def _on_values(
+    model: MixtureModel, narrow: BooleanArray, resolution: ColumnResolution
+) -> Message | None:
     """Return what is said of components that sit on single values of rounded columns."""
     if not narrow.any():
         return None
     which = _which(model, np.flatnonzero(narrow.any(axis=1)))
-    names = [resolvable.names[column] for column in np.flatnonzero(narrow.any(axis=0))]
+    names = [resolution.names[column] for column in np.flatnonzero(narrow.any(axis=0))]
     return Message(
         f"{which} collapsed onto single values of {named_columns(names)}, narrower than their "
         "spacing, and the likelihood says nothing about groups",

@@ -85,7 +85,7 @@ def _level(
     for sweep in range(found.size):
         assigned = engine.sweep(rows, model.potentials(parameters), Sampled(seed, sweep))
         found[sweep] = assigned.log_normalizer + model.log_prior(parameters)
-        weights = model.weight_prior.posterior(assigned.count).draw(rng, K)
+        weights = model.weight_prior.posterior(assigned.of_weights).draw(rng, K)
         current = (parameters.means, parameters.covariances)
         drawn = model.component_prior.draw_given(assigned, *current, rng)
         parameters = MixtureParameters(weights, *drawn)

@@ -93,7 +93,12 @@ def occupied(
     own = posterior.occupied(_weighing(rows))
     if own is not None:
         return own
-    return occupied_components(posterior.allocations(rows, engine, _counted(most, rows.n_rows)))
+    allocated = posterior.allocations(rows, engine, _counted(most, rows.n_rows))
+    found = occupied_components(allocated)
+    if posterior.model.background is None:
+        return found
+    # Rows of the background are a group, but of no component.
+    return found - (allocated == posterior.model.n_components).any(axis=-1)
 
 
 def rest_has_rows(posterior: DrawsPosterior, rows: Rows, engine: Engine, most: int) -> BooleanArray:
@@ -234,6 +239,8 @@ def replicates(posterior: DrawsPosterior, rows: ArrayRows, most: int, seed: int 
 def log_evidence(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> Evidence:
     """Return the log evidence by bridge sampling, in nats, over all numberings of the components.
 
+    Those of which rows are known keep their numbers.
+
     The first half of each chain makes the proposal and the second half the bridge, and the other
     way round; the average of both.
 
@@ -270,7 +277,8 @@ def _bridge(
     """Return the log evidence by draws from one on to another, the proposal fitted to others."""
     model = posterior.model
     parts = (posterior.weights, posterior.means, posterior.covariances)
-    proposal = SymmetricProposal.fitted(*(together(part[:, own]) for part in parts))
+    fitted = (together(part[:, own]) for part in parts)
+    proposal = SymmetricProposal.fitted(*fitted, held=rows.held)
     most = max(FEWEST_DRAWS, MOST_JUDGED // posterior.n_chains)
     kept = begin + _spaced(end - begin, most)
     held = [part[:, kept] for part in parts]
@@ -302,6 +310,8 @@ def _check_bridge(model: MixtureModel, n_draws: int) -> None:
         reason = "a prior of the weights that tells components apart"
     elif model.component_prior.fixes_covariances:
         reason = "known scales"
+    elif model.background is not None:
+        reason = "a background"
     elif model.n_components > MOST_COMPONENTS:
         reason = f"more than {MOST_COMPONENTS} components"
     if reason:

@@ -1,25 +1,15 @@
 """Engines and their registry."""
 
-from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
 from mixtura.engines.base import Engine
 from mixtura.engines.reference import ReferenceEngine
+from mixtura.messages.lazy import Registry
 
-
-def _native(n_threads: int | None = None) -> Engine:
-    # The library is loaded when a sweep is wanted, not before.
-    from mixtura.engines.native import NativeEngine
-
-    return NativeEngine(n_threads)
-
-
-def _reference(n_threads: int | None = None) -> Engine:
-    return ReferenceEngine()
-
-
-ENGINES: dict[str, Callable[..., Engine]] = {"native": _native, "reference": _reference}
+ENGINES: Registry[type[Engine]] = Registry(
+    __name__, {"native": "native.NativeEngine", "reference": "reference.ReferenceEngine"}
+)
 """Every registered engine by name; a new one is one file and one entry here."""
 
 
@@ -38,7 +28,11 @@ def best_engine(n_threads: int | None = None) -> Engine:
     n_threads : int, optional
         Largest number of threads of a sweep; by default what the process may use.
     """
-    return ENGINES["native" if has_native_library() else "reference"](n_threads)
+    if not has_native_library():
+        return ReferenceEngine()
+    from mixtura.engines.native import NativeEngine  # which loads the library, not before
+
+    return NativeEngine(n_threads)
 
 
 __all__ = ["ENGINES", "Engine", "ReferenceEngine", "best_engine", "has_native_library"]

@@ -9,9 +9,11 @@ import numpy as np
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
+from mixtura.engines.beside_background import array_rows, beside, uniform_log_density
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content_keys import content_sample, in_order
 from mixtura.engines.far_rows import may_be_far
+from mixtura.engines.label_parts import drawn_values_by_label, told_by_label
 from mixtura.engines.observed.integration import Sweeper
 from mixtura.engines.observed.overall import completed_rows, overall_statistics
 from mixtura.engines.observed.telling import drawn_values, told_values
@@ -19,6 +21,7 @@ from mixtura.engines.search import Leading, SearchEnd, SearchPlan, Starts
 from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.engines.variation import Factors, Variation
 from mixtura.messages.assignments import Assignment, Soft
+from mixtura.messages.background import BackgroundPotential
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.prior_arrays import (
     ChainDraws,
@@ -79,13 +82,30 @@ class Engine(Sweeper):
     ) -> IntegerArray:
         """Return components drawn for each row, shape (n_draws, N)."""
 
+    def background_density(self, rows: Rows, potential: BackgroundPotential) -> Array:
+        """Return the log of weight times density of rows under a background, (N,), in nats."""
+        return potential.log_weight + uniform_log_density(array_rows(rows), potential.box)
+
     def expected_rows(self, rows: ArrayRows, potentials: Potentials) -> Array:
-        """Return the expected true values of rows given what was observed of them, (N, D)."""
-        return rows.values if rows.is_complete else told_values(rows, potentials)
+        """Return the expected true values of rows given what was observed of them, (N, D).
+
+        As if they belonged to a component, where there is a background.
+        """
+        potentials = beside(potentials)
+        if rows.is_complete:
+            return rows.values
+        if rows.is_labelled:
+            return told_by_label(told_values, rows, potentials)
+        return told_values(rows, potentials)
 
     def drawn_rows(self, rows: ArrayRows, potentials: Potentials, seed: int) -> Array:
         """Return true values of rows drawn given what was observed of them, shape (N, D)."""
-        return rows.values if rows.is_complete else drawn_values(rows, potentials, seed)
+        potentials = beside(potentials)
+        if rows.is_complete:
+            return rows.values
+        if rows.is_labelled:
+            return drawn_values_by_label(drawn_values, rows, potentials, seed)
+        return drawn_values(rows, potentials, seed)
 
     def log_likelihoods(self, rows: Rows, potentials: Potentials, n_components: int) -> Array:
         """Return the log likelihood of weighted rows under each of T mixtures, (T,), in nats.
@@ -113,6 +133,7 @@ class Engine(Sweeper):
         """
         n_mixtures = len(potentials.mean) // n_components
         is_large = rows.n_rows * n_components > MOST_HELD
+        is_large |= rows.is_labelled  # labels say nothing about components of several mixtures
         if n_mixtures == 1 or is_large or may_be_far(rows, potentials, n_components):
             total = np.zeros((rows.n_rows, n_components))
             for one in _apart(potentials, n_components):
@@ -311,6 +332,7 @@ class Engine(Sweeper):
 
     def sorted_columns(self, rows: Rows) -> SortedColumns:
         """Return the sorted columns of all rows, or of a sample of many, chosen by contents."""
+        rows = rows.unlabelled
 
         def find() -> SortedColumns:
             weights = [block.weights for block in rows.blocks()]
@@ -322,6 +344,7 @@ class Engine(Sweeper):
 
     def overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
         """Return the statistics of all rows as one component, about their own mean."""
+        rows = rows.unlabelled
         return rows.once(("overall", matrix, self), lambda: self._overall(rows, matrix=matrix))
 
     def completed(self, rows: Rows) -> Rows:
@@ -334,7 +357,7 @@ class Engine(Sweeper):
             return rows
 
         def find() -> ArrayRows:
-            return completed_rows(some, self.overall(some, matrix=True))
+            return completed_rows(some, self.overall(some, matrix=True)).with_labels(some.labels)
 
         return rows.once(("completed", self), find)
 

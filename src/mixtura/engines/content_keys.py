@@ -33,7 +33,7 @@ def content_sample(
         if isinstance(rows, ArrayRows) and rows.values.flags.c_contiguous:
             return rows
         return _together(rows, list(rows.blocks()))
-    if isinstance(rows, ArrayRows) and not rows.is_complete:
+    if isinstance(rows, ArrayRows) and not rows.is_plain:
         return _observed_sample(rows, most)
     limit = int(most / rows.n_rows * 2.0**64)
     chosen = [_taken_from(block, below(block.values, limit)) for block in rows.blocks()]
@@ -44,7 +44,7 @@ def content_sample(
 
 
 def _observed_sample(rows: ArrayRows, most: int) -> ArrayRows:
-    """Return about so many rows with missing cells or errors, told by what is there of them."""
+    """Return about so many rows with missing cells, errors or labels, told by what is there."""
     hashes = row_hashes(canonical(rows.values))
     chosen = hashes < np.uint64(int(most / rows.n_rows * 2.0**64))
     if np.unique(hashes[chosen]).size < most // DISCRETE:

@@ -7,7 +7,23 @@ from scipy.special import logsumexp
 
 from mixtura.data import Block, Rows
 from mixtura.engines.base import Engine, incomplete
+from mixtura.engines.beside_background import (
+    array_rows,
+    background_logs,
+    drawn_beside_background,
+    labels_of_shares,
+    shares_beside_background,
+    swept_beside_background,
+)
 from mixtura.engines.far_rows import told_draws, told_labels, told_shares
+from mixtura.engines.known import (
+    densities_known,
+    drawn_known,
+    labelled,
+    labels_known,
+    shares_known,
+    swept_known,
+)
 from mixtura.engines.observed.integration import swept
 from mixtura.engines.observed.telling import (
     drawn_components,
@@ -31,6 +47,10 @@ class ReferenceEngine(Engine):
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
+        if (known := labelled(rows)) is not None:
+            return swept_known(self, known, potentials, assignment)
+        if potentials.background is not None:
+            return swept_beside_background(self, rows, potentials, assignment)
         if (some := incomplete(rows)) is not None:
             return swept(self, some, potentials, assignment)
         total = SufficientStatistics.zero(potentials.mean, potentials.structure)
@@ -39,6 +59,10 @@ class ReferenceEngine(Engine):
         return total
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
+        if (known := labelled(rows)) is not None:
+            return shares_known(self, known, potentials)
+        if potentials.background is not None:
+            return shares_beside_background(self, rows, potentials)
         if (some := incomplete(rows)) is not None:
             return told_responsibilities(self, some, potentials)
         result = np.empty((rows.n_rows, potentials.mean.shape[0]))
@@ -48,12 +72,20 @@ class ReferenceEngine(Engine):
         return told_shares(rows, potentials, result)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
+        if (known := labelled(rows)) is not None:
+            return densities_known(self, known, potentials)
+        if potentials.background is not None:
+            return background_logs(self, array_rows(rows), potentials)[0]
         if (some := incomplete(rows)) is not None:
             return told_densities(self, some, potentials)
         parts = [_log_normalizer(block_scores(b.values, potentials)) for b in rows.blocks()]
         return np.concatenate(parts)
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        if (known := labelled(rows)) is not None:
+            return labels_known(self, known, potentials)
+        if potentials.background is not None:
+            return labels_of_shares(self.responsibilities(rows, potentials))
         if (some := incomplete(rows)) is not None:
             return told_components(self, some, potentials)
         parts = [block_scores(b.values, potentials).argmax(axis=1) for b in rows.blocks()]
@@ -62,6 +94,10 @@ class ReferenceEngine(Engine):
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
+        if (known := labelled(rows)) is not None:
+            return drawn_known(self, known, potentials, n_draws, seed)
+        if potentials.background is not None:
+            return drawn_beside_background(self, rows, potentials, n_draws, seed)
         if (some := incomplete(rows)) is not None:
             return drawn_components(self, some, potentials, n_draws, seed)
         drawn = np.empty((n_draws, rows.n_rows), dtype=np.intp)

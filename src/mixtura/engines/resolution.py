@@ -28,7 +28,7 @@ ROUNDING = np.finfo(np.float64).eps
 
 @final
 @dataclass(frozen=True, eq=False)
-class Resolvable:
+class ColumnResolution:
     """What the columns of the rows can tell apart at all.
 
     Parameters
@@ -45,7 +45,7 @@ class Resolvable:
     dependent: tuple[int, ...]
     names: tuple[str, ...]
 
-    def rescaled(self, factor: Array | None) -> "Resolvable":
+    def rescaled(self, factor: Array | None) -> "ColumnResolution":
         """Return what the columns times ``factor`` (D,) can tell apart; None leaves them."""
         return self if factor is None else replace(self, spacing=self.spacing * factor)
 

@@ -14,9 +14,19 @@ from mixtura.estimator.known_parameters import fit_of_parameters
 from mixtura.families import CovarianceFamily
 from mixtura.fit import Inference, Start
 from mixtura.inference.starts import Elicitation, Elicited, Initializer, given_start
-from mixtura.messages.conversion import told
+from mixtura.messages.conversion import short_repr
 from mixtura.messages.lazy import LazyModule
-from mixtura.messages.validation import Jobs, OneOf, Parameter, Real, Seed, Verbosity, Whole
+from mixtura.messages.validation import (
+    Jobs,
+    OneOf,
+    Parameter,
+    Real,
+    Seed,
+    Verbosity,
+    Volume,
+    Whole,
+    WholeByName,
+)
 from mixtura.model import MixtureModel
 from mixtura.priors import ComponentPrior, Dirichlet, FlatWeights, WeightPrior
 from mixtura.priors.elicitation import likelihood_floor
@@ -55,7 +65,7 @@ def options_of(value: Any) -> dict[str, bool | int | float | str | None]:
 def stored_method(name: str, options: Mapping[str, Any]) -> str | Inference:
     """Return an inference method as its name and the options of a file describe it."""
     if name not in INFERENCES:
-        raise ModelFileError(f"inference={told(name)} is unknown here")
+        raise ModelFileError(f"inference={short_repr(name)} is unknown here")
     if not options:
         return name
     method: Any = INFERENCES[name]()
@@ -65,7 +75,7 @@ def stored_method(name: str, options: Mapping[str, Any]) -> str | Inference:
     try:
         return type(method)(**options)
     except InvalidArgumentError as error:
-        raise ModelFileError(f"an option of the method is not lawful: {error}") from None
+        raise ModelFileError(f"an option of the method is not valid: {error}") from None
 
 
 def check_stored(given: Mapping[str, Any]) -> None:
@@ -79,7 +89,7 @@ def check_stored(given: Mapping[str, Any]) -> None:
     try:
         check_parameters(given)
     except InvalidArgumentError as error:
-        raise ModelFileError(f"a parameter of the estimator is not lawful: {error}") from None
+        raise ModelFileError(f"a parameter of the estimator is not valid: {error}") from None
 
 
 def covariance_family(value: Any, argument: str = "covariance_type") -> CovarianceFamily:
@@ -158,7 +168,7 @@ class _Prior(Parameter):
     def accepted(self) -> str:
         return f"None, {self.names}"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         return value is None or isinstance(value, self.kind)
 
 
@@ -170,7 +180,7 @@ class _Method(Parameter):
     def accepted(self) -> str:
         return f"{_choices(INFERENCES)} or an inference object such as mixtura.MAP()"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         return isinstance(value, Inference) or (isinstance(value, str) and value in INFERENCES)
 
 
@@ -182,7 +192,7 @@ class _Beginning(Parameter):
     def accepted(self) -> str:
         return f"{_choices(INITIALIZERS)}, an array or a fitted model"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         return value in INITIALIZERS if isinstance(value, str) else value is not None
 
 
@@ -195,6 +205,8 @@ PARAMETERS: dict[str, Parameter] = {
     "component_prior": _Prior(
         ComponentPrior, "NormalInverseWishart, NormalInverseGamma, Independent or KnownScale"
     ),
+    "components_per_class": WholeByName(1),
+    "background": Volume(),
     "inference": _Method(),
     "init": _Beginning(),
     "n_init": Whole(1, 100_000, optional=True),

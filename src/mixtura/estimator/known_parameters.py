@@ -114,12 +114,12 @@ def _covariances(
     found = found.reshape(structure)
     matrices = family.expand(found, n_components, n_features)
     deviations = np.sqrt(np.maximum(np.einsum("kdd->kd", matrices), 0.0))
-    lawful = bool((deviations > 0.0).all())
-    if lawful:
+    valid = bool((deviations > 0.0).all())
+    if valid:
         correlations = matrices / deviations[:, :, None] / deviations[:, None, :]
-        lawful = np.allclose(correlations, correlations.transpose(0, 2, 1), rtol=0.0, atol=ROUNDING)
-        lawful = lawful and bool(np.linalg.eigvalsh(correlations).min() > 0.0)
-    if not lawful:
+        valid = np.allclose(correlations, correlations.transpose(0, 2, 1), rtol=0.0, atol=ROUNDING)
+        valid = valid and bool(np.linalg.eigvalsh(correlations).min() > 0.0)
+    if not valid:
         raise InvalidArgumentError(
             "must be symmetric and positive definite", argument="covariances"
         )

@@ -8,8 +8,10 @@ from typing import Any, Self, final
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
-from mixtura.data import ArrayRows
+from mixtura.data import ArrayRows, Classes
 from mixtura.data.kept_rows import KeptRows
+from mixtura.data.known_labels import group_names
+from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import arguments, row_validation, slowness
 from mixtura.estimator.known_parameters import fit_of_parameters
 from mixtura.estimator.posterior_views import SampledViews
@@ -23,8 +25,13 @@ from mixtura.typing import IntegerArray
 def _adds_rows(estimator: Any) -> bool:
     """Return whether the method can add rows to a fit; of what is no method it is said later."""
     value = estimator.inference
-    known = arguments.PARAMETERS["inference"].is_lawful(value)
+    known = arguments.PARAMETERS["inference"].accepts(value)
     return not known or isinstance(arguments.inference_method(value), AddsRows)
+
+
+def classes_of(rows: ArrayRows, earlier: Classes) -> Classes:
+    """Return what the labels of rows are, or were before."""
+    return earlier if rows.labels is None else rows.labels.classes
 
 
 @final
@@ -44,6 +51,14 @@ class GaussianMixtureModel(SampledViews):
     component_prior : NormalInverseWishart, NormalInverseGamma, Independent or KnownScale, optional
         Prior of means and covariances; by default a weakly informative conjugate prior, about as
         wide as the groups that a search for starts finds in the rows.
+    components_per_class : int or mapping, default=1
+        How many components each class of the ``labels`` of ``fit`` has: one number for all, or a
+        mapping from labels, those that it does not name having one.
+    background : "uniform" or float, optional
+        A further part of the mixture for rows that belong to no component, uniform on the box from
+        the smallest to the largest value of each column: its density is one over the volume of
+        the box, or over the volume that is given. Its weight has the prior Beta(1, 1), and what it
+        leaves is shared by ``weight_prior``. Not with "collapsed", "svi" and "nuts".
     inference : str or Inference, default="map"
         "map" (exact posterior mode), "vb" (variational Bayes), "gibbs" or "collapsed" (Gibbs
         sampling), "ml" (maximum likelihood), "svi" or "nuts" (by Pyro; they need the extra
@@ -69,14 +84,15 @@ class GaussianMixtureModel(SampledViews):
         Source of all randomness.
     n_jobs : int, optional
         Most threads, of sweeps and of starts; -1 for all processors, None for what the process
-        may use in sweeps and one start at a time. It never shows in an answer.
+        may use in sweeps and one start at a time. Answers do not depend on it.
     verbose : int, default=0
         1 prints a line for every start.
 
     Attributes
     ----------
     weights_ : array of shape (K,)
-        Mixture weights; these and the following are posterior means of "vb" and samplers.
+        Mixture weights, of sum one, or one minus ``background_weight_``; these and the following
+        are posterior means of "vb" and samplers.
     means_ : array of shape (K, D)
         Component means, in the data's units.
     covariances_ : array
@@ -95,8 +111,11 @@ class GaussianMixtureModel(SampledViews):
         The objective after each iteration of the run that was kept.
     converged_, n_iter_ : bool, int
         Whether that run converged, and its number of iterations.
+    background_weight_ : float
+        Weight of the background; zero without one.
     labels_ : integer array of shape (N,)
-        Most probable component of each row of the data; after ``partial_fit`` of the last batch.
+        Component of each row, -2 (``mixtura.BACKGROUND``) for the background: the most probable
+        one; after ``partial_fit`` of the last batch.
     n_features_in_ : int
         Number of features D.
     feature_names_in_ : array of shape (D,)
@@ -119,6 +138,8 @@ class GaussianMixtureModel(SampledViews):
         covariance_type: str = "full",
         weight_prior: Any = None,
         component_prior: Any = None,
+        components_per_class: Any = 1,
+        background: Any = None,
         inference: Any = "map",
         init: Any = "search",
         n_init: int | None = None,
@@ -132,6 +153,8 @@ class GaussianMixtureModel(SampledViews):
         self.covariance_type = covariance_type
         self.weight_prior = weight_prior
         self.component_prior = component_prior
+        self.components_per_class = components_per_class
+        self.background = background
         self.inference = inference
         self.init = init
         self.n_init = n_init
@@ -142,7 +165,13 @@ class GaussianMixtureModel(SampledViews):
         self.verbose = verbose
 
     def fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        measurement_error: Any = None,
+        labels: Any = None,
+        groups: Any = None,
     ) -> Self:
         """Fit the model to rows.
 
@@ -160,6 +189,17 @@ class GaussianMixtureModel(SampledViews):
             How far the values may be from the true ones, whose mixture is fitted: standard
             deviations (N, D), or (D,) for all rows, in the data's units, or covariances (N, D, D)
             of normal errors [Bovy2011]_. Exact where None.
+        labels : array of shape (N,), optional
+            Components that are known: whole numbers from 0, or names, which become those of the
+            first components in alphabetical order; -1, None, NaN, NA or masked where unknown. All
+            known is discriminant analysis, some known a semi-supervised fit; the log likelihood
+            then has the logarithms of the weights of what is known. ``labels_`` keep what is known.
+            With a background -2 (``mixtura.BACKGROUND``) says that a row is of it.
+        groups : array of shape (N,), optional
+            Rows of one group, named by a number or text, share a component; -1, None, NaN, NA or
+            masked for rows on their own. A group counts once for the weights, its rows for the
+            components. Not with "collapsed", "svi", "nuts" and batches that cut a group.
+            Not with "collapsed", "svi" and "nuts".
 
         Returns
         -------
@@ -172,13 +212,20 @@ class GaussianMixtureModel(SampledViews):
         ValueError
             If the data are not numbers in two dimensions, or infinite, or a column has no value.
         """
-        rows = self._checked_rows(X, sample_weight, measurement_error, reset=True)
+        given = (sample_weight, measurement_error, labels, groups)
+        rows = self._checked_rows(X, *given, reset=True)
         row_validation.warn_of(self._fit_rows(rows).doubts)
         return self
 
     @available_if(_adds_rows)
     def partial_fit(
-        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        measurement_error: Any = None,
+        labels: Any = None,
+        groups: Any = None,
     ) -> Self:
         """Add rows to those seen so far; earlier rows are not needed again.
 
@@ -206,6 +253,10 @@ class GaussianMixtureModel(SampledViews):
             Non-negative weights; a weight of two counts as two rows.
         measurement_error : array, optional
             Standard deviations or covariances of the rows' errors, as for ``fit``.
+        labels : array of shape (N,), optional
+            Known components, as for ``fit``; names are those of the first batch that had some.
+        groups : array of shape (N,), optional
+            Rows that share a component, as for ``fit``: all rows of a group must be in one batch.
 
         Returns
         -------
@@ -222,7 +273,10 @@ class GaussianMixtureModel(SampledViews):
             beside the earlier ones. What was fitted before stays as it was.
         """
         earlier: Fit | None = getattr(self, "fit_", None)
-        rows = self._checked_rows(X, sample_weight, measurement_error, reset=earlier is None)
+        rows = self._checked_rows(
+            *(X, sample_weight, measurement_error, labels, groups), reset=earlier is None
+        )
+        met = self._met(groups, earlier)
         engine, given = self._engine(), self.get_params(deep=False)
         seen = rows.with_cells
         if earlier is None:
@@ -234,10 +288,11 @@ class GaussianMixtureModel(SampledViews):
             method, problem = build_update(given, earlier, seen, engine)
         assert isinstance(method, AddsRows)  # else there is no partial_fit
         before = rows.unobserved if earlier is None else earlier.unobserved + rows.unobserved
-        fit = replace(method.update(problem, earlier), unobserved=before)
+        classes = classes_of(rows, Classes() if earlier is None else earlier.classes)
+        fit = replace(method.update(problem, earlier), unobserved=before, classes=classes)
         labels = fit.posterior.labels(rows, engine)
         self._adopt(fit)
-        self.labels_ = labels
+        self._groups_met, self.labels_ = met, labels
         vars(self).pop("_training", None)
         row_validation.warn_of(fit.doubts)
         return self
@@ -286,18 +341,41 @@ class GaussianMixtureModel(SampledViews):
         return model
 
     def fit_predict(
-        self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
+        self,
+        X: Any,
+        y: Any = None,
+        sample_weight: Any = None,
+        measurement_error: Any = None,
+        labels: Any = None,
+        groups: Any = None,
     ) -> IntegerArray:
         """Fit, and return the most probable component of each row, shape (N,)."""
-        return self.fit(X, y, sample_weight, measurement_error).labels_
+        return self.fit(X, y, sample_weight, measurement_error, labels, groups).labels_
+
+    def _met(self, groups: Any, earlier: Fit | None) -> frozenset[str]:
+        """Return the names of the groups of all batches; refuse those that come again."""
+        before: frozenset[str] = vars(self).get("_groups_met", frozenset())
+        before = frozenset() if earlier is None else before
+        now = frozenset() if groups is None else group_names(groups)
+        again = sorted(before & now)
+        if again:
+            raise InvalidArgumentError(
+                f"has {again[0]!r}, of which an earlier batch had rows: a group must lie in one "
+                "batch",
+                argument="groups",
+            )
+        return before | now
 
     def _fit_rows(self, rows: ArrayRows) -> Fit:
         """Fit the model to checked rows, and return the fit that was adopted."""
         engine = self._engine()
+        vars(self).pop("_groups_met", None)
         seen = rows.with_cells
         method, problem = build_problem(vars(self), seen, engine, self._feature_names())
         slowness.tell_once(rows.values.size * problem.model.n_components)
-        fit = replace(method.fit(problem), unobserved=rows.unobserved)
+        fit = replace(
+            method.fit(problem), unobserved=rows.unobserved, classes=classes_of(rows, Classes())
+        )
         self._adopt(fit)
         self.labels_ = fit.posterior.labels(rows, engine)
         self._training = rows.once("kept", lambda: KeptRows.of(rows))
@@ -319,13 +397,20 @@ class GaussianMixtureModel(SampledViews):
         """Return the model as a Pyro program; see :func:`mixtura.ppl.to_pyro`."""
         from mixtura.ppl import to_pyro
 
-        return to_pyro(self._described_model(n_features))
+        model = self._described_model(n_features)
+        if model.background is not None:
+            raise InvalidArgumentError("the Pyro program has no background: use background=None")
+        return to_pyro(model)
 
     def _described_model(self, n_features: int | None) -> MixtureModel:
         if hasattr(self, "fit_"):
             known = self.n_features_in_
             validation.Whole(known, known, optional=True).read(n_features, "n_features")
             return self.fit_.model
+        if self.background is not None:
+            raise InvalidArgumentError(
+                "background is a box about the rows: fit first, or leave background out"
+            )
         number = validation.whole_number_or_none(n_features, "n_features", 1)
         return build_model(self.get_params(deep=False), number or 1, None)[0]
 

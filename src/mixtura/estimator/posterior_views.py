@@ -37,7 +37,7 @@ class SampledViews(FittedViews, ABC):
         Rank R-hat, effective sample sizes and the Monte Carlo error of the mean [Vehtari2021]_: of
         the log joint density, the number of occupied components (where the training rows are at
         hand) and that of all (where it has a prior), which do not depend on numbers; and of
-        weights, means and standard deviations of each component *after renumbering*.
+        weights, means and standard deviations of each component *after relabelling*.
         """
         from mixtura.reports import convergence
 
@@ -132,7 +132,7 @@ class SampledViews(FittedViews, ABC):
         Groups posterior, sample_stats, log_prior, log_likelihood and posterior_predictive, all of
         the same draws; prior and prior_predictive, of one chain; and observed_data. Dimensions
         chain, draw, component, feature and obs, without those of length 1; components after
-        renumbering. Needs the extra ``arviz``. A row of weight 2 is two rows.
+        relabelling. Needs the extra ``arviz``. A row of weight 2 is two rows.
 
         Parameters
         ----------

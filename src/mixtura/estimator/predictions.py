@@ -7,9 +7,10 @@ import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.data import ArrayRows
+from mixtura.data import ArrayRows, KnownLabels
 from mixtura.data.frames import default_names
 from mixtura.data.kept_rows import KeptRows
+from mixtura.data.known_labels import known_labels, with_groups
 from mixtura.data.measurement_errors import error_variances
 from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import information_criteria
@@ -26,6 +27,7 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
     """Labels, probabilities, densities and draws of rows, and how rows and fits come in."""
 
     covariance_type: str
+    background: Any
     inference: Any
     n_jobs: Any
     random_state: Any
@@ -43,6 +45,7 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         family = arguments.covariance_family(self.covariance_type)
         self.fit_ = fit
         self.weights_ = parameters.weights
+        self.background_weight_ = fit.background_weight
         self.means_ = parameters.means
         self.covariances_ = family.public(parameters.covariances.reshape(family.structure(*sizes)))
         self.scales_ = np.sqrt(fit.model.family.variances(parameters.covariances, *sizes))
@@ -73,17 +76,35 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         return row_weights(sample_weight, len(values))
 
     def _checked_rows(
-        self, X: Any, sample_weight: Any, measurement_error: Any, *, reset: bool
+        self,
+        X: Any,
+        sample_weight: Any,
+        measurement_error: Any,
+        labels: Any,
+        groups: Any,
+        *,
+        reset: bool,
     ) -> ArrayRows:
         values = self._validated(X, reset=reset)
         weights = None if sample_weight is None else self._weights(sample_weight, values)
         names = getattr(self, "feature_names_in_", None)
         errors = error_variances(measurement_error, values, names)
-        return ArrayRows(values, weights, None, errors)
+        known = None if labels is None else self._labels(labels, len(values), reset=reset)
+        known = known if groups is None else with_groups(known, groups, len(values))
+        return ArrayRows(values, weights, None, errors, None, known)
+
+    def _labels(self, labels: Any, n_rows: int, *, reset: bool) -> KnownLabels | None:
+        given = vars(self)
+        n_components, per_class = (
+            arguments.parameter(given, name) for name in ("n_components", "components_per_class")
+        )
+        earlier = None if reset else self.fit_.classes
+        background = self.background is not None
+        return known_labels(labels, n_rows, n_components, per_class, earlier, background=background)
 
     def _rows(self, X: Any, measurement_error: Any = None) -> ArrayRows:
         check_is_fitted(self)
-        return self._checked_rows(X, None, measurement_error, reset=False)
+        return self._checked_rows(X, None, measurement_error, None, None, reset=False)
 
     def _feature_names(self) -> tuple[str, ...]:
         names = getattr(self, "feature_names_in_", None)
@@ -111,7 +132,10 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         return self.posterior_.labels(rows, self._engine())
 
     def predict_proba(self, X: Any, measurement_error: Any = None) -> Array:
-        """Return the probability of each component for each row, shape (N, K)."""
+        """Return the probability of each component for each row, shape (N, K).
+
+        With a background shape (N, K + 1): its probability comes last.
+        """
         rows = self._rows(X, measurement_error)
         return self.posterior_.responsibilities(rows, self._engine())
 
@@ -133,7 +157,7 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
     ) -> float:
         """Return the average log predictive density of the rows, in nats.
 
-        Here and in the criteria rows without any value do not count.
+        Here and in criteria, rows without any value do not count.
         """
         log_likelihood, total, _ = self._scored(X, sample_weight, measurement_error)
         return log_likelihood / total if total > 0.0 else 0.0
@@ -192,7 +216,7 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
     ) -> tuple[float, float, ArrayRows]:
         """Return the log likelihood of the rows that have cells, their weight, and these rows."""
         check_is_fitted(self)
-        given = self._checked_rows(X, sample_weight, measurement_error, reset=False)
+        given = self._checked_rows(X, sample_weight, measurement_error, None, None, reset=False)
         rows = given.with_cells
         by_row = self.posterior_.log_predictive(rows, self._engine())
         weights = np.ones_like(by_row) if rows.weights is None else rows.weights
@@ -219,9 +243,11 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
 
     @property
     def _n_features_out(self) -> int:
-        return self.weights_.shape[0]
+        return self.weights_.shape[0] + (self.fit_.model.background is not None)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
         """Return the names of the columns of ``transform``: component0, component1, ..."""
         check_is_fitted(self)
-        return np.asarray([f"component{k}" for k in range(self._n_features_out)], dtype=object)
+        names = [f"component{k}" for k in range(self.weights_.shape[0])]
+        names += ["background"] * (self._n_features_out - len(names))
+        return np.asarray(names, dtype=object)

@@ -6,17 +6,26 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.data import Rows
+from mixtura.data import Block, Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.component_warnings import named_columns
 from mixtura.diagnostics.data_warnings import DataFacts, data_doubts, facts_of, fewer_rows
 from mixtura.engines import Engine
-from mixtura.engines.resolution import Resolvable, resolution
+from mixtura.engines.resolution import ColumnResolution, resolution
 from mixtura.errors import DataError, DataWarning, Doubt, InvalidArgumentError
 from mixtura.estimator import arguments
 from mixtura.families import univariate
 from mixtura.fit import Fit, Inference, Problem
-from mixtura.inference.starts import Elicitation, Elicited, Search, after
+from mixtura.inference.starts import (
+    Elicitation,
+    Elicited,
+    LabelledStart,
+    Search,
+    StartApart,
+    after,
+    close_rows,
+)
+from mixtura.messages.background import Background
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
 from mixtura.typing import Array, StructureShape
@@ -52,24 +61,37 @@ def build_problem(
     facts = known_of(rows, engine, moments, n_components, names)
     units = 1.0 if moments.factor is None else moments.factor
     spacing = facts.spacing * units
-    looked_at = engine.completed(in_units_of(rows, moments))
+    looked_at = engine.completed(in_units_of(rows, moments)).unlabelled
+    background = background_of(given["background"], rows, names)
+    _refuse_known(method, rows, background)
+    if background is not None:
+        box = background.rescaled(np.broadcast_to(units, background.lower.shape))
+        looked_at, _ = close_rows(looked_at, engine, box)
     data = Elicitation(looked_at, engine, moments, spacing)
     model, assumptions, found = build_model(given, rows.n_features, data)
+    model = replace(model, background=background)
     start = arguments.initializer(given["init"], n_components, rows, names)
     if method.uses_flat_priors and isinstance(start, Search):
         found = data.groups(family, n_components)
     start = after(start, found)
     if isinstance(start, Search) and found is not None and found.rival is not None:
         assumptions = (*assumptions, found.rival.told)
+    keep_numbering = start.numbers_components or not model.weight_prior.is_exchangeable
     of_starts, of_method = arguments.seed_sequence(given["random_state"]).spawn(2)
     n_init = arguments.parameter(given, "n_init")
     n_init = method.default_starts if n_init is None else n_init
+    if background is not None:
+        n_init = start.default_starts if n_init is None else n_init
+        start = StartApart(start)
+    if rows.is_labelled:
+        n_init = start.default_starts if n_init is None else n_init
+        start = LabelledStart(start)
     problem = Problem(
         model=model,
         rows=rows,
         engine=engine,
         starts=arguments.starts_of(start, n_init, engine, of_starts),
-        keep_numbering=start.numbers_components or not model.weight_prior.is_exchangeable,
+        keep_numbering=keep_numbering,
         max_iter=arguments.parameter(given, "max_iter"),
         tol=arguments.parameter(given, "tol"),
         n_jobs=arguments.number_of_jobs(given["n_jobs"]),
@@ -77,10 +99,20 @@ def build_problem(
         feature_names=names,
         assumptions=assumptions,
         doubts=data_doubts(facts),
-        resolvable=Resolvable(facts.spacing, facts.dependent, names),
+        resolution=ColumnResolution(facts.spacing, facts.dependent, names),
         report=print if arguments.parameter(given, "verbose") else lambda line: None,
     )
     return method, problem
+
+
+def _refuse_known(method: Inference, rows: Rows, background: Background | None) -> None:
+    """Raise InvalidArgumentError where a method does not take what is known of the rows."""
+    if method.takes_labels or (background is None and not rows.is_labelled):
+        return
+    what = "groups" if rows.is_grouped else "labels" if rows.is_labelled else "background"
+    raise InvalidArgumentError(
+        f"inference={method.name!r} takes no {what}: use inference='map', 'ml', 'vb' or 'gibbs'"
+    )
 
 
 def build_update(
@@ -112,7 +144,7 @@ def build_update(
         feature_names=fit.feature_names,
         assumptions=fit.assumptions,
         doubts=_batch_doubts(fit, rows, engine),
-        resolvable=_resolvable_batch(fit, rows, engine),
+        resolution=_resolution_of_batch(fit, rows, engine),
     )
     return method, problem
 
@@ -134,6 +166,39 @@ def build_model(
     )
     model = MixtureModel(n_components, n_features, priors.weights, priors.components, family)
     return model, priors.assumptions, priors.found
+
+
+def background_of(value: Any, rows: Rows, names: tuple[str, ...]) -> Background | None:
+    """Return the background that an argument describes: a box from the rows, or with a volume.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it is none, or a column has one value alone.
+    """
+    volume = arguments.PARAMETERS["background"].read(value, "background")
+    if volume is None:
+        return None
+    ends = [_ends(block) for block in rows.blocks()]
+    lower = np.min([low for low, _ in ends], axis=0)
+    upper = np.max([high for _, high in ends], axis=0)
+    if not (upper > lower).all():
+        column = int(np.flatnonzero(~(upper > lower))[0])
+        raise InvalidArgumentError(
+            f"background needs columns of different values: {names[column]!r} has one alone"
+        )
+    given = None if isinstance(volume, str) else float(volume)
+    return Background(lower, upper, volume=given)
+
+
+def _ends(block: Block) -> tuple[Array, Array]:
+    """Return the smallest and largest values of each column, of rows with weight."""
+    values = block.values.astype(np.float64, copy=False)
+    has = ~np.isnan(values)
+    if block.weights is not None:
+        has &= (block.weights > 0.0)[:, None]
+    low = np.where(has, values, np.inf).min(axis=0, initial=np.inf)
+    return low, np.where(has, values, -np.inf).max(axis=0, initial=-np.inf)
 
 
 def overall_moments(rows: Rows, engine: Engine, structure: StructureShape) -> OverallMoments:
@@ -211,7 +276,7 @@ def _check_reach(fit: Fit, magnitude: Array) -> None:
 def _batch_doubts(fit: Fit, rows: Rows, engine: Engine) -> tuple[Doubt, ...]:
     """Return doubts about columns that look as if they were in other units than before."""
     doubts = []
-    n_rows = rows.n_rows + (0 if fit.seen is None else fit.seen.n_rows)
+    n_rows = rows.n_rows + (0 if fit.online is None else fit.online.n_rows)
     if n_rows < fit.model.n_components:
         doubts.append(Doubt(DataWarning, fewer_rows(n_rows, fit.model.n_components)))
     moments = overall_moments(rows, engine, fit.model.family.structure(1, rows.n_features))
@@ -234,9 +299,9 @@ def _batch_doubts(fit: Fit, rows: Rows, engine: Engine) -> tuple[Doubt, ...]:
     return tuple(doubts)
 
 
-def _resolvable_batch(fit: Fit, rows: Rows, engine: Engine) -> Resolvable:
+def _resolution_of_batch(fit: Fit, rows: Rows, engine: Engine) -> ColumnResolution:
     """Return what the columns of a batch can tell apart; its dependences may be its own."""
-    return Resolvable(resolution(engine.sorted_columns(rows)), (), fit.feature_names)
+    return ColumnResolution(resolution(engine.sorted_columns(rows)), (), fit.feature_names)
 
 
 def _deviations(fit: Fit) -> Array:

@@ -92,6 +92,7 @@ def select(
     *,
     criterion: str | None = None,
     sample_weight: Any = None,
+    measurement_error: Any = None,
     inference: Any = "map",
     n_jobs: int | None = None,
     random_state: Any = None,
@@ -117,11 +118,13 @@ def select(
         default "elbo" with "vb" and "bic" otherwise.
     sample_weight : array of shape (N,), optional
         Weights of the rows.
+    measurement_error : array, optional
+        Errors of the rows, as for :meth:`GaussianMixtureModel.fit`.
     inference : str or Inference, default="map"
         The method of every fit.
     n_jobs : int, optional
         Number of fits at a time, each in one thread; -1 for as many as there are processors, None
-        for one at a time in as many threads as the process may use. It never shows in an answer.
+        for one at a time in as many threads as the process may use. Answers do not depend on it.
     random_state : int, Generator, SeedSequence, RandomState or None, default=None
         Source of all randomness; every candidate begins with the same stream, so that each is
         what a fit of its own with this seed gives.
@@ -173,7 +176,7 @@ def select(
         for name in names
         for number in numbers
     ]
-    rows = _SharedRows(X, sample_weight)
+    rows = _SharedRows(X, sample_weight, measurement_error)
     jobs = [partial(_fit, estimator, rows) for estimator in estimators]
     # The filters are the process's own: they are set here once, not by each thread.
     with warnings.catch_warnings():
@@ -225,19 +228,19 @@ class _SharedRows:
 
     Parameters
     ----------
-    X, sample_weight
+    X, sample_weight, measurement_error
         As the user gave them.
     """
 
-    def __init__(self, X: Any, sample_weight: Any) -> None:
-        self._given, self._lock = (X, sample_weight), Lock()
+    def __init__(self, X: Any, sample_weight: Any, measurement_error: Any) -> None:
+        self._given, self._lock = (X, sample_weight, measurement_error), Lock()
         self._checked: tuple[ArrayRows, dict[str, Any]] | None = None
 
     def of(self, gmm: GaussianMixtureModel) -> ArrayRows:
         """Return the rows, after telling an estimator what it knows of rows that it has checked."""
         with self._lock:
             if self._checked is None:
-                rows = gmm._checked_rows(*self._given, None, reset=True)
+                rows = gmm._checked_rows(*self._given, None, None, reset=True)
                 told = {name: vars(gmm)[name] for name in TOLD if name in vars(gmm)}
                 self._checked = rows, told
             rows, told = self._checked

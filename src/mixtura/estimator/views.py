@@ -68,7 +68,7 @@ class FittedViews(Imputation, ABC):
         """Plot component and mixture densities over the rows.
 
         Of draws the mixture density is what ``score_samples`` gives; components are left out where
-        their numbers mean nothing.
+        they cannot be told apart.
 
         Returns the matplotlib Axes; an array of them, one for each feature, where D > 1.
         """

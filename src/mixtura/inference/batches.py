@@ -11,7 +11,7 @@ from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.component_warnings import component_doubts
 from mixtura.engines import Engine
 from mixtura.errors import ConvergenceWarning, Doubt, InvalidArgumentError, Message
-from mixtura.fit import Fit, Inference, Problem, Run, Seen
+from mixtura.fit import Fit, Inference, OnlineStatistics, Problem, Run
 from mixtura.inference.driver import LIMIT_REMEDY, RunPath, climb, in_own_units, limits_of
 from mixtura.inference.expectation_maximization import Optimizer
 from mixtura.inference.minibatch import visited
@@ -132,49 +132,49 @@ class Online:
                 return fit
             # Nothing is kept, and the rows stand for more than themselves.
             known = replace(problem, doubts=fit.doubts)
-            return self._updated(known, fit, _seen(fit), (0.0, total / weight))
-        seen = _seen(earlier)
-        factors = self.schedule.factors(seen.weight, earlier.total_weight, weight)
-        n_rows = seen.n_rows + problem.rows.n_rows
-        seen = replace(seen, n_rows=n_rows, weight=seen.weight + weight)
-        return self._updated(problem, earlier, seen, factors)
+            return self._updated(known, fit, _online_statistics(fit), (0.0, total / weight))
+        online = _online_statistics(earlier)
+        factors = self.schedule.factors(online.weight, earlier.total_weight, weight)
+        n_rows = online.n_rows + problem.rows.n_rows
+        online = replace(online, n_rows=n_rows, weight=online.weight + weight)
+        return self._updated(problem, earlier, online, factors)
 
     def _updated(
-        self, problem: Problem, earlier: Fit, seen: Seen, factors: tuple[float, float]
+        self, problem: Problem, earlier: Fit, online: OnlineStatistics, factors: tuple[float, float]
     ) -> Fit:
         """Return the fit with the rows added, which ``seen`` counts already."""
         began = time.perf_counter()
-        summary, swept, statistics = self.summary, problem, seen.statistics
+        summary, scaled, statistics = self.summary, problem, online.statistics
         units = _common_units(problem, earlier)
         if units is not None:
             model, rows = problem.model.rescaled(units), problem.rows.rescaled(units)
-            resolvable = problem.resolvable and problem.resolvable.rescaled(units)
-            swept = replace(problem, model=model, rows=rows, resolvable=resolvable)
+            resolution = problem.resolution and problem.resolution.rescaled(units)
+            scaled = replace(problem, model=model, rows=rows, resolution=resolution)
             statistics = statistics.rescaled(units)
-        path = self._settled(swept, statistics, factors)
+        path = self._settled(scaled, statistics, factors)
         found: Sum = path.search
-        total = self.schedule.total(seen.weight)
+        total = self.schedule.total(online.weight)
         shift = 0.0 if units is None else total * float(np.log(units).sum())
         state = found.state if units is None else found.state.rescaled(1.0 / units)
         data_term = found.state.statistics.log_normalizer + shift
         objective = summary.objective(problem.model, state, data_term)
         # Of the rows before the batch there is no objective to compare with.
         by_pass = tuple(one + (objective - found.state.objective) for one in path.objectives[1:])
-        doubts = problem.doubts + self._doubts(swept, path, seen.weight / seen.n_rows)
+        doubts = problem.doubts + self._doubts(scaled, path, online.weight / online.n_rows)
         own = in_own_units(found.statistics, units)
         return replace(
             earlier,
             posterior=summary.posterior(problem.model, state),
             objective=objective,
-            log_likelihood=_likelihood_bound(swept.model, found) + shift,
+            log_likelihood=_likelihood_bound(scaled.model, found) + shift,
             runs=(Run("the rows before", by_pass, path.converged),),
             best=0,
-            n_rows=seen.n_rows if self.schedule.n_rows is None else self.schedule.n_rows,
+            n_rows=online.n_rows if self.schedule.n_rows is None else self.schedule.n_rows,
             total_weight=total,
             seconds=time.perf_counter() - began,
             assumptions=tuple(dict.fromkeys((*earlier.assumptions, IN_BATCHES))),
             doubts=tuple(dict.fromkeys(doubts)),
-            seen=None if own is None else replace(seen, statistics=own),
+            online=None if own is None else replace(online, statistics=own),
         )
 
     def _settled(
@@ -196,7 +196,7 @@ class Online:
             path.search.statistics.count,
             row_weight=row_weight,
             may_be_empty=self.summary.may_leave_components_empty,
-            resolvable=problem.resolvable,
+            resolution=problem.resolution,
         )
         if path.converged:
             return doubts
@@ -206,15 +206,15 @@ class Online:
         return (Doubt(ConvergenceWarning, said), *doubts)
 
 
-def _seen(fit: Fit) -> Seen:
+def _online_statistics(fit: Fit) -> OnlineStatistics:
     """Return what further rows are added to, or raise InvalidArgumentError."""
-    if fit.seen is None:
+    if fit.online is None:
         raise InvalidArgumentError(
             "rows can be added to fits by 'map', 'vb' and 'ml' alone, of files that this version "
             "wrote and of data that float64 holds squared",
             remedy="call fit, or partial_fit on a clone",
         )
-    return fit.seen
+    return fit.online
 
 
 def _common_units(problem: Problem, earlier: Fit) -> Array | None:

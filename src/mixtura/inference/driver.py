@@ -18,7 +18,7 @@ from mixtura.errors import (
     Setting,
     StartsDisagreeWarning,
 )
-from mixtura.fit import Fit, Inference, Problem, Run, Seen, Start, canonical_order
+from mixtura.fit import Fit, Inference, OnlineStatistics, Problem, Run, Start, order_of_free
 from mixtura.inference.climbs import leap, steps_of
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.merges import RunPath, without_spare
@@ -78,14 +78,14 @@ class _End:
 def optimise(problem: Problem, method: str, objective_name: str, limits: Limits) -> Fit:
     """Run the optimizer from every start and return the best end as a fit."""
     began = time.perf_counter()
-    swept = problem.swept()
-    model, rows, factor = swept.model, swept.rows, swept.factor
+    scaled = problem.in_safe_units()
+    model, rows, factor = scaled.model, scaled.rows, scaled.factor
     ends = _ends(model, rows, problem, limits)
     summary = limits.optimizer.summary
     best = max(range(len(ends)), key=lambda i: _rank(model, summary, ends[i].state))
     order = np.arange(model.n_components)
     if not problem.keep_numbering:
-        order = canonical_order(ends[best].state.parameters)
+        order = order_of_free(ends[best].state.parameters, rows.held)
     found = state = ends[best].state.permuted(order)
     row_weight = problem.rows.total_weight / problem.rows.n_rows
     of_components = component_doubts(
@@ -94,7 +94,7 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
         state.statistics.count,
         row_weight,
         may_be_empty=summary.may_leave_components_empty,
-        resolvable=problem.resolvable and problem.resolvable.rescaled(factor),
+        resolution=problem.resolution and problem.resolution.rescaled(factor),
     )
     doubts = _run_doubts(ends, best, of_components) + of_components
     if summary.may_leave_components_empty:
@@ -120,18 +120,18 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
         feature_names=problem.feature_names,
         assumptions=problem.assumptions,
         doubts=problem.doubts + doubts,
-        seen=_seen(model, rows, summary, found, factor),
+        online=_online_statistics(model, rows, summary, found, factor),
     )
 
 
-def _seen(
+def _online_statistics(
     model: MixtureModel, rows: Rows, summary: StateSummary, found: State, factor: Array | None
-) -> Seen | None:
+) -> OnlineStatistics | None:
     """Return what further rows can be added to; None where the data's units cannot hold it."""
     potentials = summary.scored_by(model, found)
     entropy = found.statistics.log_normalizer - summed_scores(potentials, found.statistics)
     own = in_own_units(replace(found.statistics, log_normalizer=entropy), factor)
-    return None if own is None else Seen(own, rows.n_rows, rows.total_weight)
+    return None if own is None else OnlineStatistics(own, rows.n_rows, rows.total_weight)
 
 
 def in_own_units(

@@ -78,15 +78,17 @@ class Incremental(Optimizer[DecayedStatistics]):
             found = visited(batch, engine, potentials)
             total = _replaced(total, parts[number], found)
             parts[number] = found
-        return self._gathered(model, parts, search.state)
+        return self._gathered(model, rows, parts, search.state)
 
     def _gathered(
-        self, model: MixtureModel, parts: list[SufficientStatistics], before: State
+        self, model: MixtureModel, rows: Rows, parts: list[SufficientStatistics], before: State
     ) -> DecayedStatistics:
         # Added anew, since replacing leaves rounding behind.
         total = reduce(add, parts)
-        order = model.weight_prior.preferred_order(total.count)
-        total = total.permuted(order)
+        order = np.arange(total.count.size)
+        if not rows.held.size:
+            order = model.weight_prior.preferred_order(total.count)
+            total = total.permuted(order)
         potentials = self.summary.potentials(model, total)
         data_term = total.log_normalizer + summed_scores(potentials, total)
         state = followed(before, self.summary.state_of(model, total, data_term))

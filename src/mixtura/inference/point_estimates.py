@@ -50,7 +50,7 @@ class MAP(AddsRows):
 
     def fit(self, problem: Problem) -> Fit:
         problem.refuse_unbounded()
-        limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
+        limits = limits_of(self, problem, _optimizer(self, problem))
         return optimise(problem, self.name, self.objective_name, limits)
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
@@ -85,19 +85,21 @@ class ML(AddsRows):
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
-        limits = limits_of(self, problem, _optimizer(self.optimizer, self.batch_size))
+        limits = limits_of(self, problem, _optimizer(self, problem))
         return optimise(problem, self.name, self.objective_name, limits)
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
         return _updated(self, problem, earlier, Schedule(self.decay, self.n_rows))
 
 
-def _optimizer(name: str, batch_size: int | None) -> Optimizer[Any]:
-    if batch_size is None:
-        return OPTIMIZERS[name]
+def _optimizer(method: MAP | ML, problem: Problem) -> Optimizer[Any]:
+    if method.batch_size is None:
+        # Quasi-Newton steps know nothing of a background's weight.
+        is_alone = problem.model.background is None
+        return OPTIMIZERS[method.optimizer if is_alone else "em"]
     from mixtura.inference.minibatch import Incremental
 
-    return Incremental(Mode(), batch_size)
+    return Incremental(Mode(), method.batch_size)
 
 
 def _updated(method: Inference, problem: Problem, earlier: Fit | None, schedule: Schedule) -> Fit:

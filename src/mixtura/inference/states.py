@@ -45,7 +45,7 @@ class State:
     lengths: tuple[float, ...] = ()
 
     def permuted(self, order: IntegerArray) -> "State":
-        """Return the same state with its components renumbered."""
+        """Return the same state with its components relabelled."""
         return replace(
             self,
             parameters=self.parameters.permuted(order),
@@ -152,7 +152,7 @@ class Mode(StateSummary):
         return state.statistics.log_normalizer
 
     def posterior(self, model: MixtureModel, state: State) -> Posterior:
-        return PointPosterior(state.parameters, model.family)
+        return PointPosterior(state.parameters, model.family, model.background)
 
     def is_inside(self, model: MixtureModel, state: State) -> bool:
         # Where the prior's density is unbounded, an emptied component would win on it alone.
@@ -173,9 +173,7 @@ class Expected(StateSummary):
     def state(
         self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
     ) -> State:
-        order, basis = model.weight_prior.preferred_order(statistics.count), statistics
-        if order.tolist() != list(range(order.size)):
-            basis = statistics.permuted(order)
+        basis = preferred(model, rows, statistics)
         posterior = VariationalPosterior(model, basis)
         found = engine.sweep(rows, posterior.expected_potentials, Soft())
         bound = found.log_normalizer - posterior.divergence()
@@ -201,11 +199,21 @@ class Expected(StateSummary):
     def log_likelihood(
         self, model: MixtureModel, rows: Rows, engine: Engine, state: State
     ) -> float:
-        potentials = PointPosterior(state.parameters, model.family).potentials
+        potentials = model.potentials(state.parameters)
         return engine.sweep(rows, potentials, Soft()).log_normalizer
 
     def posterior(self, model: MixtureModel, state: State) -> Posterior:
         return _posterior(model, state)
+
+
+def preferred(
+    model: MixtureModel, rows: Rows, statistics: SufficientStatistics
+) -> SufficientStatistics:
+    """Return statistics in the order that the weight prior prefers; labels hold all numbers."""
+    if rows.held.size:
+        return statistics
+    order = model.weight_prior.preferred_order(statistics.count)
+    return statistics if order.tolist() == list(range(order.size)) else statistics.permuted(order)
 
 
 def _posterior(model: MixtureModel, state: State) -> VariationalPosterior:
@@ -235,4 +243,11 @@ def summed_scores(potentials: Potentials, statistics: SufficientStatistics) -> f
     precision = factor @ factor.transpose(0, 2, 1) if factor.ndim == 3 else np.square(factor)
     seen = statistics.count > 0
     constant = (potentials.log_weight + potentials.offset)[seen]
-    return float(statistics.count[seen] @ constant - 0.5 * (precision * moments.second).sum())
+    total = float(statistics.count[seen] @ constant - 0.5 * (precision * moments.second).sum())
+    if statistics.members is not None:
+        fewer = statistics.members[seen] - statistics.count[seen]
+        total += float(fewer @ potentials.log_weight[seen])
+    own = potentials.background
+    if own is None or statistics.background is None or statistics.of_background == 0.0:
+        return total
+    return total + statistics.of_background * own.log_weight + float(statistics.background[1])

@@ -46,8 +46,8 @@ class VB(AddsRows):
     def fit(self, problem: Problem) -> Fit:
         problem.refuse_improper()
         summary = Expected()
-        optimizer: Optimizer[Any] = CoordinateAscent(summary, merges=True)
-        if problem.model.weight_prior.finds_components:
+        optimizer: Optimizer[Any] = CoordinateAscent(summary, merges=problem.may_move)
+        if problem.model.weight_prior.finds_components and problem.may_move:
             from mixtura.inference.moves import Moves
 
             optimizer = Moves(summary)

@@ -10,7 +10,7 @@ import numpy as np
 
 from mixtura.errors import ModelFileError
 from mixtura.io.files import write_atomically
-from mixtura.messages.conversion import told
+from mixtura.messages.conversion import short_repr
 from mixtura.messages.validation import Parameter
 from mixtura.typing import Array
 
@@ -103,8 +103,10 @@ def check_header(value: Any, description: Any, name: str = "the header") -> None
         If it is anything else; the message says where.
     """
     if isinstance(description, Parameter):
-        if not description.is_lawful(value):
-            raise ModelFileError(f"{name} must be {description.accepted}; it is {told(value)}")
+        if not description.accepts(value):
+            raise ModelFileError(
+                f"{name} must be {description.accepted}; it is {short_repr(value)}"
+            )
     elif isinstance(description, dict):
         _check_kind(value, dict, name, "a record")
         for key, inner in description.items():
@@ -125,7 +127,7 @@ def check_header(value: Any, description: Any, name: str = "the header") -> None
 
 def _check_kind(value: Any, kind: type, name: str, accepted: str) -> None:
     if not isinstance(value, kind):
-        raise ModelFileError(f"{name} must be {accepted}; it is {told(value)}")
+        raise ModelFileError(f"{name} must be {accepted}; it is {short_repr(value)}")
 
 
 def _digest(header: str, arrays: Mapping[str, Array]) -> str:

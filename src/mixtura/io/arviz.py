@@ -76,7 +76,7 @@ def to_datatree(fit: Fit, rows: ArrayRows, engine: Engine, n_draws: int | None =
     groups = {
         "/": _dataset({}, {}, _attributes(fit, posterior.log_joint.shape[1], kept.size)),
         "/posterior": names.dataset(
-            by_draw, every, {**_parameters(some), **_number(some)}, "components after renumbering"
+            by_draw, every, {**_parameters(some), **_number(some)}, "components after relabelling"
         ),
         "/sample_stats": names.dataset(by_draw, every, _statistics(some, rows, engine)),
         "/log_prior": names.dataset(by_draw, every, _log_priors(some)),

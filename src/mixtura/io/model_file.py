@@ -14,11 +14,12 @@ from typing import Any, final
 import numpy as np
 
 from mixtura import errors
-from mixtura.data import Unobserved
+from mixtura.data import Classes, Unobserved
 from mixtura.errors import Doubt, MixturaWarning, ModelFileError
 from mixtura.families import FAMILIES
-from mixtura.fit import Fit, Run, Seen
+from mixtura.fit import Fit, OnlineStatistics, Run
 from mixtura.io.archive import check_header, read_archive, write_archive
+from mixtura.messages.background import Background
 from mixtura.messages.draws import Draws
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.statistics import SufficientStatistics
@@ -34,6 +35,12 @@ VERSION = 1
 PARAMETERS = ("weights", "means", "covariances")
 STATISTICS = ("count", "first", "second", "pivot")
 """Of a variational posterior: with the priors they give its factors."""
+
+BESIDE = "background"
+"""What statistics hold of rows of a background; of fits without one there is none."""
+
+MEMBERS = "members"
+"""What they hold of groups of rows."""
 
 SEEN = tuple(f"seen_{name}" for name in STATISTICS)
 """What further rows are added to."""
@@ -51,6 +58,8 @@ SETTINGS: dict[str, tuple[type, ...]] = {
     "tol": (float, int),
     "random_state": (int,),
     "n_jobs": (int,),
+    "background": (str, float, int),
+    "components_per_class": (int,),
 }
 """Parameters of the estimator that are stored, and the kinds in which they are."""
 
@@ -81,6 +90,13 @@ HEADER: dict[str, Any] = {
     "seconds": Real(),
     "seen?": {"n_rows": _COUNT, "weight": Real(0.0, 1e101), "entropy": _NUMBER},
     "unobserved?": (_COUNT,) * 5,
+    "background?": {
+        "lower": [_NUMBER],
+        "upper": [_NUMBER],
+        "volume": Real(0.0, above=True, optional=True),
+        "concentration": [Real(0.0, above=True)],
+    },
+    "classes?": {"names": [Text()], "sizes": [Whole(1, 10**6)]},
     "feature_names": [Text()],
     "assumptions": [Text()],
     "doubts": [(Text(), Text())],
@@ -133,9 +149,11 @@ def save_fit(stored: StoredFit, path: str | Path, *, overwrite: bool) -> None:
     arrays = {name: getattr(fit.parameters, name) for name in PARAMETERS}
     if isinstance(fit.posterior, VariationalPosterior):
         arrays |= {name: getattr(fit.posterior.statistics, name) for name in STATISTICS}
-    if fit.seen is not None:
-        kept = fit.seen.statistics
+        arrays |= _beside(fit.posterior.statistics, BESIDE)
+    if fit.online is not None:
+        kept = fit.online.statistics
         arrays |= {key: getattr(kept, name) for key, name in zip(SEEN, STATISTICS, strict=True)}
+        arrays |= _beside(kept, f"seen_{BESIDE}")
     if isinstance(fit.posterior, DrawsPosterior):
         arrays |= {f"drawn_{name}": getattr(fit.posterior, name) for name in DRAWS}
         if (kept_partitions := fit.posterior.partitions) is not None:
@@ -184,8 +202,10 @@ def _header(stored: StoredFit) -> dict[str, Any]:
         "n_rows": fit.n_rows,
         "total_weight": fit.total_weight,
         "seconds": fit.seconds,
-        "seen": _seen_to_json(fit.seen),
+        "seen": _online_to_json(fit.online),
         "unobserved": list(astuple(fit.unobserved)),
+        **_background_to_json(fit.model.background),
+        "classes": {"names": list(fit.classes.names), "sizes": list(fit.classes.sizes)},
         "feature_names": list(fit.feature_names),
         "assumptions": list(fit.assumptions),
         "doubts": [[doubt.category.__name__, doubt.message] for doubt in fit.doubts],
@@ -209,6 +229,7 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
         weight_prior,
         component_prior,
         FAMILIES[header["covariance_type"]],
+        _background(header),
     )
     parameters = MixtureParameters(*(arrays[name] for name in PARAMETERS))
     _check_parameters(model, parameters)
@@ -227,8 +248,9 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
         feature_names=tuple(header["feature_names"]),
         assumptions=tuple(header["assumptions"]),
         doubts=tuple(_doubt(name, message) for name, message in header["doubts"]),
-        seen=_seen_from_json(model, header.get("seen"), arrays),
+        online=_online_from_json(model, header.get("seen"), arrays),
         unobserved=Unobserved(*map(int, header.get("unobserved", []))),
+        classes=_classes(header.get("classes"), model.n_components),
     )
     fit.history  # noqa: B018  # an index out of range must show now, not later
     if len(fit.feature_names) != model.n_features:
@@ -238,6 +260,65 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
     return StoredFit(
         fit, header["covariance_type"], bool(header["named"]), defaults, options, settings
     )
+
+
+def _beside(statistics: SufficientStatistics, name: str) -> dict[str, Array]:
+    found = {} if statistics.background is None else {name: statistics.background}
+    if statistics.members is not None:
+        found[name.replace(BESIDE, MEMBERS)] = statistics.members
+    return found
+
+
+def _with_background(
+    statistics: SufficientStatistics, arrays: dict[str, Array], name: str
+) -> SufficientStatistics:
+    """Return statistics with those of a background, and of groups, that a file has."""
+    members = arrays.get(name.replace(BESIDE, MEMBERS))
+    if members is not None:
+        if members.shape != statistics.count.shape or not (members >= 0.0).all():
+            raise ModelFileError("the groups of rows are not one weight for each component")
+        statistics = replace(statistics, members=members)
+    if name not in arrays:
+        return statistics
+    found = arrays[name]
+    if found.shape != (2,) or not np.isfinite(found).all() or found[0] < 0.0:
+        raise ModelFileError("the rows of the background are not a weight and a density")
+    return replace(statistics, background=found)
+
+
+def _background_to_json(background: Background | None) -> dict[str, Any]:
+    if background is None:
+        return {}
+    found = {
+        "lower": background.lower.tolist(),
+        "upper": background.upper.tolist(),
+        "volume": background.volume,
+        "concentration": list(background.concentration),
+    }
+    return {"background": found}
+
+
+def _background(header: dict[str, Any]) -> Background | None:
+    """Return the background in a header; None where there is none."""
+    values = header.get("background")
+    if values is None:
+        return None
+    lower, upper = (np.asarray(values[name], dtype=np.float64) for name in ("lower", "upper"))
+    n_features = int(header["n_features"])
+    if lower.shape != (n_features,) or upper.shape != lower.shape or not (upper > lower).all():
+        raise ModelFileError("the background has no box of the model's features")
+    first, second = values["concentration"]
+    return Background(lower, upper, (float(first), float(second)), values["volume"])
+
+
+def _classes(values: dict[str, Any] | None, n_components: int) -> Classes:
+    """Return the classes of labels in a header; none where the file knows of none."""
+    if values is None:
+        return Classes()
+    classes = Classes(tuple(values["names"]), tuple(map(int, values["sizes"])))
+    if sum(classes.sizes) > n_components or len(classes.names) not in (0, len(classes.sizes)):
+        raise ModelFileError("the classes do not match the components")
+    return classes
 
 
 def _settings(values: dict[str, Any]) -> dict[str, Any]:
@@ -257,8 +338,8 @@ def _posterior(
         _check_agreement(posterior, parameters, "the draws do not have the parameters as averages")
         return posterior
     if set(STATISTICS).isdisjoint(arrays):
-        return PointPosterior(parameters, model.family)
-    statistics = _statistics(model, STATISTICS, arrays)
+        return PointPosterior(parameters, model.family, model.background)
+    statistics = _with_background(_statistics(model, STATISTICS, arrays), arrays, BESIDE)
     posterior = VariationalPosterior(model, statistics)
     _check_agreement(posterior, parameters, "the statistics do not give the parameters")
     return posterior
@@ -289,7 +370,10 @@ def _drawn_posterior(model: MixtureModel, arrays: dict[str, Array]) -> DrawsPost
     if not all(np.isfinite(part).all() and part.dtype == np.float64 for part in parts.values()):
         raise ModelFileError("the draws are not finite float64 numbers")
     weights, covariances = parts["weights"], parts["covariances"]
-    if (weights < 0).any() or np.abs(weights.sum(axis=2) - 1.0).max() > 1e-8:
+    missing = 1.0 - weights.sum(axis=2)
+    if model.background is not None:
+        missing = np.minimum(missing, 0.0)
+    if (weights < 0).any() or np.abs(missing).max() > 1e-8:
         raise ModelFileError("the draws' weights are not those of a mixture")
     diagonal = np.einsum("...dd->...d", covariances) if covariances.ndim == 5 else covariances
     if not (diagonal > 0).all():
@@ -333,24 +417,25 @@ def _statistics(
     return SufficientStatistics(count, first, second, pivot)
 
 
-def _seen_to_json(seen: Seen | None) -> dict[str, Any] | None:
-    if seen is None:
+def _online_to_json(online: OnlineStatistics | None) -> dict[str, Any] | None:
+    if online is None:
         return None
-    entropy = seen.statistics.log_normalizer
-    return {"n_rows": seen.n_rows, "weight": seen.weight, "entropy": entropy}
+    entropy = online.statistics.log_normalizer
+    return {"n_rows": online.n_rows, "weight": online.weight, "entropy": entropy}
 
 
-def _seen_from_json(
+def _online_from_json(
     model: MixtureModel, values: dict[str, Any] | None, arrays: dict[str, Array]
-) -> Seen | None:
+) -> OnlineStatistics | None:
     """Return what further rows can be added to; None where the file has none of it."""
     if values is None:
         return None
     statistics = replace(_statistics(model, SEEN, arrays), log_normalizer=float(values["entropy"]))
+    statistics = _with_background(statistics, arrays, f"seen_{BESIDE}")
     n_rows, weight = int(values["n_rows"]), float(values["weight"])
     if n_rows < 1 or not 0.0 < weight < np.inf or (statistics.count < 0).any():
         raise ModelFileError("the rows seen do not have a count and a weight above zero")
-    return Seen(statistics, n_rows, weight)
+    return OnlineStatistics(statistics, n_rows, weight)
 
 
 def _check_parameters(model: MixtureModel, parameters: MixtureParameters) -> None:
@@ -361,7 +446,9 @@ def _check_parameters(model: MixtureModel, parameters: MixtureParameters) -> Non
     dtypes = {part.dtype for part in (parameters.weights, parameters.means, parameters.covariances)}
     if dtypes != {np.dtype(np.float64)} or not parameters.is_finite():
         raise ModelFileError("the parameters are not finite float64 numbers")
-    if (parameters.weights < 0).any() or abs(parameters.weights.sum() - 1.0) > 1e-8:
+    total = parameters.weights.sum()
+    missing = 1.0 - total if model.background is None else max(total - 1.0, 0.0)
+    if (parameters.weights < 0).any() or abs(missing) > 1e-8:
         raise ModelFileError("the weights are not those of a mixture")
     matrices = model.family.expand(parameters.covariances, *sizes)
     deviations = np.sqrt(np.maximum(np.einsum("kdd->kd", matrices), 0.0))

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES
 from mixtura.fit import Fit
 from mixtura.typing import Array
@@ -19,6 +20,10 @@ def to_sklearn(fit: Fit, covariance_type: str) -> Any:
     """
     from sklearn.mixture import GaussianMixture
 
+    if fit.model.background is not None:
+        raise InvalidArgumentError(
+            "scikit-learn's mixtures have no background: fit with background=None"
+        )
     model, parameters = fit.model, fit.parameters
     sizes = (model.n_components, model.n_features)
     known = SCIKIT_LEARN_FAMILIES.get(covariance_type, covariance_type)

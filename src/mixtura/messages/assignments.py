@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import final
+from typing import ClassVar, final
 
 import numpy as np
 from scipy.special import ndtri  # pyright: ignore[reportAttributeAccessIssue]
@@ -14,6 +14,12 @@ STEP = 1.0 / (1 << 53)
 
 CELLS = 1
 """Key of the random numbers of cells, beside those of rows."""
+
+MEMBERS = 2
+"""Key of the random numbers that say which rows belong to any component."""
+
+PARTS = 0x7061_7274
+"""Key of the random numbers of parts of the rows."""
 
 
 def shares(scores: Array) -> Array:
@@ -28,6 +34,9 @@ def shares(scores: Array) -> Array:
 
 class Assignment(ABC):
     """Turns scores into responsibilities."""
+
+    is_given: ClassVar[bool] = False
+    """Whether the responsibilities are known beforehand."""
 
     @abstractmethod
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
@@ -52,6 +61,10 @@ class Assignment(ABC):
 
     def at(self, positions: IntegerArray) -> "Assignment":
         """Return the assignment of the rows at some positions (n,), which are rows 0 ... n - 1."""
+        return self
+
+    def of_part(self, number: int) -> "Assignment":
+        """Return the assignment of one of several parts of the rows, each numbered from row 0."""
         return self
 
 
@@ -104,6 +117,18 @@ class Sampled(Assignment):
         below = cumulative <= (uniform * cumulative[:, -1])[:, None]
         return np.asarray(below[:, :-1].sum(axis=1))
 
+    def of_part(self, number: int) -> "Sampled":
+        # Equal positions in different parts are different rows: they need other numbers.
+        if number == 0:
+            return self
+        words = np.random.SeedSequence(self.seed, spawn_key=(PARTS, number)).generate_state(2)
+        return Sampled(int(words[0]) << 32 | int(words[1]), self.sweep)
+
+    def uniforms_of_rows(self, n_rows: int) -> Array:
+        """Return a number from 0 to below 1 for each row, others than those of its component."""
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(self.sweep, MEMBERS))
+        return row_uniforms(int(sequence.generate_state(1, np.uint64)[0]), 0, n_rows)
+
     def normals(self, positions: IntegerArray, n_features: int) -> Array:
         """Return standard normal numbers for the cells of the rows at positions (n,), (n, D).
 
@@ -153,6 +178,8 @@ class Given(Assignment):
 
     responsibilities: Array
 
+    is_given = True
+
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
         return self.responsibilities[first_row : first_row + scores.shape[0]]
 
@@ -175,6 +202,8 @@ class Labelled(Assignment):
     """
 
     labels: IntegerArray
+
+    is_given = True
 
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
         labels = self.labels[first_row : first_row + scores.shape[0]]

@@ -96,7 +96,7 @@ def as_numbers(array: np.ndarray) -> np.ndarray:
         except (TypeError, ValueError, OverflowError):
             labels = ("row", "column") if array.ndim <= 2 else ("axis",) * array.ndim
             where = ", ".join(f"{name} {at}" for name, at in zip(labels, place, strict=False))
-            raise NotNumbersError(f"{told(cell)}{' in ' if where else ''}{where}") from None
+            raise NotNumbersError(f"{short_repr(cell)}{' in ' if where else ''}{where}") from None
     return values
 
 
@@ -123,7 +123,7 @@ def _pandas_missing() -> Any:
     return np.ma.masked if pandas is None else pandas.NA
 
 
-def told(value: Any) -> str:
+def short_repr(value: Any) -> str:
     """Return a value as messages show it: on one line, and cut where it is long."""
     text = " ".join(repr(value).split())
     text = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -70,6 +70,12 @@ class Registry(MutableMapping[str, Member], Generic[Member]):
         self._make = make
         self._loaded: dict[str, Member] = {}
 
+    @property
+    def modules(self) -> dict[str, str]:
+        """The module in which each member's class is, by the name of the member."""
+        places = {name: place.rpartition(".")[0] for name, place in self._places.items()}
+        return {name: f"{self._package}.{module}" for name, module in places.items() if module}
+
     def __getitem__(self, name: str) -> Member:
         if name not in self._loaded:
             module, _, attribute = self._places[name].rpartition(".")

@@ -38,7 +38,7 @@ class MixtureParameters:
         return self.means.shape[1]
 
     def permuted(self, order: IntegerArray) -> "MixtureParameters":
-        """Return the same mixture with its components renumbered."""
+        """Return the same mixture with its components relabelled."""
         shared = self.covariances.shape[0] == 1
         return MixtureParameters(
             self.weights[order],

@@ -7,6 +7,7 @@ from typing import TypeAlias, final
 import numpy as np
 from scipy.special import logsumexp
 
+from mixtura.messages.background import BackgroundPotential
 from mixtura.typing import Array, BooleanArray, IntegerArray, StructureShape
 
 _Parts: TypeAlias = tuple[Array, Array]
@@ -17,6 +18,10 @@ SQUARABLE = 1e150
 
 class Tail(ABC):
     """How a component's density falls off, where it is not Gaussian."""
+
+    @abstractmethod
+    def components(self, some: slice | IntegerArray) -> "Tail":
+        """Return the tails of some components alone."""
 
     @abstractmethod
     def log_kernel(self, component: int, whitened: Array) -> Array:
@@ -60,6 +65,9 @@ class StudentTail(Tail):
 
     degrees_of_freedom: Array
 
+    def components(self, some: slice | IntegerArray) -> "StudentTail":
+        return StudentTail(self.degrees_of_freedom[some])
+
     def log_kernel(self, component: int, whitened: Array) -> Array:
         freedom = self.degrees_of_freedom[component]
         if np.ndim(freedom) == 0:
@@ -101,6 +109,9 @@ class ScaleMixtureTail(Tail):
 
     log_share: Array
     precision: Array
+
+    def components(self, some: slice | IntegerArray) -> "ScaleMixtureTail":
+        return ScaleMixtureTail(self.log_share[some], self.precision[some])
 
     def log_kernel(self, component: int, whitened: Array) -> Array:
         share, precision = self.log_share[component], self.precision[component]
@@ -177,6 +188,9 @@ class Potentials:
         standard deviations (the others).
     tail : Tail, optional
         What takes the place of the last term where the components are not Gaussian.
+    background : BackgroundPotential, optional
+        How rows are scored that belong to no component; the log weights of the components then
+        hold what the background leaves.
     """
 
     log_weight: Array
@@ -184,14 +198,16 @@ class Potentials:
     mean: Array
     precision_cholesky: Array
     tail: Tail | None = None
+    background: BackgroundPotential | None = None
 
     @property
     def structure(self) -> StructureShape:
         """Shape of the structure, which is also the shape of the second moments."""
         return self.precision_cholesky.shape
 
-    def components(self, some: slice) -> "Potentials":
-        """Return the potentials of some Gaussian components alone."""
+    def components(self, some: slice | IntegerArray) -> "Potentials":
+        """Return the potentials of some components alone, without background."""
         factor = self.precision_cholesky
         own = factor if len(factor) == 1 else factor[some]
-        return Potentials(self.log_weight[some], self.offset[some], self.mean[some], own)
+        tail = None if self.tail is None else self.tail.components(some)
+        return Potentials(self.log_weight[some], self.offset[some], self.mean[some], own, tail)

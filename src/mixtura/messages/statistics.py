@@ -39,6 +39,12 @@ def feature_sum(values: Array) -> Array:
     return values[..., 0] if values.shape[-1] == 1 else values.sum(axis=-1)
 
 
+def _added(one: Array | None, other: Array | None) -> Array | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class SufficientStatistics:
@@ -60,6 +66,11 @@ class SufficientStatistics:
     log_normalizer : float
         Sum over rows of weight times the log of the summed exponentiated scores: the data term
         of every objective.
+    background : array of shape (2,), optional
+        Of rows of a background: the sum of their weights, and of weights times log density.
+    members : array of shape (K,), optional
+        What the weights are told by where it is not the count: how many groups of rows, and rows
+        on their own, each component has.
     """
 
     count: Array
@@ -67,6 +78,8 @@ class SufficientStatistics:
     second: Array
     pivot: Array
     log_normalizer: float = 0.0
+    background: Array | None = None
+    members: Array | None = None
 
     @classmethod
     def zero(cls, pivot: Array, structure: StructureShape) -> "SufficientStatistics":
@@ -82,8 +95,23 @@ class SufficientStatistics:
 
     @property
     def total(self) -> float:
-        """Total weight of the rows."""
+        """Total weight of the rows of components."""
         return float(self.count.sum())
+
+    @property
+    def of_weights(self) -> Array:
+        """What the weights are told by, shape (K,): the count, or that of groups."""
+        return self.count if self.members is None else self.members
+
+    def _added_members(self, other: "SufficientStatistics") -> Array | None:
+        if self.members is None and other.members is None:
+            return None
+        return self.of_weights + other.of_weights
+
+    @property
+    def of_background(self) -> float:
+        """Weight of the rows of the background."""
+        return 0.0 if self.background is None else float(self.background[0])
 
     @property
     def has_rows_in_all(self) -> bool:
@@ -133,7 +161,7 @@ class SufficientStatistics:
         return np.maximum(second, ZERO)
 
     def permuted(self, order: IntegerArray) -> "SufficientStatistics":
-        """Return the same statistics with the components renumbered."""
+        """Return the same statistics with the components relabelled."""
         shared = self.structure[0] == 1
         return replace(
             self,
@@ -141,6 +169,7 @@ class SufficientStatistics:
             first=self.first[order],
             second=self.second if shared else self.second[order],
             pivot=self.pivot[order],
+            members=None if self.members is None else self.members[order],
         )
 
     def rescaled(self, scale: Array) -> "SufficientStatistics":
@@ -173,6 +202,8 @@ class SufficientStatistics:
             self.second + there.second,
             self.pivot,
             self.log_normalizer + there.log_normalizer,
+            _added(self.background, there.background),
+            self._added_members(there),
         )
 
     def __sub__(self, other: "SufficientStatistics") -> "SufficientStatistics":
@@ -185,6 +216,8 @@ class SufficientStatistics:
             self.second * factor,
             self.pivot,
             self.log_normalizer * factor,
+            None if self.background is None else self.background * factor,
+            None if self.members is None else self.members * factor,
         )
 
     __rmul__ = __mul__

@@ -5,14 +5,14 @@ The estimator, the methods' options and the command read the same declarations.
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.messages.conversion import told
+from mixtura.messages.conversion import short_repr
 
 MOST = 1_000_000_000
 """The largest count, where no smaller one is declared."""
@@ -29,11 +29,11 @@ class Parameter(ABC):
         """What would be accepted, as an error says it after "must be"."""
 
     @abstractmethod
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         """Return whether a value may be taken."""
 
-    def taken(self, value: Any) -> Any:
-        """Return a lawful value as it is used."""
+    def converted(self, value: Any) -> Any:
+        """Return a valid value as it is used."""
         return value
 
     def read(self, value: Any, name: str) -> Any:
@@ -49,11 +49,13 @@ class Parameter(ABC):
         Raises
         ------
         InvalidArgumentError
-            If the value is not lawful.
+            If the value is not valid.
         """
-        if not self.is_lawful(value):
-            raise InvalidArgumentError(f"must be {self.accepted}; got {told(value)}", argument=name)
-        return self.taken(value)
+        if not self.accepts(value):
+            raise InvalidArgumentError(
+                f"must be {self.accepted}; got {short_repr(value)}", argument=name
+            )
+        return self.converted(value)
 
 
 @final
@@ -80,21 +82,58 @@ class Whole(Parameter):
             return f"{none}{self.smallest}"
         return f"{none}a whole number of at least {self.smallest}"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         if value is None:
             return self.optional
         return is_whole(value) and bool(self.smallest <= value <= self.largest)
 
-    def taken(self, value: Any) -> int | None:
+    def converted(self, value: Any) -> int | None:
         return None if value is None else int(value)
 
     def read(self, value: Any, name: str) -> Any:
         if is_whole(value) and value > self.largest > self.smallest:
             raise InvalidArgumentError(
-                f"must be {self.accepted} and at most {self.largest:,}; got {told(value)}",
+                f"must be {self.accepted} and at most {self.largest:,}; got {short_repr(value)}",
                 argument=name,
             )
         return super().read(value, name)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Volume(Parameter):
+    """What a background may be: None, uniform on the rows' box, or a volume."""
+
+    @property
+    def accepted(self) -> str:
+        return "None, 'uniform' or a volume above 0"
+
+    def accepts(self, value: Any) -> bool:
+        if value is None or (isinstance(value, str) and value == "uniform"):
+            return True
+        return not isinstance(value, str) and Real(0.0, above=True).accepts(value)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class WholeByName(Parameter):
+    """A whole number for all, or a mapping with one for each.
+
+    Parameters
+    ----------
+    smallest : int
+        The smallest number.
+    """
+
+    smallest: int
+
+    @property
+    def accepted(self) -> str:
+        return f"{Whole(self.smallest).accepted}, or a mapping with such numbers"
+
+    def accepts(self, value: Any) -> bool:
+        numbers = value.values() if isinstance(value, Mapping) else [value]
+        return all(Whole(self.smallest).accepts(number) for number in numbers)
 
 
 @final
@@ -128,7 +167,7 @@ class Real(Parameter):
             return f"{none}a number {low}"
         return f"{none}a number {low} and {'below' if self.below else 'at most'} {self.high:g}"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         if value is None:
             return self.optional
         if not is_real(value) or not abs(value) <= LARGEST:  # nor is what is not a number
@@ -137,7 +176,7 @@ class Real(Parameter):
         ends = value < self.high if self.below else value <= self.high
         return bool(begins and ends)
 
-    def taken(self, value: Any) -> float | None:
+    def converted(self, value: Any) -> float | None:
         return None if value is None else float(value)
 
 
@@ -149,10 +188,10 @@ class Flag(Parameter):
     def accepted(self) -> str:
         return "True or False"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         return isinstance(value, bool | np.bool_)
 
-    def taken(self, value: Any) -> bool:
+    def converted(self, value: Any) -> bool:
         return bool(value)
 
 
@@ -165,7 +204,7 @@ class Text(Parameter):
     def accepted(self) -> str:
         return "a text"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         return isinstance(value, str)
 
 
@@ -180,7 +219,7 @@ class OneOf(Parameter):
     def accepted(self) -> str:
         return ", ".join(repr(name) for name in self.names)
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         return isinstance(value, str) and value in self.names
 
 
@@ -193,14 +232,14 @@ class FeatureIndex(Parameter):
 
     @property
     def accepted(self) -> str:
-        return f"a number from 0 to {len(self.names) - 1} or one of {told(list(self.names))}"
+        return f"a number from 0 to {len(self.names) - 1} or one of {short_repr(list(self.names))}"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         if isinstance(value, str):
             return value in self.names
         return is_whole(value) and bool(0 <= value < len(self.names))
 
-    def taken(self, value: Any) -> int:
+    def converted(self, value: Any) -> int:
         return self.names.index(value) if isinstance(value, str) else int(value)
 
 
@@ -215,7 +254,7 @@ class FilePath(Parameter):
     def accepted(self) -> str:
         return "None or the path of a file" if self.optional else "the path of a file"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         if value is None:
             return self.optional
         if not isinstance(value, str | os.PathLike):
@@ -248,7 +287,7 @@ class Called(Parameter):
         function = f"a function of {self.of}"
         return f"{', '.join(parts)} or {function}" if parts else function
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         if value is None:
             return self.optional
         if isinstance(value, bool):
@@ -264,10 +303,10 @@ class Jobs(Parameter):
     def accepted(self) -> str:
         return "None or a whole number but 0, between -1,000,000 and 1,000,000"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         return value is None or (is_whole(value) and 0 < abs(int(value)) <= 1_000_000)
 
-    def taken(self, value: Any) -> int | None:
+    def converted(self, value: Any) -> int | None:
         return None if value is None else int(value)
 
 
@@ -279,7 +318,7 @@ class Seed(Parameter):
     def accepted(self) -> str:
         return "None, a whole number of at least 0, or a NumPy generator"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         sources = np.random.SeedSequence | np.random.RandomState | np.random.Generator
         return value is None or isinstance(value, sources) or (is_whole(value) and value >= 0)
 
@@ -292,10 +331,10 @@ class Verbosity(Parameter):
     def accepted(self) -> str:
         return "True, False or a whole number of at least 0"
 
-    def is_lawful(self, value: Any) -> bool:
+    def accepts(self, value: Any) -> bool:
         return isinstance(value, bool | np.bool_) or (is_whole(value) and value >= 0)
 
-    def taken(self, value: Any) -> bool:
+    def converted(self, value: Any) -> bool:
         return bool(value)
 
 

@@ -4,37 +4,22 @@ matplotlib is imported by the first picture, not by this package.
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from mixtura.plots.clusters import clusters
-from mixtura.plots.co_clustering import co_clustering
-from mixtura.plots.criterion_curve import selection
-from mixtura.plots.density import density
-from mixtura.plots.objective import objective
-from mixtura.plots.posterior import posterior
-from mixtura.plots.predictive_check import predictive_check
-from mixtura.plots.rank import rank
-from mixtura.plots.swarm import swarm
-from mixtura.plots.trace import trace
-from mixtura.plots.uncertainty import uncertainty
+from mixtura.messages.lazy import Registry
 
-PLOTS: dict[str, Callable[..., Any]] = {
-    plot.__name__: plot
-    for plot in (
-        swarm,
-        objective,
-        density,
-        clusters,
-        uncertainty,
-        selection,
-        trace,
-        rank,
-        posterior,
-        co_clustering,
-        predictive_check,
-    )
-}
-"""Every registered plot by name; a new one is one file and one entry here."""
+if TYPE_CHECKING:
+    from mixtura.plots.clusters import clusters
+    from mixtura.plots.co_clustering import co_clustering
+    from mixtura.plots.criterion_curve import selection
+    from mixtura.plots.density import density
+    from mixtura.plots.objective import objective
+    from mixtura.plots.posterior import posterior
+    from mixtura.plots.predictive_check import predictive_check
+    from mixtura.plots.rank import rank
+    from mixtura.plots.swarm import swarm
+    from mixtura.plots.trace import trace
+    from mixtura.plots.uncertainty import uncertainty
 
 __all__ = [
     "PLOTS",
@@ -50,3 +35,24 @@ __all__ = [
     "trace",
     "uncertainty",
 ]
+
+PLOTS: Registry[Callable[..., Any]] = Registry(
+    __name__,
+    {
+        "swarm": "swarm.swarm",
+        "objective": "objective.objective",
+        "density": "density.density",
+        "clusters": "clusters.clusters",
+        "uncertainty": "uncertainty.uncertainty",
+        "selection": "criterion_curve.selection",
+        "trace": "trace.trace",
+        "rank": "rank.rank",
+        "posterior": "posterior.posterior",
+        "co_clustering": "co_clustering.co_clustering",
+        "predictive_check": "predictive_check.predictive_check",
+    },
+)
+"""Every registered plot by name; a new one is one file and one entry here."""
+
+# At once: a module that is loaded later would take the name of its function.
+globals().update(PLOTS)

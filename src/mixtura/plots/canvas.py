@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.messages.conversion import told
+from mixtura.messages.conversion import short_repr
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,7 +71,9 @@ def _checked(ax: Any, accepted: str) -> Any:
     from matplotlib.axes import Axes
 
     if not isinstance(ax, Axes):
-        raise InvalidArgumentError(f"must be None or {accepted}; got {told(ax)}", argument="ax")
+        raise InvalidArgumentError(
+            f"must be None or {accepted}; got {short_repr(ax)}", argument="ax"
+        )
     return ax
 
 

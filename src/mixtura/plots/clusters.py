@@ -57,10 +57,10 @@ def clusters(
         If rows, labels or axes do not fit the model.
     """
     rows = as_rows(x, fit)
-    numbers = as_labels(labels, rows.shape[0], fit.model.n_components)
+    numbers = as_labels(labels, rows.shape[0], fit)
     if rows.shape[1] == 1:
-        sizes = np.bincount(numbers, minlength=fit.model.n_components)
-        names = [f"component {k} ({size:,})" for k, size in enumerate(sizes)]
+        sizes = np.bincount(numbers, minlength=fit.n_parts)
+        names = [f"{fit.component_name(k)} ({size:,})" for k, size in enumerate(sizes)]
         return draw_lanes(rows[:, 0], numbers, names, fit.feature_names[0], ax, figure)
     cloud = Cloud.of(fit, rows, numbers)
     if ax is None or isinstance(ax, list | tuple | np.ndarray):
@@ -71,5 +71,5 @@ def clusters(
     label_x(ax, fit.feature_names[first])
     label_y(ax, fit.feature_names[second])
     note(ax, ELLIPSE_SENTENCE, chosen, cloud.sentence)
-    component_legend(ax, fit.model.n_components)
+    component_legend(ax, fit)
     return ax

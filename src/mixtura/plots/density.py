@@ -157,7 +157,7 @@ def _draw(
     handles: list[Any] = []
     labels: list[str] = []
     if _n_lines(fit):
-        handles, labels = _draw_components(ax, marginals)
+        handles, labels = _draw_components(ax, fit, marginals)
     has_total = _n_lines(fit) != 1 or isinstance(fit.posterior, DrawsPosterior)
     if has_total:
         handles.append(draw_total(ax, total))
@@ -187,12 +187,16 @@ def _draw(
     return handles, labels
 
 
-def _draw_components(ax: "Axes", marginals: MarginalCurves) -> tuple[list[Any], list[str]]:
+def _draw_components(
+    ax: "Axes", fit: Fit, marginals: MarginalCurves
+) -> tuple[list[Any], list[str]]:
     """Draw the components; return the legend's handles and labels."""
     lines = draw_components(ax, marginals)
     many = len(lines) > MANY_COMPONENTS
     labels = [
-        f"{k}: {w:.2g}" if many else f"component {k}, weight {w:.3g}"
+        f"{fit.component_name(k, short=True)}: {w:.2g}"
+        if many
+        else f"{fit.component_name(k)}, weight {w:.3g}"
         for k, w in enumerate(marginals.weights)
     ]
     return [*lines[:MAX_LEGEND]], labels[:MAX_LEGEND]

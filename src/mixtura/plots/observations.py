@@ -6,6 +6,7 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError, NotNumbersError
 from mixtura.fit import Fit
+from mixtura.messages.background import BACKGROUND
 from mixtura.messages.conversion import as_float64
 from mixtura.typing import Array, IntegerArray
 
@@ -45,8 +46,8 @@ def as_rows(x: Any, fit: Fit) -> Array:
     return values
 
 
-def as_labels(labels: Any, n_rows: int, n_components: int) -> IntegerArray:
-    """Return component numbers, one for each row.
+def as_labels(labels: Any, n_rows: int, fit: Fit) -> IntegerArray:
+    """Return component numbers, one for each row; K for the background.
 
     Raises
     ------
@@ -60,13 +61,17 @@ def as_labels(labels: Any, n_rows: int, n_components: int) -> IntegerArray:
             argument="labels",
         )
     values = values.astype(np.intp)
-    if values.size and not (values.min() >= 0 and values.max() < n_components):
-        raise InvalidArgumentError(f"must lie between 0 and {n_components - 1}", argument="labels")
+    if fit.model.background is not None:
+        values = np.where(values == BACKGROUND, fit.model.n_components, values)
+    if values.size and not (values.min() >= 0 and values.max() < fit.n_parts):
+        raise InvalidArgumentError(
+            f"must lie between 0 and {fit.model.n_components - 1}", argument="labels"
+        )
     return values
 
 
-def as_responsibilities(responsibilities: Any, n_rows: int, n_components: int) -> Array:
-    """Return responsibilities of shape (N, K).
+def as_responsibilities(responsibilities: Any, n_rows: int, fit: Fit) -> Array:
+    """Return responsibilities of shape (N, K), or (N, K + 1) with a background.
 
     Raises
     ------
@@ -74,9 +79,9 @@ def as_responsibilities(responsibilities: Any, n_rows: int, n_components: int) -
         If they have another shape.
     """
     values = _numbers(responsibilities, "responsibilities")
-    if values.shape != (n_rows, n_components):
+    if values.shape != (n_rows, fit.n_parts):
         raise InvalidArgumentError(
-            f"must have shape {(n_rows, n_components)}; got {values.shape}",
+            f"must have shape {(n_rows, fit.n_parts)}; got {values.shape}",
             argument="responsibilities",
         )
     return values

@@ -98,7 +98,7 @@ def draw_scatter(ax: "Axes", cloud: Cloud, first: int, second: int, *, small: bo
     """Draw rows and ellipses in two features."""
     many = cloud.labels.size > RASTER_THRESHOLD
     size = 3.0 if many else (4.0 if small else 5.5)
-    for k in range(cloud.fit.model.n_components):
+    for k in range(cloud.fit.n_parts):
         member = cloud.labels == k
         ax.scatter(
             cloud.rows[member, first],
@@ -200,11 +200,11 @@ def _label_edges(axes: np.ndarray, names: list[str]) -> None:
 
 def _explain(corner: "Axes", cloud: Cloud, n_features: int, chosen: str) -> None:
     """Put the legend into the empty upper right corner."""
-    n_components = cloud.fit.model.n_components
+    n_components = cloud.fit.n_parts
     sentences = [s for s in (ELLIPSE_SENTENCE, chosen, cloud.sentence) if s]
     drawn = component_legend(
         corner,
-        n_components,
+        cloud.fit,
         title="\n".join(sentences),
         title_fontsize="small",
         alignment="right",

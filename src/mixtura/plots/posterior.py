@@ -9,7 +9,15 @@ from mixtura.fit import Fit
 from mixtura.plots.canvas import axes_grid
 from mixtura.plots.quantities import listed_components, omission
 from mixtura.plots.separation import best_features
-from mixtura.plots.style import component_colour, component_marker, label_x, note, open_frame, shown
+from mixtura.plots.style import (
+    PLAIN_TEXT,
+    component_colour,
+    component_marker,
+    label_x,
+    note,
+    open_frame,
+    shown,
+)
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
@@ -68,7 +76,7 @@ def posterior(
         deviations = (ends.deviations[:, :, d], middle.deviations[:, :, d])
         parts.append((*deviations, f"standard deviation of {name}"))
     for target, (bounds, medians, label) in zip(axes, parts, strict=True):
-        _draw(target, bounds, medians[0], components)
+        _draw(target, fit, bounds, medians[0], components)
         label_x(target, label, 60)
     note(axes[0], "median, 5 % and 95 % points", omission(fit, components), chosen)
     open_frame(*axes)
@@ -88,12 +96,12 @@ def _axes(ax: Any, figure: "FigureBase | None", n_features: int, n_listed: int) 
     return np.array([owner.add_subplot(spec[0, :]), *grid[1:].ravel()], dtype=object)
 
 
-def _draw(ax: "Axes", bounds: Array, medians: Array, components: tuple[int, ...]) -> None:
+def _draw(ax: "Axes", fit: Fit, bounds: Array, medians: Array, components: tuple[int, ...]) -> None:
     for place, k in enumerate(components):
         colour = component_colour(k)
         ax.plot(bounds[:, k], [place, place], color=colour, linewidth=2.0, solid_capstyle="butt")
         ax.plot(medians[k], place, color=colour, marker=component_marker(k), markersize=6, zorder=3)
     many = len(components) > 10
-    labels = [str(k) if many else f"component {k}" for k in components]
-    ax.set_yticks(range(len(components)), labels, fontsize="small")
+    labels = [shown(fit.component_name(k, short=many), 24) for k in components]
+    ax.set_yticks(range(len(components)), labels, fontsize="small", **PLAIN_TEXT)
     ax.set_ylim(len(components) - 0.5, -0.5)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from mixtura.fit import Fit
 from mixtura.plots.text import MAX_LENGTH, printable, shortened
 
 if TYPE_CHECKING:
@@ -156,17 +157,18 @@ def place_legend(
     return legend(ax, handles, labels, **(place | style))
 
 
-def component_legend(ax: "Axes", n_components: int, **style: Any) -> "Legend":
+def component_legend(ax: "Axes", fit: Fit, **style: Any) -> "Legend":
     """Return a legend of components that are drawn as points."""
     from matplotlib.lines import Line2D
 
+    n_components = fit.n_parts
     listed = range(min(n_components, MAX_LEGEND))
     looks: list[dict[str, Any]] = [
         {"marker": component_marker(k), "color": component_colour(k)} for k in listed
     ]
     handles = [Line2D([], [], linestyle="none", markersize=6, **look) for look in looks]
     many = n_components > MANY_COMPONENTS
-    labels = [str(k) if many else f"component {k}" for k in listed]
+    labels = [fit.component_name(k, short=many) for k in listed]
     if n_components > MAX_LEGEND:
         handles.append(Line2D([], [], linestyle="none"))
         labels.append(f"and {n_components - MAX_LEGEND} more")

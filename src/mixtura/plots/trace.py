@@ -40,7 +40,7 @@ def trace(
     """Draw log joint density, weights and means of the draws in the order they came.
 
     Chains stand side by side, with a line between them. Chains that agree look alike: the same
-    height, the same width, no trend. Components are numbered as after renumbering.
+    height, the same width, no trend. Components are numbered as after relabelling.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def trace(
     chains = "1 chain" if n_chains == 1 else f"{n_chains} chains side by side"
     axes[-1].set_xlabel(f"draw ({chains}, {n_draws:,} draws each)")
     if fit.model.n_components > 1:
-        _list_components(axes, listed_components(fit))
+        _list_components(axes, fit, listed_components(fit))
         note(axes[0], omission(fit, listed_components(fit)))
     open_frame(*axes)
     return axes
@@ -99,13 +99,13 @@ def _draw(ax: "Axes", quantity: Quantity, max_steps: int) -> None:
     label_y(ax, quantity.name, 48)
 
 
-def _list_components(axes: np.ndarray, components: tuple[int, ...]) -> None:
+def _list_components(axes: np.ndarray, fit: Fit, components: tuple[int, ...]) -> None:
     """Put a legend outside the axes where the layout makes room, else into the second axes."""
     from matplotlib.lines import Line2D
 
     some = components[:MAX_LEGEND]
     handles = [Line2D([], [], color=component_colour(k), linewidth=2.0) for k in some]
-    labels = [str(k) for k in some]
+    labels = [fit.component_name(k, short=True) for k in some]
     style = {"title": "component", "title_fontsize": "small", "handlelength": 1.0}
     owner = axes[0].figure
     if owner.get_layout_engine() is not None:

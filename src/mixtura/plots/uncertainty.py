@@ -71,7 +71,7 @@ def uncertainty(
         If rows or responsibilities do not fit the model.
     """
     rows = as_rows(x, fit)
-    shares = as_responsibilities(responsibilities, rows.shape[0], fit.model.n_components)
+    shares = as_responsibilities(responsibilities, rows.shape[0], fit)
     doubt = row_uncertainty(shares)
     n_doubtful = int((doubt > DOUBTFUL).sum())
     kept, sentence = subsample(rows.shape[0], MAX_POINTS)
@@ -103,7 +103,7 @@ def _draw_along(ax: "Axes", fit: Fit, values: Array, best: IntegerArray, doubt: 
     many = values.size > RASTER_THRESHOLD
     points, curve = _uncertainty_line(fit, values)
     ax.plot(points, curve, color="#999999", linewidth=1.0, zorder=0)
-    for k in range(fit.model.n_components):
+    for k in range(fit.n_parts):
         member = best == k
         ax.scatter(
             values[member],
@@ -121,7 +121,7 @@ def _draw_along(ax: "Axes", fit: Fit, values: Array, best: IntegerArray, doubt: 
     ax.set_ylim(0.0, max(1.08 * largest, 0.2))
     label_x(ax, fit.feature_names[0])
     ax.set_ylabel("1 − largest responsibility")
-    component_legend(ax, fit.model.n_components)
+    component_legend(ax, fit)
 
 
 def _uncertainty_line(fit: Fit, values: Array) -> tuple[Array, Array]:
@@ -140,7 +140,7 @@ def _draw_map(ax: "Axes", cloud: Cloud, features: IntegerArray, doubt: Array) ->
     first, second = (int(feature) for feature in features)
     many = doubt.size > RASTER_THRESHOLD
     doubtful = doubt > DOUBTFUL
-    for k in range(cloud.fit.model.n_components):
+    for k in range(cloud.fit.n_parts):
         member = cloud.labels == k
         look = {"marker": component_marker(k), "rasterized": many}
         sure, unsure = member & ~doubtful, member & doubtful
@@ -169,4 +169,4 @@ def _draw_map(ax: "Axes", cloud: Cloud, features: IntegerArray, doubt: Array) ->
     label_x(ax, cloud.fit.feature_names[first])
     label_y(ax, cloud.fit.feature_names[second])
     beside = {"loc": "upper left", "bbox_to_anchor": (1.0, 1.0)}
-    component_legend(ax, cloud.fit.model.n_components, **beside)
+    component_legend(ax, cloud.fit, **beside)

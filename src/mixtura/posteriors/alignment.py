@@ -1,4 +1,4 @@
-"""Draws whose components have been renumbered alike: the cure of label switching.
+"""Draws whose components have been relabelled alike: the cure of label switching.
 
 The likelihood does not know the components' numbers, so that a sampler may exchange them from one
 draw to the next. Each function here returns, for every draw, the numbering under which the draw
@@ -27,13 +27,13 @@ MOST_SETTLED = 1000
 numbered as agrees best with it."""
 
 Costs = Callable[[IntegerArray | None], Array]
-"""Costs (S, K, K) of giving component j the number k, after renumbering as the argument says."""
+"""Costs (S, K, K) of giving component j the number k, after relabelling as the argument says."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """How the components of each draw are renumbered.
+    """How the components of each draw are relabelled.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ class Alignment:
         return float(np.mean(0.5 * (1.0 - np.tanh(0.5 * self.margin))))
 
     def apply(self, draws: Array) -> Array:
-        """Return draws (C, S, K, ...) with their components renumbered.
+        """Return draws (C, S, K, ...) with their components relabelled.
 
         What the components share, with a length of 1 in place of K, is returned as it is.
         """
@@ -77,7 +77,7 @@ def align_parameters(
     """Return the numbering in which draws of the parameters agree best.
 
     A draw is the joint density of a row and its component; the average is the weights and normal
-    densities that are closest to all renumbered draws, by Kullback-Leibler divergence: those of
+    densities that are closest to all relabelled draws, by Kullback-Leibler divergence: those of
     the same moments. Nothing of the size of the data is needed. Components are numbered by the
     averages of their means, feature by feature.
 

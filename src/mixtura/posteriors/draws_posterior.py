@@ -10,6 +10,7 @@ import numpy as np
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, Setting
+from mixtura.messages.background import BACKGROUND, BackgroundPotential
 from mixtura.messages.draws import Draws, in_order
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
@@ -134,7 +135,8 @@ class DrawsPosterior(Posterior):
         """The averages of the draws."""
         parts = (self.weights, self.means, self.covariances)
         weights, means, covariances = (part.mean(axis=(0, 1)) for part in parts)
-        return MixtureParameters(weights / weights.sum(), means, covariances)
+        total = 1.0 if self.model.background is not None else weights.sum()
+        return MixtureParameters(weights / total, means, covariances)
 
     @property
     def best(self) -> MixtureParameters:
@@ -155,7 +157,7 @@ class DrawsPosterior(Posterior):
 
     def plug_in(self) -> PointPosterior:
         """Return the mixture at the posterior means, whose answers average over nothing."""
-        return PointPosterior(self.parameters, self.model.family)
+        return PointPosterior(self.parameters, self.model.family, self.model.background)
 
     def averaged(self, n_rows: int, most: int = MOST_SCORED) -> "DrawsPosterior":
         """Return the draws over which an answer about so many rows is averaged."""
@@ -260,6 +262,7 @@ class DrawsPosterior(Posterior):
         for number in range(self.n_draws):
             potentials = self.model.potentials(self.draw(number))
             found[number] = engine.sample_labels(rows, potentials, 1, int(seeds[number]))[0]
+        found[found == BACKGROUND] = self.model.n_components  # a group of its own
         return found.reshape(*self.log_joint.shape, rows.n_rows)
 
     def occupied(self, rows: Rows) -> IntegerArray | None:
@@ -274,7 +277,8 @@ class DrawsPosterior(Posterior):
     def replicates(self, n_rows: int, rng: np.random.Generator) -> Array:
         """Return rows drawn under each draw, shape (C, S, n_rows, D), in the data's units."""
         family = self.model.family
-        drawn = [draw_rows(family, self.draw(i), n_rows, rng)[0] for i in range(self.n_draws)]
+        given = (n_rows, rng, self.model.background)
+        drawn = [draw_rows(family, self.draw(i), *given)[0] for i in range(self.n_draws)]
         return np.array(drawn).reshape(*self.log_joint.shape, n_rows, -1)
 
     def _stacked(self, number: int) -> Iterator[Potentials]:
@@ -292,29 +296,39 @@ class DrawsPosterior(Posterior):
                 covariances[some].reshape(-1, *covariances.shape[2:]),
             )
             if len(stacked.covariances) in (1, shares.size):
-                yield self.model.potentials(stacked)
+                yield self.model.family.potentials(stacked)
                 continue
             # What the components of a draw share is one for each of them here.
             times = shares.size // len(stacked.covariances)
             repeated = np.repeat(stacked.covariances, times, axis=0)
-            yield self.model.potentials(replace(stacked, covariances=repeated))
+            yield self.model.family.potentials(replace(stacked, covariances=repeated))
 
     def log_predictive(self, rows: Rows, engine: Engine) -> Array:
         averaged = self.averaged(rows.n_rows)
         total = np.full(rows.n_rows, -np.inf)
         for potentials in averaged._stacked(max(1, STACKED // self.model.n_components)):
             total = np.logaddexp(total, engine.log_density(rows, potentials))
+        if self.model.background is not None:
+            weight = float((1.0 - averaged.weights.sum(axis=-1)).clip(0.0).sum())
+            own = BackgroundPotential(np.log(weight), self.model.background)
+            total = np.logaddexp(total, engine.background_density(rows, own))
         return total - np.log(averaged.n_draws)
 
     def responsibilities(self, rows: Rows, engine: Engine) -> Array:
         averaged, size = self.averaged(rows.n_rows, MOST_SHARED), self.model.n_components
+        if self.model.background is not None:
+            found = np.zeros((rows.n_rows, size + 1))
+            for number in range(averaged.n_draws):
+                found += engine.responsibilities(rows, self.model.potentials(averaged.draw(number)))
+            return found / averaged.n_draws
         total = np.zeros((rows.n_rows, size))
         for potentials in averaged._stacked(max(1, STACKED // size)):
             total += engine.summed_responsibilities(rows, potentials, size)
         return total / total.sum(axis=1, keepdims=True)
 
     def labels(self, rows: Rows, engine: Engine) -> IntegerArray:
-        return self.responsibilities(rows, engine).argmax(axis=1)
+        found = self.responsibilities(rows, engine).argmax(axis=1)
+        return np.where(found == self.model.n_components, BACKGROUND, found)
 
     def expected_rows(self, rows: ArrayRows, engine: Engine) -> Array:
         averaged = self.averaged(rows.n_rows, MOST_SHARED)
@@ -355,7 +369,9 @@ class DrawsPosterior(Posterior):
         bounds = np.flatnonzero(np.diff(numbers[order])) + 1
         for some in np.split(order, bounds):
             parameters = self.draw(int(numbers[some[0]]))
-            rows[some], assignments[some] = draw_rows(self.model.family, parameters, some.size, rng)
+            rows[some], assignments[some] = draw_rows(
+                *(self.model.family, parameters, some.size, rng, self.model.background)
+            )
         return rows, assignments
 
     def sample_parameters(

@@ -8,9 +8,10 @@ import numpy as np
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
 from mixtura.families import CovarianceFamily
+from mixtura.messages.background import Background
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
-from mixtura.model import draw_rows
+from mixtura.model import draw_rows, potentials_of
 from mixtura.posteriors.base import Posterior
 from mixtura.typing import Array, IntegerArray
 
@@ -26,10 +27,13 @@ class PointPosterior(Posterior):
         Weights, means and covariances.
     family : CovarianceFamily
         Structure of the covariances.
+    background : Background, optional
+        What rows come from that belong to no component.
     """
 
     estimate: MixtureParameters
     family: CovarianceFamily
+    background: Background | None = None
 
     @property
     def parameters(self) -> MixtureParameters:
@@ -38,7 +42,7 @@ class PointPosterior(Posterior):
     @property
     def potentials(self) -> Potentials:
         """What an engine needs to score rows."""
-        return self.family.potentials(self.estimate)
+        return potentials_of(self.family, self.estimate, self.background)
 
     def log_predictive(self, rows: Rows, engine: Engine) -> Array:
         return engine.log_density(rows, self.potentials)
@@ -65,4 +69,4 @@ class PointPosterior(Posterior):
         return np.stack(drawn)
 
     def sample(self, n_rows: int, rng: np.random.Generator) -> tuple[Array, IntegerArray]:
-        return draw_rows(self.family, self.estimate, n_rows, rng)
+        return draw_rows(self.family, self.estimate, n_rows, rng, self.background)

@@ -8,6 +8,7 @@ import numpy as np
 
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
+from mixtura.messages.background import BACKGROUND, BackgroundPotential
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
@@ -26,6 +27,9 @@ from mixtura.priors.base import (
 from mixtura.typing import Array, IntegerArray
 
 PROBABILITIES = (0.05, 0.5, 0.95)
+
+N_DRAWN = 4000
+"""Draws of weights beside a background, by which their intervals are told."""
 
 
 @final
@@ -51,7 +55,7 @@ class VariationalPosterior(Posterior):
     def weights(self) -> AveragedWeights:
         """The factor of the weights."""
         prior = self.model.weight_prior
-        return averaged_weights(prior.posterior(self.statistics.count), prior)
+        return averaged_weights(prior.posterior(self.statistics.of_weights), prior)
 
     @cached_property
     def components(self) -> AveragedComponents:
@@ -62,33 +66,55 @@ class VariationalPosterior(Posterior):
     @cached_property
     def parameters(self) -> MixtureParameters:  # type: ignore[override]
         """The posterior means."""
-        weights = self.weights.expected_weights(self.model.n_components)
+        weights = self.weights.expected_weights(self.model.n_components) * self._left
         return MixtureParameters(weights, *self.components.estimate())
+
+    @property
+    def _counts(self) -> tuple[float, float]:
+        """Weight of the rows of the background, and of all others."""
+        return self.statistics.of_background, float(self.statistics.of_weights.sum())
+
+    @property
+    def _left(self) -> float:
+        """Expected weight of all components together."""
+        background = self.model.background
+        return 1.0 if background is None else 1.0 - background.mean(*self._counts)
 
     def divergence(self) -> float:
         """Return the Kullback-Leibler divergence of the posterior from the prior, in nats."""
         prior, n_components = self.model.weight_prior, self.model.n_components
         of_weights = self.weights.bound_divergence(prior, n_components)
-        return of_weights + self.components.divergence(self.model.component_prior)
+        found = of_weights + self.components.divergence(self.model.component_prior)
+        background = self.model.background
+        return found if background is None else found + background.divergence(*self._counts)
 
     @property
     def expected_potentials(self) -> Potentials:
         """What an engine needs for the expected log joint density of each row and component."""
         expected = self.components.expected()
-        log_weight = self.weights.bound_log_weights(self.model.n_components)
-        return Potentials(log_weight, expected.offset, expected.mean, expected.precision_cholesky)
+        log_weight, own = self.weights.bound_log_weights(self.model.n_components), None
+        if self.model.background is not None:
+            of_own, of_rest = self.model.background.expected_logs(*self._counts)
+            own = BackgroundPotential(of_own, self.model.background)
+            log_weight = log_weight + of_rest
+        parts = (expected.offset, expected.mean, expected.precision_cholesky)
+        return Potentials(log_weight, *parts, background=own)
 
     @cached_property
     def predictive_potentials(self) -> Potentials:
         """What an engine needs for the density of a new row, averaged over the parameters."""
         part = self.components.predictive()
         with np.errstate(divide="ignore"):
-            log_weight = np.log(self.weights.expected_weights(self.model.n_components))
-        return Potentials(log_weight, part.offset, part.mean, part.precision_cholesky, part.tail)
+            log_weight = np.log(self.weights.expected_weights(self.model.n_components) * self._left)
+        own = None
+        if self.model.background is not None:
+            own = BackgroundPotential(float(np.log1p(-self._left)), self.model.background)
+        parts = (part.offset, part.mean, part.precision_cholesky, part.tail)
+        return Potentials(log_weight, *parts, own)
 
     def plug_in(self) -> PointPosterior:
         """Return the mixture at the posterior means, whose answers average over nothing."""
-        return PointPosterior(self.parameters, self.model.family)
+        return PointPosterior(self.parameters, self.model.family, self.model.background)
 
     def log_predictive(self, rows: Rows, engine: Engine) -> Array:
         return engine.log_density(rows, self.predictive_potentials)
@@ -126,26 +152,40 @@ class VariationalPosterior(Posterior):
         else:
             noise = potentials.tail.draw(assignments, n_features, rng)
         factor = potentials.precision_cholesky
-        return place_rows(potentials.mean, factor, assignments, noise), assignments
+        rows = place_rows(potentials.mean, factor, assignments, noise)
+        background = self.model.background
+        if background is None:
+            return rows, assignments
+        is_background = rng.random(n_rows) >= self._left
+        rows[is_background] = background.draw(int(is_background.sum()), rng)
+        return rows, np.where(is_background, BACKGROUND, assignments)
 
     def sample_parameters(
         self, n_draws: int, rng: np.random.Generator
     ) -> tuple[MixtureParameters, ...]:
         """Return parameters drawn from the posterior."""
         n_components = self.model.n_components
-        return tuple(
-            MixtureParameters(self.weights.draw(rng, n_components), *self.components.sample(rng))
+        drawn = (
+            (self.weights.draw(rng, n_components), self.components.sample(rng))
             for _ in range(n_draws)
+        )
+        background = self.model.background
+        if background is None:
+            return tuple(MixtureParameters(weights, *parts) for weights, parts in drawn)
+        given = background.given(*self._counts)
+        return tuple(
+            MixtureParameters(weights * (1.0 - rng.beta(*given)), *parts)
+            for weights, parts in drawn
         )
 
     def intervals(
         self, probabilities: tuple[float, float] = ENDS, n_first: int | None = None
     ) -> Intervals:
-        size, n_components = (2, *self.components.estimate()[0].shape), self.model.n_components
+        size = (2, *self.components.estimate()[0].shape)
         at = np.asarray(probabilities)
         return Intervals(
             probabilities,
-            self.weights.weight_quantiles(at, n_components, n_first),
+            self._weight_quantiles(at, n_first),
             np.broadcast_to(self.mean_marginals(probabilities).quantiles, size)[:, :n_first],
             np.broadcast_to(self.scale_marginals(probabilities).quantiles, size)[:, :n_first],
         )
@@ -154,10 +194,31 @@ class VariationalPosterior(Posterior):
         """Return mean, deviation and quantiles of each weight, shape (K,)."""
         n_components = self.model.n_components
         return Marginals(
-            self.weights.expected_weights(n_components),
-            self.weights.weight_deviations(n_components),
-            self.weights.weight_quantiles(np.asarray(probabilities), n_components),
+            self.weights.expected_weights(n_components) * self._left,
+            self._weight_deviations(),
+            self._weight_quantiles(np.asarray(probabilities), None),
         )
+
+    def _weight_deviations(self) -> Array:
+        """Return the standard deviation of each weight, what the background takes off it."""
+        background, n_components = self.model.background, self.model.n_components
+        own = self.weights.weight_deviations(n_components)
+        if background is None:
+            return own
+        a, b = background.given(*self._counts)
+        mean, variance = self.weights.expected_weights(n_components), a * b / (a + b) ** 2
+        variance /= a + b + 1.0
+        return np.sqrt(own**2 * (self._left**2 + variance) + mean**2 * variance)
+
+    def _weight_quantiles(self, at: Array, n_first: int | None) -> Array:
+        """Return points (P, K) below which the weights lie; beside a background from draws."""
+        background, n_components = self.model.background, self.model.n_components
+        if background is None:
+            return self.weights.weight_quantiles(at, n_components, n_first)
+        rng = np.random.default_rng(0)
+        left = 1.0 - rng.beta(*background.given(*self._counts), size=N_DRAWN)
+        drawn = [self.weights.draw(rng, n_components)[:n_first] for _ in range(N_DRAWN)]
+        return np.quantile(np.stack(drawn) * left[:, None], at, axis=0)
 
     def mean_marginals(self, probabilities: tuple[float, ...] = PROBABILITIES) -> Marginals:
         """Return mean, deviation and quantiles of each component mean, shape (K, D)."""

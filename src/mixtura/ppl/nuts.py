@@ -8,7 +8,7 @@ import numpy as np
 
 from mixtura.engines import Engine
 from mixtura.errors import ConvergenceWarning, Doubt, InvalidArgumentError, Message, Setting
-from mixtura.fit import Fit, Inference, Problem, Start, Swept, option
+from mixtura.fit import Fit, Inference, Problem, ScaledProblem, Start, option
 from mixtura.inference.mcmc.fit_of_draws import Chains, fit_of
 from mixtura.messages.assignments import Soft
 from mixtura.messages.draws import Draws
@@ -64,6 +64,7 @@ class NUTS(Inference):
     max_tree_depth: int = option(10, Whole(1, 30))
 
     name = "nuts"
+    takes_labels = False
     objective_name = "mean log joint density"
     default_max_iter = 0
 
@@ -94,30 +95,30 @@ class NUTS(Inference):
             )
         problem.refuse_improper()
         began = time.perf_counter()
-        swept = problem.swept()
-        starts = problem.starts(swept.model, swept.rows)
+        scaled = problem.in_safe_units()
+        starts = problem.starts(scaled.model, scaled.rows)
         drawn, divergent = [], 0
         for number in range(self.chains):
             start = starts[number % len(starts)]
-            parts, n_divergent = self._chain(problem, swept, start, number)
-            drawn.append(_with_densities(problem.engine, swept, parts))
+            parts, n_divergent = self._chain(problem, scaled, start, number)
+            drawn.append(_with_densities(problem.engine, scaled, parts))
             divergent += n_divergent
             problem.report(f"chain {number + 1} ({start.name}): {self.draws} draws")
-        first = swept.model.mode(starts[0].statistics) if problem.keep_numbering else None
+        first = scaled.model.mode(starts[0].statistics) if problem.keep_numbering else None
         draws = Draws.beside(drawn)
-        numbers = np.broadcast_to(np.arange(swept.model.n_components), draws.weights.shape)
-        posterior = DrawsPosterior(swept.model, draws, numbers)
+        numbers = np.broadcast_to(np.arange(scaled.model.n_components), draws.weights.shape)
+        posterior = DrawsPosterior(scaled.model, draws, numbers)
         names = [starts[number % len(starts)].name for number in range(self.chains)]
         chains = Chains(posterior, list(posterior.log_joint), names, first)
-        return fit_of(self, problem, swept, chains, began, _divergences(divergent, posterior))
+        return fit_of(self, problem, scaled, chains, began, _divergences(divergent, posterior))
 
     def _chain(
-        self, problem: Problem, swept: Swept, start: Start, number: int
+        self, problem: Problem, scaled: ScaledProblem, start: Start, number: int
     ) -> tuple[tuple[Array, Array, Array], int]:
         from mixtura.ppl.nuts_chains import Trajectories, draw_chain
 
         of_start, of_draws = problem.stream(STREAM, number).spawn(2)
-        begin = _begin(problem.engine, swept, start, np.random.default_rng(of_start))
+        begin = _begin(problem.engine, scaled, start, np.random.default_rng(of_start))
         seed = int(of_draws.generate_state(1, np.uint64)[0] >> 1)
         plan = Trajectories(self.draws, self.warmup, self.target_accept, self.max_tree_depth)
 
@@ -126,17 +127,17 @@ class NUTS(Inference):
                 total = self.warmup + self.draws
                 problem.report(f"chain {number + 1}: {made} of {total} draws, warm-up included")
 
-        return draw_chain(swept.model, swept.rows, begin, seed, plan, tell)
+        return draw_chain(scaled.model, scaled.rows, begin, seed, plan, tell)
 
 
 def _begin(
-    engine: Engine, swept: Swept, start: Start, rng: np.random.Generator
+    engine: Engine, scaled: ScaledProblem, start: Start, rng: np.random.Generator
 ) -> MixtureParameters:
     """Return a draw given the rows' shares near the mode that a start leads to."""
-    model, statistics = swept.model, start.statistics
+    model, statistics = scaled.model, start.statistics
     for _ in range(CLIMB):
         parameters = model.mode(statistics)
-        statistics = engine.sweep(swept.rows, model.potentials(parameters), Soft())
+        statistics = engine.sweep(scaled.rows, model.potentials(parameters), Soft())
     parameters = model.mode(statistics)
     weights = model.weight_prior.posterior(statistics.count).draw(rng, model.n_components)
     drawn = model.component_prior.draw_given(
@@ -145,13 +146,15 @@ def _begin(
     return MixtureParameters(weights, *drawn)
 
 
-def _with_densities(engine: Engine, swept: Swept, parts: tuple[Array, Array, Array]) -> Draws:
+def _with_densities(
+    engine: Engine, scaled: ScaledProblem, parts: tuple[Array, Array, Array]
+) -> Draws:
     """Return the draws of a chain with their exact densities."""
-    model, n_draws = swept.model, len(parts[0])
+    model, n_draws = scaled.model, len(parts[0])
     log_likelihood, log_joint = np.empty(n_draws), np.empty(n_draws)
     for number, drawn in enumerate(zip(*parts, strict=True)):
         parameters = MixtureParameters(*drawn)
-        found = engine.sweep(swept.rows, model.potentials(parameters), Soft())
+        found = engine.sweep(scaled.rows, model.potentials(parameters), Soft())
         log_likelihood[number] = found.log_normalizer
         log_joint[number] = found.log_normalizer + model.log_prior(parameters)
     return Draws(*parts, log_likelihood, log_joint)

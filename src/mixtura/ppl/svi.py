@@ -63,6 +63,7 @@ class SVI(Inference):
     """
 
     name = "svi"
+    takes_labels = False
     default_max_iter = 3000
 
     steps: int | None = option(None, Whole(1, optional=True))

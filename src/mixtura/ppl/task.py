@@ -93,8 +93,8 @@ class Task:
     def __init__(self, problem: Problem) -> None:
         self.began = time.perf_counter()
         self.problem = problem
-        swept = problem.swept()
-        self.model, self.rows, self.factor = swept.model, swept.rows, swept.factor
+        scaled = problem.in_safe_units()
+        self.model, self.rows, self.factor = scaled.model, scaled.rows, scaled.factor
         self.shift, self.offset = 0.0, 0.0
         if self.factor is not None:
             self.shift = problem.rows.total_weight * float(np.log(self.factor).sum())
@@ -191,6 +191,6 @@ class Task:
             kept.parameters,
             kept.statistics.count,
             row_weight,
-            resolvable=self.problem.resolvable and self.problem.resolvable.rescaled(self.factor),
+            resolution=self.problem.resolution and self.problem.resolution.rescaled(self.factor),
         )
         return (*doubts, *of_components)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from mixtura.messages.lazy import lazy_attributes
+from mixtura.messages.lazy import Registry, lazy_attributes
 from mixtura.priors.base import ComponentPrior, Prior, WeightPrior
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from mixtura.priors.normal_inverse_gamma import NormalInverseGamma
     from mixtura.priors.normal_inverse_wishart import NormalInverseWishart
     from mixtura.priors.processes import DirichletProcess, PitmanYor
-    from mixtura.priors.registry import PRIORS
     from mixtura.priors.scales import (
         Gamma,
         HalfNormal,
@@ -49,21 +48,27 @@ __all__ = [
     "Wishart",
 ]
 
-_NAMES_OF = {
-    "dirichlet": ("Dirichlet",),
-    "finite_mixtures": ("MixtureOfFiniteMixtures",),
-    "flat": ("FlatComponents", "FlatWeights"),
-    "independent": ("Independent",),
-    "known_scale": ("KnownScale",),
-    "normal_inverse_gamma": ("NormalInverseGamma",),
-    "normal_inverse_wishart": ("NormalInverseWishart",),
-    "processes": ("DirichletProcess", "PitmanYor"),
-    "registry": ("PRIORS",),
-    "scales": ("Gamma", "HalfNormal", "InverseGamma", "LogNormal", "Normal", "PositivePrior"),
-    "wishart": ("Wishart",),
-}
-
-__getattr__ = lazy_attributes(
+PRIORS: Registry[type[Prior]] = Registry(
     __name__,
-    {name: f"{__name__}.{module}" for module, names in _NAMES_OF.items() for name in names},
+    {
+        "Dirichlet": "dirichlet.Dirichlet",
+        "DirichletProcess": "processes.DirichletProcess",
+        "PitmanYor": "processes.PitmanYor",
+        "MixtureOfFiniteMixtures": "finite_mixtures.MixtureOfFiniteMixtures",
+        "FlatWeights": "flat.FlatWeights",
+        "FlatComponents": "flat.FlatComponents",
+        "Independent": "independent.Independent",
+        "KnownScale": "known_scale.KnownScale",
+        "NormalInverseGamma": "normal_inverse_gamma.NormalInverseGamma",
+        "NormalInverseWishart": "normal_inverse_wishart.NormalInverseWishart",
+        "Gamma": "scales.Gamma",
+        "Wishart": "wishart.Wishart",
+        "HalfNormal": "scales.HalfNormal",
+        "InverseGamma": "scales.InverseGamma",
+        "LogNormal": "scales.LogNormal",
+        "Normal": "scales.Normal",
+    },
 )
+"""Every registered prior by class name, by which model files name it."""
+
+__getattr__ = lazy_attributes(__name__, PRIORS.modules | {"PositivePrior": "mixtura.priors.scales"})

@@ -67,7 +67,7 @@ class WeightPrior(Prior):
 
     @property
     def is_exchangeable(self) -> bool:
-        """Whether renumbering the components leaves the prior as it is."""
+        """Whether relabelling the components leaves the prior as it is."""
         return True
 
     @property

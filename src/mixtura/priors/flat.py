@@ -148,7 +148,7 @@ class FlatPosterior(ComponentPosterior):
         count = count[:, None] if len(structure) == 2 else count[:, None, None]
         if occupied:
             return means, self._floored(scatter / count, n_features)
-        # A component without rows takes the pooled covariance: a lawful one, at no weight.
+        # A component without rows takes the pooled covariance: a valid one, at no weight.
         pooled = scatter.sum(axis=0) / max(count.sum(), SMALLEST)
         seen = count > 0.0
         covariances = np.where(seen, scatter / np.where(seen, count, 1.0), pooled)

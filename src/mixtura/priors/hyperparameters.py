@@ -6,7 +6,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError, NotNumbersError
-from mixtura.messages.conversion import as_float64, told
+from mixtura.messages.conversion import as_float64, short_repr
 from mixtura.typing import Array, PerFeature
 
 Distribution = TypeVar("Distribution")
@@ -28,7 +28,7 @@ def hyperparameter(
         array = as_float64(value)
     except NotNumbersError:
         raise InvalidArgumentError(
-            f"must be a number or numbers; got {told(value)}", argument=name
+            f"must be a number or numbers; got {short_repr(value)}", argument=name
         ) from None
     if array.ndim > max_ndim or array.size == 0:
         raise InvalidArgumentError(
@@ -38,9 +38,9 @@ def hyperparameter(
         )
     low, high = array.min(), array.max()  # NaN where one is
     if not (low > -np.inf and high < np.inf):
-        raise InvalidArgumentError(f"must be finite; got {told(value)}", argument=name)
+        raise InvalidArgumentError(f"must be finite; got {short_repr(value)}", argument=name)
     if positive and not low > 0 and not (or_matrix and array.ndim >= 2):
-        raise InvalidArgumentError(f"must be above zero; got {told(value)}", argument=name)
+        raise InvalidArgumentError(f"must be above zero; got {short_repr(value)}", argument=name)
     return float(array) if array.ndim == 0 else array.copy()  # the user may write to theirs
 
 
@@ -55,7 +55,7 @@ def check_per_feature(value: PerFeature, name: str, n_features: int) -> None:
 
 
 def check_matrix(value: float | Array, name: str, n_features: int) -> None:
-    """Raise InvalidArgumentError unless a value is a lawful (D, D) matrix, or short for one."""
+    """Raise InvalidArgumentError unless a value is a valid (D, D) matrix, or short for one."""
     if np.ndim(value) < 2:
         check_per_feature(value, name, n_features)
         return
@@ -67,12 +67,12 @@ def check_matrix(value: float | Array, name: str, n_features: int) -> None:
             argument=name,
         )
     deviations = np.sqrt(np.maximum(np.diag(matrix), 0.0))
-    lawful = bool((deviations > 0).all())
-    if lawful and n_features > 1:
+    valid = bool((deviations > 0).all())
+    if valid and n_features > 1:
         correlations = matrix / deviations[:, None] / deviations
-        lawful = bool((np.abs(correlations - correlations.T) <= 1e-10).all())
-        lawful = lawful and bool(np.linalg.eigvalsh(correlations)[0] > 0)
-    if not lawful:
+        valid = bool((np.abs(correlations - correlations.T) <= 1e-10).all())
+        valid = valid and bool(np.linalg.eigvalsh(correlations)[0] > 0)
+    if not valid:
         raise InvalidArgumentError("must be symmetric and positive definite", argument=name)
 
 

@@ -67,9 +67,7 @@ class KnownScale(ComponentPrior):
                 "KnownScale is for diagonal and spherical covariances (and any with one feature); ",
                 remedy=(
                     "use ",
-                    Setting(
-                        "covariance_type", ("diag", "spherical", "tied_diag", "tied_spherical")
-                    ),
+                    Setting("covariance_type", DIAGONAL),
                 ),
             )
         check_per_feature(self.scale, "KnownScale scale", n_features)

@@ -152,14 +152,14 @@ def _told(
     """Return the fit with its rows, checked and completed; the fit alone without rows."""
     if x is None:
         return fit
-    errors = x.errors if isinstance(x, ArrayRows) else None
+    errors, known = (x.errors, x.labels) if isinstance(x, ArrayRows) else (None, None)
     rows = as_rows(x.values if isinstance(x, ArrayRows) else x, fit)
     n_rows, n_components = rows.shape[0], fit.model.n_components
-    given = ArrayRows(np.ascontiguousarray(rows), None, None, errors)
+    given = ArrayRows(np.ascontiguousarray(rows), None, None, errors, None, known)
     if responsibilities is None:
         responsibilities = fit.posterior.responsibilities(given, engine)
-    shares = as_responsibilities(responsibilities, n_rows, n_components)
-    numbers = shares.argmax(axis=1) if labels is None else as_labels(labels, n_rows, n_components)
+    shares = as_responsibilities(responsibilities, n_rows, fit)
+    numbers = shares.argmax(axis=1) if labels is None else as_labels(labels, n_rows, fit)
     if weights is not None:
         weights = np.asarray(weights, dtype=np.float64)
         if weights.shape != (n_rows,):
@@ -168,7 +168,7 @@ def _told(
             )
     sampled = isinstance(fit.posterior, DrawsPosterior)
     max_features = 4 - several - (n_components > MANY_COMPONENTS) - sampled
-    given = ArrayRows(given.values, weights, None, errors)
+    given = ArrayRows(given.values, weights, None, errors, None, known)
     shown = fit.posterior.completed(given, engine)
     return PictureData(fit, given, shown, numbers, shares, weights, max_features, not several)
 
@@ -235,7 +235,7 @@ def _section(told: Told, title: str, prefix: str, budget: int, engine: Engine) -
             StartOutcome(run.start, run.n_iter, run.converged, run.objective) for run in fit.runs
         ),
         best=fit.best,
-        assumptions=(*fit.unobserved.sentences, *fit.assumptions),
+        assumptions=(*fit.told, *fit.assumptions),
         certainty=certainty,
         n_rows=fit.n_rows,
         n_rows_shown=n_shown,

@@ -60,6 +60,8 @@ class Components:
         Whether the prior finds the number of components itself.
     knows_deviations : bool, default=False
         Whether the prior says what the standard deviations are.
+    names : tuple of str
+        Names of the first components, those of known labels; the others have numbers.
     """
 
     features: tuple[str, ...]
@@ -76,6 +78,7 @@ class Components:
     groups: Array | None = None
     is_found: bool = False
     knows_deviations: bool = False
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -95,11 +98,14 @@ class Components:
             labels = np.asarray(responsibilities).argmax(axis=1)
         assigned = None
         if labels is not None:
-            assigned = np.bincount(np.asarray(labels, dtype=np.intp), minlength=n_components)
+            numbers = np.asarray(labels, dtype=np.intp)
+            # Rows of a background are of no component.
+            assigned = np.bincount(numbers[numbers >= 0], minlength=n_components)[:n_components]
         expected = None
         if responsibilities is not None:
             shares = np.asarray(responsibilities)
             expected = shares.sum(axis=0) if weights is None else np.asarray(weights) @ shares
+            expected = expected[:n_components]
         parameters, shown = fit.parameters, slice(None)
         is_found = fit.model.weight_prior.finds_components
         if is_found:
@@ -122,12 +128,19 @@ class Components:
             groups,
             is_found,
             fit.model.component_prior.fixes_covariances,
+            fit.classes.component_names(),
         )
 
     @property
     def n_components(self) -> int:
         """Number of components K."""
         return self.weights.size
+
+    def name(self, k: int, *, short: bool = False) -> str:
+        """Return what a component is called: by the name of its label, or its number."""
+        if k < len(self.names):
+            return name(self.names[k], 32)
+        return str(k) if short else f"component {k}"
 
     def tables(self, per_block: int = 8, *, wide: bool | None = None) -> tuple[Table, ...]:
         """Return the components as tables.
@@ -161,7 +174,7 @@ class Components:
     def _sizes(self) -> Table:
         columns, rows = ["component", "weight"], []
         for k in range(self.n_components):
-            row = [str(k), self._weight(k)]
+            row = [self.name(k, short=True), self._weight(k)]
             if self.n_assigned is not None:
                 row.append(count(float(self.n_assigned[k])))
             if self.expected is not None:
@@ -199,7 +212,7 @@ class Components:
     def _block(self, components: range) -> Table:
         shown, note = self.shown_features(max(4, min(MAX_FEATURES, MAX_CELLS // self.n_components)))
         head = "mean (sd) of" if self.intervals is None else "feature"
-        columns = (head, *(f"component {k}" for k in components))
+        columns = (head, *(self.name(k) for k in components))
         rows = tuple(
             (self._label(d, what), *(self._cells(k, d)[i] for k in components))
             for d in shown
@@ -257,6 +270,8 @@ class Components:
         records = []
         for k in range(self.n_components):
             record: dict[str, Any] = {"component": k, "weight": float(self.weights[k])}
+            if self.names:
+                record["name"] = self.names[k] if k < len(self.names) else ""
             if self.n_assigned is not None:
                 record["rows"] = int(self.n_assigned[k])
             if self.expected is not None:

@@ -22,8 +22,8 @@ FEWEST_EFFECTIVE = 400
 MAX_ROWS = 24
 """Quantities of components that a table shows: those of the largest R-hat."""
 
-RENUMBERED = (
-    "What is said of single components is after renumbering: the components of every draw were "
+RELABELLED = (
+    "What is said of single components is after relabelling: the components of every draw were "
     "given the numbers under which the draws agree best, which means something only where "
     "components can be told apart."
 )
@@ -45,7 +45,7 @@ class ConvergenceTable:
         Carlo standard error of the average; NaN of what does not vary.
     n_chains, n_draws : int
         Number of chains, and of draws in each.
-    is_renumbered : bool
+    is_relabelled : bool
         Whether there are numbers that could have been others.
     """
 
@@ -58,7 +58,7 @@ class ConvergenceTable:
     mean_error: Array
     n_chains: int
     n_draws: int
-    is_renumbered: bool
+    is_relabelled: bool
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -92,7 +92,7 @@ class ConvergenceTable:
         if np.isfinite(least):
             words += f"; at least {count(float(np.floor(least)))} effective draws"
         said = f"{words}. {verdict}"
-        return (said, RENUMBERED) if self.is_renumbered else (said,)
+        return (said, RELABELLED) if self.is_relabelled else (said,)
 
     def table(self) -> Table:
         """Return the table: of many quantities of components those of the largest R-hat."""
@@ -161,18 +161,20 @@ def convergence(fit: Fit, occupied: IntegerArray | None = None) -> ConvergenceTa
     names = [name(feature, 32) for feature in distinct_names(fit.feature_names)]
     for k in range(fit.model.n_components):
         if fit.model.n_components > 1:
-            quantities.append(f"component {k}: weight")
+            quantities.append(f"{name(fit.component_name(k), 32)}: weight")
             parts.append(_judged(posterior.weights[:, :, [k]]))
         for what, values in (("mean", posterior.means), ("sd", posterior.scales)):
-            quantities += [f"component {k}: {what} of {feature}" for feature in names]
+            quantities += [
+                f"{name(fit.component_name(k), 32)}: {what} of {feature}" for feature in names
+            ]
             parts.append(_judged(values[:, :, k]))
     mean, reduction, bulk, tail, error = np.concatenate(parts, axis=1)
     n_chains, n_draws = posterior.log_joint.shape
     order = np.arange(fit.model.n_components)
-    renumbered = fit.model.weight_prior.is_exchangeable or (posterior.numbers != order).any()
-    renumbered = bool(renumbered) and fit.model.n_components > 1
+    relabelled = fit.model.weight_prior.is_exchangeable or (posterior.numbers != order).any()
+    relabelled = bool(relabelled) and fit.model.n_components > 1
     judged = (mean, reduction, bulk, tail, error)
-    return ConvergenceTable(tuple(quantities), n_general, *judged, n_chains, n_draws, renumbered)
+    return ConvergenceTable(tuple(quantities), n_general, *judged, n_chains, n_draws, relabelled)
 
 
 def _judged(draws: Array) -> Array:

@@ -74,7 +74,12 @@ def density(fit: Fit, x: Array, weights: Array | None) -> Table:
     by_component = _shares(MarginalCurves.of(fit, int(feature)), edges)
     n_components = by_component.shape[1] if fit.tells_components else 0
     listed = min(n_components, MAX_COLUMNS)
-    columns = ("interval", "data", "all components", *(f"component {k}" for k in range(listed)))
+    columns = (
+        "interval",
+        "data",
+        "all components",
+        *(name(fit.component_name(k), 32) for k in range(listed)),
+    )
     rows = tuple(
         (interval, share(seen), share(float(whole)), *map(share, fitted[:listed].tolist()))
         for interval, seen, whole, fitted in zip(
@@ -102,10 +107,10 @@ def clusters(fit: Fit, x: Array, labels: IntegerArray) -> Table:
     columns = ["component", "rows"]
     columns += [f"{name(fit.feature_names[d], 32)}: median (range)" for d in features]
     rows = []
-    for k in range(fit.model.n_components):
+    for k in range(fit.n_parts):
         member = x[labels == k]
         cells = [_range(member[:, d]) for d in features]
-        rows.append((str(k), f"{member.shape[0]:,}", *cells))
+        rows.append((name(fit.component_name(k, short=True), 32), f"{member.shape[0]:,}", *cells))
     kept, note = truncated(rows, 30, "components")
     sentences = [note, f"{chosen[:1].upper()}{chosen[1:]}." if chosen else ""]
     return Table("Rows by component", tuple(columns), kept, " ".join(s for s in sentences if s))

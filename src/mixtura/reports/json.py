@@ -113,6 +113,7 @@ def _components(components: Components) -> list[dict[str, Any]]:
     return [
         {
             "component": k,
+            **({"name": components.name(k)} if components.names else {}),
             "weight": components.weights[k],
             "rows": None if assigned is None else assigned[k],
             "expected_rows": None if expected is None else expected[k],

@@ -92,7 +92,7 @@ def draws_drawings(fit: Fit) -> list[Drawing]:
         Drawing(
             "posterior",
             "What is known of each component",
-            "Median, 5 % and 95 % points of the draws, after the components were renumbered.",
+            "Median, 5 % and 95 % points of the draws, after the components were relabelled.",
             (6.4, min(height, 9.0)),
             lambda figure: plots.posterior(fit, max_features=shown, figure=figure),
             _posterior_numbers(fit, shown),
@@ -191,7 +191,7 @@ def _posterior_numbers(fit: Fit, n_features: int) -> Table:
         parts.append((f"sd of {told}", posterior.scales[:, :, :, d]))
     rows = [
         (
-            f"component {k}: {what}",
+            f"{name(fit.component_name(k), 24)}: {what}",
             *(significant(float(q)) for q in np.quantile(draws[:, :, k], (0.05, 0.5, 0.95))),
         )
         for k in listed_components(fit)

@@ -75,7 +75,7 @@ def correlations(section: Section, per_block: int = 8) -> tuple[Table, ...]:
     for begin in range(0, matrices.shape[0], per_block):
         block = range(begin, min(begin + per_block, matrices.shape[0]))
         tied = matrices.shape[0] == 1 and section.components.n_components > 1
-        heads = ["all components"] if tied else [f"component {k}" for k in block]
+        heads = ["all components"] if tied else [section.components.name(k) for k in block]
         rows = tuple(
             (
                 f"{name(features[j], 24)} and {name(features[i], 24)}",

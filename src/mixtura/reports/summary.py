@@ -101,7 +101,7 @@ def summarize(
         How many components hold rows under each of some draws.
     """
     components = Components.of(fit, labels, responsibilities, weights, occupied)
-    sentences = [opening(components, fit.n_rows), *fit.unobserved.sentences]
+    sentences = [opening(components, fit.n_rows), *fit.told]
     certainty = None if responsibilities is None else Certainty.of(responsibilities)
     if certainty is not None and components.n_components > 1:
         sentences.append(certainty_sentence(certainty))

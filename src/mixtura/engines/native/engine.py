@@ -9,9 +9,25 @@ from mixtura.data import ArrayRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.base import Engine, incomplete
+from mixtura.engines.beside_background import (
+    array_rows,
+    background_logs,
+    drawn_beside_background,
+    labels_of_shares,
+    shares_beside_background,
+    swept_beside_background,
+)
 from mixtura.engines.climb import Climb, Standing
 from mixtura.engines.content_keys import content_sample
 from mixtura.engines.far_rows import may_be_far, told_draws, told_labels, told_shares
+from mixtura.engines.known import (
+    densities_known,
+    drawn_known,
+    labelled,
+    labels_known,
+    shares_known,
+    swept_known,
+)
 from mixtura.engines.native.ascent_call import native_ascent
 from mixtura.engines.native.climb_call import native_climb
 from mixtura.engines.native.clustering import native_clusters, native_split, native_ward
@@ -85,6 +101,10 @@ class NativeEngine(Engine):
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
+        if (known := labelled(rows)) is not None:
+            return swept_known(self, known, potentials, assignment)
+        if potentials.background is not None:
+            return swept_beside_background(self, rows, potentials, assignment)
         if (some := incomplete(rows)) is not None:
             return swept(self, some, potentials, assignment)
         if potentials.tail is not None:
@@ -106,6 +126,10 @@ class NativeEngine(Engine):
         return ObservedPasses(potentials, self._threads)
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
+        if (known := labelled(rows)) is not None:
+            return shares_known(self, known, potentials)
+        if potentials.background is not None:
+            return shares_beside_background(self, rows, potentials)
         if (some := incomplete(rows)) is not None:
             return told_responsibilities(self, some, potentials)
         prepared = self._telling(rows, potentials)
@@ -117,6 +141,10 @@ class NativeEngine(Engine):
         return told_shares(rows, potentials, shares)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
+        if (known := labelled(rows)) is not None:
+            return densities_known(self, known, potentials)
+        if potentials.background is not None:
+            return background_logs(self, array_rows(rows), potentials)[0]
         if (some := incomplete(rows)) is not None:
             return told_densities(self, some, potentials)
         prepared = self._telling(rows, potentials)
@@ -128,6 +156,10 @@ class NativeEngine(Engine):
         return densities
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        if (known := labelled(rows)) is not None:
+            return labels_known(self, known, potentials)
+        if potentials.background is not None:
+            return labels_of_shares(self.responsibilities(rows, potentials))
         if (some := incomplete(rows)) is not None:
             return told_components(self, some, potentials)
         prepared = self._telling(rows, potentials)
@@ -142,6 +174,10 @@ class NativeEngine(Engine):
     def sample_labels(
         self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
     ) -> IntegerArray:
+        if (known := labelled(rows)) is not None:
+            return drawn_known(self, known, potentials, n_draws, seed)
+        if potentials.background is not None:
+            return drawn_beside_background(self, rows, potentials, n_draws, seed)
         if (some := incomplete(rows)) is not None:
             return drawn_components(self, some, potentials, n_draws, seed)
         prepared = self._telling(rows, potentials)
@@ -191,7 +227,7 @@ class NativeEngine(Engine):
         steps: tuple[ModeSteps, ScaleSteps | None],
         limits: tuple[int, float, float],
     ) -> Ascent | None:
-        if not rows.is_complete:
+        if not rows.is_plain:
             return None
         return native_ascent(rows, begin, steps, limits, self._threads)
 
@@ -204,7 +240,7 @@ class NativeEngine(Engine):
         *,
         by_em: bool,
     ) -> Climb | None:
-        if not isinstance(rows, ArrayRows) or not rows.is_complete:
+        if not isinstance(rows, ArrayRows) or not rows.is_plain:
             return None
         if self._sweeps(rows, begin.means, begin.covariances):
             return None
@@ -220,7 +256,7 @@ class NativeEngine(Engine):
     ) -> list[SearchEnd]:
         n_components, structure = shape
         work = rows.n_rows * n_components * int(np.prod(structure[1:]))
-        if work > LARGEST_SEARCH or not rows.is_complete:
+        if work > LARGEST_SEARCH or not rows.is_plain:
             return []
         return native_search(rows, starts, shape, leading, plan, self._threads)
 
@@ -228,7 +264,7 @@ class NativeEngine(Engine):
         self, rows: Rows, begin: Factors, steps: VariationalSteps, limits: tuple[int, float]
     ) -> Variation | None:
         found = begin.found
-        if not isinstance(rows, ArrayRows) or not rows.is_complete:
+        if not isinstance(rows, ArrayRows) or not rows.is_plain:
             return None
         if self._sweeps(rows, found.pivot, found.second):
             return None
@@ -260,7 +296,7 @@ class NativeEngine(Engine):
     ) -> ChainDraws | None:
         from mixtura.engines.native.chain_calls import native_chain
 
-        if rows.n_rows * current[1].size > LARGEST_CHAIN or not rows.is_complete:
+        if rows.n_rows * current[1].size > LARGEST_CHAIN or not rows.is_plain:
             return None
         values = np.concatenate([block.values for block in rows.blocks()])
         return native_chain(values, steps, current, span, row_seed, rng)
@@ -274,7 +310,7 @@ class NativeEngine(Engine):
         """Return potentials of several mixtures; None where one at a time is faster."""
         one = potentials.components(slice(0, n_components))
         is_shared = len(potentials.precision_cholesky) < len(potentials.mean)
-        if is_shared or not rows.is_complete or self._expands(rows, one):
+        if is_shared or not rows.is_plain or self._expands(rows, one):
             return None
         return Mixtures(potentials, n_components)
 

@@ -12,7 +12,7 @@ from mixtura.engines.observed.parts import Part, covariances_of, log_sums, momen
 from mixtura.messages.assignments import Assignment, Labelled, Sampled, shares
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
-from mixtura.typing import Array, StructureShape
+from mixtura.typing import Array, IntegerArray, StructureShape
 
 
 def _structured(second: Array, structure: StructureShape) -> Array:
@@ -60,6 +60,16 @@ class Sweeper(ABC):
     @abstractmethod
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
         """Return the log of the summed exponentiated scores of each row, shape (N,)."""
+
+    @abstractmethod
+    def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        """Return the component of the highest score of each row, shape (N,)."""
+
+    @abstractmethod
+    def sample_labels(
+        self, rows: Rows, potentials: Potentials, n_draws: int, seed: int
+    ) -> IntegerArray:
+        """Return components drawn for each row, shape (n_draws, N)."""
 
 
 def swept(
@@ -113,9 +123,8 @@ def _part_statistics(part: Part, kernel: Kernel, assignment: Assignment) -> Suff
     if isinstance(assignment, Sampled):
         labels = assignment.drawn(shares(scores), positions)
         mass = np.eye(scores.shape[1])[labels] * weights[:, None]
-        n_rows, n_features = patterns.values.shape
-        apart = np.zeros((scores.shape[1], n_rows, n_features))
-        normals = assignment.normals(positions, n_features)
+        apart = np.zeros((scores.shape[1], *patterns.values.shape))
+        normals = assignment.normals(positions, patterns.values.shape[1])
         apart[labels, np.arange(len(labels))] = part.drawn(labels, normals)
         first, second = moments_of(apart, mass)
     else:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mixtura.data import ArrayRows, Rows
 from mixtura.errors import Doubt, InterruptedWarning, InvalidArgumentError, Setting
-from mixtura.fit import Fit, Inference, Problem, Start, Swept, option
+from mixtura.fit import Fit, Inference, Problem, ScaledProblem, Start, option
 from mixtura.inference.mcmc.chain_runs import ChainPlan, Runner, State
 from mixtura.inference.mcmc.fit_of_draws import Chains, fit_of
 from mixtura.inference.mcmc.rounds import Keeper, Reached, run_rounds
@@ -46,7 +46,7 @@ class ChainSetup(Generic[State]):
     ----------
     problem : Problem
         The problem, in the data's units.
-    swept : Swept
+    scaled : ScaledProblem
         The same in the units of the sweeps.
     starts : list of Start
         Where chains begin.
@@ -55,7 +55,7 @@ class ChainSetup(Generic[State]):
     """
 
     problem: Problem
-    swept: Swept
+    scaled: ScaledProblem
     starts: list[Start]
     runner: Runner[State]
 
@@ -123,7 +123,7 @@ class ChainMethod(Inference, Generic[State]):
         return problem
 
     @abstractmethod
-    def _runner(self, problem: Problem, swept: Swept, plan: ChainPlan) -> Runner[State]:
+    def _runner(self, problem: Problem, scaled: ScaledProblem, plan: ChainPlan) -> Runner[State]:
         """Return what the chains have in common, or refuse the problem."""
 
     @abstractmethod
@@ -133,7 +133,7 @@ class ChainMethod(Inference, Generic[State]):
         states: Sequence[State],
         plan: ChainPlan,
         names: Sequence[str],
-    ) -> tuple[Problem, Swept, Chains]:
+    ) -> tuple[Problem, ScaledProblem, Chains]:
         """Return the chains of a plan as draws, and the problem with the model that they are of."""
 
     def fit(self, problem: Problem) -> Fit:
@@ -155,10 +155,10 @@ class ChainMethod(Inference, Generic[State]):
         problem.refuse_improper()
         began = time.perf_counter()
         problem = self._with_room(problem)
-        swept = problem.swept()
+        scaled = problem.in_safe_units()
         plan = ChainPlan(self._most_draws(problem.model), self.warmup, self.thin)
-        runner = self._runner(problem, swept, plan)
-        given = ChainSetup(problem, swept, problem.starts(swept.model, swept.rows), runner)
+        runner = self._runner(problem, scaled, plan)
+        given = ChainSetup(problem, scaled, problem.starts(scaled.model, scaled.rows), runner)
         file = self._file(given)
         states = (None if file is None else file.load(self.chains)) or self._begun(given)
         keeper = Keeper(file, self.checkpoint_seconds, self.checkpoint_sweeps)
@@ -167,13 +167,13 @@ class ChainMethod(Inference, Generic[State]):
         if plan.draws == 0:
             raise KeyboardInterrupt
         names = [given.start(number).name for number in range(self.chains)]
-        problem, swept, found = self._found(given, reached.states, plan, names)
+        problem, scaled, found = self._found(given, reached.states, plan, names)
         for number, (name, history) in enumerate(zip(names, found.histories, strict=True), start=1):
             average = history[plan.kept].mean()
             problem.report(f"chain {number} ({name}): mean log joint {average:.6f}")
         if self.draws is None:
             found = replace(found, effective=self.effective_draws)
-        fit = fit_of(self, problem, swept, found, began, self._shortness(reached, plan, whole))
+        fit = fit_of(self, problem, scaled, found, began, self._shortness(reached, plan, whole))
         if file is not None and plan == whole and not self.keep_checkpoint:
             file.remove()
         return fit
@@ -196,7 +196,7 @@ class ChainMethod(Inference, Generic[State]):
             if reached.sweeps < plan.sweeps:
                 return reached, plan
             states = reached.states
-            wanted = goal.next(runner.judged(states, plan))
+            wanted = goal.next(runner.monitored(states, plan))
             is_done = wanted == plan.draws
             plan = replace(plan, draws=wanted)
             if is_done or reached.interrupted:

@@ -79,7 +79,7 @@ class Runner(ABC, Generic[State]):
         """Return the chain after some more sweeps; where it is cut shows in no bit of it."""
 
     @abstractmethod
-    def judged(self, states: Sequence[State], plan: ChainPlan) -> list[Array]:
+    def monitored(self, states: Sequence[State], plan: ChainPlan) -> list[Array]:
         """Return the draws (C, S) of a plan by which it is told whether there are enough of them.
 
         Of quantities that do not depend on the numbers of the components.

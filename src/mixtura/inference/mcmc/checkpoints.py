@@ -9,6 +9,7 @@ from typing import Generic, final
 
 import numpy as np
 
+from mixtura.data import ArrayRows
 from mixtura.errors import InvalidArgumentError, ModelFileError
 from mixtura.fit import Problem, Start
 from mixtura.inference.mcmc.chain_runs import Runner, State
@@ -150,7 +151,13 @@ def digest_of(problem: Problem, starts: Sequence[Start], options: Mapping[str, i
     # Nine digits: what was summed up from the rows may differ in the last ones on another machine.
     rounded = json.loads(json.dumps(described), parse_float=lambda text: f"{float(text):.9g}")
     digest = hashlib.sha256(json.dumps(rounded, sort_keys=True).encode())
-    for block in problem.rows.blocks():
+    rows = problem.rows
+    if isinstance(rows, ArrayRows) and rows.labels is not None:
+        digest.update(f"labels {rows.labels.classes.sizes}".encode())
+        digest.update(rows.labels.codes.astype(np.int64).tobytes())
+        if rows.labels.groups is not None:
+            digest.update(rows.labels.groups.astype(np.int64).tobytes())
+    for block in rows.blocks():
         for part in (block.values, block.weights):
             if part is not None:
                 digest.update(f"{part.dtype.str}{part.shape}".encode())

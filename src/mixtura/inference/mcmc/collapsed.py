@@ -8,7 +8,7 @@ import numpy as np
 
 from mixtura.data import Rows
 from mixtura.errors import InvalidArgumentError, Setting
-from mixtura.fit import Problem, Swept, option
+from mixtura.fit import Problem, ScaledProblem, option
 from mixtura.inference.mcmc.chain_methods import ChainMethod, ChainSetup, each_on_its_own
 from mixtura.inference.mcmc.chain_runs import ChainPlan
 from mixtura.inference.mcmc.fit_of_draws import Chains
@@ -89,12 +89,13 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
     moves: int = option(3, Whole(0))
 
     name = "collapsed"
+    takes_labels = False
     objective_name = "mean log joint density of rows and partition"
     stream = 0x636F_6C6C
     decisive: ClassVar[tuple[str, ...]] = (*ChainMethod.decisive, "moves")
 
-    def _runner(self, problem: Problem, swept: Swept, plan: ChainPlan) -> PartitionSampler:
-        model = swept.model
+    def _runner(self, problem: Problem, scaled: ScaledProblem, plan: ChainPlan) -> PartitionSampler:
+        model = scaled.model
         partitions = model.weight_prior.partitions(model.n_components)
         if partitions is None:
             raise InvalidArgumentError(
@@ -113,7 +114,7 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
                 "covariances that are not tied",
                 remedy=("use ", Setting("inference", "gibbs")),
             )
-        rows = each_on_its_own(swept.rows, self.name)
+        rows = each_on_its_own(scaled.rows, self.name)
         given = (problem.engine, plan, partitions, clusters, self.moves)
         most = MOST_LABELS // self.chains
         return PartitionSampler(model, rows, *given, most_labels=most)
@@ -124,13 +125,13 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         states: Sequence[PartitionState],
         plan: ChainPlan,
         names: Sequence[str],
-    ) -> tuple[Problem, Swept, Chains]:
-        problem, swept, sampler = given.problem, given.swept, given.runner
+    ) -> tuple[Problem, ScaledProblem, Chains]:
+        problem, scaled, sampler = given.problem, given.scaled, given.runner
         assert isinstance(sampler, PartitionSampler)
         past = [joined(state.past) for state in states]
         n_clusters = int(max(one.occupied[: plan.draws].max() for one in past))
         size = sampler.partitions.n_slots(problem.model.n_components, n_clusters)
-        model = replace(swept.model, n_components=size)
+        model = replace(scaled.model, n_components=size)
         seeds = [problem.stream(OF_PARAMETERS, n) for n in range(len(past))]
         histories = [one.log_joint[: plan.sweeps] for one in past]
         found = [
@@ -145,11 +146,11 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         )
         exchangeable = model.weight_prior.is_exchangeable
         is_given = problem.keep_numbering and exchangeable
-        first = swept.model.typical(given.starts[0].statistics) if is_given else None
+        first = scaled.model.typical(given.starts[0].statistics) if is_given else None
         chains = Chains(posterior, histories, names, first, of_partitions=True)
         return (
             replace(problem, model=replace(problem.model, n_components=size)),
-            replace(swept, model=model),
+            replace(scaled, model=model),
             chains,
         )
 

@@ -2,11 +2,12 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from mixtura.data.base import NONE_HELD
 from mixtura.diagnostics.component_warnings import component_doubts, limit_doubt, rest_doubt
 from mixtura.diagnostics.convergence_diagnostics import (
     AGREED,
@@ -17,13 +18,13 @@ from mixtura.diagnostics.convergence_diagnostics import (
     reduction_words,
 )
 from mixtura.errors import ConvergenceWarning, Doubt, LabelsWarning, Message, Setting
-from mixtura.fit import Fit, Inference, Problem, Run, Swept, canonical_order
+from mixtura.fit import Fit, Inference, Problem, Run, ScaledProblem, canonical_order
 from mixtura.messages.assignments import Soft
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.parameters import MixtureParameters
-from mixtura.posteriors import DrawsPosterior, PointPosterior
+from mixtura.posteriors import DrawsPosterior
 from mixtura.posteriors.alignment import align_parameters, nearest_numbering
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 if TYPE_CHECKING:
     from mixtura.diagnostics import posterior_summaries
@@ -68,6 +69,8 @@ class Chains:
         given partitions, whose clusters no prior numbers.
     effective : int, optional
         Effective draws that were to be reached; None where the number of draws was given.
+    held : integer array
+        Components that keep their numbers, since rows are known to be theirs.
     """
 
     posterior: DrawsPosterior
@@ -76,12 +79,13 @@ class Chains:
     first: MixtureParameters | None = None
     of_partitions: bool = False
     effective: int | None = None
+    held: IntegerArray = field(default_factory=lambda: NONE_HELD)
 
 
 def fit_of(
     method: Inference,
     problem: Problem,
-    swept: Swept,
+    scaled: ScaledProblem,
     chains: Chains,
     began: float,
     doubts: tuple[Doubt, ...] = (),
@@ -89,7 +93,7 @@ def fit_of(
     """Return the fit of chains in the data's units."""
     drawn, doubt = _numbered(chains, problem.rows.total_weight)
     shortage = _shortage(drawn, chains)
-    posterior = _in_data_units(problem, drawn, swept.factor, of_rows=chains.of_partitions)
+    posterior = _in_data_units(problem, drawn, scaled.factor, of_rows=chains.of_partitions)
     shift = float(posterior.log_joint.flat[0] - drawn.log_joint.flat[0])
     runs = tuple(
         Run(name, tuple((history + shift).tolist()), not shortage)
@@ -105,7 +109,7 @@ def fit_of(
         posterior.parameters.weights * total,
         row_weight=total / problem.rows.n_rows,
         may_be_empty=True,
-        resolvable=problem.resolvable,
+        resolution=problem.resolution,
     )
     return Fit(
         model=problem.model,
@@ -113,7 +117,7 @@ def fit_of(
         method=method.name,
         objective=float(posterior.log_joint.mean()),
         objective_name=method.objective_name,
-        log_likelihood=_log_likelihood(problem, swept, posterior.parameters),
+        log_likelihood=_log_likelihood(problem, scaled, posterior.parameters),
         runs=runs,
         best=int(np.argmax(posterior.log_joint.mean(axis=1))),
         n_rows=problem.rows.n_rows,
@@ -125,7 +129,7 @@ def fit_of(
             *problem.doubts,
             *doubts,
             *shortage,
-            *(_at_limit(swept, drawn, problem) if has_limit else ()),
+            *(_at_limit(scaled, drawn, problem) if has_limit else ()),
             *_confusion(doubt),
             *of_components,
         ),
@@ -146,20 +150,52 @@ def _numbered(chains: Chains, n_rows: float) -> tuple[DrawsPosterior, float]:
         return posterior, 0.0
     if not exchangeable and posterior.weights.size * posterior.weights.shape[2] > MOST_ALIGNED:
         return posterior.relabelled(np.argsort(-posterior.weights, axis=2, kind="stable")), 0.0
-    parts = (posterior.weights, posterior.means, posterior.covariances)
+    n_components = posterior.weights.shape[2]
+    free = np.setdiff1d(np.arange(n_components), chains.held)
+    if free.size < 2 and chains.held.size:
+        return posterior, 0.0
+    parts = _components(posterior, free)
     least = 0.5 / n_rows if prior.finds_components else 0.0
     alignment = align_parameters(*parts, posterior.log_joint, n_rows, least)
-    posterior = posterior.relabelled(alignment.permutations)
-    found = posterior.parameters
+    posterior = posterior.relabelled(_held_apart(alignment.permutations, free, n_components))
+    found = _parameters(posterior.parameters, free)
     if exchangeable and chains.first is not None:
-        order = nearest_numbering(found, chains.first)
+        order = nearest_numbering(found, _parameters(chains.first, free))
     elif prior.finds_components:
         order = np.argsort(-found.weights, kind="stable")
     else:
         order = canonical_order(found)
-    orders = np.broadcast_to(order, posterior.weights.shape)
+    orders = np.broadcast_to(_held_apart(order, free, n_components), posterior.weights.shape)
     # Components without rows are alike: that they cannot be told apart is no doubt.
     return posterior.relabelled(orders), alignment.doubt if exchangeable else 0.0
+
+
+def _components(posterior: DrawsPosterior, some: IntegerArray) -> tuple[Array, Array, Array]:
+    """Return the draws of some components: weights, means and (co)variances."""
+    weights, means, covariances = posterior.weights, posterior.means, posterior.covariances
+    if some.size == weights.shape[2]:
+        return weights, means, covariances
+    if covariances.shape[2] > 1:
+        covariances = covariances[:, :, some]
+    return weights[:, :, some], means[:, :, some], covariances
+
+
+def _parameters(parameters: MixtureParameters, some: IntegerArray) -> MixtureParameters:
+    """Return the parameters of some components."""
+    if some.size == parameters.weights.size:
+        return parameters
+    covariances = parameters.covariances
+    own = covariances if len(covariances) == 1 else covariances[some]
+    return MixtureParameters(parameters.weights[some], parameters.means[some], own)
+
+
+def _held_apart(order: IntegerArray, free: IntegerArray, n_components: int) -> IntegerArray:
+    """Return an order (..., F) of the free components as one of all, the others in their places."""
+    if free.size == n_components:
+        return order
+    whole = np.broadcast_to(np.arange(n_components), (*order.shape[:-1], n_components)).copy()
+    whole[..., free] = free[order]
+    return whole
 
 
 def _in_data_units(
@@ -182,17 +218,19 @@ def _in_data_units(
     return replace(drawn, model=problem.model, draws=draws)
 
 
-def _log_likelihood(problem: Problem, swept: Swept, parameters: MixtureParameters) -> float:
+def _log_likelihood(
+    problem: Problem, scaled: ScaledProblem, parameters: MixtureParameters
+) -> float:
     """Return the log likelihood of the rows at the parameters, found in safe units."""
-    scaled, shift = parameters, 0.0
-    if swept.factor is not None:
-        scaled = parameters.rescaled(swept.factor)
-        shift = swept.rows.total_weight * float(np.log(swept.factor).sum())
-    potentials = PointPosterior(scaled, swept.model.family).potentials
-    return problem.engine.sweep(swept.rows, potentials, Soft()).log_normalizer + shift
+    parameters_there, shift = parameters, 0.0
+    if scaled.factor is not None:
+        parameters_there = parameters.rescaled(scaled.factor)
+        shift = scaled.rows.total_weight * float(np.log(scaled.factor).sum())
+    potentials = scaled.model.potentials(parameters_there)
+    return problem.engine.sweep(scaled.rows, potentials, Soft()).log_normalizer + shift
 
 
-def _judged(posterior: DrawsPosterior) -> dict[str, Array]:
+def _monitored(posterior: DrawsPosterior) -> dict[str, Array]:
     """Return the draws (C, S) of what does not depend on the components' numbers, by name."""
     found = {"the log joint": posterior.log_joint}
     if posterior.model.weight_prior.has_random_number:
@@ -211,8 +249,8 @@ def _reduction(draws: Array) -> float:
 
 def _shortage(posterior: DrawsPosterior, chains: Chains) -> tuple[Doubt, ...]:
     """Return the doubt that there are too few draws, with about how many would do."""
-    judged = _judged(posterior)
-    reductions = {name: _reduction(draws) for name, draws in judged.items()}
+    monitored = _monitored(posterior)
+    reductions = {name: _reduction(draws) for name, draws in monitored.items()}
     name, reduction = max(reductions.items(), key=lambda one: np.nan_to_num(one[1], nan=-np.inf))
     advice = Message("raise ", Setting("draws"), " and ", Setting("warmup"))
     if np.isnan(reduction):
@@ -220,7 +258,7 @@ def _shortage(posterior: DrawsPosterior, chains: Chains) -> tuple[Doubt, ...]:
         return (Doubt(ConvergenceWarning, said),)
     n_chains = posterior.n_chains
     wanted = chains.effective or EFFECTIVE * n_chains
-    needed = _in_words([draws_wanted(draws, wanted) for draws in judged.values()])
+    needed = _in_words([draws_wanted(draws, wanted) for draws in monitored.values()])
     if reduction > AGREED:
         told = reduction_words(reduction)
         found = f"the chains do not agree: R-hat of {name} is {told}, above {AGREED}; "
@@ -228,7 +266,7 @@ def _shortage(posterior: DrawsPosterior, chains: Chains) -> tuple[Doubt, ...]:
         return (Doubt(ConvergenceWarning, Message(found, remedy=(advice, needed, *more))),)
     if chains.effective is None:
         return ()
-    sizes = {name: _size(draws) for name, draws in judged.items()}
+    sizes = {name: _size(draws) for name, draws in monitored.items()}
     name, size = min(sizes.items(), key=lambda one: one[1])
     if size >= wanted:
         return ()
@@ -268,7 +306,7 @@ def _remedy(posterior: DrawsPosterior, *, of_partitions: bool) -> tuple[str | Se
     return (", or take ", collapsed, ", which changes the number of components more readily")
 
 
-def _at_limit(swept: Swept, drawn: DrawsPosterior, problem: Problem) -> tuple[Doubt, ...]:
+def _at_limit(scaled: ScaledProblem, drawn: DrawsPosterior, problem: Problem) -> tuple[Doubt, ...]:
     """Return the doubt that more components than are allowed may be wanted."""
     model = drawn.model
     if model.weight_prior.has_random_number:
@@ -277,7 +315,7 @@ def _at_limit(swept: Swept, drawn: DrawsPosterior, problem: Problem) -> tuple[Do
     elif model.n_components == 1:
         return ()
     else:
-        rest = posterior_summaries.rest_has_rows(drawn, swept.rows, problem.engine, N_COUNTED)
+        rest = posterior_summaries.rest_has_rows(drawn, scaled.rows, problem.engine, N_COUNTED)
         share = float(rest.mean())
         doubt = rest_doubt(model.n_components, share)
     return () if share <= TOO_OFTEN else (doubt,)

@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from mixtura.data import Rows
-from mixtura.fit import Problem, Start, Swept
+from mixtura.fit import Problem, ScaledProblem, Start
 from mixtura.inference.mcmc.chain_methods import ChainMethod, ChainSetup, each_on_its_own
 from mixtura.inference.mcmc.chain_runs import ChainPlan
 from mixtura.inference.mcmc.fit_of_draws import Chains
@@ -34,7 +34,7 @@ class Gibbs(ChainMethod[ChainState]):
 
     Each sweep draws the component of every row given the parameters, and the parameters given
     these. Chains begin at the estimator's starts, one for each chain unless ``n_init`` says
-    otherwise. The draws are renumbered so that components of one draw match those of another.
+    otherwise. The draws are relabelled so that components of one draw match those of another.
     The objective is the average of the log joint density (assignments summed out) over the draws;
     the history is that of one chain, warm-up included.
 
@@ -104,8 +104,8 @@ class Gibbs(ChainMethod[ChainState]):
 
         return replace(problem, model=replace(model, n_components=needed), starts=starts)
 
-    def _runner(self, problem: Problem, swept: Swept, plan: ChainPlan) -> Sampler:
-        return Sampler(swept.model, each_on_its_own(swept.rows, self.name), problem.engine, plan)
+    def _runner(self, problem: Problem, scaled: ScaledProblem, plan: ChainPlan) -> Sampler:
+        return Sampler(scaled.model, each_on_its_own(scaled.rows, self.name), problem.engine, plan)
 
     def _found(
         self,
@@ -113,16 +113,16 @@ class Gibbs(ChainMethod[ChainState]):
         states: Sequence[ChainState],
         plan: ChainPlan,
         names: Sequence[str],
-    ) -> tuple[Problem, Swept, Chains]:
-        problem, swept, runner = given.problem, given.swept, given.runner
+    ) -> tuple[Problem, ScaledProblem, Chains]:
+        problem, scaled, runner = given.problem, given.scaled, given.runner
         assert isinstance(runner, Sampler)
         chains = [runner.finished(state, plan) for state in states]
         draws = Draws.beside(chains).kept(slice(None), plan.kept)
-        numbers = np.broadcast_to(np.arange(swept.model.n_components), draws.weights.shape)
-        posterior = DrawsPosterior(swept.model, draws, numbers)
-        first = swept.model.typical(given.starts[0].statistics) if problem.keep_numbering else None
+        numbers = np.broadcast_to(np.arange(scaled.model.n_components), draws.weights.shape)
+        posterior = DrawsPosterior(scaled.model, draws, numbers)
+        first = scaled.model.typical(given.starts[0].statistics) if problem.keep_numbering else None
         histories = [chain.log_joint for chain in chains]
-        return problem, swept, Chains(posterior, histories, names, first)
+        return problem, scaled, Chains(posterior, histories, names, first, held=scaled.rows.held)
 
 
 def _padded(statistics: SufficientStatistics, n_components: int) -> SufficientStatistics:

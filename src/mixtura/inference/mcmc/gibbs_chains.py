@@ -93,16 +93,16 @@ class Sampler(Runner[ChainState]):
         stretch, current = found or self._by_sweeps(state, begin, begin + sweeps, rng)
         return ChainState(current, state.row_seed, rng.bit_generator.state, (*state.past, stretch))
 
-    def judged(self, states: Sequence[ChainState], plan: ChainPlan) -> list[Array]:
+    def monitored(self, states: Sequence[ChainState], plan: ChainPlan) -> list[Array]:
         def whole(name: str) -> Array:
             parts = [np.concatenate([getattr(s, name) for s in state.past]) for state in states]
             return np.stack(parts)
 
-        judged = [whole("log_joint")[:, plan.kept]]
+        monitored = [whole("log_joint")[:, plan.kept]]
         if self.model.weight_prior.has_random_number:
             used = (whole("weights") > 0.0).sum(axis=-1)[:, : plan.draws]
-            judged.append(used.astype(np.float64))
-        return judged
+            monitored.append(used.astype(np.float64))
+        return monitored
 
     def packed(self, states: Sequence[ChainState]) -> Kept:
         arrays = {
@@ -210,7 +210,10 @@ def drawn(
     rng: np.random.Generator,
 ) -> MixtureParameters:
     """Return parameters drawn given the statistics of assigned rows."""
-    weights = model.weight_prior.posterior(statistics.count).draw(rng, model.n_components)
+    weights = model.weight_prior.posterior(statistics.of_weights).draw(rng, model.n_components)
+    if model.background is not None:
+        given = model.background.given(statistics.of_background, float(statistics.of_weights.sum()))
+        weights = weights * (1.0 - rng.beta(*given))
     parts = model.component_prior.draw_given(statistics, current.means, current.covariances, rng)
     # In one order of memory, on which sums may depend: a chain that is read back has it too.
     return MixtureParameters(*(np.ascontiguousarray(part) for part in (weights, *parts)))

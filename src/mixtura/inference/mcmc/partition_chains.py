@@ -158,7 +158,7 @@ class PartitionSampler(Runner[PartitionState]):
         before = tuple(one.thinned(every) for one in state.past) if every else state.past
         return PartitionState(labels, concentration, random, (*before, stretch))
 
-    def judged(self, states: Sequence[PartitionState], plan: ChainPlan) -> list[Array]:
+    def monitored(self, states: Sequence[PartitionState], plan: ChainPlan) -> list[Array]:
         log_joint = [np.concatenate([one.log_joint for one in state.past]) for state in states]
         occupied = [np.concatenate([one.occupied for one in state.past]) for state in states]
         return [np.stack(log_joint)[:, plan.kept], np.stack(occupied)[:, : plan.draws]]

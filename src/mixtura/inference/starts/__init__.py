@@ -5,17 +5,22 @@ from typing import TYPE_CHECKING
 from mixtura.messages.lazy import Registry, lazy_attributes
 
 if TYPE_CHECKING:
+    from mixtura.inference.starts.apart import StartApart, close_rows
     from mixtura.inference.starts.base import Initializer
     from mixtura.inference.starts.best_of_clusterings import Elicitation, Elicited, Search, after
     from mixtura.inference.starts.given import given_start
+    from mixtura.inference.starts.labelled import LabelledStart
 
 __all__ = [
     "INITIALIZERS",
     "Elicitation",
     "Elicited",
     "Initializer",
+    "LabelledStart",
     "Search",
+    "StartApart",
     "after",
+    "close_rows",
     "given_start",
 ]
 
@@ -38,8 +43,11 @@ __getattr__ = lazy_attributes(
         "Elicitation": "mixtura.inference.starts.best_of_clusterings",
         "Elicited": "mixtura.inference.starts.best_of_clusterings",
         "Initializer": "mixtura.inference.starts.base",
+        "LabelledStart": "mixtura.inference.starts.labelled",
         "Search": "mixtura.inference.starts.best_of_clusterings",
+        "StartApart": "mixtura.inference.starts.apart",
         "after": "mixtura.inference.starts.best_of_clusterings",
+        "close_rows": "mixtura.inference.starts.apart",
         "given_start": "mixtura.inference.starts.given",
     },
 )

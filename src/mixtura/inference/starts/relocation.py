@@ -134,8 +134,8 @@ class Cutter:
         if len(structure) == 2 and structure[1] < n_features:
             whole = replace(whole, second=whole.second.sum(axis=1, keepdims=True))
         single = PriorGuide(self.guide, self.prior, whole.structure)
-        swept, alone = short_run(self.engine, own, single, whole, ShortRunLimits(1))
-        height = swept.log_normalizer
+        moments, alone = short_run(self.engine, own, single, whole, ShortRunLimits(1))
+        height = moments.log_normalizer
         shape = family.structure(2, n_features)
         guide = PriorGuide(self.guide, self.prior, shape)
         cuts = [
