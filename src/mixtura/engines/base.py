@@ -15,7 +15,7 @@ from mixtura.engines.content_keys import content_sample, in_order
 from mixtura.engines.far_rows import may_be_far
 from mixtura.engines.label_parts import drawn_values_by_label, told_by_label
 from mixtura.engines.observed.integration import Sweeper
-from mixtura.engines.observed.overall import completed_rows, overall_statistics
+from mixtura.engines.observed.overall import completed_rows, most_looked_at, overall_statistics
 from mixtura.engines.observed.telling import drawn_values, told_values
 from mixtura.engines.search import Leading, SearchEnd, SearchPlan, Starts
 from mixtura.engines.sorting import SortedColumns, sorted_columns
@@ -365,7 +365,9 @@ class Engine(Sweeper):
         some = incomplete(rows)
         if some is not None:
             if matrix:
-                return overall_statistics(some, self.subsample(some, LOOKED_AT))
+                return overall_statistics(
+                    some, self.subsample(some, most_looked_at(some)), self.sweep
+                )
             found = self.overall(rows, matrix=True)
             return replace(found, second=np.einsum("kdd->kd", found.second))
         shape = (1, rows.n_features)

@@ -1,25 +1,40 @@
 """Mean and covariance of all rows of which some cells were observed, and rows completed by them."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import TypeAlias
 
 import numpy as np
 
 from mixtura.data import ArrayRows
-from mixtura.engines.observed.parts import Part, moments_of, parts_of
+from mixtura.engines.observed.parts import Part, parts_of
+from mixtura.messages.assignments import Assignment, Soft
+from mixtura.messages.linalg import precision_factors
+from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.typing import Array, BooleanArray
 
-MOST_STEPS = 200
+Sweep: TypeAlias = Callable[[ArrayRows, Potentials, Assignment], SufficientStatistics]
+
+MOST_STEPS = 100
 """Steps of EM."""
 
-AT_REST = 1e-7
+AT_REST = 1e-6
 """Standard deviations, and correlations, by which the last step may still have moved."""
+
+LOOKED_AT, MULTIPLICATIONS = 1 << 13, 1 << 28
+"""Rows that are looked at of more, and multiplications of a step for which they are fewer."""
 
 LEAST_SHARE = 0.01
 """Of a column's variance that is left at the start where errors seem to be all of it."""
 
 
-def overall_statistics(rows: ArrayRows, sample: ArrayRows) -> SufficientStatistics:
+def most_looked_at(rows: ArrayRows) -> int:
+    """Return how many rows suffice for their moments: fewer of many features."""
+    size = rows.n_features
+    return max(20 * size, min(LOOKED_AT, MULTIPLICATIONS // size**3))
+
+
+def overall_statistics(rows: ArrayRows, sample: ArrayRows, sweep: Sweep) -> SufficientStatistics:
     """Return the statistics of all rows as one component, about its mean.
 
     Mean and covariance of one normal distribution of the true and complete rows, by EM.
@@ -30,8 +45,10 @@ def overall_statistics(rows: ArrayRows, sample: ArrayRows) -> SufficientStatisti
         The rows.
     sample : ArrayRows
         Those of them that are looked at.
+    sweep : callable
+        The sweep of an engine.
     """
-    mean, covariance = _moments(sample)
+    mean, covariance = _moments(sample, sweep)
     total = rows.total_weight
     first = np.zeros((1, mean.size))
     return SufficientStatistics(np.array([total]), first, total * covariance[None], mean[None])
@@ -67,7 +84,7 @@ def _parts(rows: ArrayRows, mean: Array, covariance: Array) -> Iterator[Part]:
         yield from parts_of(patterns, mean[None], covariance[None])
 
 
-def _moments(rows: ArrayRows) -> tuple[Array, Array]:
+def _moments(rows: ArrayRows, sweep: Sweep) -> tuple[Array, Array]:
     """Return mean (D,) and covariance (D, D) of all rows, zero where a column is constant."""
     weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
     has = ~rows.is_missing & (weights > 0.0)[:, None]
@@ -89,13 +106,13 @@ def _moments(rows: ArrayRows) -> tuple[Array, Array]:
             size = deviations[:, None] * deviations if errors.ndim == 3 else deviations**2
             errors = errors / size
         standard = ArrayRows((some.values - mean[varied]) / deviations, some.weights, None, errors)
-        shift, inside = _climbed(standard, mass[:, varied] / total[varied])
+        shift, inside = _climbed(standard, mass[:, varied] / total[varied], sweep)
         mean[varied] += shift * deviations
         covariance[np.ix_(varied, varied)] = inside * deviations[:, None] * deviations
     return mean, covariance
 
 
-def _climbed(rows: ArrayRows, mass: Array) -> tuple[Array, Array]:
+def _climbed(rows: ArrayRows, mass: Array, sweep: Sweep) -> tuple[Array, Array]:
     """Return mean and covariance of standardised rows, of which shares of a column's mass are."""
     shares = np.ones(rows.n_features)
     if rows.errors is not None:
@@ -103,19 +120,12 @@ def _climbed(rows: ArrayRows, mass: Array) -> tuple[Array, Array]:
         of_errors = np.where(mass > 0.0, mass * variances, 0.0).sum(axis=0)
         shares = np.maximum(1.0 - of_errors, LEAST_SHARE)
     mean, covariance = np.zeros(rows.n_features), np.diag(shares)
-    complete = rows.complete_rows if rows.observation.complete.size else None
-    total = rows.total_weight
+    blank, total = np.zeros(1), rows.total_weight
     for _ in range(MOST_STEPS):
-        first, second = np.zeros((1, mean.size)), np.zeros((1, mean.size, mean.size))
-        if complete is not None:
-            weights = np.ones(complete.n_rows) if complete.weights is None else complete.weights
-            more = moments_of((complete.values - mean)[None], weights[:, None])
-            first, second = first + more[0], second + more[1]
-        for part in _parts(rows, mean, covariance):
-            more = part.expected_moments(part.patterns.row_weights[:, None])
-            first, second = first + more[0], second + more[1]
-        step = first[0] / total
-        found = second[0] / total - step[:, None] * step
+        factor = precision_factors(covariance[None])
+        swept = sweep(rows, Potentials(blank, blank, mean[None], factor), Soft())
+        step = swept.first[0] / total
+        found = swept.second[0] / total - step[:, None] * step
         moved = max(np.abs(step).max(), np.abs(found - covariance).max())
         mean, covariance = mean + step, 0.5 * (found + found.T)
         if moved <= AT_REST:
