@@ -216,6 +216,7 @@ def _patterns(
         )
         both = kept if taken.ndim == 2 else kept[:, :, None] & kept[:, None, :]
         own_errors = np.where(both, taken, 0.0)
-    filled = np.where(has[order], values[positions], 0.0).astype(np.float64, copy=False)
+    filled = values[positions].astype(np.float64, copy=False)
+    filled[~has[order]] = 0.0
     own_weights = None if weights is None else weights[positions]
     return Patterns(positions, filled, own_weights, kept, starts, own_errors)
