@@ -21,12 +21,13 @@ from laws.running import blobs, random_parameters
 from mixtura import BACKGROUND, GaussianMixtureModel
 from mixtura.data import ArrayRows
 from mixtura.engines import ENGINES
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import DataError, InvalidArgumentError
 from mixtura.families import FAMILIES
 from mixtura.messages.assignments import Given, Sampled, Soft
 from mixtura.messages.background import Background
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import potentials_of
+from mixtura.plots.curves import MarginalCurves
 from mixtura.priors import Dirichlet, NormalInverseWishart
 
 N, D, K = 80, 2, 3
@@ -375,6 +376,65 @@ def test_methods_without_background_say_so(method: str) -> None:
     rows, _ = with_far_rows(0)
     with pytest.raises(InvalidArgumentError, match=f"'{method}' takes no background"):
         GaussianMixtureModel(2, background="uniform", inference=method).fit(rows)
+
+
+def test_curves_have_the_background() -> None:
+    rows, _ = with_far_rows(9)
+    gmm = fitted("map", rows)
+    curves = MarginalCurves.predictive(gmm.fit_, 0)
+    low, high = rows[:, 0].min(), rows[:, 0].max()
+    # Beyond the reach of the groups there is the background alone.
+    points = np.array([low - 1.0, low + 0.01, high - 0.01, high + 1.0])
+    groups = replace(curves, uniform=None).total(points)
+    height = gmm.background_weight_ / (high - low)
+    assert curves.total(points) - groups == pytest.approx([0.0, height, height, 0.0], rel=1e-12)
+    grid = np.linspace(low - 9.0, high + 9.0, 200_001)
+    assert curves.total(grid).sum() * (grid[1] - grid[0]) == pytest.approx(1.0, abs=1e-4)
+
+
+@pytest.mark.parametrize("method", ["map", "ml", "vb"])
+def test_all_at_once_in_batches_and_threads(method: str) -> None:
+    rows, truth = with_far_rows(10)
+    rng = np.random.default_rng(0)
+    order = rng.permutation(480)
+    rows, truth = rows[order], truth[order]
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    groups = np.arange(480) // 2
+    known = (rng.random(480) < 0.2) & (np.arange(480) % 2 == 0)
+    labels = np.where(known & (truth >= 0), truth, -1)
+    labels[:240] = np.where(known, truth, -1)[:240]  # later ones may lie outside the box
+    # Two rows share a component only if they are of one group of the truth.
+    groups = np.where(truth[groups * 2] == truth[groups * 2 + 1], groups, -1)
+    weights, fits = rng.integers(1, 3, 480), []
+    for n_jobs in (1, 2):
+        gmm = GaussianMixtureModel(
+            3, background="uniform", inference=method, n_jobs=n_jobs, max_iter=200
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for some in (slice(0, 240), slice(240, 480)):
+                gmm.partial_fit(
+                    *(rows[some], None, weights[some], [0.1, 0.1], labels[some], groups[some])
+                )
+        fits.append(gmm)
+    for name in ("weights_", "means_", "covariances_", "objective_history_"):
+        assert np.array_equal(getattr(fits[0], name), getattr(fits[1], name))
+    whole = fitted(
+        *(method, rows), sample_weight=weights, labels=labels, groups=groups,
+        measurement_error=[0.1, 0.1],
+    )  # fmt: skip
+    assert whole.means_ == pytest.approx(fits[0].means_, abs=0.25)
+    inside = truth >= 0
+    assert (whole.labels_[inside] == truth[inside]).mean() > 0.9
+    told = labels != -1
+    assert (whole.labels_[told] == labels[told]).all()
+
+
+def test_a_labelled_row_outside_the_box_is_refused() -> None:
+    rows, _ = with_far_rows(11)
+    gmm = GaussianMixtureModel(3, background="uniform").partial_fit(rows)
+    with pytest.raises(DataError, match="outside the background's box"):
+        gmm.partial_fit([[0.0, 0.0], [99.0, 0.0]], labels=[-1, BACKGROUND])
 
 
 @pytest.mark.parametrize("method", ["map", "gibbs"])

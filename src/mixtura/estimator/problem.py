@@ -26,7 +26,7 @@ from mixtura.inference.starts import (
     after,
     close_rows,
 )
-from mixtura.messages.background import Background
+from mixtura.messages.background import BACKGROUND, Background, BackgroundPotential
 from mixtura.messages.fixed_parameters import FixedParameters, fixed_parameters
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
@@ -164,6 +164,7 @@ def build_update(
     _check_unchanged(given, method, fit)
     _check_magnitude(rows.magnitude(), fit.feature_names)
     _check_reach(fit, rows.magnitude())
+    _check_box(fit, rows, engine)
     problem = Problem(
         model=fit.model,
         rows=rows,
@@ -302,6 +303,21 @@ def _check_reach(fit: Fit, magnitude: Array) -> None:
             f"column {fit.feature_names[column]!r} has values of size {magnitude[column]:.3g}, "
             f"beside components of width {deviations[:, column].min():.3g}: float64 cannot hold "
             "their distance squared; rescale the rows, or call fit on all of them"
+        )
+
+
+def _check_box(fit: Fit, rows: Rows, engine: Engine) -> None:
+    """Raise DataError where a row that is known to be of the background lies outside its box."""
+    background = fit.model.background
+    labels = rows.labels if isinstance(rows, ArrayRows) else None
+    if background is None or labels is None:
+        return
+    density = engine.background_density(rows, BackgroundPotential(0.0, background))
+    outside = np.flatnonzero((labels.codes == BACKGROUND) & ~np.isfinite(density))
+    if outside.size:
+        raise DataError(
+            f"labels has {BACKGROUND} for row {outside[0]}, rows counted from 0, which lies "
+            "outside the background's box, that of the first batch: call fit on all rows"
         )
 
 

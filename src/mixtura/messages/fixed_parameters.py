@@ -46,9 +46,8 @@ class FixedParameters:
     @property
     def has_covariance(self) -> BooleanArray:
         """Which covariances are given, shape (K,), or (1,) of one that is shared."""
-        return np.asarray(
-            np.isfinite(self.covariances).reshape(len(self.covariances), -1).all(axis=1)
-        )
+        given = np.isfinite(self.covariances).reshape(len(self.covariances), -1)
+        return np.asarray(given.all(axis=1))
 
     @property
     def has_any(self) -> BooleanArray:

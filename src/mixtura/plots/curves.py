@@ -44,18 +44,22 @@ class MarginalCurves:
     ----------
     weights, means, deviations : arrays of shape (K,)
         Weight of each component, and its mean and standard deviation of the feature.
+    uniform : tuple of float, optional
+        Where a background begins and ends, and the height of its density.
     """
 
     weights: Array
     means: Array
     deviations: Array
+    uniform: tuple[float, float, float] | None = None
 
     @classmethod
     def of(cls, fit: Fit, feature: int) -> "MarginalCurves":
         """Return the marginal densities of one feature of a fit."""
         parameters = fit.parameters
         deviations = standard_deviations(fit)[:, feature]
-        return cls(parameters.weights, parameters.means[:, feature], deviations)
+        means = parameters.means[:, feature]
+        return cls(parameters.weights, means, deviations, _uniform(fit, feature))
 
     @classmethod
     def predictive(cls, fit: Fit, feature: int) -> "MarginalCurves":
@@ -72,6 +76,7 @@ class MarginalCurves:
             averaged.weights[used] / averaged.n_draws,
             averaged.means[used][:, feature],
             averaged.scales[used][:, feature],
+            _uniform(fit, feature),
         )
 
     @property
@@ -92,6 +97,9 @@ class MarginalCurves:
             some = slice(start, start + TOGETHER)
             standard = (points[:, None] - self.means[some]) / self.deviations[some]
             found += np.exp(-0.5 * np.clip(standard, -40.0, 40.0) ** 2) @ self.peaks[some]
+        if self.uniform is not None:
+            low, high, level = self.uniform
+            found[(points >= low) & (points <= high)] += level
         return found
 
     def uncertainty(self, points: Array) -> Array:
@@ -176,6 +184,17 @@ class Total:
         limit = TALLEST * float(self.heights[order][middle])
         tallest = float(self.heights.max())
         return min(tallest, limit), tallest > limit
+
+
+def _uniform(fit: Fit, feature: int) -> tuple[float, float, float] | None:
+    """Return the marginal density of a fit's background; None without one."""
+    background = fit.model.background
+    if background is None:
+        return None
+    low, high = float(background.lower[feature]), float(background.upper[feature])
+    # Where a volume was given the density of the box need not add up to the weight.
+    mass = np.exp(np.log(background.upper - background.lower).sum() - background.log_volume)
+    return low, high, fit.background_weight * float(mass) / (high - low)
 
 
 def draw_components(
