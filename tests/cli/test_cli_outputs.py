@@ -96,7 +96,7 @@ def test_a_folder_that_may_not_be_written_to(run, small) -> None:
 
 
 def test_memory_is_exit_code_5(run, small, monkeypatch) -> None:
-    def greedy(*_: object) -> None:
+    def greedy(*_: object, **__: object) -> None:
         raise MemoryError
 
     monkeypatch.setattr(mixtura.data.tabular, "read_table", greedy)
@@ -120,7 +120,7 @@ def test_a_bug_is_one_line_and_a_traceback_only_on_request(run, small, monkeypat
 
 
 def test_interruption_is_one_line(run, small, monkeypatch) -> None:
-    def stop(*_: object) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(mixtura.data.tabular, "read_table", stop)

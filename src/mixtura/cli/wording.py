@@ -23,6 +23,10 @@ OPTION_OF = {
     "effective_draws": "--effective-draws",
     "max_draws": "--max-draws",
     "checkpoint": "--checkpoint",
+    "labels": "--labels",
+    "groups": "--groups",
+    "background": "--background",
+    "measurement_error": "--errors",
 }
 """The option that sets a parameter of the class."""
 

@@ -6,7 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
 BACKGROUND = -2
@@ -84,8 +84,9 @@ class KnownLabels:
         pairs = np.unique(np.stack([self.groups[inside], inside // size]), axis=1)[0]
         if (np.diff(pairs) == 0).any():
             raise InvalidArgumentError(
-                "groups must each lie in one batch: order the rows by group, or take a larger "
-                f"batch_size than {size}"
+                Setting("groups"),
+                " must each lie in one batch: order the rows by group, or take a larger "
+                f"batch_size than {size}",
             )
 
     @property
@@ -135,15 +136,16 @@ def known_labels(
     given = _flat(labels)
     if given.shape != (n_rows,):
         raise InvalidArgumentError(
-            f"labels must have one entry for each row, shape ({n_rows},); got shape {given.shape}"
+            Setting("labels"),
+            f" must have one entry for each row, shape ({n_rows},); got shape {given.shape}",
         )
     numbers = _as_numbers(given)
     if numbers is not None:
         sizes = _sizes_of_numbers(n_components, components_per_class)
         if earlier is not None and earlier.names and (numbers >= 0).any():
             raise InvalidArgumentError(
-                f"labels must be the names of the rows before, {_listed(earlier.names)}; "
-                "got numbers"
+                Setting("labels"),
+                f" must be the names of the rows before, {_listed(earlier.names)}; got numbers",
             )
         lowest = BACKGROUND if background else UNKNOWN
         codes = _checked(numbers, len(sizes), n_components, lowest)
@@ -165,7 +167,7 @@ def _flat(labels: Any) -> np.ndarray:
         return np.asarray(labels, dtype=object)
     except (ValueError, TypeError):
         raise InvalidArgumentError(
-            f"labels must be an array of numbers or names; got {type(labels).__name__}"
+            Setting("labels"), f" must be an array of numbers or names; got {type(labels).__name__}"
         ) from None
 
 
@@ -191,7 +193,7 @@ def _whole(numbers: Array) -> IntegerArray:
     known = np.where(unknown, UNKNOWN, numbers)
     if not np.isfinite(known).all() or (known != np.round(known)).any():
         odd = known[~np.isfinite(known) | (known != np.round(known))][0]
-        raise InvalidArgumentError(f"labels must be whole numbers or names; got {odd}")
+        raise InvalidArgumentError(Setting("labels"), f" must be whole numbers or names; got {odd}")
     return known.astype(np.intp)
 
 
@@ -212,8 +214,9 @@ def _checked(numbers: IntegerArray, n_classes: int, n_components: int, lowest: i
     outside = (numbers < lowest) | (numbers >= n_classes)
     if outside.any():
         raise InvalidArgumentError(
-            f"labels has {numbers[outside][0]}: with n_components={n_components} they are 0 to "
-            f"{n_classes - 1}, or -1 where unknown; raise n_components, or give names"
+            Setting("labels"),
+            f" has {numbers[outside][0]}: with n_components={n_components} they are 0 to "
+            f"{n_classes - 1}, or -1 where unknown; raise n_components, or give names",
         )
     return numbers
 
@@ -225,7 +228,7 @@ def _sizes_of_numbers(n_components: int, per_class: int | Mapping[Any, int]) -> 
     odd = [key for key in per_class if not isinstance(key, (int, np.integer)) or key < 0]
     if odd:
         raise InvalidArgumentError(
-            f"components_per_class names {odd[0]!r}, and labels are numbers from 0"
+            Setting("components_per_class"), f" names {odd[0]!r}, and labels are numbers from 0"
         )
     sizes: list[int] = []
     while True:
@@ -249,7 +252,7 @@ def _of_names(
     for place in np.flatnonzero(other):
         is_background[place] = background and given[place] == BACKGROUND
     if (other & ~is_background).any():
-        raise InvalidArgumentError("labels must be all numbers or all names; got both")
+        raise InvalidArgumentError(Setting("labels"), " must be all numbers or all names; got both")
     unknown = unknown | is_background
     texts = np.array([str(value) for value in given[~unknown]], dtype=object)
     found = sorted(set(texts.tolist()))
@@ -260,7 +263,7 @@ def _of_names(
     if new:
         known = _listed(classes.names) if classes.names else "numbers"
         raise InvalidArgumentError(
-            f"labels has {new[0]!r}, which the rows before had not: they have {known}"
+            Setting("labels"), f" has {new[0]!r}, which the rows before had not: they have {known}"
         )
     number = {name: i for i, name in enumerate(classes.names)}
     codes = np.full(len(given), UNKNOWN, dtype=np.intp)
@@ -277,7 +280,7 @@ def _named(
         odd = sorted(set(by_name) - set(names))
         if odd:
             raise InvalidArgumentError(
-                f"components_per_class names {odd[0]!r}; labels has {_listed(names)}"
+                Setting("components_per_class"), f" names {odd[0]!r}; labels has {_listed(names)}"
             )
         sizes = tuple(by_name.get(name, 1) for name in names)
     else:
@@ -285,8 +288,9 @@ def _named(
     if sum(sizes) > n_components:
         needed = f"{len(names)} names" if max(sizes) == 1 else f"{sum(sizes)} components"
         raise InvalidArgumentError(
-            f"labels needs {needed}, {_listed(names)}, and n_components is {n_components}: raise "
-            "n_components"
+            Setting("labels"),
+            f" needs {needed}, {_listed(names)}, and n_components is {n_components}: raise "
+            "n_components",
         )
     return Classes(names, sizes)
 
@@ -316,7 +320,8 @@ def with_groups(labels: KnownLabels | None, groups: Any, n_rows: int) -> KnownLa
     given = _flat(groups)
     if given.shape != (n_rows,):
         raise InvalidArgumentError(
-            f"groups must have one entry for each row, shape ({n_rows},); got shape {given.shape}"
+            Setting("groups"),
+            f" must have one entry for each row, shape ({n_rows},); got shape {given.shape}",
         )
     codes = group_codes(given)
     if not (codes >= 0).any():
@@ -328,7 +333,9 @@ def with_groups(labels: KnownLabels | None, groups: Any, n_rows: int) -> KnownLa
     torn = np.flatnonzero(np.diff(pairs) == 0)
     if torn.size:
         name = given[np.flatnonzero(codes == pairs[torn[0]])[0]]
-        raise InvalidArgumentError(f"groups must agree with labels: rows of {name!r} have several")
+        raise InvalidArgumentError(
+            Setting("groups"), f" must agree with labels: rows of {name!r} have several"
+        )
     return known
 
 

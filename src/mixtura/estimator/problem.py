@@ -12,7 +12,7 @@ from mixtura.diagnostics.component_warnings import named_columns
 from mixtura.diagnostics.data_warnings import DataFacts, data_doubts, facts_of, fewer_rows
 from mixtura.engines import Engine
 from mixtura.engines.resolution import ColumnResolution, resolution
-from mixtura.errors import DataError, DataWarning, Doubt, InvalidArgumentError
+from mixtura.errors import DataError, DataWarning, Doubt, InvalidArgumentError, Setting
 from mixtura.estimator import arguments
 from mixtura.families import univariate
 from mixtura.fit import Fit, Inference, Problem
@@ -121,7 +121,8 @@ def _fixed(
         return None
     if not method.takes_fixed:
         raise InvalidArgumentError(
-            f"inference={method.name!r} takes no fixed parameters: use inference='map' or 'ml'"
+            *(Setting("inference", method.name), " takes no fixed parameters"),
+            remedy=("use ", Setting("inference", ("map", "ml"))),
         )
     if model.component_prior.pull_of_means is None:
         raise InvalidArgumentError(
@@ -143,7 +144,8 @@ def _refuse_known(method: Inference, rows: Rows, background: Background | None) 
         return
     what = "groups" if rows.is_grouped else "labels" if rows.is_labelled else "background"
     raise InvalidArgumentError(
-        f"inference={method.name!r} takes no {what}: use inference='map', 'ml', 'vb' or 'gibbs'"
+        *(Setting("inference", method.name), f" takes no {what}"),
+        remedy=("use ", Setting("inference", ("map", "ml", "vb", "gibbs"))),
     )
 
 
@@ -218,7 +220,8 @@ def background_of(value: Any, rows: Rows, names: tuple[str, ...]) -> Background 
     if not (upper > lower).all():
         column = int(np.flatnonzero(~(upper > lower))[0])
         raise InvalidArgumentError(
-            f"background needs columns of different values: {names[column]!r} has one alone"
+            Setting("background"),
+            f" needs columns of different values: {names[column]!r} has one alone",
         )
     given = None if isinstance(volume, str) else float(volume)
     return Background(lower, upper, volume=given)

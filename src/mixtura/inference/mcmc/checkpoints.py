@@ -10,7 +10,7 @@ from typing import Generic, final
 import numpy as np
 
 from mixtura.data import ArrayRows
-from mixtura.errors import InvalidArgumentError, ModelFileError
+from mixtura.errors import InvalidArgumentError, ModelFileError, Setting
 from mixtura.fit import Problem, Start
 from mixtura.inference.mcmc.chain_runs import Runner, State
 from mixtura.io.archive import read_archive, write_archive
@@ -77,8 +77,10 @@ class Checkpoint(Generic[State]):
             raise ModelFileError(f"{label} is not a mixtura checkpoint")
         if (header.get("version"), header.get("fit")) != (VERSION, self.fit):
             raise InvalidArgumentError(
-                f"checkpoint {label} is of another fit: rows, model, options and random_state (a "
-                "number) must be those that it was begun with; delete it, or name another file"
+                Setting("checkpoint"),
+                f" {label} is of another fit: rows, model, options and ",
+                Setting("random_state"),
+                " (a number) must be those that it was begun with; delete it, or name another file",
             )
         try:
             return self.runner.restored(header, arrays, chains)
