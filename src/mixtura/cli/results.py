@@ -17,6 +17,7 @@ from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
 from mixtura.errors import InterruptedWarning
 
 if TYPE_CHECKING:
+    from mixtura.data import ArrayRows
     from mixtura.data.tabular import FileTable
     from mixtura.estimator import GaussianMixtureModel
     from mixtura.reports import Report, Summary
@@ -88,14 +89,25 @@ class Findings:
         """Whether the fit was stopped before its end."""
         return any(doubt.category is InterruptedWarning for doubt in self.gmm.fit_.doubts)
 
+    @property
+    def rows(self) -> "ArrayRows":
+        """The rows that were fitted, with what is known of them; of a loaded model the table's."""
+        kept = vars(self.gmm).get("_training")
+        return self.table.rows if kept is None else kept.read()
+
     def report(self, *, pictures: bool) -> "Report":
         """Return the report of the fit on the rows."""
+        from mixtura.engines import best_engine
         from mixtura.reports import build_report
 
+        rows, posterior, engine = self.rows.with_cells, self.gmm.posterior_, best_engine(1)
         return build_report(
             self.gmm.fit_,
-            self.table.rows,
-            weights=self.table.weights,
+            rows,
+            labels=posterior.labels(rows, engine),
+            responsibilities=posterior.responsibilities(rows, engine),
+            weights=rows.weights,
+            engine=engine,
             source=self.table.source,
             notes=self.table.notes,
             seed=self.seed,
@@ -120,19 +132,20 @@ class Findings:
         from mixtura.engines import best_engine
         from mixtura.reports import summarize
 
-        table = self.table
-        responsibilities = self.gmm.predict_proba(table, table.errors)
+        rows, posterior, engine = self.rows.with_cells, self.gmm.posterior_, best_engine(1)
         summary = summarize(
             self.gmm.fit_,
-            responsibilities=responsibilities,
-            weights=table.weights,
-            occupied=occupied(self.gmm.posterior_, table.rows, best_engine(1)),
+            responsibilities=posterior.responsibilities(rows, engine),
+            weights=rows.weights,
+            occupied=occupied(posterior, rows, engine),
         )
         return replace(summary, doubts=())
 
     def assignments(self, path: str) -> str:
         """Return the table of assignments for a file of that name."""
-        responsibilities = self.gmm.predict_proba(self.table, self.table.errors)
+        from mixtura.engines import best_engine
+
+        responsibilities = self.gmm.posterior_.responsibilities(self.rows, best_engine(1))
         columns = assignment_columns(
             *(self.gmm.labels_, responsibilities, self.table.numbers, len(self.gmm.means_))
         )

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from mixtura.data import ArrayRows
+from mixtura.errors import InvalidArgumentError
 from mixtura.estimator.predictions import Predictions
 from mixtura.messages import validation
 from mixtura.typing import Array
@@ -55,6 +56,10 @@ class Imputation(Predictions, ABC):
         """
         rows = self._rows(X, measurement_error)
         if HOW.read(how, "how") == "mean":
+            if n_draws != 1:
+                raise InvalidArgumentError(
+                    "is for how='draw': of expectations there is one", argument="n_draws"
+                )
             return self.posterior_.completed(rows, self._engine()).copy()
         drawn = self._drawn(rows, n_draws, random_state)
         return np.where(rows.is_missing, drawn, rows.values)

@@ -6,7 +6,9 @@ import numpy as np
 from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, clone
 from sklearn.utils.validation import check_is_fitted
 
+from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import GaussianMixtureModel
+from mixtura.estimator.imputation import HOW
 from mixtura.typing import Array
 
 
@@ -56,6 +58,12 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
     ) -> Self:
         """Fit the mixture to rows (N, D), as ``GaussianMixtureModel.fit`` does."""
+        HOW.read(self.how, "how")
+        if self.mixture is not None and not isinstance(self.mixture, GaussianMixtureModel):
+            raise InvalidArgumentError(
+                f"must be None or a GaussianMixtureModel; got {type(self.mixture).__name__}",
+                argument="mixture",
+            )
         mixture: Any = GaussianMixtureModel(1) if self.mixture is None else clone(self.mixture)
         self.mixture_ = mixture.fit(X, y, sample_weight, measurement_error)
         for name in ("n_features_in_", "feature_names_in_"):

@@ -205,8 +205,7 @@ class GaussianMixtureModel(SampledViews):
         groups : array of shape (N,), optional
             Rows of one group, named by a number or text, share a component; -1, None, NaN, NA or
             masked for rows on their own. A group counts once for the weights, its rows for the
-            components. Not with "collapsed", "svi", "nuts" and batches that cut a group.
-            Not with "collapsed", "svi" and "nuts".
+            components. Not with "collapsed", "svi" and "nuts"; no batch may cut a group.
 
         Returns
         -------

@@ -112,10 +112,10 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
             return default_names(self.n_features_in_)
         return tuple(str(name) for name in names)
 
-    def _shown(self, X: Any) -> ArrayRows:
+    def _shown(self, X: Any, measurement_error: Any = None, labels: Any = None) -> ArrayRows:
         check_is_fitted(self)
         if X is not None:
-            return ArrayRows(self._validated(X, reset=False))
+            return self._checked_rows(X, None, measurement_error, labels, None, reset=False)
         if not hasattr(self, "_training"):
             raise InvalidArgumentError(
                 "the training rows are not kept by partial_fit, in files and in pickles: pass X"

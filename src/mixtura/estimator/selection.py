@@ -157,6 +157,13 @@ def select(
            [ 3.8, 77.5],
            [ 4.5, 80.9]])
     """
+    for name in ("labels", "groups", "fixed"):
+        if options.get(name) is not None:
+            raise InvalidArgumentError(
+                "is not taken by select, whose candidates differ in their components: fit one "
+                "model with it",
+                argument=name,
+            )
     numbers, names = _numbers(components), _names(families)
     PROGRESS.read(progress, "progress")
     method = arguments.inference_method(inference)

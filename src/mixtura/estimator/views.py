@@ -33,11 +33,14 @@ class FittedViews(Imputation, ABC):
         labels = rows.of_given(self.labels_)
         return summarize(self.fit_, labels, shares, weights=rows.weights, occupied=occupied)
 
-    def report(self, X: Any = None) -> Any:
-        """Return the report of the fit on rows (the training rows where X is None)."""
+    def report(self, X: Any = None, measurement_error: Any = None, labels: Any = None) -> Any:
+        """Return the report of the fit on rows (the training rows where X is None).
+
+        ``measurement_error`` and ``labels`` are those of the rows X, as ``fit`` takes them.
+        """
         from mixtura.reports import build_report
 
-        rows = self._shown(X).with_cells
+        rows = self._shown(X, measurement_error, labels).with_cells
         return build_report(
             self.fit_,
             rows,
@@ -127,7 +130,15 @@ class FittedViews(Imputation, ABC):
         stored = StoredFit(self.fit_, self.covariance_type, named, defaults, options, settings)
         save_fit(stored, path, overwrite=overwrite)
 
-    def write_report(self, path: str | Path, X: Any = None, *, overwrite: bool = False) -> Path:
+    def write_report(
+        self,
+        path: str | Path,
+        X: Any = None,
+        *,
+        measurement_error: Any = None,
+        labels: Any = None,
+        overwrite: bool = False,
+    ) -> Path:
         """Write the report of the fit to a file.
 
         Parameters
@@ -137,6 +148,8 @@ class FittedViews(Imputation, ABC):
             ``.json``.
         X : array or frame of shape (N, D), optional
             The rows to report on; the training rows where None.
+        measurement_error, labels : array, optional
+            Of the rows X, as for ``fit``.
         overwrite : bool, default=False
             Whether an existing file may be replaced.
 
@@ -149,7 +162,7 @@ class FittedViews(Imputation, ABC):
 
         FilePath().read(path, "path")
         Flag().read(overwrite, "overwrite")
-        return write_report(self.report(X), path, force=overwrite)
+        return write_report(self.report(X, measurement_error, labels), path, force=overwrite)
 
     def to_sklearn(self) -> Any:
         """Return a fitted :class:`sklearn.mixture.GaussianMixture` with the same density.

@@ -123,7 +123,7 @@ def _range(values: Array) -> str:
     return f"{middle} ({low} to {high})"
 
 
-def uncertainty(responsibilities: Array) -> Table:
+def uncertainty(fit: Fit, responsibilities: Array) -> Table:
     """Return the most doubtful rows."""
     doubt = row_uncertainty(responsibilities)
     doubtful = np.argsort(-doubt, kind="stable")[:MOST_DOUBTFUL]
@@ -131,9 +131,8 @@ def uncertainty(responsibilities: Array) -> Table:
     for row in doubtful:
         shares = responsibilities[row].tolist()
         first, second = np.argsort(-responsibilities[row], kind="stable")[:2].tolist()
-        rows.append(
-            (f"{int(row):,}", str(first), share(shares[first]), str(second), share(shares[second]))
-        )
+        best, next_best = (name(fit.component_name(k, short=True), 32) for k in (first, second))
+        rows.append((f"{int(row):,}", best, share(shares[first]), next_best, share(shares[second])))
     columns = ("row (from 0)", "best component", "probability", "second best", "probability")
     note = ""
     if doubt.size > MOST_DOUBTFUL:

@@ -134,6 +134,7 @@ def number_words(probabilities: Array) -> str:
 
 
 def _description(components: Components, k: int) -> str:
+    title = name(components.names[k]) if k < len(components.names) else f"Component {k}"
     size = f"{percent(float(components.weights[k]))} of the distribution"
     if components.n_assigned is not None:
         size += f" ({count(float(components.n_assigned[k]))} rows)"
@@ -141,7 +142,7 @@ def _description(components: Components, k: int) -> str:
     for d in _traits(components, k):
         mean, deviation = components.measured(k, d)
         traits.append(f"{name(components.features[d])} about {mean} (sd {deviation})")
-    return f"Component {k}: {size}, with {'; '.join(traits)}."
+    return f"{title}: {size}, with {'; '.join(traits)}."
 
 
 def _traits(components: Components, k: int) -> list[int]:

@@ -183,7 +183,7 @@ def _uncertainty(evidence: PictureData) -> Drawing:
         "Uncertainty is one minus the probability of the row's most probable component.",
         (6.0, 3.0) if x.shape[1] == 1 else (6.2, 4.2),
         lambda figure: plots.uncertainty(fit, x, evidence.responsibilities, figure=figure),
-        numbers_of.uncertainty(evidence.responsibilities),
+        numbers_of.uncertainty(fit, evidence.responsibilities),
     )
 
 

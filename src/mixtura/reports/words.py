@@ -54,12 +54,20 @@ def model_words(fit: Fit) -> tuple[tuple[str, str], ...]:
     """Return the model as pairs of a term and what is said about it."""
     model = fit.model
     plural = "s" if model.n_components != 1 else ""
-    likelihood = (
-        f"Every row belongs to one of {model.n_components} component{plural}, to component k with "
-        "probability p_k; the rows of component k are normally distributed about its mean."
-        if model.n_components > 1
-        else "All rows are drawn from one normal distribution."
-    )
+    if model.n_components > 1:
+        likelihood = (
+            f"Every row belongs to one of {model.n_components} component{plural}, to component k "
+            "with probability p_k; the rows of component k are normally distributed about its mean."
+        )
+    else:
+        likelihood = "All rows are drawn from one normal distribution."
+    if model.background is not None:
+        own, others = model.background.concentration
+        rest = likelihood[0].lower() + likelihood[1:]
+        likelihood = (
+            "A row belongs to a uniform background with probability b, a priori "
+            f"Beta({own:g}, {others:g}). Otherwise {rest}"
+        )
     return (
         ("rows", likelihood),
         ("covariances", _sentence(model.family.description)),
