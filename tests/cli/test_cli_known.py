@@ -87,3 +87,19 @@ def test_numbers_of_components_are_labels_too(run, tmp_path: Path) -> None:
     labels = np.array([i // 30 if i % 3 == 0 else -1 for i in range(60)])
     expected = GaussianMixtureModel(2).fit(x[:, None], labels=labels)
     np.testing.assert_allclose(load("m.mixtura").means_, expected.means_, rtol=1e-6)
+
+
+def test_what_is_printed_knows_the_labels(run, tmp_path: Path) -> None:
+    """The second row lies among those of the other label."""
+    rng = np.random.default_rng(7)
+    x = np.concatenate([rng.normal(0.0, 1.0, 40), rng.normal(8.0, 1.0, 40)])
+    labels = np.full(80, "", dtype=object)
+    labels[:5], labels[40:45] = "low", "high"
+    labels[1] = "high"
+    lines = [f"{value!r},{label}" for value, label in zip(x.tolist(), labels, strict=True)]
+    (tmp_path / "l.csv").write_text("x,of\n" + "\n".join(lines) + "\n")
+    done = run("fit", "l.csv", "-k", "2", "--labels", "of", "--assignments", "a.csv")
+    assert done.code == 0
+    second = Path("a.csv").read_text().splitlines()[2].split(",")
+    component = int(second[1])
+    assert float(second[2 + component]) == 1.0

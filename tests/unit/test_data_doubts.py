@@ -51,6 +51,10 @@ DOUBTFUL = {
         pd.DataFrame(RNG.integers(1, 6, (200, 2)), columns=["q1", "q2"]),
         "columns 'q1', 'q2': few distinct",
     ),
+    "missing cells as numbers": (
+        PLAIN.assign(c=PLAIN.c.where(np.arange(200) % 20 > 0, -999.0)),
+        "column 'c': -999, which several rows hold, far from all other values",
+    ),
     "shares": (SHARES, "columns 'sand', 'silt', 'clay': linearly dependent"),
     "percentages": ((100 * SHARES).round(1), "columns 'sand', 'silt', 'clay': linearly dependent"),
     "whole percentages": ((100 * SHARES).round(), "columns 'sand', 'silt', 'clay': linearly"),

@@ -23,6 +23,12 @@ MOST_LABELS = 10
 ROWS_OF_A_LABEL = 10.0
 """Weight of the rows that every value of a column of labels holds."""
 
+ROWS_OF_A_SENTINEL = 3.0
+"""Weight of the rows that a number holds which stands for missing cells."""
+
+MOST_SENTINELS = 3
+"""Columns that are named."""
+
 FEWEST_IDENTIFIERS = 21
 TIES_OF_MEASUREMENTS = 10.0
 """Ties that are expected where as many whole numbers are spread at random over their range: none
@@ -212,6 +218,32 @@ def _holds_labels(facts: DataFacts, column: int) -> bool:
     return values.size == 2 or (are_whole and bool(mass.min() >= ROWS_OF_A_LABEL))
 
 
+def sentinels(facts: DataFacts) -> str:
+    """Return the doubt that a number stands for missing cells: -999, or 9999.
+
+    Several rows hold it, it is a whole number, and it is farther from all other values than these
+    are from one another.
+    """
+    found = []
+    for column, n_distinct in enumerate(facts.columns.n_distinct.tolist()):
+        if n_distinct <= MOST_LABELS:
+            continue
+        values, mass = facts.columns.distinct(column)
+        values = values if facts.moments.factor is None else values / facts.moments.factor[column]
+        gaps = (values[1] - values[0], values[-1] - values[-2])
+        ranges = (values[-1] - values[1], values[-2] - values[0])
+        for end, gap, others in zip((0, -1), gaps, ranges, strict=True):
+            is_whole = values[end] == np.round(values[end])
+            if is_whole and mass[end] >= ROWS_OF_A_SENTINEL and gap > others:
+                found.append(f"{facts.named([column])}: {values[end]:g}")
+    if not found:
+        return ""
+    return Message(
+        f"{'; '.join(found[:MOST_SENTINELS])}, which several rows hold, far from all other values",
+        remedy="if it stands for a missing value, make it NaN",
+    )
+
+
 def odd_weights(facts: DataFacts) -> str:
     """Return the doubt that weights do not count rows."""
     columns = facts.columns
@@ -238,6 +270,7 @@ CHECKS: tuple[Callable[[DataFacts], str], ...] = (
     dependent_columns,
     identifiers,
     labels,
+    sentinels,
     odd_weights,
 )
 """What is checked before every fit; each returns its message, empty where there is no doubt."""
