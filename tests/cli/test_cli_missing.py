@@ -133,3 +133,15 @@ def test_draws_of_missing_cells_repeat_with_their_seed(run, table: np.ndarray) -
     drawn = rows[:, 2:].reshape(3, *table.shape)
     assert (drawn.std(axis=0)[np.isnan(table)] > 0).all()
     assert run("impute", "m.mixtura", "gaps.csv", "--draws", "3").code == 2
+
+
+def test_a_column_without_any_value_is_imputed(run, table: np.ndarray, tmp_path: Path) -> None:
+    run("fit", "gaps.csv", *COLUMNS, "-k", "3", "--save", "m.mixtura")
+    (tmp_path / "empty.csv").write_text("a,b,c,d\n5.0,3.4,1.4,\n6.1,2.9,4.7,\n")
+    done = run("impute", "m.mixtura", "empty.csv")
+    assert done.code == 0
+    _, rows = numbers(done.out)
+    assert np.isfinite(rows).all()
+    again = run("fit", "empty.csv", *COLUMNS, "-k", "1")
+    assert again.code == 3
+    assert "'d'" in again.error

@@ -29,6 +29,7 @@ from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import potentials_of
 from mixtura.plots.curves import MarginalCurves
 from mixtura.priors import Dirichlet, NormalInverseWishart
+from mixtura.reports import as_html
 
 N, D, K = 80, 2, 3
 
@@ -450,3 +451,26 @@ def test_reports_and_pictures_have_the_background(method: str, tmp_path: Any) ->
     assert gmm.get_feature_names_out()[-1] == "background"
     with pytest.raises(InvalidArgumentError, match="no background"):
         gmm.to_sklearn()
+
+
+@pytest.mark.parametrize("method", ["ml", "map"])
+def test_rows_without_weight_know_nothing(method: str) -> None:
+    """A label, or a group, of a row that has no weight is of no effect."""
+    rng = np.random.default_rng(0)
+    rows = rng.normal(size=(40, 2)) + (np.arange(40) % 2)[:, None] * 4.0
+    weights, labels = np.ones(40), np.full(40, -1)
+    weights[5], labels[5] = 0.0, -2
+    plain = GaussianMixtureModel(2, inference=method, background=1e6)
+    expected = plain.fit(np.delete(rows, 5, axis=0)).objective_
+    for groups in (None, np.arange(40)):
+        found = plain.fit(rows, sample_weight=weights, labels=labels, groups=groups)
+        assert found.objective_ == pytest.approx(expected, rel=1e-6)
+
+
+def test_most_rows_may_belong_to_the_background() -> None:
+    rng = np.random.default_rng(1)
+    rows = np.concatenate([rng.normal(size=(6, 2)), rng.uniform(-30.0, 30.0, (60, 2))])
+    gmm = GaussianMixtureModel(2, background="uniform").fit(rows)
+    assert gmm.background_weight_ > 0.5
+    assert "uniform background" in as_html(gmm.report())
+    gmm.plot_density()

@@ -482,3 +482,18 @@ def test_the_program_has_the_density_of_what_was_observed(component_case: Any, e
     trace.compute_log_prob()
     expected = row_weights @ ReferenceEngine().log_density(rows, model.potentials(parameters))
     assert float(trace.nodes["x"]["log_prob_sum"]) == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("method", ["ml", "gibbs"])
+def test_units_shift_the_likelihood_by_observed_cells(method: str) -> None:
+    """The log likelihood is that of the rows' densities in whatever units these are."""
+    rng = np.random.default_rng(23)
+    rows = gapped(rng, 40, 2) * 1e-120
+    options = {"ml": ML(), "gibbs": Gibbs(chains=2, draws=50, warmup=50)}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixturaWarning)
+        gmm = GaussianMixtureModel(2, inference=options[method], random_state=0).fit(rows)
+    if method == "ml":
+        assert gmm.fit_.log_likelihood == pytest.approx(gmm.score_samples(rows).sum(), rel=1e-9)
+    else:
+        assert gmm.fit_.log_likelihood == pytest.approx(gmm.score_samples(rows).sum(), rel=1e-3)

@@ -73,6 +73,10 @@ class Rows(ABC):
     def n_features(self) -> int:
         """Number of features D."""
 
+    def weight_of_cells(self) -> Array:
+        """Return the weight of the observed cells of each column, shape (D,)."""
+        return np.full(self.n_features, self.total_weight)
+
     @property
     @abstractmethod
     def total_weight(self) -> float:

@@ -77,6 +77,12 @@ class KnownLabels:
         groups = None if self.groups is None else self.groups[some]
         return replace(self, codes=self.codes[some], groups=groups)
 
+    def without(self, some: BooleanArray) -> "KnownLabels":
+        """Return the labels with nothing known of some of the rows."""
+        codes = np.where(some, UNKNOWN, self.codes)
+        groups = None if self.groups is None else np.where(some, -1, self.groups)
+        return replace(self, codes=codes, groups=groups)
+
     def refuse_cut(self, size: int) -> None:
         """Raise InvalidArgumentError where a group is cut by batches of so many rows."""
         assert self.groups is not None

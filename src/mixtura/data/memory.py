@@ -233,6 +233,19 @@ class ArrayRows(Rows):
         own = (repeated.values, None, self._factor, repeated.errors)
         return ArrayRows(*own, None, repeated.labels)
 
+    @property
+    def with_counted_labels(self) -> "ArrayRows":
+        """The rows, with nothing known of those that have no weight."""
+        if self.labels is None or self.weights is None or self.weights.all():
+            return self
+        return self.with_labels(self.labels.without(self.weights == 0.0))
+
+    def weight_of_cells(self) -> Array:
+        if not self.has_missing:
+            return super().weight_of_cells()
+        weights = np.ones(self.n_rows) if self.weights is None else self.weights
+        return np.asarray(weights @ ~self.is_missing, dtype=np.float64)
+
     def magnitude(self) -> Array:
         return self.once("magnitude", self._magnitude)
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import BinaryIO, NoReturn, final
+from typing import TYPE_CHECKING, BinaryIO, NoReturn, final
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from mixtura.data.file_table import FileTable, MissingCells
 from mixtura.data.sources import ByteSource, Format, detect_format, listed, open_source, shown
 from mixtura.errors import DataError
 from mixtura.typing import Array
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 def read_table(
@@ -70,7 +73,7 @@ def read_table(
         raw = _open(origin)
         words = {of: name for of, name in (("labels", labels), ("groups", groups)) if name}
         asked = _asked(raw, columns, weights, errors or {}, words)
-        taken, notes = _take(raw, asked)
+        taken, notes = _take(raw, asked, missing)
         data = [column for column in taken if column.index not in asked.beside]
         matrix = _matrix(raw, data, missing)
         beside = {column.index: column for column in taken if column.index in asked.beside}
@@ -208,13 +211,21 @@ def _position(raw: RawTable, name: str) -> int:
     )
 
 
-def _take(raw: RawTable, asked: _Asked) -> tuple[list[Column], tuple[str, ...]]:
+def _take(
+    raw: RawTable, asked: _Asked, missing: MissingCells
+) -> tuple[list[Column], tuple[str, ...]]:
     """Return the data columns and those beside them, all numeric, and what was left out."""
     beside = asked.beside
     if asked.data is not None:
         columns = raw.load([*asked.data, *sorted(beside)])
-        for column in columns:
-            if column.values is None:
+        n_rows = next((len(one.values) for one in columns if one.values is not None), None)
+        for position, column in enumerate(columns):
+            if column.values is not None:
+                continue
+            is_empty = column.kind == "no values" and column.index not in beside
+            if missing is MissingCells.INTEGRATE and is_empty and n_rows is not None:
+                columns[position] = replace(column, values=_nothing(n_rows))
+            else:
                 _refuse_words(raw, column)
         return columns, ()
     named = beside | set(asked.errors)
@@ -230,6 +241,13 @@ def _take(raw: RawTable, asked: _Asked) -> tuple[list[Column], tuple[str, ...]]:
             words.append(column)
     _refuse_twins(raw, [column for column in kept if column.index not in beside])
     return kept, _left_out(raw, words, counters)
+
+
+def _nothing(n_rows: int) -> "pa.ChunkedArray":
+    """Return a column of missing cells."""
+    import pyarrow as pa
+
+    return pa.chunked_array([pa.nulls(n_rows, pa.float64())])
 
 
 def _refuse_words(raw: RawTable, column: Column) -> NoReturn:

@@ -90,7 +90,7 @@ def swept_beside_background(
     density = np.where(mass > 0.0, uniform_log_density(some, own.box), 0.0)
     return replace(
         found,
-        log_normalizer=float(weights @ total),
+        log_normalizer=float(weights[weights > 0.0] @ total[weights > 0.0]),
         background=np.array([mass.sum(), mass @ density]),
     )
 
@@ -101,7 +101,9 @@ def shares_beside_background(engine: Sweeper, rows: Rows, potentials: Potentials
     _, log_share = background_logs(engine, some, potentials)
     share = np.exp(log_share)[:, None]
     found = engine.responsibilities(some, beside(potentials))
-    return np.concatenate([found * (1.0 - share), share], axis=1)
+    # Where no component has any weight, no row is told anything of them.
+    found = np.where(share < 1.0, found * (1.0 - share), 0.0)
+    return np.concatenate([found, share], axis=1)
 
 
 def labels_of_shares(shares: Array) -> IntegerArray:

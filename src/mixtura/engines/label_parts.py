@@ -119,7 +119,10 @@ def _of_background(rows: ArrayRows, potentials: Potentials) -> SufficientStatist
     assert own is not None
     weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
     none = SufficientStatistics.zero(potentials.mean, potentials.structure)
-    density = weights @ uniform_log_density(rows, own.box)
+    counts = weights > 0.0
+    if not counts.any():
+        return replace(none, background=np.zeros(2))
+    density = weights[counts] @ uniform_log_density(rows, own.box)[counts]
     counted = np.array([weights.sum(), density])
     data_term = float(counted[0] * own.log_weight + density)
     return replace(none, log_normalizer=data_term, background=counted)

@@ -284,7 +284,7 @@ class GaussianMixtureModel(SampledViews):
         )
         met = self._met(groups, earlier)
         engine, given = self._engine(), self.get_params(deep=False)
-        seen = rows.with_cells
+        seen = rows.with_counted_labels.with_cells
         if earlier is None:
             method, problem = build_problem(given, seen, engine, self._feature_names())
         elif not seen.n_rows:
@@ -376,7 +376,7 @@ class GaussianMixtureModel(SampledViews):
         """Fit the model to checked rows, and return the fit that was adopted."""
         engine = self._engine()
         vars(self).pop("_groups_met", None)
-        seen = rows.with_cells
+        seen = rows.with_counted_labels.with_cells
         method, problem = build_problem(vars(self), seen, engine, self._feature_names())
         slowness.tell_once(rows.values.size * problem.model.n_components)
         fit = replace(

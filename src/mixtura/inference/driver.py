@@ -101,7 +101,7 @@ def optimise(problem: Problem, method: str, objective_name: str, limits: Limits)
         doubts += truncation_doubts(model, state.statistics.count, row_weight)
     if factor is not None:
         state = state.rescaled(1.0 / factor)
-    shift = 0.0 if factor is None else problem.rows.total_weight * float(np.log(factor).sum())
+    shift = 0.0 if factor is None else float(problem.rows.weight_of_cells() @ np.log(factor))
     data_term = found.statistics.log_normalizer + shift
     objective = summary.objective(problem.model, state, data_term)
     runs = tuple(_shifted(end.run, objective - found.objective) for end in ends)

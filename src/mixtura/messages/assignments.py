@@ -28,7 +28,11 @@ def shares(scores: Array) -> Array:
     Each row is divided by its own sum: a row 1e8 deviations from every component has scores of
     -5e15, from which a logarithm of the sum can no longer be subtracted.
     """
-    relative = np.exp(scores - scores.max(axis=1, keepdims=True))
+    top = scores.max(axis=1, keepdims=True)
+    impossible = top == -np.inf
+    if impossible.any():  # a row of no weight may have a label that no component can have
+        scores, top = np.where(impossible, 0.0, scores), np.where(impossible, 0.0, top)
+    relative = np.exp(scores - top)
     return relative / relative.sum(axis=1, keepdims=True)
 
 

@@ -135,7 +135,9 @@ class MarginalCurves:
         """
         peaks = self.peaks
         order = np.argsort(peaks)
-        typical = peaks[order][np.searchsorted(np.cumsum(self.weights[order]), 0.5)]
+        shares = np.cumsum(self.weights[order])
+        middle = int(np.searchsorted(shares, 0.5 * shares[-1]))
+        typical = peaks[order][min(middle, peaks.size - 1)]
         tallest = float(peaks.max())
         if total:
             tallest = max(tallest, float(self.total(self.means).max()))

@@ -97,7 +97,7 @@ class Task:
         self.model, self.rows, self.factor = scaled.model, scaled.rows, scaled.factor
         self.shift, self.offset = 0.0, 0.0
         if self.factor is not None:
-            self.shift = problem.rows.total_weight * float(np.log(self.factor).sum())
+            self.shift = float(problem.rows.weight_of_cells() @ np.log(self.factor))
             # The change of units adds the same to every log prior density.
             some = self.model.sample_prior(random_state=0).parameters
             there = problem.model.log_prior(self.in_data_units(some))

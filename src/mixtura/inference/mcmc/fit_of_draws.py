@@ -208,7 +208,7 @@ def _in_data_units(
     if factor is None:
         return drawn
     draws = drawn.draws.rescaled(1.0 / factor)
-    more = problem.rows.total_weight * np.log(factor).sum()
+    more = float(problem.rows.weight_of_cells() @ np.log(factor))
     log_likelihood, joint = draws.log_likelihood + more, draws.log_joint[0, 0] + more
     if not of_rows:
         # The densities differ by a constant: it is found at one draw.
@@ -225,7 +225,7 @@ def _log_likelihood(
     parameters_there, shift = parameters, 0.0
     if scaled.factor is not None:
         parameters_there = parameters.rescaled(scaled.factor)
-        shift = scaled.rows.total_weight * float(np.log(scaled.factor).sum())
+        shift = float(scaled.rows.weight_of_cells() @ np.log(scaled.factor))
     potentials = scaled.model.potentials(parameters_there)
     return problem.engine.sweep(scaled.rows, potentials, Soft()).log_normalizer + shift
 
