@@ -88,7 +88,7 @@ inline void take_lone(const Groups &groups, const Mixture &m, const int64_t *pla
 // observed cells; missing ones have variances of one, and nothing in common. Returns log determinants.
 inline Lanes factorise_lone(const double *covariance, int64_t D, const LoneBlock &block, int64_t b,
                             bool is_full, double *factor) {
-    Lanes sum = splat(0.0), pair = splat(1.0), one = splat(1.0);
+    Lanes sum = splat(0.0), one = splat(1.0);
     int64_t stride = block.stride;
     for (int64_t i = 0; i < D; i++) {
         double *row = factor + triangle(i) * LANES;
@@ -113,11 +113,7 @@ inline Lanes factorise_lone(const double *covariance, int64_t D, const LoneBlock
             store(row + j * LANES, unit);
         }
         store(row + i * LANES, one / left);
-        pair = pair * left;
-        if (i % 2 == 1 || i == D - 1) {
-            sum = sum + log(pair);
-            pair = one;
-        }
+        sum = sum + log(left);
     }
     return sum;
 }
@@ -240,7 +236,7 @@ inline void score_lone_vector(const Mixture &m, const Shape &shape, const LoneBl
     for (int64_t k = 0; k < m.n_components; k++) {
         const double *variance = m.spread + m.factor_of(k) * D, *mean = m.mean + k * D;
         for (int64_t b = 0; b < shape.padded; b += LANES) {
-            Lanes q = splat(0.0), logs = splat(0.0), pair = one;
+            Lanes q = splat(0.0), logs = splat(0.0);
             for (int64_t d = 0; d < D; d++) {
                 int64_t at = d * stride + b;
                 Lanes has = load(block.has + at);
@@ -248,11 +244,7 @@ inline void score_lone_vector(const Mixture &m, const Shape &shape, const LoneBl
                 spread = where_greater(has, half, spread, one);
                 Lanes z = (load(block.values + at) - splat(mean[d])) * has;
                 q = fma(z * z, one / spread, q);
-                pair = pair * spread;
-                if (d % 2 == 1 || d == D - 1) {
-                    logs = logs + log(pair);
-                    pair = one;
-                }
+                logs = logs + log(spread);
             }
             Lanes base = fma(splat(-HALF_LOG_TWO_PI), load(block.n_observed + b),
                              splat(-0.5) * logs);

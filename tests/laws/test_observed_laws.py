@@ -497,3 +497,15 @@ def test_units_shift_the_likelihood_by_observed_cells(method: str) -> None:
         assert gmm.fit_.log_likelihood == pytest.approx(gmm.score_samples(rows).sum(), rel=1e-9)
     else:
         assert gmm.fit_.log_likelihood == pytest.approx(gmm.score_samples(rows).sum(), rel=1e-3)
+
+
+@pytest.mark.parametrize("unit", [1e78, 1e-80])
+def test_errors_that_depend_on_one_another_are_integrated_out_in_any_unit(unit: float) -> None:
+    """Variances of 1e156, of which no two may be multiplied."""
+    rng = np.random.default_rng(24)
+    rows = rng.normal(size=(40, 2)) + (np.arange(40) % 2)[:, None] * 4.0
+    errors = np.tile([[0.2, 0.1], [0.1, 0.3]], (40, 1, 1))
+    plain = GaussianMixtureModel(2, inference="ml").fit(rows, measurement_error=errors)
+    scaled = GaussianMixtureModel(2, inference="ml")
+    scaled.fit(rows * unit, measurement_error=errors * unit * unit)
+    np.testing.assert_allclose(scaled.covariances_ / unit / unit, plain.covariances_, rtol=1e-6)
