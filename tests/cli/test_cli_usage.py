@@ -172,6 +172,7 @@ def test_options_of_svi_are_fields_of_the_class() -> None:
 
 def test_messages_say_parameters_as_options() -> None:
     parameters = set(inspect.signature(GaussianMixtureModel).parameters)
+    parameters |= set(inspect.signature(GaussianMixtureModel.fit).parameters)
     of_methods = {
         field.name for method in (SVI, NUTS, Gibbs) for field in dataclasses.fields(method)
     }
