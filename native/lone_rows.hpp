@@ -85,7 +85,8 @@ inline void take_lone(const Groups &groups, const Mixture &m, const int64_t *pla
 // ------------------------------------------------------------------------------- matrices
 
 // Writes L and the reciprocals of the diagonal of D, with L D L^T a covariance matrix of the
-// observed cells; missing ones have variances of one, and nothing in common. Returns log determinants.
+// observed cells; missing ones have variances of one, and nothing in common. Returns the logs of
+// the determinants.
 inline Lanes factorise_lone(const double *covariance, int64_t D, const LoneBlock &block, int64_t b,
                             bool is_full, double *factor) {
     Lanes sum = splat(0.0), one = splat(1.0);

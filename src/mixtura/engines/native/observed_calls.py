@@ -4,29 +4,27 @@ from typing import Any, final
 
 import numpy as np
 
-from mixtura.data import Patterns
+from mixtura.data import Block, Patterns
+from mixtura.engines.native.exact import LOWEST_CONSTANT
 from mixtura.engines.native.library import POINTER, WHOLE, address, native_function
 from mixtura.engines.native.passes import (
     DOUBLE,
-    GIVEN,
-    HARD,
     LABEL,
-    LABELLED,
     SOFT,
     Threads,
     address_of,
+    assigned,
     check_structure,
     contiguous,
+    weights_of,
 )
-from mixtura.messages.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
+from mixtura.engines.observed.kernels import log_determinants
+from mixtura.engines.observed.parts import covariances_of
+from mixtura.engines.observed.regressions import LOG_TWO_PI
+from mixtura.messages.assignments import Assignment, Sampled
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.typing import Array, IntegerArray
-
-LOG_TWO_PI = float(np.log(2.0 * np.pi))
-
-LOWEST_CONSTANT = -1e300
-"""In place of minus infinity, from which nothing may be subtracted."""
 
 NO_ERRORS, VARIANCES, COVARIANCES = 0, 1, 2
 """Numbers of the kinds of errors."""
@@ -50,16 +48,9 @@ class ObservedPasses:
     def __init__(self, potentials: Potentials, threads: Threads) -> None:
         mean, factor = potentials.mean, potentials.precision_cholesky
         check_structure(factor.shape, *mean.shape)
-        n_features = mean.shape[1]
-        if factor.ndim == 3:
-            inverse = np.linalg.inv(factor)
-            spread = np.swapaxes(inverse, 1, 2) @ inverse
-            logs = np.log(np.einsum("kdd->kd", factor)).sum(axis=1)
-        else:
-            wide = np.broadcast_to(factor, (len(factor), n_features))
-            spread, logs = 1.0 / (wide * wide), np.log(wide).sum(axis=1)
-        constant = potentials.log_weight + potentials.offset - logs + 0.5 * n_features * LOG_TWO_PI
-        parts = (np.maximum(constant, LOWEST_CONSTANT), mean.ravel(), spread.ravel())
+        rest = 0.5 * mean.shape[1] * LOG_TWO_PI - log_determinants(potentials)
+        constant = np.maximum(potentials.log_weight + potentials.offset + rest, LOWEST_CONSTANT)
+        parts = (constant, mean.ravel(), covariances_of(potentials).ravel())
         self.potentials = potentials
         self._threads = threads
         self._numbers = np.concatenate(parts, dtype=np.float64)
@@ -73,16 +64,14 @@ class ObservedPasses:
         if isinstance(assignment, Sampled) or not self._knows(patterns):
             return None
         n_components, n_features, n_factors, is_matrix = self._shape
-        number, handed = _assigned(assignment, len(patterns.values), n_components)
+        piece = Block(0, patterns.values, patterns.weights)
+        number, _, handed = assigned(assignment, piece, n_components)
         n_first = 1 + n_components
         n_second = n_first + n_components * n_features
         size = n_features * n_features if is_matrix else n_features
         found = np.zeros(n_second + n_factors * size)
-        held = _held(patterns, n_features)
-        weights = None if patterns.weights is None else contiguous(patterns.weights, DOUBLE)
-        if weights is not None and weights.shape != (len(patterns.values),):
-            raise ValueError(f"{len(patterns.values)} rows have weights of shape {weights.shape}")
-        rows, observed, starts, errors = held
+        rows, observed, starts, errors = _held(patterns, n_features)
+        weights = weights_of(piece)
         sizes = self._sizes(patterns, number)
         done = _sweep(
             address(rows),
@@ -184,24 +173,3 @@ def _held(patterns: Patterns, n_features: int) -> tuple[Array, Any, IntegerArray
             f"rows {rows.shape} in groups {observed.shape} that start at {starts.shape} places"
         )
     return rows, observed, starts, errors
-
-
-def _assigned(
-    assignment: Assignment, n_rows: int, n_components: int
-) -> tuple[int, Array | IntegerArray | None]:
-    """Return the assignment's number, and responsibilities or labels that were given."""
-    if isinstance(assignment, Soft):
-        return SOFT, None
-    if isinstance(assignment, Hard):
-        return HARD, None
-    if isinstance(assignment, Labelled):
-        labels = contiguous(assignment.labels, LABEL)
-        if labels.shape != (n_rows,) or labels.view(np.uint64).max(initial=0) >= n_components:
-            raise ValueError(f"labels are wanted from 0 to {n_components - 1}, one for each row")
-        return LABELLED, labels
-    if isinstance(assignment, Given):
-        shares = contiguous(assignment.responsibilities, DOUBLE)
-        if shares.shape != (n_rows, n_components):
-            raise ValueError(f"responsibilities of shape {shares.shape}")
-        return GIVEN, shares
-    raise TypeError(f"the native engine does not know {assignment!r}")

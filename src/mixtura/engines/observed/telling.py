@@ -1,6 +1,6 @@
 """What is told of rows of which some cells were observed: their components and densities."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -38,34 +38,39 @@ def _expected(
 def told_responsibilities(engine: Sweeper, rows: ArrayRows, potentials: Potentials) -> Array:
     """Return each component's share of each row, shape (N, K)."""
     found = np.empty((rows.n_rows, len(potentials.mean)))
-    complete = rows.observation.complete
-    if complete.size:
-        found[complete] = engine.responsibilities(rows.complete_rows, potentials)
+    if rows.observation.complete.size:
+        whole = engine.responsibilities(rows.complete_rows, potentials)
+        found[rows.observation.complete] = whole
     passes = engine.passes(potentials)
-    for patterns in rows.observation.patterns:
-        own = None if passes is None else passes.responsibilities(patterns)
-        if own is not None:
-            found[patterns.positions] = own
-            continue
-        for positions, scores, _ in _expected(patterns, potentials):
-            found[positions] = shares(scores)
-    return found
+    own = None if passes is None else passes.responsibilities
+    return _told(rows, potentials, found, own, shares)
 
 
 def told_densities(engine: Sweeper, rows: ArrayRows, potentials: Potentials) -> Array:
     """Return the log density of what was observed of each row, shape (N,), in nats."""
     found = np.empty(rows.n_rows)
-    complete = rows.observation.complete
-    if complete.size:
-        found[complete] = engine.log_density(rows.complete_rows, potentials)
+    if rows.observation.complete.size:
+        found[rows.observation.complete] = engine.log_density(rows.complete_rows, potentials)
     passes = engine.passes(potentials)
+    own = None if passes is None else passes.log_density
+    return _told(rows, potentials, found, own, log_sums)
+
+
+def _told(
+    rows: ArrayRows,
+    potentials: Potentials,
+    found: Array,
+    own: Callable[[Patterns], Array | None] | None,
+    of_scores: Callable[[Array], Array],
+) -> Array:
+    """Return what is told of complete rows with that of all others, by the engine or of scores."""
     for patterns in rows.observation.patterns:
-        own = None if passes is None else passes.log_density(patterns)
-        if own is not None:
-            found[patterns.positions] = own
+        told = None if own is None else own(patterns)
+        if told is not None:
+            found[patterns.positions] = told
             continue
         for positions, scores, _ in _expected(patterns, potentials):
-            found[positions] = log_sums(scores)
+            found[positions] = of_scores(scores)
     return found
 
 
