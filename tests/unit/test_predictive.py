@@ -94,6 +94,24 @@ def test_weights_without_a_tail_say_so() -> None:
     assert smoothed_weights(np.arange(10.0)).shape == np.inf
 
 
+@pytest.mark.parametrize("level", [0.0, 1.0, -40.0, 1e6])
+def test_ratios_that_differ_by_rounding_have_no_tail(level: float) -> None:
+    steps = (np.arange(160) * 37) % 61
+    ratios = level + steps * np.spacing(max(abs(level), 1.0))
+    found = smoothed_weights(ratios)
+    assert found.shape == -np.inf
+    np.testing.assert_allclose(found.log_weights, -np.log(160.0), atol=1e-8)
+
+
+def test_a_tail_may_be_exponential() -> None:
+    """Where theta of the grid is exactly zero the fit is the limit of its neighbours'."""
+    numbers = np.array([1.0] * 15 + [2.0] * 4 + [3.0])
+    near = np.append(numbers[:-1], 3.0 * (1.0 + 1e-9))
+    np.testing.assert_allclose(
+        fit_generalized_pareto(numbers), fit_generalized_pareto(near), rtol=1e-6
+    )
+
+
 class Normal:
     """Rows from Normal(mu, 1) with mu from Normal(0, 3): every answer is a closed form."""
 

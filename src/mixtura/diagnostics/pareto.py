@@ -11,6 +11,9 @@ from mixtura.typing import Array
 SHORTEST_TAIL = 5
 """Weights that a tail must have for its shape to be estimated."""
 
+ROUNDING = 64.0 * np.finfo(float).eps
+"""Differences between log ratios, over the largest of them or one, that rounding alone leaves."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -23,7 +26,8 @@ class SmoothedWeights:
         Logarithms of the weights, which sum to one.
     shape : float
         Pareto k, the shape of the tail of the raw weights: they have moments up to order 1 / k.
-        Minus infinity where the largest weights are equal; infinite where there are too few.
+        Minus infinity where the largest weights are equal but for rounding; infinite where there
+        are too few.
     """
 
     log_weights: Array
@@ -50,7 +54,8 @@ def smoothed_weights(log_ratios: Array, relative_size: float = 1.0) -> SmoothedW
     cutoff = np.exp(logs[order[-n_tail - 1]])
     excess = np.exp(logs[largest]) - cutoff
     excess = excess[excess > 0.0]
-    if excess.size < SHORTEST_TAIL or excess[0] == excess[-1]:
+    rounding = ROUNDING * max(1.0, float(np.abs(log_ratios).max()))
+    if excess.size < SHORTEST_TAIL or excess[-1] - excess[0] <= rounding:
         return SmoothedWeights(logs - logsumexp(logs), -np.inf)
     shape, scale = fit_generalized_pareto(excess)
     middles = (np.arange(excess.size) + 0.5) / excess.size
@@ -77,11 +82,14 @@ def fit_generalized_pareto(excess: Array) -> tuple[float, float]:
     steps = 1.0 - np.sqrt(n_grid / (np.arange(n_grid) + 0.5))
     grid = 1.0 / excess[-1] + steps / (3.0 * quartile)
     shapes = np.log1p(-grid[:, None] * excess).mean(axis=1)
-    profile = n * (np.log(-grid / shapes) - shapes - 1.0)
+    # Where theta is zero the distribution is exponential, with the mean of the numbers as scale.
+    rates = np.divide(-grid, shapes, out=np.full(n_grid, 1.0 / excess.mean()), where=shapes != 0.0)
+    profile = n * (np.log(rates) - shapes - 1.0)
     weights = np.exp(profile - logsumexp(profile))
     theta = float(weights @ grid)
     shape = float(np.log1p(-theta * excess).mean())
-    return (n * shape + 10 * 0.5) / (n + 10), -shape / theta
+    scale = -shape / theta if shape != 0.0 else float(excess.mean())
+    return (n * shape + 10 * 0.5) / (n + 10), scale
 
 
 def generalized_pareto_quantiles(probabilities: Array, shape: float, scale: float) -> Array:
