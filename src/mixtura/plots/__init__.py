@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mixtura.plots.co_clustering import co_clustering
     from mixtura.plots.criterion_curve import selection
     from mixtura.plots.density import density
+    from mixtura.plots.merging import merging
     from mixtura.plots.objective import objective
     from mixtura.plots.posterior import posterior
     from mixtura.plots.predictive_check import predictive_check
@@ -26,6 +27,7 @@ __all__ = [
     "clusters",
     "co_clustering",
     "density",
+    "merging",
     "objective",
     "posterior",
     "predictive_check",
@@ -50,6 +52,7 @@ PLOTS: Registry[Callable[..., Any]] = Registry(
         "posterior": "posterior.posterior",
         "co_clustering": "co_clustering.co_clustering",
         "predictive_check": "predictive_check.predictive_check",
+        "merging": "merging.merging",
     },
 )
 """Every registered plot by name; a new one is one file and one entry here."""
