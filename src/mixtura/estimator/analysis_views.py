@@ -6,14 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixtura.estimator import arguments
 from mixtura.estimator.posterior_views import SampledViews
 from mixtura.messages.lazy import LazyModule
 
 if TYPE_CHECKING:
-    from mixtura.estimator import merged_clusters
+    from mixtura.diagnostics.bootstrap_draws import Bootstrap
+    from mixtura.estimator import bootstrapping, merged_clusters
     from mixtura.estimator.merged_clusters import MergedClusters
 else:  # a fit needs none of them
+    bootstrapping = LazyModule("mixtura.estimator.bootstrapping")
     merged_clusters = LazyModule("mixtura.estimator.merged_clusters")
+
+BOOTSTRAP = 0x626F_6F74
+"""Key of the random numbers of replicates."""
 
 
 class AnalysisViews(SampledViews, ABC):
@@ -66,3 +72,57 @@ class AnalysisViews(SampledViews, ABC):
         Axes.
         """
         return self.merge_components(X, n_clusters=n_clusters).plot(ax=ax)
+
+    def bootstrap(
+        self,
+        X: Any = None,
+        *,
+        n_replicates: int = 999,
+        method: str = "nonparametric",
+        random_state: Any = None,
+        n_jobs: int | None = None,
+        progress: "bootstrapping.Progress" = False,
+    ) -> "Bootstrap":
+        """Return how sure the parameters of a point fit are, by fits to replicates of the rows.
+
+        Each replicate is fitted under the same model and priors, from the fit's parameters, and its
+        components are numbered as those of the fit that are closest. Missing cells, measurement
+        errors, labels, groups and a background are as in the fit: rows of one label are drawn among
+        themselves, groups whole. A row of weight 2 is two rows: it is drawn twice as often, and has
+        the random weight of two rows.
+
+        Parameters
+        ----------
+        X : array or frame of shape (N, D), optional
+            The rows that were fitted, where they are not kept.
+        n_replicates : int, default=999
+            Number of replicates B.
+        method : {"nonparametric", "weighted", "parametric"}
+            Rows drawn with replacement; random weights of the rows, Dirichlet(1, ..., 1) times N
+            [Rubin1981]_; or rows drawn from the fit, for weights that are whole numbers.
+        random_state : int, Generator, SeedSequence, RandomState or None
+            The estimator's own where None.
+        n_jobs : int, optional
+            Number of replicates at a time; the estimator's own where None. Answers do not depend
+            on it: each replicate has random numbers of its own.
+        progress : bool or callable, default=False
+            True draws a bar; a function is called with the replicates that are done and all.
+
+        Returns
+        -------
+        Bootstrap
+            With ``standard_errors``, ``intervals(level, kind)``, ``bias``, and the replicates'
+            ``weights``, ``means`` and ``covariances``. ``summary`` and ``report`` show it.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If an argument has a value that is not allowed, or the method is not "map" or "ml".
+        """
+        rows = self._shown(X)
+        root = arguments.seed_sequence(self.random_state if random_state is None else random_state)
+        seed = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, BOOTSTRAP))
+        jobs = arguments.number_of_jobs(self.n_jobs if n_jobs is None else n_jobs)
+        return bootstrapping.bootstrap(
+            self.get_params(deep=False), self.fit_, rows, method, n_replicates, seed, jobs, progress
+        )

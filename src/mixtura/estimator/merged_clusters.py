@@ -10,7 +10,7 @@ from mixtura.diagnostics.density_modes import DensityModes, density_modes
 from mixtura.diagnostics.entropy_merging import EntropyTree, entropy_tree
 from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, Setting
-from mixtura.estimator.views import FittedViews
+from mixtura.estimator.predictions import Predictions
 from mixtura.fit import Fit
 from mixtura.messages.background import BACKGROUND
 from mixtura.messages.validation import OneOf, Whole
@@ -45,7 +45,7 @@ class MergedClusters:
         Where the modes of the density are; of "modes" alone.
     """
 
-    model: FittedViews
+    model: Predictions
     by: str
     component_clusters: IntegerArray
     labels: IntegerArray
@@ -161,7 +161,7 @@ class MergedClusters:
 
 
 def merged_by_entropy(
-    model: FittedViews, rows: ArrayRows, engine: Engine, n_clusters: int | None
+    model: Predictions, rows: ArrayRows, engine: Engine, n_clusters: int | None
 ) -> MergedClusters:
     """Return clusters of components that lower the entropy of the assignments most.
 
@@ -191,7 +191,7 @@ def merged_by_entropy(
 
 
 def merged_by_modes(
-    model: FittedViews, rows: ArrayRows, engine: Engine, n_clusters: int | None
+    model: Predictions, rows: ArrayRows, engine: Engine, n_clusters: int | None
 ) -> MergedClusters:
     """Return clusters of components from whose means the density rises to the same mode.
 
