@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
     from mixtura.estimator.imputer import MixtureImputer
+    from mixtura.estimator.likelihood_ratio import LikelihoodRatioTests, bootstrap_lrt
     from mixtura.estimator.selection import Selection, select
     from mixtura.inference import MAP, ML, VB, CollapsedGibbs, Gibbs
     from mixtura.messages.background import BACKGROUND
@@ -27,9 +28,11 @@ __all__ = [
     "CollapsedGibbs",
     "GaussianMixtureModel",
     "Gibbs",
+    "LikelihoodRatioTests",
     "MixtureImputer",
     "Selection",
     "__version__",
+    "bootstrap_lrt",
     "datasets",
     "errors",
     "inference",
@@ -45,6 +48,7 @@ _MODULE_OF = {
     "CollapsedGibbs": "mixtura.inference",
     "GaussianMixtureModel": "mixtura.estimator",
     "Gibbs": "mixtura.inference",
+    "LikelihoodRatioTests": "mixtura.estimator.likelihood_ratio",
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
     "MixtureImputer": "mixtura.estimator.imputer",
@@ -52,6 +56,7 @@ _MODULE_OF = {
     "SVI": "mixtura.ppl",
     "Selection": "mixtura.estimator.selection",
     "VB": "mixtura.inference",
+    "bootstrap_lrt": "mixtura.estimator.likelihood_ratio",
     "load": "mixtura.estimator",
     "select": "mixtura.estimator.selection",
 }

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from mixtura import MAP, GaussianMixtureModel
+from mixtura import MAP, GaussianMixtureModel, bootstrap_lrt
 from mixtura.data import ArrayRows
 from mixtura.data.known_labels import known_labels, with_groups
 from mixtura.data.resampling import drawn_again, weighted_at_random
@@ -180,3 +180,42 @@ def test_what_cannot_be_counted_or_fitted_is_said() -> None:
     own = GaussianMixtureModel.from_parameters([1.0], [[0.0]], [[[1.0]]])
     with pytest.raises(ValueError, match="pass X"):
         own.bootstrap()
+
+
+def test_tests_of_the_number_do_not_depend_on_threads_and_tell_their_progress() -> None:
+    told: list[tuple[int, int]] = []
+    one = bootstrap_lrt(
+        FAITHFUL, "tied", n_replicates=8, random_state=0, progress=lambda *now: told.append(now)
+    )
+    two = bootstrap_lrt(FAITHFUL, "tied", n_replicates=8, random_state=0, n_jobs=3)
+    assert len(one.tests) == len(two.tests)
+    for left, right in zip(one.tests, two.tests, strict=True):
+        np.testing.assert_array_equal(left.replicates, right.replicates)
+        assert (left.replicates >= 0.0).all()
+        share = (1 + (left.replicates >= left.statistic).sum()) / 9
+        assert left.p_value == pytest.approx(share)
+    assert told == [(n, 8) for n in range(1, 9)] * len(one.tests)
+    assert one.to_dict()["n_components"] == list(range(1, len(one.tests) + 1))
+    assert "Number of components" in str(one)
+    gmm = GaussianMixtureModel(2, covariance_type="tied", inference="ml").fit(FAITHFUL)
+    single = GaussianMixtureModel(1, covariance_type="tied", inference="ml").fit(FAITHFUL)
+    gain = 2.0 * (gmm.fit_.log_likelihood - single.fit_.log_likelihood)
+    assert one.tests[0].statistic == pytest.approx(gain, abs=1e-6)
+
+
+def test_one_group_is_not_cut_and_the_last_number_may_be_too_small() -> None:
+    x = np.random.default_rng(5).normal(size=(100, 1))
+    x[::9] = np.nan
+    assert bootstrap_lrt(x, n_replicates=19, random_state=0).n_components == 1
+    cut = bootstrap_lrt(FAITHFUL, max_components=1, n_replicates=19, random_state=0)
+    assert cut.n_components == 2
+    assert not cut.is_ended
+    assert "raise max_components" in str(cut)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"level": 1.0}, {"max_components": 0}, {"inference": "map"}, {"labels": [0]}]
+)
+def test_wrong_arguments_of_tests_are_named(arguments: dict) -> None:
+    with pytest.raises(InvalidArgumentError, match=next(iter(arguments))):
+        bootstrap_lrt(FAITHFUL, **arguments)
