@@ -166,9 +166,9 @@ def bootstrap_lrt(
     --------
     >>> from mixtura import bootstrap_lrt
     >>> from mixtura.datasets import load_faithful
-    >>> found = bootstrap_lrt(load_faithful().data[:, [1]], n_replicates=99, random_state=0)
-    >>> found.n_components, [test.p_value for test in found.tests][0]
-    (2, 0.01)
+    >>> found = bootstrap_lrt(load_faithful().data, "tied", n_replicates=19, random_state=0)
+    >>> found.tests[0].p_value
+    0.05
     """
     Whole(1).read(max_components, "max_components")
     Whole(2).read(n_replicates, "n_replicates")
@@ -199,14 +199,34 @@ def bootstrap_lrt(
         own._fit_rows(rows)
         tests: list[LikelihoodRatioTest] = []
         while not (tests and tests[-1].p_value > level) and len(tests) < max_components:
-            more = _grown(own, make)
-            more._fit_rows(rows)
+            more = _fitted(own, make, rows)
+            if more is None and not tests:
+                raise InvalidArgumentError(
+                    "has no maximum with two components, one of which collapses onto rows: take "
+                    "another covariance_type, such as 'tied'",
+                    argument="X",
+                )
+            if more is None:
+                break
             seed = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, len(tests)))
             found = _test(own, more, rows, make, seed.spawn(n_replicates), workers, tell)
             tests.append(found)
             own = own if found.p_value > level else more
     own.set_params(random_state=random_state, n_jobs=n_jobs)
     return LikelihoodRatioTests(tuple(tests), level, own, tests[-1].p_value > level)
+
+
+STARTS = ("kmeans", "quantile")
+"""Starts that are tried where the first one leads to a component that collapses."""
+
+
+def _fitted(own: GaussianMixtureModel, make: Any, rows: ArrayRows) -> GaussianMixtureModel | None:
+    """Return the fit of one component more, from the first start that leads to a sound one."""
+    for start in (None, *STARTS):
+        more = _grown(own, make if start is None else partial(make, init=start))
+        if _highest([more._fit_rows(rows)]) is not None:
+            return more
+    return None
 
 
 def _grown(own: GaussianMixtureModel, make: Any) -> GaussianMixtureModel:
@@ -235,13 +255,13 @@ def _test(
         drawn = draw(rows, np.random.default_rng(seed))
         try:
             smaller = [refit.of(drawn), _grown(own, lambda k: make(k - 1))._fit_rows(drawn)]
-            larger = [_grown(own, make)._fit_rows(drawn)]
+            larger = _fitted(own, make, drawn)
         except (MixturaError, ValueError, ArithmeticError):
             return None
-        ends = [_highest(smaller), _highest(larger)]
-        if ends[0] is None or ends[1] is None:
+        lower = _highest(smaller)
+        if lower is None or larger is None:
             return None
-        return max(2.0 * (ends[1] - ends[0]), 0.0)
+        return max(2.0 * (larger.fit_.log_likelihood - lower), 0.0)
 
     found: list[float] = []
     with ThreadPoolExecutor(workers) as threads:
