@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
+    from mixtura.estimator.classifier import MixtureClassifier
     from mixtura.estimator.imputer import MixtureImputer
     from mixtura.estimator.likelihood_ratio import LikelihoodRatioTests, bootstrap_lrt
     from mixtura.estimator.selection import Selection, select
@@ -29,6 +30,7 @@ __all__ = [
     "GaussianMixtureModel",
     "Gibbs",
     "LikelihoodRatioTests",
+    "MixtureClassifier",
     "MixtureImputer",
     "Selection",
     "__version__",
@@ -51,6 +53,7 @@ _MODULE_OF = {
     "LikelihoodRatioTests": "mixtura.estimator.likelihood_ratio",
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
+    "MixtureClassifier": "mixtura.estimator.classifier",
     "MixtureImputer": "mixtura.estimator.imputer",
     "NUTS": "mixtura.ppl",
     "SVI": "mixtura.ppl",

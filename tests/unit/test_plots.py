@@ -91,6 +91,7 @@ def test_registry_holds_every_picture() -> None:
     assert set(plots.PLOTS) == {
         *("swarm", "objective", "density", "clusters", "uncertainty", "selection"),
         *("trace", "rank", "posterior", "co_clustering", "predictive_check", "merging"),
+        "projection",
     }
     assert all(plots.PLOTS[name] is getattr(plots, name) for name in plots.PLOTS)
 

@@ -5,16 +5,22 @@ from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from mixtura.estimator import arguments
 from mixtura.estimator.posterior_views import SampledViews
+from mixtura.fit import Fit
 from mixtura.messages.lazy import LazyModule
+from mixtura.messages.validation import Whole
 
 if TYPE_CHECKING:
+    from mixtura.diagnostics import projections
     from mixtura.diagnostics.bootstrap_draws import Bootstrap
+    from mixtura.diagnostics.projections import Projection
     from mixtura.estimator import bootstrapping, merged_clusters
     from mixtura.estimator.merged_clusters import MergedClusters
 else:  # a fit needs none of them
+    projections = LazyModule("mixtura.diagnostics.projections")
     bootstrapping = LazyModule("mixtura.estimator.bootstrapping")
     merged_clusters = LazyModule("mixtura.estimator.merged_clusters")
 
@@ -72,6 +78,63 @@ class AnalysisViews(SampledViews, ABC):
         Axes.
         """
         return self.merge_components(X, n_clusters=n_clusters).plot(ax=ax)
+
+    def projection(self, n_directions: int | None = None) -> "Projection":
+        """Return the directions along which the components differ most [Scrucca2010]_.
+
+        By means and by covariances, whatever the number of features; ``of_rows`` gives coordinates.
+
+        Parameters
+        ----------
+        n_directions : int, optional
+            How many; all in which components differ where None.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the number is not allowed, or the components of draws cannot be told apart.
+        """
+        merged_clusters.refuse_mixed(self._checked_fit(), "projection")
+        fit = self.fit_
+        Whole(1, fit.model.n_features, optional=True).read(n_directions, "n_directions")
+        sizes = (fit.model.n_components, fit.model.n_features)
+        own = fit.parameters
+        matrices = fit.model.family.expand(own.covariances, *sizes)
+        found = projections.projection(own.weights, own.means, matrices)
+        return found if n_directions is None else found.first(n_directions)
+
+    def plot_projection(
+        self, X: Any = None, *, labels: Any = None, n_directions: int = 2, ax: Any = None
+    ) -> Any:
+        """Plot the rows along the directions that tell the components apart.
+
+        Parameters
+        ----------
+        X : array or frame of shape (N, D), optional
+            The rows; the training rows where None.
+        labels : integer array of shape (N,), optional
+            Component by which each row is drawn; the most probable one where None.
+        n_directions : int, default=2
+            Number of directions at most.
+        ax : matplotlib Axes or array of them, optional
+            Where to draw.
+
+        Returns
+        -------
+        matplotlib Axes, or an array of them, one for each pair of directions
+        """
+        from mixtura.plots import projection
+
+        number = Whole(1).read(n_directions, "n_directions")
+        directions = self.projection().first(number)
+        rows, engine = self._shown(X), self._engine()
+        shown = self.posterior_.labels(rows, engine) if labels is None else labels
+        values = self.posterior_.completed(rows, engine)
+        return projection(self.fit_, values, shown, directions, ax=ax)
+
+    def _checked_fit(self) -> Fit:
+        check_is_fitted(self)
+        return self.fit_
 
     def bootstrap(
         self,

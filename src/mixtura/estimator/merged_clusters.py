@@ -177,7 +177,7 @@ def merged_by_entropy(
         How many clusters; where the entropies have their change point by default.
     """
     fit = model.fit_
-    _refuse_mixed(fit)
+    refuse_mixed(fit, "merge_components")
     size = fit.model.n_components
     Whole(1, size, optional=True).read(n_clusters, "n_clusters")
     shares = fit.posterior.responsibilities(rows, engine)
@@ -203,7 +203,7 @@ def merged_by_modes(
             argument="n_clusters",
         )
     fit = model.fit_
-    _refuse_mixed(fit)
+    refuse_mixed(fit, "merge_components")
     found = density_modes(*_density(fit), fit.parameters.means)
     clusters = np.unique(found.of_start, return_inverse=True)[1]
     shares = fit.posterior.responsibilities(rows, engine)
@@ -211,11 +211,11 @@ def merged_by_modes(
     return MergedClusters(model, "modes", clusters, labels, shares, modes=found)
 
 
-def _refuse_mixed(fit: Fit) -> None:
+def refuse_mixed(fit: Fit, what: str) -> None:
     """Raise InvalidArgumentError where averages by component mean nothing."""
     if not fit.tells_components:
         raise InvalidArgumentError(
-            "merge_components needs components that keep their meaning from draw to draw, and "
+            f"{what} needs components that keep their meaning from draw to draw, and "
             "those of this fit are not told apart (label switching)",
             remedy=("take consensus(), or fit with ", Setting("inference", ("map", "vb"))),
         )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mixtura.plots.objective import objective
     from mixtura.plots.posterior import posterior
     from mixtura.plots.predictive_check import predictive_check
+    from mixtura.plots.projected import projection
     from mixtura.plots.rank import rank
     from mixtura.plots.swarm import swarm
     from mixtura.plots.trace import trace
@@ -31,6 +32,7 @@ __all__ = [
     "objective",
     "posterior",
     "predictive_check",
+    "projection",
     "rank",
     "selection",
     "swarm",
@@ -53,6 +55,7 @@ PLOTS: Registry[Callable[..., Any]] = Registry(
         "co_clustering": "co_clustering.co_clustering",
         "predictive_check": "predictive_check.predictive_check",
         "merging": "merging.merging",
+        "projection": "projected.projection",
     },
 )
 """Every registered plot by name; a new one is one file and one entry here."""
