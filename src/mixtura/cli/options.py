@@ -186,7 +186,8 @@ Criterion = Annotated[
     str | None,
     _choice(
         "--criterion",
-        help="What chooses: the smallest bic, icl or aic, or the largest elbo, which needs "
+        help="What chooses: the smallest bic, icl, icl_hard or aic, or the largest cv (log density "
+        "by cross-validation) or elbo, which needs "
         "--inference vb and is the default there. Else it is bic.",
         panel=SEARCH,
         choices=CRITERIA,

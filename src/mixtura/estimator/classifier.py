@@ -18,6 +18,7 @@ from mixtura.errors import DataError, Doubt, InvalidArgumentError, Message
 from mixtura.estimator import GaussianMixtureModel, arguments, class_mixtures, row_validation
 from mixtura.estimator.choices import FAMILIES
 from mixtura.estimator.class_mixtures import ClassCandidate, ClassTask, SharedMixture
+from mixtura.estimator.held_out import Folds
 from mixtura.messages.assignments import shares
 from mixtura.messages.validation import Flag, OneOf, Whole
 from mixtura.typing import Array
@@ -27,9 +28,6 @@ CRITERIA = OneOf(("bic", BY_ERROR))
 """By what families and numbers of components are chosen."""
 
 ALL = "all"
-
-FOLDS = 0x666F_6C64
-"""Key of the random numbers of folds."""
 
 
 @final
@@ -172,9 +170,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         workers = arguments.number_of_jobs(self.n_jobs)
         how: dict[str, Any] = {"is_shared": bool(self.shared_family), "workers": workers}
         if self.criterion == BY_ERROR and len(candidates) > 1:
-            root = arguments.seed_sequence(self.random_state)
-            seed = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, FOLDS))
-            rng = np.random.default_rng(seed)
+            rng = Folds(self.n_folds, self.random_state).generator()
             folds = class_mixtures.stratified_folds(task.codes, self.n_folds, rng)
             found, judged = class_mixtures.chosen_by_validation(
                 task, candidates, folds, engine=self._engine(), **how

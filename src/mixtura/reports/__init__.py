@@ -3,6 +3,7 @@
 from mixtura.reports.build import build_comparison, build_report
 from mixtura.reports.content import Picture, Report, Section
 from mixtura.reports.convergence import ConvergenceTable, convergence
+from mixtura.reports.criterion_grid import CriterionGrid
 from mixtura.reports.fit_comparison import Comparison, comparison
 from mixtura.reports.fulltext import as_text, report_renderable
 from mixtura.reports.html import as_html
@@ -20,6 +21,7 @@ __all__ = [
     "RENDERERS",
     "Comparison",
     "ConvergenceTable",
+    "CriterionGrid",
     "Picture",
     "Report",
     "Section",
