@@ -394,6 +394,8 @@ class Inference(ABC):
     uses_flat_priors: ClassVar[bool] = False
     bounds_evidence: ClassVar[bool] = False
     """Whether the objective is a lower bound of the log evidence."""
+    averages_parameters: ClassVar[bool] = False
+    """Whether parameters of a fit are averages over the posterior rather than its mode."""
     takes_labels: ClassVar[bool] = True
     """Whether components of rows may be known."""
     takes_fixed: ClassVar[bool] = False

@@ -289,7 +289,7 @@ def priors(
             )
         total = max(data.moments.total_weight, 1.0)
         found = data.groups(family, weight_prior.n_sharing(n_components, total))
-        component_prior = found.prior()
+        component_prior = found.prior(of_averages=method.averages_parameters)
         assumptions.append(
             "Components: weakly informative prior, about as wide as the groups that a search "
             "for starts finds."
