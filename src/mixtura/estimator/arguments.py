@@ -212,7 +212,7 @@ PARAMETERS: dict[str, Parameter] = {
     "inference": _Method(),
     "init": _Beginning(),
     "n_init": Whole(1, 100_000, optional=True),
-    "max_iter": Whole(1, 10**15, optional=True),
+    "max_iter": Whole(0, 10**15, optional=True),
     "tol": Real(optional=True),
     "random_state": Seed(),
     "n_jobs": Jobs(),
