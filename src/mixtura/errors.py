@@ -152,6 +152,10 @@ class InvalidArgumentError(MixturaError, ValueError):
     """An argument has a value that the model, method or option does not allow."""
 
 
+class UnknownArgumentError(InvalidArgumentError, TypeError):
+    """An argument has a name that is none of the parameters."""
+
+
 class DataError(MixturaError, ValueError):
     """The data cannot be used as they are; the message names the file, row or column."""
 

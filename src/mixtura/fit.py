@@ -13,6 +13,7 @@ from mixtura.data.ties import largest_ties, ties_at, ties_in_plane
 from mixtura.engines import Engine
 from mixtura.engines.resolution import ColumnResolution
 from mixtura.errors import Doubt, InvalidArgumentError, LabelsWarning
+from mixtura.messages.named_options import NamedOptions
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.messages.validation import Parameter
@@ -155,6 +156,17 @@ class Fit:
     online: OnlineStatistics | None = None
     unobserved: Unobserved = field(default_factory=Unobserved)
     classes: Classes = field(default_factory=Classes)
+
+    def __repr__(self) -> str:
+        sizes = f"{self.model.n_components} components, {self.model.n_features} features"
+        end = ""
+        if not self.posterior.is_drawn:
+            settled = "converged" if self.converged else "not converged"
+            end = f", {settled} after {self.n_iter:,} iterations"
+        return (
+            f"<Fit of {self.n_rows:,} rows by {self.method}: {sizes}, {self.objective_name} "
+            f"{self.objective:.6g} nats{end}>"
+        )
 
     @property
     def n_parts(self) -> int:
@@ -383,7 +395,7 @@ class Problem:
         return ScaledProblem(self.model.rescaled(factor), self.rows.rescaled(factor), factor)
 
 
-class Inference(ABC):
+class Inference(NamedOptions, ABC):
     """An inference method with its options.
 
     Implementations are frozen dataclasses whose fields are the method's own options.
@@ -394,6 +406,8 @@ class Inference(ABC):
     uses_flat_priors: ClassVar[bool] = False
     bounds_evidence: ClassVar[bool] = False
     """Whether the objective is a lower bound of the log evidence."""
+    averages_parameters: ClassVar[bool] = False
+    """Whether parameters of a fit are averages over the posterior rather than its mode."""
     takes_labels: ClassVar[bool] = True
     """Whether components of rows may be known."""
     takes_fixed: ClassVar[bool] = False
@@ -407,7 +421,7 @@ class Inference(ABC):
             if kind is not None:
                 kind.read(getattr(self, known.name), f"{type(self).__name__} {known.name}")
 
-    @classmethod  # noqa: B027 - most methods need nothing
+    @classmethod
     def check_installed(cls) -> None:
         """Raise MissingExtraError where the method needs something that is not installed."""
 

@@ -252,6 +252,11 @@ def test_wrong_arguments_are_named(arguments: dict) -> None:
         MixtureClassifier(**arguments).fit(X, NAMES)
 
 
+def test_names_that_are_no_parameters_are_explained() -> None:
+    with pytest.raises(TypeError, match="covariance_type"):
+        MixtureClassifier(modelNames="VVV")  # type: ignore[call-arg]
+
+
 def test_warnings_name_the_class() -> None:
     with pytest.warns(DegenerateComponentWarning, match="class 'setosa': component 0"):
         MixtureClassifier({"setosa": 2}, shared_family=False, random_state=0).fit(X, NAMES)

@@ -101,7 +101,8 @@ def elicited(
         priors = FlatWeights(), likelihood_floor(moments)
     else:
         found = Elicitation(in_units_of(data, moments), engine or NativeEngine(), moments)
-        priors = Dirichlet(1.0), found.groups(family, n_components).prior()
+        groups = found.groups(family, n_components)
+        priors = Dirichlet(1.0), groups.prior(of_averages=method.averages_parameters)
     return MixtureModel(n_components, n_features, *priors, family)
 
 

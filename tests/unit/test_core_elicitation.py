@@ -121,24 +121,27 @@ def test_no_more_rows_than_groups_hold_the_scale(
     model = GaussianMixtureModel(K, covariance_type=name).fit(fitted)
     prior, variances = model.fit_.model.component_prior, rows.var(axis=0) / K ** (2.0 / n_features)
     if isinstance(prior, NormalInverseWishart):
-        expected = (n_features + 2.0) * np.diag(variances)
+        expected = (2.0 * n_features + 1.0) * np.diag(variances)
     else:
         expected = 1.5 * (variances.mean() if "spherical" in name else variances)
     np.testing.assert_allclose(prior.scale, expected, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("of_averages", [False, True])
 @pytest.mark.parametrize("K", [1, 3])
-def test_the_expected_precision_is_the_inverse_of_the_scale(
-    family: CovarianceFamily, K: int
+def test_a_prior_is_worth_so_many_rows_of_the_scale(
+    family: CovarianceFamily, K: int, of_averages: bool
 ) -> None:
+    """2 D + 1 for modes and (D + 5) / 2 for posterior means of matrices, 3 for variances."""
     found = found_in(ROWS, family, K)
-    prior = found.prior()
+    prior = found.prior(of_averages=of_averages)
     structure = family.structure(K, 3)
     prior.check(structure, K, 3)
     if len(structure) == 3:
         assert isinstance(prior, NormalInverseWishart)
         assert prior.degrees_of_freedom == 5.0
-        np.testing.assert_allclose(prior.scale / 5.0, found.scale, rtol=1e-12)
+        worth = 4.0 if of_averages else 7.0
+        np.testing.assert_allclose(prior.scale / worth, found.scale, rtol=1e-12)
         # With the overall covariance in units of the scale, the widest direction is that wide.
         covariance = np.cov(ROWS.T, bias=True)
         widest = np.linalg.eigvals(np.linalg.solve(found.scale, covariance)).real.max()
@@ -248,7 +251,9 @@ def test_tied_rows_do_not_draw_the_scale_to_zero() -> None:
         found = found_in(rows, FAMILIES[name], 2)
         widths = np.diag(found.scale) if found.scale.ndim == 2 else found.scale
         assert (widths > 1e-7).all()
-        assert np.isfinite(found.prior().log_density(np.zeros((2, 2)), covariances_of(name)))
+        assert np.isfinite(
+            found.prior(of_averages=False).log_density(np.zeros((2, 2)), covariances_of(name))
+        )
 
 
 def covariances_of(name: str) -> np.ndarray:
@@ -275,10 +280,11 @@ def test_few_rows_lean_on_the_diagonal() -> None:
     assert len(set(counts.argmax(axis=1))) == 3
 
 
-def test_matrix_and_diagonal_defaults_of_one_feature_are_the_same_prior() -> None:
+@pytest.mark.parametrize("of_averages", [False, True])
+def test_matrix_and_diagonal_defaults_of_one_feature_are_the_same_prior(of_averages: bool) -> None:
     rows = ROWS[:, :1]
-    matrix = found_in(rows, FAMILIES["full"], 2).prior()
-    vector = found_in(rows, FAMILIES["diag"], 2).prior()
+    matrix = found_in(rows, FAMILIES["full"], 2).prior(of_averages=of_averages)
+    vector = found_in(rows, FAMILIES["diag"], 2).prior(of_averages=of_averages)
     means, variances = np.array([[4.0], [6.0]]), np.array([[0.5], [2.0]])
     assert matrix.log_density(means, variances[:, :, None]) == pytest.approx(
         vector.log_density(means, variances), rel=1e-6
@@ -311,8 +317,8 @@ def test_constant_columns_have_a_width(value: float) -> None:
     moments = moments_of(rows)
     np.testing.assert_array_equal(moments.constant, [False, True, False])
     for prior in (
-        found_in(rows, FAMILIES["full"], 2).prior(),
-        found_in(rows, FAMILIES["diag"], 2).prior(),
+        found_in(rows, FAMILIES["full"], 2).prior(of_averages=False),
+        found_in(rows, FAMILIES["diag"], 2).prior(of_averages=False),
         likelihood_floor(moments),
     ):
         numbers = [np.asarray(v, dtype=float) for v in prior.hyperparameters().values()]
@@ -333,8 +339,8 @@ def test_flat_directions_are_lifted(n_rows: int) -> None:
 
 def test_extreme_units_change_nothing_else() -> None:
     scale = np.array([1e-140, 1.0, 1e140])
-    plain = found_in(ROWS, FAMILIES["diag"], 1).prior()
-    mapped = found_in(ROWS * scale, FAMILIES["diag"], 1).prior()
+    plain = found_in(ROWS, FAMILIES["diag"], 1).prior(of_averages=False)
+    mapped = found_in(ROWS * scale, FAMILIES["diag"], 1).prior(of_averages=False)
     np.testing.assert_allclose(mapped.scale, plain.scale * scale**2, rtol=1e-12)
     np.testing.assert_allclose(mapped.mean, plain.mean * scale, rtol=1e-12)
 
@@ -344,7 +350,7 @@ def test_every_family_gets_a_prior_that_it_can_take(family: CovarianceFamily) ->
     for D in (1, 2, 5):
         rows = np.random.default_rng(D).standard_normal((20, D))
         structure = family.structure(3, D)
-        found_in(rows, family, 3).prior().check(structure, 3, D)
+        found_in(rows, family, 3).prior(of_averages=False).check(structure, 3, D)
         likelihood_floor(moments_of(rows)).check(structure, 3, D)
 
 

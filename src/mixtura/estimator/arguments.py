@@ -214,7 +214,7 @@ PARAMETERS: dict[str, Parameter] = {
     "inference": _Method(),
     "init": _Beginning(),
     "n_init": Whole(1, 100_000, optional=True),
-    "max_iter": Whole(1, 10**15, optional=True),
+    "max_iter": Whole(0, 10**15, optional=True),
     "tol": Real(optional=True),
     "random_state": Seed(),
     "n_jobs": Jobs(),
@@ -291,7 +291,7 @@ def priors(
             )
         total = max(data.moments.total_weight, 1.0)
         found = data.groups(family, weight_prior.n_sharing(n_components, total))
-        component_prior = found.prior()
+        component_prior = found.prior(of_averages=method.averages_parameters)
         assumptions.append(
             "Components: weakly informative prior, about as wide as the groups that a search "
             "for starts finds."

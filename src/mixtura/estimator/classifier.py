@@ -18,6 +18,7 @@ from mixtura.errors import DataError, Doubt, InvalidArgumentError, Message
 from mixtura.estimator import GaussianMixtureModel, arguments, class_mixtures, row_validation
 from mixtura.estimator.choices import FAMILIES
 from mixtura.estimator.class_mixtures import ClassCandidate, ClassTask, SharedMixture
+from mixtura.estimator.foreign_names import explained
 from mixtura.estimator.held_out import Folds
 from mixtura.messages.assignments import shares
 from mixtura.messages.validation import Flag, OneOf, Whole
@@ -102,6 +103,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
     0.98
     """
 
+    @explained
     def __init__(
         self,
         components_per_class: Any = 1,

@@ -14,6 +14,7 @@ from mixtura.data.known_labels import group_names
 from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import arguments, row_validation, slowness
 from mixtura.estimator.analysis_views import AnalysisViews
+from mixtura.estimator.foreign_names import explained
 from mixtura.estimator.known_parameters import fit_of_parameters
 from mixtura.estimator.problem import build_model, build_problem, build_update
 from mixtura.fit import AddsRows, Fit
@@ -79,7 +80,8 @@ class GaussianMixtureModel(AnalysisViews):
         Number of starts, of which the best is kept; by default 1 for "search", "split",
         "quantile" and given starts, 4 for "kmeans", 10 for "random".
     max_iter : int, optional
-        Largest number of iterations; the method's own default where None.
+        Largest number of iterations; the method's own default where None. 0 gives the parameters
+        of the start.
     tol : float, optional
         A run of "map", "vb" or "ml" has converged when its objective has no more than this to
         gain, in nats; no parameter is then further from the optimum than sqrt(2 tol) of its
@@ -136,6 +138,7 @@ class GaussianMixtureModel(AnalysisViews):
            [ 4.3, 80. ]])
     """
 
+    @explained
     def __init__(
         self,
         n_components: int = 1,

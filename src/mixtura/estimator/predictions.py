@@ -1,7 +1,7 @@
 """What a fitted estimator answers about rows: the base of the class."""
 
 from abc import ABC
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
@@ -15,8 +15,9 @@ from mixtura.data.measurement_errors import error_variances
 from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import information_criteria
 from mixtura.engines import Engine, best_engine
-from mixtura.errors import InvalidArgumentError
+from mixtura.errors import InvalidArgumentError, UnknownArgumentError
 from mixtura.estimator import arguments, row_validation
+from mixtura.estimator.foreign_names import unknown, with_options
 from mixtura.fit import Fit
 from mixtura.messages import validation
 from mixtura.posteriors import Posterior
@@ -264,9 +265,69 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
     def _n_features_out(self) -> int:
         return self.weights_.shape[0] + (self.fit_.model.background is not None)
 
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; ``weight_prior__concentration`` is an option of one of them.
+
+        Parameters
+        ----------
+        **params : Any
+            New values. Options of a prior or a method make a new prior or method.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        UnknownArgumentError
+            If a name is none of the parameters.
+        InvalidArgumentError
+            If an option's value is not accepted.
+        """
+        current = self.get_params(deep=False)
+        whole = with_options(params, current)
+        for name in whole:
+            if name.partition("__")[0] not in current:
+                raise unknown(name, current, type(self).__name__)
+            if name not in current:
+                raise UnknownArgumentError(
+                    f"is no parameter: {name.partition('__')[0]} has no options here",
+                    argument=name,
+                )
+        return super().set_params(**whole)
+
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns of ``transform``: component0, component1, ..."""
+        """Return the names of the columns of ``transform``: component0, component1, ...
+
+        Parameters
+        ----------
+        input_features : array of str, shape (D,), optional
+            Names of the columns of the rows, which are checked.
+
+        Returns
+        -------
+        array of str, shape (K,), with one more for a background
+
+        Raises
+        ------
+        InvalidArgumentError
+            If the names are not those of the fitted rows, or not D.
+        """
         check_is_fitted(self)
+        if input_features is not None:
+            known = getattr(self, "feature_names_in_", None)
+            names_in = np.asarray(input_features, dtype=object)
+            if known is not None and not np.array_equal(known, names_in):
+                raise InvalidArgumentError(
+                    "is not equal to feature_names_in_, the names of the fitted columns",
+                    argument="input_features",
+                )
+            if names_in.shape != (self.n_features_in_,):
+                raise InvalidArgumentError(
+                    f"should have length equal to number of features ({self.n_features_in_}); "
+                    f"got {names_in.size}",
+                    argument="input_features",
+                )
         names = [f"component{k}" for k in range(self.weights_.shape[0])]
         names += ["background"] * (self._n_features_out - len(names))
         return np.asarray(names, dtype=object)

@@ -225,7 +225,8 @@ def _iterations(number: int) -> str:
 def _run_doubts(ends: list[_End], best: int, of_components: tuple[Doubt, ...]) -> tuple[Doubt, ...]:
     kept = ends[best]
     doubts = []
-    if not kept.run.converged:
+    # Whoever asks for no iteration has the start, and knows it.
+    if not kept.run.converged and kept.run.n_iter:
         # No number of iterations helps a component that falls into a direction without variation.
         collapsed = any(doubt.category is DegenerateComponentWarning for doubt in of_components)
         message = f"not converged after {_iterations(kept.run.n_iter)}"

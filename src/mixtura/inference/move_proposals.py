@@ -41,11 +41,14 @@ class Bounds:
         rows.
     fewest : float
         Rows up to which a component is no group of its own, and need not share rows.
+    slack : float
+        Nats by which a merge may seem to lower the bound: what it says before an ascent is a guess.
     """
 
     most_lost: float = np.inf
     least_shared: float = 0.0
     fewest: float = 0.0
+    slack: float = 0.0
 
 
 def occupied(statistics: SufficientStatistics) -> IntegerArray:
@@ -123,7 +126,8 @@ def merged(
     bounds : Bounds, optional
         Which pairs are considered; all by default.
     """
-    pairs = ranked_pairs(model, statistics.count, parameters, bounds or Bounds())
+    bounds = bounds or Bounds()
+    pairs = ranked_pairs(model, statistics.count, parameters, bounds)
     if not pairs:
         return statistics, 0
     height, n_merges, failures = fit_of(summary, model, statistics), 0, 0
@@ -134,7 +138,7 @@ def merged(
             continue
         candidate = joined(statistics, kept, emptied)
         reached = fit_of(summary, model, candidate) - entropy
-        if reached <= height:
+        if reached <= height - bounds.slack:
             failures += 1
             if failures >= FAILURES:
                 break

@@ -39,6 +39,7 @@ class VB(AddsRows):
     n_rows: int | None = option(None, N_ROWS)
 
     name = "vb"
+    averages_parameters = True
     objective_name = "evidence lower bound"
     bounds_evidence = True
     default_max_iter = 10_000

@@ -39,6 +39,9 @@ class Draws:
     log_likelihood: Array
     log_joint: Array
 
+    def __repr__(self) -> str:
+        return f"<Draws of shape {self.shape}, components and features {self.means.shape[-2:]}>"
+
     @classmethod
     def joined(cls, stretches: Sequence["Draws"]) -> Self:
         """Return stretches of one chain that follow each other as one."""

@@ -68,6 +68,13 @@ class DrawsPosterior(Posterior):
     numbers: IntegerArray
     partitions: KeptPartitions | None = None
 
+    def __repr__(self) -> str:
+        n_chains, n_draws = self.draws.shape
+        return (
+            f"<DrawsPosterior of {self.model.n_components} components, {self.model.n_features} "
+            f"features: {n_chains} chains of {n_draws:,} draws>"
+        )
+
     @property
     def weights(self) -> Array:
         """Mixture weights, shape (C, S, K)."""

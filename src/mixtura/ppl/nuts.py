@@ -64,6 +64,7 @@ class NUTS(Inference):
     max_tree_depth: int = option(10, Whole(1, 30))
 
     name = "nuts"
+    averages_parameters = True
     takes_labels = False
     objective_name = "mean log joint density"
     default_max_iter = 0

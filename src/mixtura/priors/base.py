@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError, Part, Remedy, Setting
+from mixtura.messages.named_options import NamedOptions
 from mixtura.messages.potentials import Tail
 from mixtura.messages.prior_arrays import (
     ClusterSteps,
@@ -22,7 +23,7 @@ from mixtura.priors.partition_probabilities import Partitions
 from mixtura.typing import Array, IntegerArray, StructureShape
 
 
-class Prior(ABC):  # noqa: B024 - what its two kinds promise differs altogether
+class Prior(NamedOptions, ABC):
     """A distribution whose hyperparameters are the fields of a frozen dataclass."""
 
     def hyperparameters(self) -> dict[str, Any]:

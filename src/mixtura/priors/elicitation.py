@@ -254,10 +254,21 @@ class WithinGroups:
         )
         return modes, scales
 
+    def worth(self, *, of_averages: bool) -> float:
+        """Return how many rows of the scale's width the prior of a covariance adds.
+
+        A posterior mean divides the scatter by fewer rows than a mode. Variances of diagonal
+        families are worth three rows either way.
+        """
+        if not self.is_matrix:
+            return self.freedom
+        n_features = self.moments.mean.size
+        return 0.5 * (n_features + 5.0) if of_averages else 2.0 * n_features + 1.0
+
     def prior(
-        self, scale: Array, farthest: float | None = None
+        self, scale: Array, farthest: float | None = None, worth: float | None = None
     ) -> NormalInverseGamma | NormalInverseWishart:
-        """Return the prior whose expected precision is the inverse of the scale.
+        """Return the prior that draws covariances to the scale.
 
         Means are expected about the mean of all rows, ten times as far out as these lie.
 
@@ -267,6 +278,9 @@ class WithinGroups:
             How wide the groups are.
         farthest : float, optional
             What ``farthest`` says of the scale of matrices, where it is known.
+        worth : float, optional
+            Rows of the scale's width that a matrix adds to each scatter; by default the degrees
+            of freedom, with which the expected precision is the inverse of the scale.
         """
         moments = self.moments
         within = np.broadcast_to(self._widths(scale), moments.mean.shape)
@@ -277,7 +291,7 @@ class WithinGroups:
                 mean=moments.mean,
                 shrinkage=SHRINKAGE / farthest,
                 degrees_of_freedom=self.freedom,
-                scale=self.freedom * scale,
+                scale=(self.freedom if worth is None else worth) * scale,
             )
         half = 0.5 * self.freedom
         return NormalInverseGamma(

@@ -129,6 +129,10 @@ class ConvergenceTable:
     def __str__(self) -> str:
         return self.to_text(max(terminal_width(), WIDTH))
 
+    def __repr__(self) -> str:
+        # What a REPL shows: the table rather than the fields.
+        return str(self)
+
     def _repr_html_(self) -> str:
         return fragment((self.table(),), self.sentences)
 

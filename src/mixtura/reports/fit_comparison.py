@@ -58,6 +58,10 @@ class Comparison:
     def __str__(self) -> str:
         return table_as_text(self.table())
 
+    def __repr__(self) -> str:
+        # What a REPL shows: the table rather than the fields.
+        return str(self)
+
     def _repr_html_(self) -> str:
         return fragment([self.table()])
 

@@ -160,6 +160,10 @@ class SelectionSummary:
     def __str__(self) -> str:
         return self.to_text()
 
+    def __repr__(self) -> str:
+        # What a REPL shows: the table rather than the fields.
+        return str(self)
+
     def _repr_html_(self) -> str:
         return fragment([self.table()], [self.sentence, *self.remarks()])
 

@@ -64,6 +64,10 @@ class Summary:
     def __str__(self) -> str:
         return self.to_text()
 
+    def __repr__(self) -> str:
+        # What a REPL shows: the table rather than the fields.
+        return str(self)
+
     def _repr_html_(self) -> str:
         return fragment(self.components.tables(PER_BLOCK), self.sentences, self.doubts)
 

@@ -89,6 +89,7 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
     moves: int = option(3, Whole(0))
 
     name = "collapsed"
+    averages_parameters = True
     takes_labels = False
     objective_name = "mean log joint density of rows and partition"
     stream = 0x636F_6C6C

@@ -83,6 +83,7 @@ class Gibbs(ChainMethod[ChainState]):
     """
 
     name = "gibbs"
+    averages_parameters = True
     objective_name = "mean log joint density"
     stream = 0x6962_6269
 

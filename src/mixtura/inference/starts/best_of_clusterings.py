@@ -45,9 +45,10 @@ class Elicited:
     ends: tuple[SufficientStatistics, ...]
     rival: Rival | None = None
 
-    def prior(self) -> ComponentPrior:
-        """Return the default prior, in the rows' own units."""
-        moments, prior = self.within.moments, self.within.prior(self.scale)
+    def prior(self, *, of_averages: bool) -> ComponentPrior:
+        """Return the default prior of posterior means, or of modes, in the rows' own units."""
+        moments = self.within.moments
+        prior = self.within.prior(self.scale, worth=self.within.worth(of_averages=of_averages))
         return prior if moments.factor is None else prior.rescaled(1.0 / moments.factor)
 
 
