@@ -1,5 +1,7 @@
 """What a bootstrap promises, whatever is observed of the rows and whatever the family."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from mixtura.data.resampling import drawn_again, weighted_at_random
 from mixtura.datasets import load_faithful, load_iris
 from mixtura.errors import InvalidArgumentError
 from mixtura.families import FAMILIES
+from mixtura.inference.in_threads import answers
 from mixtura.inference.replicates import matched
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.priors import Dirichlet
@@ -219,3 +222,21 @@ def test_one_group_is_not_cut_and_the_last_number_may_be_too_small() -> None:
 def test_wrong_arguments_of_tests_are_named(arguments: dict) -> None:
     with pytest.raises(InvalidArgumentError, match=next(iter(arguments))):
         bootstrap_lrt(FAITHFUL, **arguments)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_what_stops_the_progress_stops_the_replicates(n_jobs: int) -> None:
+    begun: list[int] = []
+
+    def stop(done: int, total: int) -> None:
+        begun.append(done)
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fitted().bootstrap(n_replicates=500, n_jobs=n_jobs, progress=stop)
+    assert begun == [1]
+    started = time.perf_counter()
+    found = answers(lambda job: time.sleep(0.005), range(2000), n_jobs)
+    next(found)
+    found.close()  # type: ignore[attr-defined]
+    assert time.perf_counter() - started < 2.0  # all of them would take 5 seconds or more

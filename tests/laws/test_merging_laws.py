@@ -81,6 +81,10 @@ def test_components_far_apart_are_clusters() -> None:
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(m, 1.0, 50) for m in (0.0, 50.0, 100.0, 150.0)])[:, None]
     assert GaussianMixtureModel(4).fit(x).merge_components().n_clusters == 4
+    ring = np.exp(2j * np.pi * np.arange(12) / 12.0) * 12.0
+    y = rng.normal(size=(12, 60, 2)) * 1.5 + np.stack([ring.real, ring.imag], axis=1)[:, None]
+    evenly = GaussianMixtureModel(12, covariance_type="tied_spherical").fit(y.reshape(-1, 2))
+    assert evenly.merge_components().n_clusters == 12  # neighbours overlap, all alike
     assert GaussianMixtureModel(1).fit(x).merge_components().n_clusters == 1
 
 

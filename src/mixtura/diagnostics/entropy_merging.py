@@ -8,8 +8,11 @@ from scipy.special import xlogy
 
 from mixtura.typing import Array, IntegerArray
 
-SEPARATE = 1e-3
+SEPARATE = 0.01
 """Nats of entropy a row below which components are apart, and none is merged."""
+
+BEND = 2.0
+"""How many times as steep the entropies must be beyond their change point, or there is none."""
 
 HELD = 0.5
 """Rows that a component holds at least in sum, or it is joined before others are compared."""
@@ -42,12 +45,16 @@ class EntropyTree:
     def change_point(self) -> int:
         """Number of clusters from which on merging no longer lowers the entropy by much.
 
-        Where two straight lines that meet at it fit the entropies best; of components that lie
-        apart, or fewer than three, all are clusters.
+        Where two straight lines that meet at it fit the entropies best. All components are
+        clusters where they lie apart, there are fewer than three, or the second line is not twice
+        as steep as the first: then each merge gains as much as the next.
         """
-        if len(self.entropies) < 3 or self.entropies[-1] <= SEPARATE * self.n_rows:
-            return len(self.entropies)
-        return two_lines(self.entropies)[0]
+        most = len(self.entropies)
+        if most < 3 or self.entropies[-1] <= SEPARATE * self.n_rows:
+            return most
+        place, lines = two_lines(self.entropies)
+        before, after = lines[0, 1] - lines[0, 0], lines[1, -1] - lines[1, -2]
+        return place if after >= BEND * before else most
 
     def clusters(self, n_clusters: int) -> IntegerArray:
         """Return the cluster of each component, shape (K,), numbered by their first components."""

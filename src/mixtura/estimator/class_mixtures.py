@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from math import inf, isfinite, nan
 from typing import Any, final
@@ -15,6 +14,7 @@ from mixtura.diagnostics import information_criteria
 from mixtura.engines import Engine
 from mixtura.errors import DegenerateComponentWarning, Doubt, MixturaError
 from mixtura.estimator import GaussianMixtureModel
+from mixtura.inference.in_threads import answers
 from mixtura.messages.assignments import shares
 from mixtura.typing import Array, IntegerArray
 
@@ -280,7 +280,7 @@ def chosen_by_bic(
         total = float(task.class_totals[number])
         own = dict.fromkeys((one.covariance_type, one.components[number]) for one in candidates)
         jobs += [(number, name, total, *pair) for pair in own]
-    found = _mapped(lambda job: _fit_of_class(task, *job), jobs, workers)
+    found = list(answers(lambda job: _fit_of_class(task, *job), jobs, workers))
     best: list[GaussianMixtureModel] = []
     for number in range(len(task.names)):
         mine = [one for one, job in zip(found, jobs, strict=True) if job[0] == number]
@@ -324,7 +324,7 @@ def _best_by_bic(
             return replace(one, failure=_said(error)), None, error
         return task.judged(one, found), found, None
 
-    found = _mapped(fit, candidates, workers)
+    found = list(answers(fit, candidates, workers))
     _, best, error = min(found, key=lambda one: one[0].rank(by_error=False))
     if best is None:
         assert error is not None
@@ -369,7 +369,7 @@ def chosen_by_validation(
             return error
         return losses(found, task.taken(np.flatnonzero(folds == fold)), engine)
 
-    ended = _mapped(run, jobs, workers)
+    ended = list(answers(run, jobs, workers))
     total = float(task.weights[folds >= 0].sum())
     judged: list[ClassCandidate] = []
     errors: list[Exception] = []
@@ -422,14 +422,6 @@ def sizes_of(value: Any, classes: np.ndarray) -> list[tuple[int, ...]]:
         return [tuple(int(value.get(name, 1)) for name in classes.tolist())]
     several = list(value) if isinstance(value, Iterable) else [value]
     return [(int(number),) * len(classes) for number in dict.fromkeys(several)]
-
-
-def _mapped(run: Callable[[Any], Any], jobs: list[Any], workers: int) -> list[Any]:
-    """Return what becomes of each job, in their order."""
-    if workers == 1:
-        return [run(job) for job in jobs]
-    with ThreadPoolExecutor(workers) as threads:
-        return list(threads.map(run, jobs))
 
 
 def _said(error: Exception) -> str:

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, final
@@ -20,6 +19,7 @@ from mixtura.errors import (
 )
 from mixtura.estimator import GaussianMixtureModel, arguments
 from mixtura.fit import Fit
+from mixtura.inference.in_threads import answers
 from mixtura.inference.point_estimates import ML
 from mixtura.inference.progress import teller
 from mixtura.inference.replicates import Refit, drawn_from
@@ -264,11 +264,10 @@ def _test(
         return max(2.0 * (larger.fit_.log_likelihood - lower), 0.0)
 
     found: list[float] = []
-    with ThreadPoolExecutor(workers) as threads:
-        for number, one in enumerate(threads.map(run, seeds), start=1):
-            found += [] if one is None else [one]
-            if tell is not None:
-                tell(number, len(seeds))
+    for number, one in enumerate(answers(run, seeds, workers), start=1):
+        found += [] if one is None else [one]
+        if tell is not None:
+            tell(number, len(seeds))
     reached = np.array(found)
     p_value = (1 + int((reached >= statistic).sum())) / (1 + reached.size)
     size, lost = own.n_components, len(seeds) - reached.size

@@ -145,7 +145,8 @@ class MergedClusters:
             names = ", ".join(fit.component_name(k, short=True) for k in members)
             held = int((self.labels == number).sum())
             one = "component" if len(members) == 1 else "components"
-            told.append(f"Cluster {number}: {one} {names}; weight {weight:.3g}, {held:,} rows.")
+            rows = "1 row" if held == 1 else f"{held:,} rows"
+            told.append(f"Cluster {number}: {one} {names}; weight {weight:.3g}, {rows}.")
         return tuple(told)
 
     def __repr__(self) -> str:

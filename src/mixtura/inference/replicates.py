@@ -1,7 +1,6 @@
 """Fits of one model to replicates of its rows, from where the fit is."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import final
 
@@ -12,6 +11,7 @@ from mixtura.data.resampling import drawn_again, weighted_at_random
 from mixtura.engines import Engine
 from mixtura.errors import ConvergenceWarning, DegenerateComponentWarning, MixturaError
 from mixtura.fit import Fit, Inference, Problem, Start
+from mixtura.inference.in_threads import answers
 from mixtura.messages.assignments import Soft
 from mixtura.messages.background import BACKGROUND
 from mixtura.messages.parameters import MixtureParameters
@@ -126,11 +126,10 @@ def refitted(
         return Outcome(matched(found.parameters, refit.fit.parameters, free), not slow)
 
     found: list[Outcome] = []
-    with ThreadPoolExecutor(workers) as threads:
-        for number, outcome in enumerate(threads.map(run, seeds), start=1):
-            found.append(outcome)
-            if tell is not None:
-                tell(number, len(seeds))
+    for number, outcome in enumerate(answers(run, seeds, workers), start=1):
+        found.append(outcome)
+        if tell is not None:
+            tell(number, len(seeds))
     return found
 
 
