@@ -102,6 +102,21 @@ def test_several_components_of_a_class_are_the_labelled_mixture() -> None:
     assert found.mixtures_[0].fit_.component_name(1) == "versicolor 1"
 
 
+def test_summaries_tell_classes_and_what_was_compared() -> None:
+    found = MixtureClassifier(covariance_type=["full", "diag"], inference="ml").fit(X, NAMES)
+    text = found.summary().to_text(80)
+    assert "3 classes, one mixture over all classes (ml)." in text
+    assert f"BIC {found.bic_:.3f}" in text
+    assert "1+1+1" in text.split("Compared")[1]
+    assert "virginica" in found.summary()._repr_html_()
+    y = np.where(NAMES == "setosa", "<b>\x1b[31m", NAMES)
+    odd = MixtureClassifier([1, 2], "tied", shared_family=False, criterion="cv", n_folds=2)
+    odd.fit(X, y)
+    assert "\x1b" not in str(odd.summary())
+    assert "<b>" not in odd.summary()._repr_html_()
+    assert "error" in str(odd.summary())
+
+
 def test_a_mixture_for_each_class_is_chosen_as_select_does_and_joined_by_bayes() -> None:
     found = MixtureClassifier([1, 2], ["tied", "diag"], shared_family=False, random_state=0)
     found.fit(X, NAMES)

@@ -257,6 +257,38 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         labels = whole.posterior_.labels(rows, self._engine())
         return whole.plot_projection(X, labels=labels, n_directions=n_directions, ax=ax)
 
+    def summary(self) -> Any:
+        """Return classes, their mixtures and what was compared; it prints and shows as HTML."""
+        from mixtura.reports import ClassifierSummary
+
+        check_is_fitted(self)
+        how = "a mixture for each class"
+        if isinstance(self._found, SharedMixture):
+            how = "one mixture over all classes"
+        many = "1 class" if len(self.classes_) == 1 else f"{len(self.classes_)} classes"
+        sentences = (
+            f"{many}, {how} ({self.mixtures_[0].fit_.method}).",
+            f"Log likelihood of rows and classes {self.log_likelihood_:.4f} nats, "
+            f"{self.n_parameters_} parameters, BIC {self.bic_:.3f} (smaller is better).",
+        )
+        names = (str(name) for name in self.classes_)
+        of_classes = zip(
+            names,
+            self.class_prior_.tolist(),
+            self.components_per_class_,
+            self.covariance_types_,
+            strict=True,
+        )
+        by_error = self.criterion == BY_ERROR
+        last = ("error", "Brier") if by_error else ("log lik.", "BIC")
+        compared = tuple(
+            (one.of_class or "all", one.covariance_type, "+".join(map(str, one.components)), *cells)
+            for one in self.candidates_
+            for cells in [_judged(one, by_error=by_error)]
+        )
+        heads = ("class", "family", "components", *last)
+        return ClassifierSummary(sentences, tuple(of_classes), compared, heads)
+
     def to_dict(self) -> dict[str, list[Any]]:
         """Return what was compared as columns: ``pandas.DataFrame(classifier.to_dict())``."""
         check_is_fitted(self)
@@ -421,6 +453,16 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         return hasattr(self, "mixtures_")
 
 
+def _judged(candidate: ClassCandidate, *, by_error: bool) -> tuple[str, str]:
+    """Return what is said of a candidate in a table."""
+    if candidate.failure:
+        return "failed", ""
+    if by_error:
+        return f"{candidate.error:.4f}", f"{candidate.brier:.4f}"
+    flag = " collapsed" if candidate.collapsed else ""
+    return f"{candidate.log_likelihood:.2f}", f"{candidate.bic:.2f}{flag}"
+
+
 def _families(value: Any) -> list[str]:
     """Return the names of families that a name, a pattern, several of them or "all" mean."""
     is_one = isinstance(value, str) or not isinstance(value, Iterable)
@@ -430,9 +472,8 @@ def _families(value: Any) -> list[str]:
         if isinstance(one, str):
             pattern = "*" if one == ALL else one
             matching = [name for name in FAMILIES if fnmatch(name, pattern)]
-        if not matching:
-            arguments.covariance_family(one)  # which says what would be accepted
-        found += matching
+        # A further name of a family, or an error that says what would be accepted.
+        found += matching or [arguments.covariance_family(one).name]
     if not found:
         raise InvalidArgumentError("must name a family; got none", argument="covariance_type")
     return list(dict.fromkeys(found))

@@ -1,6 +1,7 @@
 """Reports: a fit as plain data, shown on a terminal, as HTML or as JSON."""
 
 from mixtura.reports.build import build_comparison, build_report
+from mixtura.reports.classifier_summary import ClassifierSummary
 from mixtura.reports.content import Picture, Report, Section
 from mixtura.reports.convergence import ConvergenceTable, convergence
 from mixtura.reports.criterion_grid import CriterionGrid
@@ -19,6 +20,7 @@ from mixtura.reports.writing import RENDERERS, write_report
 
 __all__ = [
     "RENDERERS",
+    "ClassifierSummary",
     "Comparison",
     "ConvergenceTable",
     "CriterionGrid",
