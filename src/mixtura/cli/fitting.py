@@ -4,7 +4,7 @@ from mixtura.cli import options
 from mixtura.cli.inputs import RowSettings, read_rows
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.priors import PriorTexts
-from mixtura.cli.results import CHECKPOINT, Findings, FitFiles, deliver_fit
+from mixtura.cli.results import CHECKPOINT, Extras, Findings, FitFiles, deliver_fit
 from mixtura.cli.resuming import replaceable
 from mixtura.cli.settings import (
     CheckpointSettings,
@@ -47,6 +47,8 @@ def fit(
     steps: options.Steps = None,
     learning_rate: options.LearningRate = None,
     print_every: options.PrintEvery = None,
+    bootstrap: options.Bootstrap = None,
+    clusters: options.Clusters = None,
     report: options.Report = None,
     assignments: options.Assignments = None,
     save: options.Save = None,
@@ -64,6 +66,7 @@ def fit(
       mixtura fit flowers.csv -k 3 --report report.html --assignments groups.csv
       mixtura fit flowers.csv -c petal_length -k 2 \\
           --mean-prior normal:0,10 --scale-prior inverse-gamma:1,1
+      mixtura fit flowers.csv -k 4 --bootstrap 999 --clusters entropy
       zcat flowers.csv.gz | mixtura fit - -k 3 --json
     """
     talk = Talk(quiet, verbose)
@@ -85,6 +88,8 @@ def fit(
     )
     asked = FitFiles(report, assignments, save, checkpoint).outputs()
     settings.check()
+    more = Extras(bootstrap, clusters)
+    more.check(settings)
     outputs = replaceable(asked, asked.get(CHECKPOINT))
     of_rows = RowSettings(missing, errors, weights, labels, groups)
     of_rows.error_columns()
@@ -100,4 +105,6 @@ def fit(
             labels=table.labels,
             groups=table.groups,
         )
-    deliver_fit(Findings(gmm, table, seed), outputs, talk, json=json, force=force)
+    with talk.working("looking at the fit"):
+        findings = more.of(Findings(gmm, table, seed))
+    deliver_fit(findings, outputs, talk, json=json, force=force)

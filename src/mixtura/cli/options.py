@@ -428,6 +428,28 @@ Save = Annotated[
         panel=RESULTS,
     ),
 ]
+Bootstrap = Annotated[
+    int | None,
+    _option(
+        "--bootstrap",
+        min=2,
+        metavar="B",
+        help="Fit B bootstrap replicates of the rows, and show intervals of a point fit "
+        "(--inference map or ml) in the results.",
+        panel=RESULTS,
+    ),
+]
+Clusters = Annotated[
+    str | None,
+    _option(
+        "--clusters",
+        metavar="entropy|modes",
+        help="Merge components into clusters, by the entropy of the assignments or by the modes "
+        "of the density, and say which belong together.",
+        callback=one_of(("entropy", "modes")),
+        panel=RESULTS,
+    ),
+]
 Json = Annotated[
     bool,
     _option("--json", help="Print the report as JSON and nothing else.", panel=RESULTS),

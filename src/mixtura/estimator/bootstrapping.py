@@ -12,7 +12,6 @@ from mixtura.engines import best_engine
 from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.estimator import arguments
 from mixtura.fit import Fit, Inference
-from mixtura.inference.point_estimates import MAP, ML
 from mixtura.inference.progress import teller
 from mixtura.inference.replicates import Outcome, Refit, refitted, replicates_of, rescued
 from mixtura.messages.parameters import MixtureParameters
@@ -92,7 +91,7 @@ def point_method(given: dict[str, Any], fit: Fit, what: str) -> Inference:
         If it is another one.
     """
     way = arguments.inference_method(given["inference"])
-    if fit.method != way.name or not isinstance(way, MAP | ML):
+    if fit.method != way.name or not way.is_point:
         raise InvalidArgumentError(
             f"{what} is for point fits, and ",
             Setting("inference", fit.method),
