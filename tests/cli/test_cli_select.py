@@ -66,10 +66,18 @@ def test_files_are_those_of_the_best(run, small) -> None:
     assert Path("k.PNG").read_bytes().startswith(b"\x89PNG")
 
 
-@pytest.mark.parametrize("criterion", ["icl", "aic"])
-def test_the_criterion_can_be_named(run, small, criterion) -> None:
+@pytest.mark.parametrize(
+    ("criterion", "label"),
+    [
+        ("icl", "ICL (smaller is better)"),
+        ("aic", "AIC (smaller is better)"),
+        ("icl_hard", "hard ICL (smaller is better)"),
+        ("cv", "CV log density (larger is better)"),
+    ],
+)
+def test_the_criterion_can_be_named(run, small, criterion, label) -> None:
     done = run("select", small, "-c", "x", "-k", "1:2", "--criterion", criterion)
-    assert done.out.startswith(f"Best by {criterion.upper()} (smaller is better): K = ")
+    assert done.out.startswith(f"Best by {label}: K = ")
 
 
 def test_the_best_may_not_have_converged(run, iris) -> None:

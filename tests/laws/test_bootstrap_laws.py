@@ -157,6 +157,10 @@ def test_progress_is_told_and_summary_and_report_show_intervals(capsys, tmp_path
     assert "20 bootstrap replicates" in (tmp_path / "report.txt").read_text(encoding="utf-8")
     assert "20 bootstrap replicates (nonparametric" in str(found)
     assert found.rows[0]["weight error"] == found.standard_errors.weights[0]
+    axes = gmm.plot_posterior(bootstrap=found)
+    np.testing.assert_allclose(axes[0].lines[0].get_xdata(), found.intervals(0.9).weights[:, 0])
+    np.testing.assert_allclose(axes[0].lines[1].get_xdata(), gmm.weights_[0])
+    assert "20 bootstrap replicates" in axes[0].get_title(loc="left")
     with pytest.raises(InvalidArgumentError, match=r"bootstrap\(\) of this fit"):
         fitted(covariance_type="diag").summary(bootstrap=found)
 

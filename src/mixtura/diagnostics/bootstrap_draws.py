@@ -149,6 +149,14 @@ class Bootstrap:
         return Intervals(ends, weights, means, deviations, public)
 
     @property
+    def values(self) -> Intervals:
+        """The fit's own parameters, as intervals of no width."""
+        own = self.estimate
+        parts = (own.weights, own.means, self._own_deviations, self.family.public(own.covariances))
+        weights, means, deviations, covariances = (np.stack([part] * 2) for part in parts)
+        return Intervals((0.5, 0.5), weights, means, deviations, covariances)
+
+    @property
     def sentences(self) -> tuple[str, ...]:
         """What a reader should know of the replicates."""
         how = {

@@ -74,12 +74,15 @@ class LikelihoodRatioTests:
         The fit of the number of components that is taken.
     is_ended : bool
         Whether a test was above the level, and not merely the last that was asked for.
+    is_collapsed : bool
+        Whether the tests ended because of one component more one collapses.
     """
 
     tests: tuple[LikelihoodRatioTest, ...]
     level: float
     model: GaussianMixtureModel
     is_ended: bool
+    is_collapsed: bool = False
 
     @property
     def n_components(self) -> int:
@@ -104,6 +107,8 @@ class LikelihoodRatioTests:
             told.append(f"{lost:,} replicates with a collapsed component are left out.")
         said = f"{self.n_components} at the level {self.level:g}"
         more = "" if self.is_ended else ", or more: raise max_components"
+        if self.is_collapsed:
+            more = ", or more, which the rows cannot tell: a component collapses"
         return "\n".join([*told, f"Number of components: {said}{more}."])
 
 
@@ -198,6 +203,7 @@ def bootstrap_lrt(
         rows = counted_rows(checked.with_cells, "bootstrap_lrt")
         own._fit_rows(rows)
         tests: list[LikelihoodRatioTest] = []
+        is_collapsed = False
         while not (tests and tests[-1].p_value > level) and len(tests) < max_components:
             more = _fitted(own, make, rows)
             if more is None and not tests:
@@ -207,13 +213,15 @@ def bootstrap_lrt(
                     argument="X",
                 )
             if more is None:
+                is_collapsed = True
                 break
             seed = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, len(tests)))
             found = _test(own, more, rows, make, seed.spawn(n_replicates), workers, tell)
             tests.append(found)
             own = own if found.p_value > level else more
     own.set_params(random_state=random_state, n_jobs=n_jobs)
-    return LikelihoodRatioTests(tuple(tests), level, own, tests[-1].p_value > level)
+    is_ended = tests[-1].p_value > level
+    return LikelihoodRatioTests(tuple(tests), level, own, is_ended, is_collapsed)
 
 
 STARTS = ("kmeans", "quantile")

@@ -15,6 +15,7 @@ from mixtura.typing import Array, IntegerArray
 
 if TYPE_CHECKING:
     from mixtura.diagnostics import partition_draws, posterior_summaries, predictive
+    from mixtura.diagnostics.bootstrap_draws import Bootstrap
     from mixtura.diagnostics.consensus import Grouping
     from mixtura.diagnostics.evidence import Evidence
     from mixtura.diagnostics.predictive import PredictiveAccuracy
@@ -170,15 +171,17 @@ class SampledViews(FittedViews, ABC):
         self._draws("plot_rank")
         return rank(self.fit_, feature=feature, ax=ax)
 
-    def plot_posterior(self, *, ax: Any = None) -> np.ndarray:
+    def plot_posterior(self, *, bootstrap: "Bootstrap | None" = None, ax: Any = None) -> np.ndarray:
         """Plot medians and 5 % and 95 % points of weights, means and standard deviations.
 
-        Also of a variational posterior. Returns an array of matplotlib Axes.
+        Also of a variational posterior, and of a point fit with what :meth:`bootstrap` returned.
+        Returns an array of matplotlib Axes.
         """
         from mixtura.plots import posterior
 
         check_is_fitted(self)
-        return posterior(self.fit_, ax=ax)
+        self._check_own(bootstrap)
+        return posterior(self.fit_, bootstrap=bootstrap, ax=ax)
 
     def plot_co_clustering(self, X: Any = None, *, ax: Any = None) -> Any:
         """Plot how often each two rows are together, ordered by the consensus.

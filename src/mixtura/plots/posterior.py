@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from mixtura.diagnostics.bootstrap_draws import Bootstrap
 from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.fit import Fit
 from mixtura.plots.canvas import axes_grid
@@ -30,6 +31,7 @@ PROBABILITIES = (0.05, 0.95)
 def posterior(
     fit: Fit,
     *,
+    bootstrap: Bootstrap | None = None,
     max_features: int = 4,
     ax: Any = None,
     figure: "FigureBase | None" = None,
@@ -39,7 +41,9 @@ def posterior(
     Parameters
     ----------
     fit : Fit
-        A fit whose posterior knows more than a point.
+        A fit whose posterior knows more than a point, or of which there is a bootstrap.
+    bootstrap : Bootstrap, optional
+        Where the intervals of a point are from; the middle is then the fit's own value.
     max_features : int, default=4
         Features at most; of more those that separate the components best are drawn.
     ax : array of matplotlib Axes, optional
@@ -57,14 +61,19 @@ def posterior(
     InvalidArgumentError
         If the fit is a point, or the axes are not as many.
     """
-    ends = fit.posterior.intervals(PROBABILITIES)
-    middle = fit.posterior.intervals((0.5, 0.5))
+    if bootstrap is None:
+        ends, middle = (fit.posterior.intervals(pair) for pair in (PROBABILITIES, (0.5, 0.5)))
+    else:
+        ends, middle = bootstrap.intervals(PROBABILITIES[1] - PROBABILITIES[0]), bootstrap.values
     if ends is None or middle is None:
         raise InvalidArgumentError(
             "plot_posterior needs more than a point, which is all that ",
             Setting("inference", fit.method),
             " gives",
-            remedy=("fit with ", Setting("inference", ("vb", "gibbs", "collapsed", "nuts"))),
+            remedy=(
+                *("fit with ", Setting("inference", ("vb", "gibbs", "collapsed", "nuts"))),
+                ", or pass bootstrap=",
+            ),
         )
     features, chosen = best_features(fit, max(1, max_features))
     components = listed_components(fit)
@@ -78,7 +87,10 @@ def posterior(
     for target, (bounds, medians, label) in zip(axes, parts, strict=True):
         _draw(target, fit, bounds, medians[0], components)
         label_x(target, label, 60)
-    note(axes[0], "median, 5 % and 95 % points", omission(fit, components), chosen)
+    said = "median, 5 % and 95 % points"
+    if bootstrap is not None:
+        said = f"estimate, 5 % and 95 % points of {bootstrap.n_replicates:,} bootstrap replicates"
+    note(axes[0], said, omission(fit, components), chosen)
     open_frame(*axes)
     return axes
 
