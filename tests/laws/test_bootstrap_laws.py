@@ -100,6 +100,20 @@ def test_a_row_of_weight_two_is_two_rows_to_every_draw() -> None:
         np.testing.assert_allclose(drawn.var(axis=0), variance, rtol=0.1, atol=1e-12)
 
 
+def test_weights_that_count_no_rows_stay_factors_whatever_their_unit() -> None:
+    weights = np.array([0.1, 0.2, 0.0, 0.3, 0.4])
+    for way in (drawn_again, weighted_at_random):
+        rng = np.random.default_rng(2)
+        rows = ArrayRows(np.arange(5.0)[:, None], weights)
+        drawn = np.array([way(rows, rng).weights for _ in range(2000)])
+        np.testing.assert_allclose(drawn.sum(axis=1), 1.0)
+        assert (drawn[:, 2] == 0.0).all()
+        assert (drawn > 0.0).sum(axis=1).mean() > 2.0  # several rows, though their sum is one
+        other = way(ArrayRows(rows.values, 3.3 * weights), np.random.default_rng(3)).weights
+        same = way(rows, np.random.default_rng(3)).weights
+        np.testing.assert_allclose(np.asarray(other), 3.3 * np.asarray(same))
+
+
 def test_rows_of_a_label_are_drawn_among_themselves_and_groups_whole() -> None:
     labels = known_labels(["a"] * 3 + ["b"] * 5 + [None] * 4, 12, 2)
     groups = [0, 0, -1, 1, 1, 1, -1, -1, 2, 2, -1, -1]

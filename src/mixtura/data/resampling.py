@@ -6,14 +6,15 @@ import numpy as np
 
 from mixtura.data.memory import ArrayRows
 from mixtura.errors import InvalidArgumentError
-from mixtura.typing import IntegerArray
+from mixtura.typing import Array, IntegerArray
 
 
 def drawn_again(rows: ArrayRows, rng: np.random.Generator) -> ArrayRows:
     """Return rows drawn with replacement, as weights that say how often each was drawn.
 
-    A row is drawn with the probability of its weight, and as many are drawn as weights count.
-    Rows of a known label are drawn among those of the same label, so that each keeps its number.
+    Where weights are whole numbers a row is drawn with the probability of its weight, and as many
+    are drawn as the weights count; otherwise rows are drawn alike, and keep their weights. Rows of
+    a known label are drawn among those of the same label, so that each keeps its number.
     Groups are drawn whole, as rows that are copied.
 
     Parameters
@@ -26,14 +27,14 @@ def drawn_again(rows: ArrayRows, rng: np.random.Generator) -> ArrayRows:
     labels = rows.labels
     if labels is not None and labels.groups is not None:
         return _groups_drawn(rows, labels.groups, rng)
-    weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+    counts, sizes = _counts(rows)
     found = np.zeros(rows.n_rows)
     for stratum in _strata(rows):
-        own = weights[stratum]
-        total = float(own.sum())
-        if total > 0.0:
-            number = max(round(total), 1)
-            found[stratum] = rng.multinomial(number, own / total) * (total / number)
+        own = counts[stratum]
+        number = round(float(own.sum()))
+        if number:
+            drawn = rng.multinomial(number, own / own.sum())
+            found[stratum] = _of_sum(drawn * sizes[stratum], own * sizes[stratum])
     return rows.reweighted(found)
 
 
@@ -41,7 +42,8 @@ def weighted_at_random(rows: ArrayRows, rng: np.random.Generator) -> ArrayRows:
     """Return rows with random weights of the same sum: Dirichlet of the weights that they have.
 
     Of rows without weights that is the Bayesian bootstrap [Rubin1981]_; a row of weight 2 has the
-    weight of two rows. The weights of a known label keep their sum.
+    random weight of two rows. Weights that are no whole numbers are multiplied by random weights of
+    single rows. The weights of a known label keep their sum.
 
     Raises
     ------
@@ -54,14 +56,28 @@ def weighted_at_random(rows: ArrayRows, rng: np.random.Generator) -> ArrayRows:
             "the weighted bootstrap takes no groups, which count once whatever their weight",
             remedy="take method='nonparametric', which draws groups whole",
         )
-    weights = np.ones(rows.n_rows) if rows.weights is None else rows.weights
+    counts, sizes = _counts(rows)
     found = np.zeros(rows.n_rows)
     for stratum in _strata(rows):
-        drawn = rng.standard_gamma(weights[stratum])
-        total = drawn.sum()
-        if total > 0.0:
-            found[stratum] = drawn * (weights[stratum].sum() / total)
+        drawn = rng.standard_gamma(counts[stratum])
+        found[stratum] = _of_sum(drawn * sizes[stratum], counts[stratum] * sizes[stratum])
     return rows.reweighted(found)
+
+
+def _counts(rows: ArrayRows) -> tuple[Array, Array]:
+    """Return how many rows each row counts as, and the weight of one of them, both (N,)."""
+    if rows.weights is None:
+        return np.ones(rows.n_rows), np.ones(rows.n_rows)
+    weights = rows.weights
+    if (weights == np.rint(weights)).all():
+        return weights, np.ones(rows.n_rows)
+    return (weights > 0.0).astype(np.float64), weights
+
+
+def _of_sum(drawn: Array, before: Array) -> Array:
+    """Return random weights of the sum that the weights had before."""
+    total = drawn.sum()
+    return drawn * (before.sum() / total) if total > 0.0 else drawn
 
 
 def _strata(rows: ArrayRows) -> list[IntegerArray]:

@@ -152,7 +152,8 @@ class AnalysisViews(SampledViews, ABC):
         components are numbered as those of the fit that are closest. Missing cells, measurement
         errors, labels, groups and a background are as in the fit: rows of one label are drawn among
         themselves, groups whole. A row of weight 2 is two rows: it is drawn twice as often, and has
-        the random weight of two rows.
+        the random weight of two rows. Weights that are no whole numbers stay as factors of rows
+        that are drawn, or weighted, alike.
 
         Parameters
         ----------
