@@ -19,11 +19,15 @@ from mixtura.cli.streams import Talk
 def fit(
     data: options.Data,
     column: options.Columns = None,
+    exclude: options.Exclude = None,
     components: options.Components = 2,
     covariance: options.Covariance = "full",
     weights: options.Weights = None,
     missing: options.Missing = "integrate",
     errors: options.Errors = None,
+    thousands: options.Thousands = None,
+    decimal: options.Decimal = None,
+    marks: options.Marks = False,
     labels: options.Labels = None,
     groups: options.Groups = None,
     background: options.Background = None,
@@ -86,7 +90,9 @@ def fit(
     asked = FitFiles(report, assignments, save, checkpoint).outputs()
     settings.check()
     outputs = replaceable(asked, asked.get(CHECKPOINT))
-    of_rows = RowSettings(missing, errors, weights, labels, groups)
+    of_rows = RowSettings(missing, errors, weights, labels, groups, exclude=exclude).written(
+        thousands, decimal, marks=marks
+    )
     of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
     table = read_rows(data, column, of_rows, talk)

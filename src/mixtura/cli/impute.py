@@ -40,6 +40,9 @@ def impute(
     how: How = "mean",
     draws: Draws = None,
     errors: options.Errors = None,
+    thousands: options.Thousands = None,
+    decimal: options.Decimal = None,
+    marks: options.Marks = False,
     seed: ImputeSeed = 0,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -59,7 +62,7 @@ def impute(
     import numpy as np
 
     talk = Talk(quiet)
-    of_rows = RowSettings(errors=errors)
+    of_rows = RowSettings(errors=errors).written(thousands, decimal, marks=marks)
     of_rows.error_columns()
     if draws is not None and how == "mean":
         raise InvalidArgumentError("--draws: only with --how draw")

@@ -14,6 +14,7 @@ MISSING = ("integrate", "drop", "refuse")
 """What becomes of rows of which cells are missing; written out, since their type brings NumPy."""
 
 MODEL = "Model"
+READING = "Reading text"
 PRIORS = "Priors"
 SEARCH = "Search"
 SAMPLERS_ONLY = "Only with --inference gibbs, collapsed or nuts"
@@ -89,8 +90,45 @@ Columns = Annotated[
         "-c",
         "--column",
         metavar="NAME",
-        help="A column to model; repeat it for several. All numeric columns by default.",
+        help="A column to model; repeat it for several, or put commas between them. All numeric "
+        "columns by default.",
         panel=MODEL,
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    _option(
+        "--exclude",
+        metavar="NAME",
+        help="A column that is not modelled though it holds numbers; repeat it for several.",
+        panel=MODEL,
+    ),
+]
+Thousands = Annotated[
+    str | None,
+    _option(
+        "--thousands",
+        metavar="MARK",
+        help="What stands between groups of three digits in a text: a comma, a point, an "
+        "apostrophe, an underscore or a blank.",
+        panel=READING,
+    ),
+]
+Decimal = Annotated[
+    str | None,
+    _option(
+        "--decimal",
+        metavar="MARK",
+        help="The decimal mark of a text, a point or a comma; guessed by default.",
+        panel=READING,
+    ),
+]
+Marks = Annotated[
+    bool,
+    _option(
+        "--marks",
+        help="Leave out currency signs and codes of a text, and divide percentages by 100.",
+        panel=READING,
     ),
 ]
 Weights = Annotated[
@@ -288,7 +326,7 @@ Iterations = Annotated[
     int | None,
     _option(
         "--max-iter",
-        min=1,
+        min=0,
         metavar="N",
         help="Largest number of iterations; exit code 4 says that it was reached.",
         panel=SEARCH,
@@ -437,8 +475,9 @@ TableFile = Annotated[
     _option(
         "-o",
         "--output",
-        metavar="FILE.csv",
-        help="Write to a file that ends in .csv or .tsv; standard output by default.",
+        metavar="FILE",
+        help="Write to a file that ends in .csv, .tsv or .parquet; standard output by default, as "
+        "CSV.",
         panel=RESULTS,
     ),
 ]

@@ -28,6 +28,9 @@ def report(
     output: Page = "report.html",
     missing: options.Missing = "integrate",
     errors: options.Errors = None,
+    thousands: options.Thousands = None,
+    decimal: options.Decimal = None,
+    marks: options.Marks = False,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -40,7 +43,7 @@ def report(
       mixtura report flowers.mixtura flowers.csv -o flowers.html
     """
     talk = Talk(quiet)
-    of_rows = RowSettings(missing, errors)
+    of_rows = RowSettings(missing, errors).written(thousands, decimal, marks=marks)
     of_rows.error_columns()
     target = Output("--output", output, PAGE)
     check_outputs([target], [model, data], force=force)

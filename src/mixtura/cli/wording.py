@@ -27,6 +27,9 @@ OPTION_OF = {
     "groups": "--groups",
     "background": "--background",
     "measurement_error": "--errors",
+    "thousands": "--thousands",
+    "decimal": "--decimal",
+    "marks": "--marks",
 }
 """The option that sets a parameter of the class."""
 
