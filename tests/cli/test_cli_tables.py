@@ -82,3 +82,17 @@ def test_numbers_as_people_write_them(run) -> None:
     assert load("m.mixtura").means_[0, 1] < 1.0
     assert run("predict", "m.mixtura", "p.csv.gz", *options).code == 0
     assert run("select", "p.csv.gz", "-k", "1:2", "--exclude", "id", *options).code == 0
+
+
+def test_reports_take_a_title_and_names(run, iris, model) -> None:
+    options = ("--title", "Petals <1>", "--names", "small,middle,large")
+    done = run("report", model, iris, *options)
+    assert done.code == 0
+    page = Path("report.html").read_text(encoding="utf-8")
+    assert "<h1>Petals &lt;1&gt;" in page
+    assert "middle" in page
+    assert "component 1" not in page
+    done = run("report", model, iris, "--names", "a,b", "--force")
+    assert (done.code, done.error) == (2, "--names: 3 components need 3 names, not 2")
+    done = run("fit", iris, "-k", 2, "-c", "petal_length", "--names", "short,long")
+    assert "long" in done.out

@@ -178,7 +178,7 @@ def test_messages_say_parameters_as_options() -> None:
         field.name for method in (SVI, NUTS, Gibbs) for field in dataclasses.fields(method)
     }
     of_text = {field.name for field in dataclasses.fields(NumberFormat)}
-    assert set(OPTION_OF) - parameters - of_methods - of_text == {"n_samples"}
+    assert set(OPTION_OF) - parameters - of_methods - of_text == {"n_samples", "component_names"}
     several = ("gibbs", "nuts")
     for part, in_python, in_command in (
         (Setting("max_iter"), "max_iter", "--max-iter"),

@@ -2,6 +2,7 @@
 
 from mixtura.cli import options
 from mixtura.cli.inputs import RowSettings, read_rows
+from mixtura.cli.option_values import names_of_components
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.priors import PriorTexts
 from mixtura.cli.results import CHECKPOINT, Findings, FitFiles, deliver_fit
@@ -52,6 +53,8 @@ def fit(
     learning_rate: options.LearningRate = None,
     print_every: options.PrintEvery = None,
     report: options.Report = None,
+    title: options.Title = None,
+    names: options.Names = None,
     assignments: options.Assignments = None,
     save: options.Save = None,
     json: options.Json = False,
@@ -89,6 +92,7 @@ def fit(
     )
     asked = FitFiles(report, assignments, save, checkpoint).outputs()
     settings.check()
+    called = names_of_components(names, components)
     outputs = replaceable(asked, asked.get(CHECKPOINT))
     of_rows = RowSettings(missing, errors, weights, labels, groups, exclude=exclude).written(
         thousands, decimal, marks=marks
@@ -106,4 +110,4 @@ def fit(
             labels=table.labels,
             groups=table.groups,
         )
-    deliver_fit(Findings(gmm, table, seed), outputs, talk, json=json, force=force)
+    deliver_fit(Findings(gmm, table, seed, title, called), outputs, talk, json=json, force=force)

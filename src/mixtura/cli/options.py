@@ -1,11 +1,11 @@
 """The options that the subcommands are made of, with their help."""
 
-import difflib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
 
+from mixtura.cli.option_values import background_of, one_number, one_of
 from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 from mixtura.diagnostics.candidates import CRITERIA
 from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
@@ -21,42 +21,6 @@ SAMPLERS_ONLY = "Only with --inference gibbs, collapsed or nuts"
 GIBBS_ONLY = "Only with --inference gibbs or collapsed"
 SVI_ONLY = "Only with --inference svi"
 RESULTS = "Results"
-
-
-def one_of(choices: Collection[str]) -> Callable[[str | None], str | None]:
-    """Return a check that a text, where there is one, is one of the choices."""
-
-    def check(value: str | None) -> str | None:
-        if value is None or value in choices:
-            return value
-        close = difflib.get_close_matches(value.lower(), choices, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}{hint}")
-
-    return check
-
-
-def background_of(text: str | None) -> str | None:
-    """Return what a background may be: uniform, or a volume above 0."""
-    if text is None or text == "uniform":
-        return text
-    try:
-        is_volume = 0.0 < float(text) < float("inf")
-    except ValueError:
-        is_volume = False
-    if not is_volume:
-        raise typer.BadParameter(f"{text!r} is neither uniform nor a volume above 0")
-    return text
-
-
-def one_number(text: str | int) -> int:
-    """Return a number of components; where several were asked for, say what takes them."""
-    said = str(text).strip()
-    if said.isascii() and said.isdigit() and len(said) < 10 and int(said) >= 1:
-        return int(said)
-    several = said and set(said) <= set("0123456789:, ")
-    hint = "; mixtura select tries several, as 1:4 or 2,3,5" if several and said != "0" else ""
-    raise typer.BadParameter(f"{said!r} is not a whole number of at least 1{hint}")
 
 
 def _option(*names: str, help: str, panel: str | None = None, **more: object) -> object:
@@ -436,6 +400,20 @@ PrintEvery = Annotated[
 Report = Annotated[
     str | None,
     _option("--report", metavar="FILE.html", help="Write a report with pictures.", panel=RESULTS),
+]
+Title = Annotated[
+    str | None,
+    _option("--title", metavar="TEXT", help="What stands above the report.", panel=RESULTS),
+]
+Names = Annotated[
+    str | None,
+    _option(
+        "--names",
+        metavar="A,B,...",
+        help="Names of the components in order, with commas between them, for summary, report and "
+        "pictures.",
+        panel=RESULTS,
+    ),
 ]
 Assignments = Annotated[
     str | None,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from mixtura.data import ArrayRows
     from mixtura.data.tabular import FileTable
     from mixtura.estimator import GaussianMixtureModel
+    from mixtura.fit import Fit
     from mixtura.reports import Report, Summary
 
 Maker: TypeAlias = Callable[[str], str | bytes]
@@ -78,11 +79,28 @@ class Findings:
         The rows.
     seed : int or None
         Seed of the run, where it is known.
+    title : str or None
+        What stands above a report.
+    names : tuple of str
+        Names of the components; none where they keep their numbers.
     """
 
     gmm: "GaussianMixtureModel"
     table: "FileTable"
     seed: int | None = None
+    title: str | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def fit(self) -> "Fit":
+        """The fit, its components under their names.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there are other than K names.
+        """
+        return self.gmm.fit_.named(self.names) if self.names else self.gmm.fit_
 
     @property
     def is_interrupted(self) -> bool:
@@ -102,7 +120,7 @@ class Findings:
 
         rows, posterior, engine = self.rows.with_cells, self.gmm.posterior_, best_engine(1)
         return build_report(
-            self.gmm.fit_,
+            self.fit,
             rows,
             labels=posterior.labels(rows, engine),
             responsibilities=posterior.responsibilities(rows, engine),
@@ -112,6 +130,7 @@ class Findings:
             notes=self.table.notes,
             seed=self.seed,
             pictures=pictures,
+            **({} if self.title is None else {"title": self.title}),
         )
 
     def page(self) -> str:
@@ -134,7 +153,7 @@ class Findings:
 
         rows, posterior, engine = self.rows.with_cells, self.gmm.posterior_, best_engine(1)
         summary = summarize(
-            self.gmm.fit_,
+            self.fit,
             responsibilities=posterior.responsibilities(rows, engine),
             weights=rows.weights,
             occupied=occupied(posterior, rows, engine),

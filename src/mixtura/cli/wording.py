@@ -27,6 +27,7 @@ OPTION_OF = {
     "groups": "--groups",
     "background": "--background",
     "measurement_error": "--errors",
+    "component_names": "--names",
     "thousands": "--thousands",
     "decimal": "--decimal",
     "marks": "--marks",

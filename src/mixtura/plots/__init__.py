@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mixtura.plots.objective import objective
     from mixtura.plots.posterior import posterior
     from mixtura.plots.predictive_check import predictive_check
+    from mixtura.plots.profile import profile
     from mixtura.plots.rank import rank
     from mixtura.plots.swarm import swarm
     from mixtura.plots.trace import trace
@@ -29,6 +30,7 @@ __all__ = [
     "objective",
     "posterior",
     "predictive_check",
+    "profile",
     "rank",
     "selection",
     "swarm",
@@ -50,6 +52,7 @@ PLOTS: Registry[Callable[..., Any]] = Registry(
         "posterior": "posterior.posterior",
         "co_clustering": "co_clustering.co_clustering",
         "predictive_check": "predictive_check.predictive_check",
+        "profile": "profile.profile",
     },
 )
 """Every registered plot by name; a new one is one file and one entry here."""
