@@ -119,7 +119,7 @@ def assignment_columns(
     n_components : int
         Number of components K; a last probability is that of the background.
     known : boolean array of shape (N,), optional
-        Which rows have any value; the others' cells are empty.
+        Which rows have any value; the others have no component, and the weights as probabilities.
     digits : int, optional
         Significant digits of probabilities; all of them where None.
     """
@@ -130,8 +130,6 @@ def assignment_columns(
         shown = np.empty(len(labels), dtype=object)
         shown[known] = labels[known].tolist()
         labels = shown
-        if probabilities is not None:
-            probabilities = np.where(known[:, None], probabilities, np.nan)
     columns: list[np.ndarray] = [numbers, labels]
     if probabilities is not None:
         names += [f"probability_{k}" for k in range(n_components)]
