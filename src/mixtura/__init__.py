@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
     from mixtura.estimator import GaussianMixtureModel, load
+    from mixtura.estimator.classifier import MixtureClassifier
     from mixtura.estimator.imputer import MixtureImputer
+    from mixtura.estimator.likelihood_ratio import LikelihoodRatioTests, bootstrap_lrt
     from mixtura.estimator.selection import Selection, select
     from mixtura.inference import MAP, ML, VB, CollapsedGibbs, Gibbs
     from mixtura.messages.background import BACKGROUND
@@ -27,9 +29,12 @@ __all__ = [
     "CollapsedGibbs",
     "GaussianMixtureModel",
     "Gibbs",
+    "LikelihoodRatioTests",
+    "MixtureClassifier",
     "MixtureImputer",
     "Selection",
     "__version__",
+    "bootstrap_lrt",
     "datasets",
     "errors",
     "inference",
@@ -45,13 +50,16 @@ _MODULE_OF = {
     "CollapsedGibbs": "mixtura.inference",
     "GaussianMixtureModel": "mixtura.estimator",
     "Gibbs": "mixtura.inference",
+    "LikelihoodRatioTests": "mixtura.estimator.likelihood_ratio",
     "MAP": "mixtura.inference",
     "ML": "mixtura.inference",
+    "MixtureClassifier": "mixtura.estimator.classifier",
     "MixtureImputer": "mixtura.estimator.imputer",
     "NUTS": "mixtura.ppl",
     "SVI": "mixtura.ppl",
     "Selection": "mixtura.estimator.selection",
     "VB": "mixtura.inference",
+    "bootstrap_lrt": "mixtura.estimator.likelihood_ratio",
     "load": "mixtura.estimator",
     "select": "mixtura.estimator.selection",
 }

@@ -431,6 +431,8 @@ class Inference(NamedOptions, ABC):
     """Whether the objective is a lower bound of the log evidence."""
     averages_parameters: ClassVar[bool] = False
     """Whether parameters of a fit are averages over the posterior rather than its mode."""
+    is_point: ClassVar[bool] = False
+    """Whether a fit is the mode of a posterior or of a likelihood, and can begin anywhere."""
     takes_labels: ClassVar[bool] = True
     """Whether components of rows may be known."""
     takes_fixed: ClassVar[bool] = False

@@ -245,3 +245,18 @@ def test_a_sampler_draws_until_there_are_enough(run, iris) -> None:
     loaded = load("m.mixtura")
     assert loaded.posterior_.means.shape[1] <= 60
     assert loaded.fit_.method == "gibbs"
+
+
+def test_a_point_fit_has_intervals_and_clusters_where_they_are_asked_for(run, iris) -> None:
+    asked = ("fit", iris, *ARTICLE, "--bootstrap", 20, "--clusters", "modes")
+    done = run(*asked)
+    assert done.code == 0
+    assert "percentiles of 20 bootstrap replicates" in " ".join(done.out.split())
+    assert "2 clusters of 2 components, merged by the modes of the density." in done.out
+    section = strictly(run(*asked, "--json").out)["sections"][0]
+    assert section["interval_probabilities"] == pytest.approx([0.025, 0.975])
+    for component in section["components"]:
+        low, high = component["mean_interval"][0]
+        assert low < component["mean"][0] < high
+    assert "--inference map or ml" in run("fit", iris, "--inference", "vb", "--bootstrap", 9).error
+    assert "--clusters" in run("fit", iris, "--clusters", "size").error

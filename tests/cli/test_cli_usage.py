@@ -279,7 +279,7 @@ def test_help_has_an_example(run, command) -> None:
         ("select {} --components 4:2", "'4:2'"),
         ("select {} --families full,oblong", "'oblong'"),
         ("select {} --families full,", "''"),
-        ("select {} --criterion waic", "bic, icl, aic, elbo"),
+        ("select {} --criterion waic", "bic, icl, aic, elbo, icl_hard, cv"),
         ("select {} --criterion elbo", "--inference vb"),
         ("select {} --jobs 0", "--jobs"),
         ("select {} --plot k.pdf", ".svg or .png"),

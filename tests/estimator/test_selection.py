@@ -19,6 +19,7 @@ from mixtura.datasets import load_faithful, load_iris
 from mixtura.diagnostics.candidates import CRITERIA, Candidate, ordered, with_shortfalls
 from mixtura.engines import base as engine_base
 from mixtura.errors import ConvergenceWarning, DataError, InvalidArgumentError
+from mixtura.estimator.held_out import Folds
 from mixtura.inference.starts import clusterings
 from mixtura.priors import Dirichlet
 
@@ -222,7 +223,7 @@ def test_an_error_of_the_progress_stops_the_rest() -> None:
         ({"families": "oblong"}, "families must be 'full'"),
         ({"families": []}, "families must be"),
         ({"families": [None]}, "families must be"),
-        ({"criterion": "waic"}, "'bic', 'icl', 'aic', 'elbo'; got 'waic'"),
+        ({"criterion": "waic"}, "'aic', 'elbo', 'icl_hard', 'cv'; got 'waic'"),
         ({"criterion": "elbo"}, "inference='vb'"),
         ({"inference": "none"}, "inference must be"),
         ({"n_jobs": 0}, "n_jobs"),
@@ -332,3 +333,53 @@ def test_what_is_known_of_the_rows_is_found_once_for_all_candidates(
             row.n_components, covariance_type=row.covariance_type, random_state=0
         ).fit(x, sample_weight=weights)
         assert row.log_likelihood == pytest.approx(weights @ alone.score_samples(x), rel=1e-12)
+
+
+def test_both_definitions_of_icl_are_criteria() -> None:
+    """faithful_2d, published_mclust: ICL -2357.824 by the hard definition, .01 nats short."""
+    x = load_faithful().data
+    chosen = select(x, [2, 3], ["full", "tied"], criterion="icl_hard", inference="ml")
+    assert -row_of(chosen, 3, "tied").icl_hard == pytest.approx(-2357.824, abs=0.6)
+    gmm = GaussianMixtureModel(3, covariance_type="tied", inference="ml").fit(x)
+    by_row = -2.0 * np.log(gmm.predict_proba(x).max(axis=1))
+    assert gmm.icl(x, assignment="hard") - gmm.bic(x) == pytest.approx(by_row.sum())
+    assert row_of(chosen, 3, "tied").icl_hard == pytest.approx(gmm.icl(x, assignment="hard"))
+    assert all(row.icl_hard <= row.icl + 1e-9 for row in chosen.table)
+    assert "hard ICL (min)" in str(chosen)
+    assert select(x, [2], criterion="icl_soft").criterion == "icl"
+    with pytest.raises(InvalidArgumentError, match="assignment"):
+        gmm.icl(x, assignment="firm")
+
+
+def test_held_out_densities_are_those_of_fits_to_the_other_rows(rng) -> None:
+    x, weights = two_clusters(rng, 60), rng.uniform(0.5, 2.0, 60)
+    x[5] = np.nan
+    options = {"criterion": "cv", "n_folds": 4, "sample_weight": weights}
+    chosen = select(x, [1, 2], "tied", **options)
+    assert chosen.best.n_components == 2
+    assert chosen.best.cv == max(row.cv for row in chosen.table)
+    parts, total = Folds(4).of(60), 0.0
+    assert np.bincount(parts).tolist() == [15] * 4
+    for part in range(4):
+        gmm = GaussianMixtureModel(2, covariance_type="tied")
+        gmm.fit(x[parts != part], sample_weight=weights[parts != part])
+        total += weights[parts == part] @ gmm.score_samples(x[parts == part])
+    assert chosen.best.cv == pytest.approx(total)
+    twin = select(x, [1, 2], "tied", n_jobs=2, **options)
+    assert [row.cv for row in twin.table] == [row.cv for row in chosen.table]
+    assert (Folds(4, 1).of(60) != parts).any()
+    assert "CV log density" in str(chosen)
+
+
+def test_the_grid_has_a_criterion_by_number_and_family() -> None:
+    chosen = select(PETALS, [3, 2, 5], ("full", "tied"), inference="ml", init="split")
+    grid = chosen.grid()
+    assert (grid.numbers, grid.families) == ((2, 3, 5), ("full", "tied"))
+    assert grid.values[0, 0] == row_of(chosen, 2, "full").bic
+    text = grid.to_text(80)
+    assert text.startswith("BIC (smaller is better)")
+    assert f"Best: full,2 {chosen.best.bic:.3f}; " in text
+    assert "*" in text  # five components of their own variances collapse
+    assert chosen.grid("aic").values[1, 1] == row_of(chosen, 3, "tied").aic
+    with pytest.raises(InvalidArgumentError, match="criterion"):
+        chosen.grid("elbo")

@@ -91,7 +91,8 @@ def test_constant_columns_and_flat_covariances_can_be_drawn(n_features: int) -> 
 def test_registry_holds_every_picture() -> None:
     assert set(plots.PLOTS) == {
         *("swarm", "objective", "density", "clusters", "uncertainty", "selection"),
-        *("trace", "rank", "posterior", "co_clustering", "predictive_check", "profile"),
+        *("trace", "rank", "posterior", "co_clustering", "predictive_check", "merging"),
+        *("profile", "projection"),
     }
     assert all(plots.PLOTS[name] is getattr(plots, name) for name in plots.PLOTS)
 

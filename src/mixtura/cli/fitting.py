@@ -5,7 +5,7 @@ from mixtura.cli.inputs import RowSettings, read_rows
 from mixtura.cli.option_values import names_of_components
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.priors import PriorTexts
-from mixtura.cli.results import CHECKPOINT, Findings, FitFiles, deliver_fit
+from mixtura.cli.results import CHECKPOINT, Extras, Findings, FitFiles, deliver_fit
 from mixtura.cli.resuming import replaceable
 from mixtura.cli.settings import (
     CheckpointSettings,
@@ -52,6 +52,8 @@ def fit(
     steps: options.Steps = None,
     learning_rate: options.LearningRate = None,
     print_every: options.PrintEvery = None,
+    bootstrap: options.Bootstrap = None,
+    clusters: options.Clusters = None,
     report: options.Report = None,
     title: options.Title = None,
     names: options.Names = None,
@@ -71,6 +73,7 @@ def fit(
       mixtura fit flowers.csv -k 3 --report report.html --assignments groups.csv
       mixtura fit flowers.csv -c petal_length -k 2 \\
           --mean-prior normal:0,10 --scale-prior inverse-gamma:1,1
+      mixtura fit flowers.csv -k 4 --bootstrap 999 --clusters entropy
       zcat flowers.csv.gz | mixtura fit - -k 3 --json
     """
     talk = Talk(quiet, verbose)
@@ -93,6 +96,8 @@ def fit(
     asked = FitFiles(report, assignments, save, checkpoint).outputs()
     settings.check()
     called = names_of_components(names, components)
+    more = Extras(bootstrap, clusters)
+    more.check(settings)
     outputs = replaceable(asked, asked.get(CHECKPOINT))
     of_rows = RowSettings(missing, errors, weights, labels, groups, exclude=exclude).written(
         thousands, decimal, marks=marks
@@ -110,4 +115,6 @@ def fit(
             labels=table.labels,
             groups=table.groups,
         )
-    deliver_fit(Findings(gmm, table, seed, title, called), outputs, talk, json=json, force=force)
+    with talk.working("looking at the fit"):
+        findings = more.of(Findings(gmm, table, seed, title, called))
+    deliver_fit(findings, outputs, talk, json=json, force=force)

@@ -188,7 +188,8 @@ Criterion = Annotated[
     str | None,
     _choice(
         "--criterion",
-        help="What chooses: the smallest bic, icl or aic, or the largest elbo, which needs "
+        help="What chooses: the smallest bic, icl, icl_hard or aic, or the largest cv (log density "
+        "by cross-validation) or elbo, which needs "
         "--inference vb and is the default there. Else it is bic.",
         panel=SEARCH,
         choices=CRITERIA,
@@ -440,6 +441,28 @@ Save = Annotated[
         "--save",
         metavar="FILE.mixtura",
         help="Write the fitted model, for mixtura predict, sample and report.",
+        panel=RESULTS,
+    ),
+]
+Bootstrap = Annotated[
+    int | None,
+    _option(
+        "--bootstrap",
+        min=2,
+        metavar="B",
+        help="Fit B bootstrap replicates of the rows, and show intervals of a point fit "
+        "(--inference map or ml) in the results.",
+        panel=RESULTS,
+    ),
+]
+Clusters = Annotated[
+    str | None,
+    _option(
+        "--clusters",
+        metavar="entropy|modes",
+        help="Merge components into clusters, by the entropy of the assignments or by the modes "
+        "of the density, and say which belong together.",
+        callback=one_of(("entropy", "modes")),
         panel=RESULTS,
     ),
 ]

@@ -13,12 +13,14 @@ from mixtura.cli.delimited_output import DELIMITERS, assignment_columns, delimit
 from mixtura.cli.failures import ExitCode
 from mixtura.cli.outputs import Output, write_output
 from mixtura.cli.resuming import remember
+from mixtura.cli.settings import FitSettings
 from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
-from mixtura.errors import InterruptedWarning
+from mixtura.errors import InterruptedWarning, InvalidArgumentError
 
 if TYPE_CHECKING:
     from mixtura.data import ArrayRows
     from mixtura.data.tabular import FileTable
+    from mixtura.diagnostics.bootstrap_draws import Bootstrap
     from mixtura.estimator import GaussianMixtureModel
     from mixtura.fit import Fit
     from mixtura.reports import Report, Summary
@@ -83,6 +85,10 @@ class Findings:
         What stands above a report.
     names : tuple of str
         Names of the components; none where they keep their numbers.
+    bootstrap : Bootstrap or None
+        Where the intervals of a point fit are from.
+    told : tuple of str
+        Further sentences for the reader.
     """
 
     gmm: "GaussianMixtureModel"
@@ -101,6 +107,9 @@ class Findings:
             If there are other than K names.
         """
         return self.gmm.fit_.named(self.names) if self.names else self.gmm.fit_
+
+    bootstrap: "Bootstrap | None" = None
+    told: tuple[str, ...] = ()
 
     @property
     def is_interrupted(self) -> bool:
@@ -127,10 +136,11 @@ class Findings:
             weights=rows.weights,
             engine=engine,
             source=self.table.source,
-            notes=self.table.notes,
+            notes=(*self.table.notes, *self.told),
             seed=self.seed,
             pictures=pictures,
             **({} if self.title is None else {"title": self.title}),
+            bootstrap=self.bootstrap,
         )
 
     def page(self) -> str:
@@ -157,6 +167,8 @@ class Findings:
             responsibilities=posterior.responsibilities(rows, engine),
             weights=rows.weights,
             occupied=occupied(posterior, rows, engine),
+            bootstrap=self.bootstrap,
+            told=self.told,
         )
         return replace(summary, doubts=())
 
@@ -169,6 +181,41 @@ class Findings:
             *(self.gmm.labels_, responsibilities, self.table.numbers, len(self.gmm.means_))
         )
         return delimited(*columns, path)
+
+
+@final
+@dataclass(frozen=True)
+class Extras:
+    """What is to be said of a fit beside its components.
+
+    Parameters
+    ----------
+    bootstrap : int or None
+        Number of replicates.
+    clusters : str or None
+        How components are merged.
+    """
+
+    bootstrap: int | None
+    clusters: str | None
+
+    def check(self, settings: FitSettings) -> None:
+        """Raise InvalidArgumentError where the method is not one of point fits."""
+        if self.bootstrap is not None and not settings.method.is_point:
+            raise InvalidArgumentError(
+                f"--bootstrap: is for point fits, and --inference {settings.inference} has "
+                "intervals of its own, or none: use --inference map or ml"
+            )
+
+    def of(self, findings: Findings) -> Findings:
+        """Return findings with what was asked for."""
+        gmm = findings.gmm
+        if self.bootstrap is not None:
+            made = gmm.bootstrap(n_replicates=self.bootstrap)
+            findings = replace(findings, bootstrap=made)
+        if self.clusters is not None:
+            findings = replace(findings, told=gmm.merge_components(by=self.clusters).sentences)
+        return findings
 
 
 def deliver_fit(

@@ -34,6 +34,11 @@ class Candidate:
         Evidence lower bound in nats, where the method has one; larger is better.
     bic, icl, aic : float
         Criteria, all on the scale of -2 log likelihood; smaller is better.
+    icl_hard : float
+        ICL with each row assigned whole, as [Biernacki2000]_ define it; smaller is better.
+    cv : float or None
+        Log density of the rows, each under a fit to others, in nats; larger is better. None where
+        it was not asked for.
     converged : bool
         Whether the run that was kept converged.
     n_iter : int
@@ -56,6 +61,8 @@ class Candidate:
     bic: float = nan
     icl: float = nan
     aic: float = nan
+    icl_hard: float = nan
+    cv: float | None = None
     converged: bool = False
     n_iter: int = 0
     seconds: float = 0.0
@@ -80,12 +87,15 @@ class Criterion:
     decisive : float
         The lead below which the evidence is not worth more than a bare mention
         [KassRaftery1995]_: one nat, which is two on the scale of -2 log likelihood.
+    is_shown : bool
+        Whether tables show it where it does not choose.
     """
 
     name: str
     label: str
     larger_is_better: bool = False
     decisive: float = 2.0
+    is_shown: bool = True
 
     @property
     def direction(self) -> str:
@@ -115,9 +125,17 @@ CRITERIA = {
         Criterion("icl", "ICL"),
         Criterion("aic", "AIC"),
         Criterion("elbo", "ELBO", larger_is_better=True, decisive=1.0),
+        Criterion("icl_hard", "hard ICL", is_shown=False),
+        Criterion("cv", "CV log density", larger_is_better=True, decisive=1.0),
     )
 }
 """Every criterion by name."""
+
+ALSO_CALLED = {"icl_soft": "icl"}
+"""Further names of criteria."""
+
+HELD_OUT = "cv"
+"""The criterion that needs further fits."""
 
 
 def rank(candidate: Candidate, criterion: Criterion) -> tuple[bool, bool, float]:

@@ -29,6 +29,15 @@ def icl(log_likelihood: float, n_parameters: int, n_rows: float, entropy: float)
     return bic(log_likelihood, n_parameters, n_rows) + 2.0 * entropy
 
 
+def assignment_loss(responsibilities: Array, weights: Array | None = None) -> float:
+    """Return how unlikely the most probable assignment is: minus its log probability, in nats.
+
+    The parameters are those of :func:`assignment_entropy`, which is never smaller.
+    """
+    by_row = -np.log(responsibilities.max(axis=1))
+    return float(by_row.sum() if weights is None else weights @ by_row)
+
+
 def assignment_entropy(responsibilities: Array, weights: Array | None = None) -> float:
     """Return the entropy of the assignments in nats, summed over (weighted) rows.
 

@@ -111,6 +111,8 @@ def families_for(prior: ComponentPrior, n_components: int, n_features: int) -> l
 def criterion(value: Any, method: Inference) -> "candidates.Criterion":
     """Return the criterion of a name; the method's default for None."""
     criteria = candidates.CRITERIA
+    if isinstance(value, str):
+        value = candidates.ALSO_CALLED.get(value, value)
     if value is None:
         return criteria["elbo" if method.bounds_evidence else "bic"]
     if not isinstance(value, str) or value not in criteria:

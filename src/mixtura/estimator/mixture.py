@@ -13,9 +13,9 @@ from mixtura.data.kept_rows import KeptRows
 from mixtura.data.known_labels import group_names
 from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import arguments, row_validation, slowness
+from mixtura.estimator.analysis_views import AnalysisViews
 from mixtura.estimator.foreign_names import explained
 from mixtura.estimator.known_parameters import fit_of_parameters
-from mixtura.estimator.posterior_views import SampledViews
 from mixtura.estimator.problem import build_model, build_problem, build_update
 from mixtura.fit import AddsRows, Fit
 from mixtura.messages import validation
@@ -36,7 +36,7 @@ def classes_of(rows: ArrayRows, earlier: Classes) -> Classes:
 
 
 @final
-class GaussianMixtureModel(SampledViews):
+class GaussianMixtureModel(AnalysisViews):
     """Bayesian Gaussian mixture model.
 
     Name the model once; every inference method returns the same fitted object.

@@ -23,6 +23,14 @@ from mixtura.messages import validation
 from mixtura.posteriors import Posterior
 from mixtura.typing import Array, IntegerArray
 
+ASSIGNMENT_LOSSES = {
+    "soft": information_criteria.assignment_entropy,
+    "hard": information_criteria.assignment_loss,
+}
+"""What ICL adds to BIC, but for a factor of two, by name."""
+
+ASSIGNMENTS = validation.OneOf(ASSIGNMENT_LOSSES)
+
 
 class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
     """Labels, probabilities, densities and draws of rows, and how rows and fits come in."""
@@ -203,14 +211,25 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         log_likelihood, _, _ = self._scored(X, sample_weight, measurement_error)
         return information_criteria.aic(log_likelihood, self.fit_.model.n_parameters)
 
-    def icl(self, X: Any, sample_weight: Any = None, measurement_error: Any = None) -> float:
-        """Return the integrated completed likelihood on the rows; smaller is better."""
+    def icl(
+        self,
+        X: Any,
+        sample_weight: Any = None,
+        measurement_error: Any = None,
+        *,
+        assignment: str = "soft",
+    ) -> float:
+        """Return the integrated completed likelihood on the rows; smaller is better.
+
+        With ``assignment="soft"`` BIC plus twice the entropy of the assignments
+        [McLachlanPeel2000]_; with "hard", as it was defined [Biernacki2000]_ and as mclust has it,
+        minus twice the log probability of the most probable assignment.
+        """
+        how = ASSIGNMENTS.read(assignment, "assignment")
         log_likelihood, total, rows = self._scored(X, sample_weight, measurement_error)
         shares = self.posterior_.responsibilities(rows, self._engine())
-        entropy = information_criteria.assignment_entropy(shares, rows.weights)
-        return information_criteria.icl(
-            log_likelihood, self.fit_.model.n_parameters, total, entropy
-        )
+        loss = ASSIGNMENT_LOSSES[how](shares, rows.weights)
+        return information_criteria.icl(log_likelihood, self.fit_.model.n_parameters, total, loss)
 
     def _scored(
         self, X: Any, sample_weight: Any, measurement_error: Any

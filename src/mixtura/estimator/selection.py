@@ -4,7 +4,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from functools import partial
 from threading import Lock
 from typing import Any, TypeAlias, final
@@ -13,7 +13,14 @@ import numpy as np
 
 from mixtura.data import ArrayRows
 from mixtura.diagnostics import information_criteria
-from mixtura.diagnostics.candidates import CRITERIA, Candidate, Criterion, rank, with_shortfalls
+from mixtura.diagnostics.candidates import (
+    CRITERIA,
+    HELD_OUT,
+    Candidate,
+    Criterion,
+    rank,
+    with_shortfalls,
+)
 from mixtura.errors import (
     DegenerateComponentWarning,
     InterruptedWarning,
@@ -22,7 +29,8 @@ from mixtura.errors import (
     MixturaWarning,
 )
 from mixtura.estimator import GaussianMixtureModel, arguments, row_validation
-from mixtura.messages.validation import Called, whole_number
+from mixtura.estimator.held_out import Folds, held_out_density
+from mixtura.messages.validation import Called, Whole, whole_number
 
 Progress: TypeAlias = Callable[[Candidate, int, int], None]
 """Called with a candidate that has ended, the number of those that have, and that of all."""
@@ -70,6 +78,20 @@ class Selection:
 
         return selection(self.table, CRITERIA[self.criterion], self._position(), ax=ax)
 
+    def grid(self, criterion: str | None = None) -> Any:
+        """Return a criterion by number of components and family, which prints as mclust's table.
+
+        Parameters
+        ----------
+        criterion : str, optional
+            Its name; the one that chose where None.
+        """
+        from mixtura.reports import CriterionGrid
+
+        method = arguments.inference_method(self.model.inference)
+        judge = arguments.criterion(self.criterion if criterion is None else criterion, method)
+        return CriterionGrid.of(self.table, judge)
+
     def to_dict(self) -> dict[str, list[Any]]:
         """Return the table as columns: ``pandas.DataFrame(selection.to_dict())``."""
         rows = [asdict(candidate) for candidate in self.table]
@@ -91,6 +113,7 @@ def select(
     families: str | Iterable[str] = ("full",),
     *,
     criterion: str | None = None,
+    n_folds: int = 10,
     sample_weight: Any = None,
     measurement_error: Any = None,
     inference: Any = "map",
@@ -114,8 +137,11 @@ def select(
     families : str or iterable of str, default=("full",)
         Names of covariance families.
     criterion : str, optional
-        "bic", "icl" or "aic", smaller is better; or "elbo", larger is better, with "vb" only. By
+        "bic", "icl" (also "icl_soft"), "icl_hard" or "aic", smaller is better; "cv", the log
+        density of rows by cross-validation, or "elbo", with "vb" only, larger is better. By
         default "elbo" with "vb" and "bic" otherwise.
+    n_folds : int, default=10
+        Number of folds of "cv", which fits every candidate as many times more.
     sample_weight : array of shape (N,), optional
         Weights of the rows.
     measurement_error : array, optional
@@ -184,7 +210,11 @@ def select(
         for number in numbers
     ]
     rows = _SharedRows(X, sample_weight, measurement_error)
-    jobs = [partial(_fit, estimator, rows) for estimator in estimators]
+    Whole(2).read(n_folds, "n_folds")
+    folds = (
+        None if judge.name != HELD_OUT else Folds(n_folds, None if random_state is None else seed)
+    )
+    jobs = [partial(_fit, estimator, rows, folds) for estimator in estimators]
     # The filters are the process's own: they are set here once, not by each thread.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MixturaWarning)
@@ -255,7 +285,7 @@ class _SharedRows:
         return rows
 
 
-def _fit(gmm: GaussianMixtureModel, shared: _SharedRows) -> _Outcome:
+def _fit(gmm: GaussianMixtureModel, shared: _SharedRows, folds: Folds | None) -> _Outcome:
     began = time.perf_counter()
     size, family = gmm.n_components, gmm.covariance_type
     try:
@@ -263,7 +293,11 @@ def _fit(gmm: GaussianMixtureModel, shared: _SharedRows) -> _Outcome:
         gmm._fit_rows(rows)
         if any(doubt.category is InterruptedWarning for doubt in gmm.fit_.doubts):
             raise KeyboardInterrupt  # the user wants the whole search to stop
-        return _Outcome(_candidate(gmm, rows), gmm, None)
+        judged = _candidate(gmm, rows)
+        if folds is not None:
+            held_out = held_out_density(gmm, rows, folds)
+            judged = replace(judged, cv=held_out, seconds=time.perf_counter() - began)
+        return _Outcome(judged, gmm, None)
     except FAILURES as error:
         said = " ".join(str(error).split()) or type(error).__name__
         if isinstance(error, MixturaError):  # the command says it in its own words
@@ -280,6 +314,7 @@ def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows) -> Candidate:
     log_likelihood, total = float(weights @ by_row), float(weights.sum())
     shares = fit.posterior.responsibilities(rows, engine)
     entropy = information_criteria.assignment_entropy(shares, weights)
+    hard = information_criteria.assignment_loss(shares, weights)
     n_parameters = fit.model.n_parameters
     bounded = arguments.inference_method(gmm.inference).bounds_evidence
     return Candidate(
@@ -291,6 +326,7 @@ def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows) -> Candidate:
         bic=information_criteria.bic(log_likelihood, n_parameters, total),
         icl=information_criteria.icl(log_likelihood, n_parameters, total, entropy),
         aic=information_criteria.aic(log_likelihood, n_parameters),
+        icl_hard=information_criteria.icl(log_likelihood, n_parameters, total, hard),
         converged=fit.converged,
         n_iter=fit.n_iter,
         seconds=fit.seconds,

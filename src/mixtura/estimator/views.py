@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import arguments
 from mixtura.estimator.imputation import Imputation
 from mixtura.messages.lazy import LazyModule
@@ -14,6 +15,8 @@ from mixtura.messages.validation import FeatureIndex, FilePath, Flag
 
 if TYPE_CHECKING:
     from mixtura.diagnostics import posterior_summaries
+    from mixtura.diagnostics.bootstrap_draws import Bootstrap
+    from mixtura.estimator.merged_clusters import MergedClusters
 else:  # a fit does not need it
     posterior_summaries = LazyModule("mixtura.diagnostics.posterior_summaries")
 
@@ -21,18 +24,43 @@ else:  # a fit does not need it
 class FittedViews(Imputation, ABC):
     """Summary, report, pictures and files of an estimator that is fitted."""
 
-    def summary(self) -> Any:
-        """Return a table by component that prints as text and shows as HTML."""
+    def summary(
+        self, *, bootstrap: "Bootstrap | None" = None, clusters: "MergedClusters | None" = None
+    ) -> Any:
+        """Return a table by component that prints as text and shows as HTML.
+
+        With what ``bootstrap`` returned it has intervals of a point fit, and with what
+        ``merge_components`` returned the clusters.
+        """
         from mixtura.reports import summarize
 
         check_is_fitted(self)
+        self._check_own(bootstrap)
+        told = () if clusters is None else clusters.sentences
         if not hasattr(self, "_training"):
-            return summarize(self.fit_)
+            return summarize(self.fit_, bootstrap=bootstrap, told=told)
         rows, engine = self._training.read().with_cells, self._engine()
         shares = self.posterior_.responsibilities(rows, engine)
         occupied = posterior_summaries.occupied(self.posterior_, rows, engine)
         labels = rows.of_given(self.labels_)
-        return summarize(self.fit_, labels, shares, weights=rows.weights, occupied=occupied)
+        return summarize(
+            self.fit_,
+            labels,
+            shares,
+            weights=rows.weights,
+            occupied=occupied,
+            bootstrap=bootstrap,
+            told=told,
+        )
+
+    def _check_own(self, bootstrap: Any) -> None:
+        """Raise InvalidArgumentError unless a bootstrap is one of this fit."""
+        if bootstrap is not None and getattr(bootstrap, "estimate", None) is not (
+            self.fit_.parameters
+        ):
+            raise InvalidArgumentError(
+                "must be None or what bootstrap() of this fit returned", argument="bootstrap"
+            )
 
     def report(
         self,
@@ -42,14 +70,19 @@ class FittedViews(Imputation, ABC):
         *,
         title: str = "Gaussian mixture",
         component_names: Sequence[str] | None = None,
+        bootstrap: "Bootstrap | None" = None,
+        clusters: "MergedClusters | None" = None,
     ) -> Any:
         """Return the report of the fit on rows (the training rows where X is None).
 
         ``measurement_error`` and ``labels`` are those of the rows X, as ``fit`` takes them;
         ``title`` stands above, and ``component_names`` are K names in place of the numbers.
+        ``bootstrap`` and ``clusters`` as for :meth:`summary`.
         """
         from mixtura.reports import build_report
 
+        check_is_fitted(self)
+        self._check_own(bootstrap)
         rows = self._shown(X, measurement_error, labels).with_cells
         return build_report(
             self.fit_ if component_names is None else self.fit_.named(component_names),
@@ -59,6 +92,8 @@ class FittedViews(Imputation, ABC):
             weights=rows.weights,
             title=title,
             engine=self._engine(),
+            notes=() if clusters is None else clusters.sentences,
+            bootstrap=bootstrap,
         )
 
     def plot_swarm(self, X: Any = None, *, feature: int | str = 0, ax: Any = None) -> Any:
@@ -158,6 +193,8 @@ class FittedViews(Imputation, ABC):
         *,
         measurement_error: Any = None,
         labels: Any = None,
+        bootstrap: "Bootstrap | None" = None,
+        clusters: "MergedClusters | None" = None,
         overwrite: bool = False,
     ) -> Path:
         """Write the report of the fit to a file.
@@ -171,6 +208,8 @@ class FittedViews(Imputation, ABC):
             The rows to report on; the training rows where None.
         measurement_error, labels : array, optional
             Of the rows X, as for ``fit``.
+        bootstrap, clusters : Bootstrap, MergedClusters, optional
+            What is to be told, as for :meth:`summary`.
         overwrite : bool, default=False
             Whether an existing file may be replaced.
 
@@ -183,7 +222,8 @@ class FittedViews(Imputation, ABC):
 
         FilePath().read(path, "path")
         Flag().read(overwrite, "overwrite")
-        return write_report(self.report(X, measurement_error, labels), path, force=overwrite)
+        told = self.report(X, measurement_error, labels, bootstrap=bootstrap, clusters=clusters)
+        return write_report(told, path, force=overwrite)
 
     def to_sklearn(self) -> Any:
         """Return a fitted :class:`sklearn.mixture.GaussianMixture` with the same density.

@@ -46,6 +46,7 @@ class MAP(AddsRows):
     decay: float = option(1.0, DECAY)
     n_rows: int | None = option(None, N_ROWS)
     name = "map"
+    is_point = True
     takes_fixed = True
     default_max_iter = 10_000
 
@@ -83,6 +84,7 @@ class ML(AddsRows):
     name = "ml"
     objective_name = "log likelihood"
     uses_flat_priors = True
+    is_point = True
     takes_fixed = True
     default_max_iter = 10_000
 

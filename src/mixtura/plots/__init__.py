@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from mixtura.plots.co_clustering import co_clustering
     from mixtura.plots.criterion_curve import selection
     from mixtura.plots.density import density
+    from mixtura.plots.merging import merging
     from mixtura.plots.objective import objective
     from mixtura.plots.posterior import posterior
     from mixtura.plots.predictive_check import predictive_check
     from mixtura.plots.profile import profile
+    from mixtura.plots.projected import projection
     from mixtura.plots.rank import rank
     from mixtura.plots.swarm import swarm
     from mixtura.plots.trace import trace
@@ -27,10 +29,12 @@ __all__ = [
     "clusters",
     "co_clustering",
     "density",
+    "merging",
     "objective",
     "posterior",
     "predictive_check",
     "profile",
+    "projection",
     "rank",
     "selection",
     "swarm",
@@ -53,6 +57,8 @@ PLOTS: Registry[Callable[..., Any]] = Registry(
         "co_clustering": "co_clustering.co_clustering",
         "predictive_check": "predictive_check.predictive_check",
         "profile": "profile.profile",
+        "merging": "merging.merging",
+        "projection": "projected.projection",
     },
 )
 """Every registered plot by name; a new one is one file and one entry here."""

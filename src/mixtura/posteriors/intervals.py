@@ -1,6 +1,6 @@
 """Where the parameters lie, as far as a posterior knows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from mixtura.typing import Array
@@ -21,9 +21,18 @@ class Intervals:
         Of the mixture weights.
     means, deviations : arrays of shape (2, K, D)
         Of means and standard deviations, in the data's units.
+    covariances : array, optional
+        Of covariances, both ends in the shape of ``covariances_``; of a bootstrap alone.
     """
 
     probabilities: tuple[float, float]
     weights: Array
     means: Array
     deviations: Array
+    covariances: Array | None = None
+
+    def of_first(self, number: int | None) -> "Intervals":
+        """Return the intervals of the first so many components; of all for None."""
+        some = slice(number)
+        own = (self.weights[:, some], self.means[:, some], self.deviations[:, some])
+        return replace(self, weights=own[0], means=own[1], deviations=own[2])

@@ -7,6 +7,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from mixtura.data import ArrayRows
+from mixtura.diagnostics.bootstrap_draws import Bootstrap
 from mixtura.diagnostics.information_criteria import aic, assignment_entropy, bic, icl
 from mixtura.diagnostics.posterior_summaries import occupied
 from mixtura.engines import Engine, ReferenceEngine
@@ -61,6 +62,7 @@ def build_report(
     date: str | None = None,
     pictures: bool = True,
     engine: Engine | None = None,
+    bootstrap: Bootstrap | None = None,
 ) -> Report:
     """Return the report of a fit.
 
@@ -91,6 +93,8 @@ def build_report(
         Whether to draw.
     engine : Engine, optional
         What scores rows where that is needed; the reference engine by default.
+    bootstrap : Bootstrap, optional
+        Where the intervals of a point are from.
 
     Raises
     ------
@@ -99,7 +103,7 @@ def build_report(
     """
     engine = ReferenceEngine() if engine is None else engine
     told = _told(fit, x, labels, responsibilities, weights, engine)
-    return _report({"": told}, title, source, notes, seed, date, pictures, engine)
+    return _report({"": told}, title, source, notes, seed, date, pictures, engine, bootstrap)
 
 
 def build_comparison(
@@ -182,6 +186,7 @@ def _report(
     date: str | None,
     pictures: bool,
     engine: Engine,
+    bootstrap: Bootstrap | None = None,
 ) -> Report:
     budget = (SIZE_BUDGET if len(told) == 1 else 4 * SIZE_BUDGET // 5) if pictures else 0
     first = next(iter(told.values()))
@@ -191,7 +196,7 @@ def _report(
         of_data = draw(drawings, "data", SIZE_BUDGET // 5)
         budget -= sum(len(picture.svg) for picture in of_data)
     sections = tuple(
-        _section(part, name, f"s{i}", budget // len(told), engine)
+        _section(part, name, f"s{i}", budget // len(told), engine, bootstrap)
         for i, (name, part) in enumerate(told.items())
     )
     side_by_side = None
@@ -206,15 +211,23 @@ def _fit(told: Told) -> Fit:
     return told.fit if isinstance(told, PictureData) else told
 
 
-def _section(told: Told, title: str, prefix: str, budget: int, engine: Engine) -> Section:
+def _section(
+    told: Told,
+    title: str,
+    prefix: str,
+    budget: int,
+    engine: Engine,
+    bootstrap: Bootstrap | None = None,
+) -> Section:
     fit = _fit(told)
-    components, certainty, n_shown, sampled = Components.of(fit), None, fit.n_rows, None
-    counted = None
+    components = Components.of(fit, bootstrap=bootstrap)
+    certainty, n_shown, sampled, counted = None, fit.n_rows, None, None
     if isinstance(told, PictureData):
         n_shown = told.x.shape[0]
         counted = occupied(fit.posterior, told.given, engine)
         shares = told.responsibilities
-        components = Components.of(fit, told.labels, shares, told.weights, counted)
+        known = (told.labels, shares, told.weights, counted, bootstrap)
+        components = Components.of(fit, *known)
         certainty = Certainty.of(told.responsibilities)
         sampled = SampledRows.of(fit, told.given, engine)
     drawings = _drawings(told, sampled) if budget else []

@@ -5,6 +5,7 @@ from typing import Any, final
 
 import numpy as np
 
+from mixtura.diagnostics.bootstrap_draws import Bootstrap
 from mixtura.fit import Fit
 from mixtura.plots.separation import feature_separation, standard_deviations
 from mixtura.posteriors import DrawsPosterior, Intervals, VariationalPosterior
@@ -62,6 +63,8 @@ class Components:
         Whether the prior says what the standard deviations are.
     names : tuple of str
         Names of the first components, those of known labels; the others have numbers.
+    interval_words : str
+        What the intervals are, where they are not those of the posterior.
     """
 
     features: tuple[str, ...]
@@ -79,6 +82,7 @@ class Components:
     is_found: bool = False
     knows_deviations: bool = False
     names: tuple[str, ...] = ()
+    interval_words: str = ""
 
     @classmethod
     def of(
@@ -88,10 +92,12 @@ class Components:
         responsibilities: Any = None,
         weights: Any = None,
         occupied: IntegerArray | None = None,
+        bootstrap: Bootstrap | None = None,
     ) -> "Components":
         """Return the components of a fit, with the rows that they hold where these are known.
 
-        ``occupied`` (C, S) is how many hold rows under each of some draws.
+        ``occupied`` (C, S) is how many hold rows under each of some draws; a bootstrap has the
+        intervals of a point.
         """
         n_components = fit.model.n_components
         if labels is None and responsibilities is not None:
@@ -121,7 +127,9 @@ class Components:
             feature_separation(fit),
             None if assigned is None else assigned[shown],
             None if expected is None else expected[shown],
-            fit.posterior.intervals(n_first=shown.stop),
+            fit.posterior.intervals(n_first=shown.stop)
+            if bootstrap is None
+            else bootstrap.intervals().of_first(shown.stop),
             n_components - len(parameters.weights[shown]),
             _n_clusters(fit, responsibilities, weights, occupied),
             number_probabilities(fit),
@@ -129,6 +137,7 @@ class Components:
             is_found,
             fit.model.component_prior.fixes_covariances,
             fit.classes.component_names(),
+            "" if bootstrap is None else bootstrap.interval_words,
         )
 
     @property
@@ -184,7 +193,9 @@ class Components:
             columns.append("rows")
         if self.expected is not None:
             columns.append("expected")
-        notes = [] if self.intervals is None else [bracket_words(self.intervals)]
+        notes = []
+        if self.intervals is not None:
+            notes.append(self.interval_words or bracket_words(self.intervals))
         if self.expected is not None:
             notes.append(
                 "Rows: those most probably of the component. Expected: the sum of their "

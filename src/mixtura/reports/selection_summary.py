@@ -117,7 +117,12 @@ class SelectionSummary:
 
     def _cells(self, number: int) -> dict[str, str]:
         candidate = self.candidates[number]
-        judges = [c for c in CRITERIA.values() if any(_has(c, row) for row in self.candidates)]
+        judges = [
+            judge
+            for judge in CRITERIA.values()
+            if (judge.is_shown or judge == self.criterion)
+            and any(_has(judge, row) for row in self.candidates)
+        ]
         return {
             "K": str(candidate.n_components),
             "family": name(candidate.covariance_type),

@@ -1,8 +1,10 @@
 """The short answer: a table of the components, for terminals, notebooks and data frames."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, final
 
+from mixtura.diagnostics.bootstrap_draws import Bootstrap
 from mixtura.fit import Fit
 from mixtura.posteriors import DrawsPosterior
 from mixtura.reports.component_tables import Components
@@ -88,6 +90,8 @@ def summarize(
     *,
     weights: Any = None,
     occupied: IntegerArray | None = None,
+    bootstrap: Bootstrap | None = None,
+    told: Sequence[str] = (),
 ) -> Summary:
     """Return the summary of a fit.
 
@@ -103,9 +107,13 @@ def summarize(
         Weights of the rows.
     occupied : integer array of shape (C, S), optional
         How many components hold rows under each of some draws.
+    bootstrap : Bootstrap, optional
+        Where the intervals of a point are from.
+    told : sequence of str
+        Further sentences for the reader.
     """
-    components = Components.of(fit, labels, responsibilities, weights, occupied)
-    sentences = [opening(components, fit.n_rows), *fit.told]
+    components = Components.of(fit, labels, responsibilities, weights, occupied, bootstrap)
+    sentences = [opening(components, fit.n_rows), *fit.told, *told]
     certainty = None if responsibilities is None else Certainty.of(responsibilities)
     if certainty is not None and components.n_components > 1:
         sentences.append(certainty_sentence(certainty))

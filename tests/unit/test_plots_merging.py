@@ -1,0 +1,55 @@
+"""The picture of components that become clusters."""
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from test_plots_examples import HOSTILE_NAMES
+
+from mixtura import GaussianMixtureModel, plots
+from mixtura.data import Classes
+from mixtura.datasets import load_faithful
+from mixtura.diagnostics.entropy_merging import entropy_tree
+
+SHARES = np.array([[0.5, 0.5, 0.0], [0.6, 0.4, 0.0], [0.1, 0.0, 0.9], [0.0, 0.0, 1.0]])
+
+
+@pytest.fixture(scope="module")
+def gmm() -> GaussianMixtureModel:
+    return GaussianMixtureModel(3).fit(load_faithful().data)
+
+
+def test_entropies_lines_and_choice_are_drawn_beside_the_tree(gmm) -> None:
+    tree = entropy_tree(SHARES)
+    curve, branches = plots.merging(gmm.fit_, tree, 2)
+    np.testing.assert_array_equal(curve.lines[0].get_xydata()[:, 1], tree.entropies)
+    np.testing.assert_array_equal(curve.lines[-1].get_xydata(), [[2.0, tree.entropies[1]]])
+    entries = [text.get_text() for text in curve.get_legend().get_texts()]
+    assert entries == ["entropy", "two lines that meet at 2", "taken: 2"]
+    assert branches.get_title(loc="left") == "dotted: 2 clusters"
+    assert [t.get_text() for t in branches.get_yticklabels()] == [
+        f"component {k}" for k in range(3)
+    ]
+
+
+@pytest.mark.parametrize("n_components", [1, 2, 25])
+def test_few_and_many_components_can_be_drawn(n_components: int) -> None:
+    gmm = GaussianMixtureModel(n_components, covariance_type="tied").fit(load_faithful().data)
+    figure = Figure(figsize=(8, 3))
+    axes = gmm.plot_merging(ax=figure.subplots(1, 2))
+    assert axes[0].figure is figure
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure.canvas.draw()
+
+
+@pytest.mark.parametrize("name", HOSTILE_NAMES[:4])
+def test_names_of_classes_are_text(gmm, name: str) -> None:
+    fit = replace(gmm.fit_, classes=Classes((name,), (1,)))
+    axes = plots.merging(fit, entropy_tree(SHARES), 2)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        axes[0].figure.canvas.draw()
+    assert not any(text.get_parse_math() for text in axes[1].get_yticklabels())
