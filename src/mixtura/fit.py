@@ -1,8 +1,8 @@
 """What a run returns, and what it is given."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, ClassVar, final
 
 import numpy as np
@@ -204,6 +204,29 @@ class Fit:
             f"A background has weight {self.background_weight:.3g}: uniform on the box {sides}"
             f"{rest}, with a density of one over the volume {volume} ({source}).",
         )
+
+    def named(self, names: Sequence[str]) -> "Fit":
+        """Return the fit with names for its components, for pictures and reports.
+
+        Parameters
+        ----------
+        names : sequence of str, length K
+            A different name for each component, in order.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there are other than K names, or two are alike or empty.
+        """
+        found = tuple(str(name).strip() for name in names)
+        number = self.model.n_components
+        if len(found) != number or len(set(found)) != number or not all(found):
+            raise InvalidArgumentError(
+                f"must be {number} different names, one for each component in order; got "
+                f"{len(found)}",
+                argument="component_names",
+            )
+        return replace(self, classes=Classes(found, (1,) * number))
 
     def component_name(self, number: int, *, short: bool = False) -> str:
         """Return what tables and pictures call a component: the name of its label, or its number.

@@ -23,7 +23,7 @@ def test_predict_says_what_the_class_says(run, small, model) -> None:
     assert header == ["row", "component", "probability_0", "probability_1"]
     assert np.array_equal(rows[:, 0], np.arange(1, 21))
     assert np.array_equal(rows[:, 1], gmm.predict(data))
-    assert np.array_equal(rows[:, 2:], gmm.predict_proba(data))
+    np.testing.assert_allclose(rows[:, 2:], gmm.predict_proba(data), rtol=5e-6)
 
 
 def test_predict_without_probabilities(run, small, model) -> None:

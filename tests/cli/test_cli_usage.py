@@ -15,6 +15,7 @@ from mixtura.cli import options
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.settings import SviSettings
 from mixtura.cli.wording import OPTION_OF, in_options
+from mixtura.data.number_format import NumberFormat
 from mixtura.diagnostics.candidates import CRITERIA
 from mixtura.errors import InvalidArgumentError, Message, Setting
 from mixtura.estimator.arguments import PARAMETERS
@@ -176,7 +177,8 @@ def test_messages_say_parameters_as_options() -> None:
     of_methods = {
         field.name for method in (SVI, NUTS, Gibbs) for field in dataclasses.fields(method)
     }
-    assert set(OPTION_OF) - parameters - of_methods == {"n_samples"}
+    of_text = {field.name for field in dataclasses.fields(NumberFormat)}
+    assert set(OPTION_OF) - parameters - of_methods - of_text == {"n_samples", "component_names"}
     several = ("gibbs", "nuts")
     for part, in_python, in_command in (
         (Setting("max_iter"), "max_iter", "--max-iter"),
@@ -222,7 +224,7 @@ def test_help_has_an_example(run, command) -> None:
         ("fit {} -k 2,3", "mixtura select tries several, as 1:4 or 2,3,5"),
         ("fit {} --seed -1", "--seed"),
         ("fit {} --n-init 0", "--n-init"),
-        ("fit {} --max-iter 0", "--max-iter"),
+        ("fit {} --max-iter -1", "--max-iter"),
         ("fit {} --tol -1", "--tol"),
         ("fit {} --tol nan", "--tol"),
         ("fit {} --covariance diagonal", "did you mean diag?"),

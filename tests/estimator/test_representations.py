@@ -11,7 +11,7 @@ ROWS = np.random.default_rng(0).standard_normal((3000, 2))
 
 @pytest.mark.parametrize("inference", ["map", "vb", Gibbs(draws=200, warmup=100, chains=2)])
 def test_fits_show_in_a_line(inference: object) -> None:
-    gmm = GaussianMixtureModel(1, inference=inference).fit(ROWS)
+    gmm = GaussianMixtureModel(1, inference=inference, random_state=0).fit(ROWS)
     shown = repr(gmm.fit_)
     assert "3,000 rows" in shown
     assert len(shown) < 200
@@ -21,7 +21,9 @@ def test_fits_show_in_a_line(inference: object) -> None:
 
 
 def test_draws_show_in_a_line() -> None:
-    gmm = GaussianMixtureModel(1, inference=Gibbs(draws=200, warmup=100, chains=2)).fit(ROWS)
+    gmm = GaussianMixtureModel(
+        1, inference=Gibbs(draws=200, warmup=100, chains=2), random_state=0
+    ).fit(ROWS)
     assert repr(gmm.posterior_) == (
         "<DrawsPosterior of 1 components, 2 features: 2 chains of 200 draws>"
     )

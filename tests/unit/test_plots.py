@@ -20,6 +20,7 @@ from mixtura.fit import Fit, Run
 from mixtura.plots.beeswarm import beeswarm, even_sequence
 from mixtura.plots.curves import MarginalCurves, histogram
 from mixtura.plots.predictive_check import count_edges
+from mixtura.plots.profile import standardised
 from mixtura.plots.separation import best_features, feature_separation
 from mixtura.plots.style import COLOURS, MARKERS, RASTER_THRESHOLD
 
@@ -91,7 +92,7 @@ def test_registry_holds_every_picture() -> None:
     assert set(plots.PLOTS) == {
         *("swarm", "objective", "density", "clusters", "uncertainty", "selection"),
         *("trace", "rank", "posterior", "co_clustering", "predictive_check", "merging"),
-        "projection",
+        *("profile", "projection"),
     }
     assert all(plots.PLOTS[name] is getattr(plots, name) for name in plots.PLOTS)
 
@@ -477,3 +478,33 @@ def test_the_axis_of_densities_holds_the_bars() -> None:
     low, high = ax.get_xlim()
     assert low <= edges[0]
     assert edges[-1] <= high
+
+
+def test_profiles_are_in_units_of_the_whole_mixture() -> None:
+    """Against moments of the rows themselves, for maximum likelihood of clear groups."""
+    rng = np.random.default_rng(5)
+    rows = rng.standard_normal((300, 4)) * [1.0, 10.0, 0.1, 1.0] + [0.0, 50.0, -3.0, 0.0]
+    labels = np.arange(300) % 2
+    rows[labels == 1] += [8.0, 0.0, 0.9, 0.0]
+    fit = GaussianMixtureModel(2, inference="ml", init=labels).fit(rows).fit_
+    means, deviations = standardised(fit)
+    scores = (rows - rows.mean(axis=0)) / rows.std(axis=0)
+    for k in range(2):
+        np.testing.assert_allclose(means[k], scores[labels == k].mean(axis=0), atol=1e-3)
+        np.testing.assert_allclose(deviations[k], scores[labels == k].std(axis=0), atol=1e-3)
+
+
+def test_profiles_show_every_component_and_at_most_twenty_features() -> None:
+    rng = np.random.default_rng(6)
+    rows = rng.standard_normal((200, 24))
+    rows[::2, 3:5] += 9.0
+    gmm = GaussianMixtureModel(2, covariance_type="diag").fit(rows)
+    ax = gmm.plot_profile()
+    assert len(ax.containers) == 2
+    shown = [label.get_text() for label in ax.get_xticklabels()]
+    assert len(shown) == 20
+    assert {"x3", "x4"} <= set(shown)
+    assert "20 of 24 features" in ax.get_title(loc="left")
+    named = gmm.fit_.named(["$low$", "high_"])
+    texts = [text.get_text() for text in plots.profile(named).get_legend().get_texts()]
+    assert texts == ["$low$", "high_"]

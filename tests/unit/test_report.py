@@ -244,7 +244,7 @@ def test_page_is_whole() -> None:
     used += [value[5:-1] for value in page.values("clip-path")]
     assert set(used) <= set(ids)
     n_pictures = page.tags.count("figure")
-    assert n_pictures == 4
+    assert n_pictures == 5
     assert page.tags.count("details") >= n_pictures
     assert [tag for tag, key, value in page.attributes if (key, value) == ("role", "img")] == [
         "svg"

@@ -268,7 +268,10 @@ class TestRefusals:
             ("a,b\n1,\0\n", "line 2 holds a NUL byte: the file is binary, or UTF-16 text without"),
             ("a,b\n1,2\n3,x\n4,5\n", "row 2 (line 3), column 'b': 'x' is not a number; 2 of the 3"),
             ('a,b\n1,"\n"\n\n2,x\n3,4\n5,6', "row 2 (line 5), column 'b': 'x' is not a number"),
-            ("a;b\n1.5;1\n2,5;1\n", "row 2 (line 3), column 'a': '2,5' is not a number (thousands"),
+            (
+                "a;b\n1.5;1\n2,5;1\n",
+                "row 2 (line 3), column 'a': '2,5' is not a number; 1 of the 2",
+            ),
             ("a,b\n1,inf\n", "row 1 (line 2), column 'b': 'inf' is infinite"),
             ("a,b\n1,-1e999\n", "row 1 (line 2), column 'b': '-1e999' is infinite"),
             ("a\n1\n\n2\n", f"row 2 (line 3), column 'a': the value is missing; 1 row has {GAP}"),
@@ -325,10 +328,8 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("head", "word"),
         [
-            (b"\x1f\x8b\x08", "gzip"),
             (b"PK\x03\x04", "Excel"),
             (b"\xd0\xcf\x11\xe0", "Excel"),
-            (b"\x28\xb5\x2f\xfd", "zstd"),
             (b"FEA1", "Feather"),
             (b"\x89HDF\r\n", "HDF5"),
             (b"\x93NUMPY", "NumPy"),

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,10 +12,20 @@ from mixtura.cli.streams import Talk, pour
 from mixtura.cli.wording import printable
 
 if TYPE_CHECKING:
-    from mixtura.typing import Array, IntegerArray
+    import numpy as np
+
+    from mixtura.typing import Array, BooleanArray, IntegerArray
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 """How the cells of a file are separated, by the ending of its name."""
+
+PARQUET = ".parquet"
+"""The ending of a binary table."""
+
+DIGITS = 6
+"""Significant digits of probabilities and densities in text, as many as decide anything."""
+
+_NUMBER = re.compile(r"[+-]?(\d+([.,]\d*)?|[.,]\d+)([eE][+-]?\d+)?")
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -30,17 +41,24 @@ def guarded_text(text: str) -> str:
     return f"'{safe}" if is_formula(text) else safe
 
 
+def guarded_cell(text: str | None) -> str | None:
+    """Return a cell of user data; a number is left as it is, though it may begin with a minus."""
+    if text is None or _NUMBER.fullmatch(text):
+        return text
+    return guarded_text(text)
+
+
 def delimited(
-    names: Sequence[str], columns: "Sequence[Array | IntegerArray]", path: str | None = None
+    names: Sequence[str], columns: "Sequence[np.ndarray]", path: str | None = None
 ) -> str:
-    """Return columns of numbers as delimited text in full precision.
+    """Return columns as delimited text; numbers in full precision unless they are texts already.
 
     Parameters
     ----------
     names : sequence of str
         The header, one name for each column; user data.
     columns : sequence of arrays of shape (N,)
-        The numbers.
+        Numbers, or texts and numbers in object arrays; None is an empty cell.
     path : str, optional
         The file's name, whose ending chooses the delimiter; commas where there is none.
     """
@@ -48,8 +66,36 @@ def delimited(
     text = io.StringIO()
     writer = csv.writer(text, delimiter=delimiter, lineterminator="\n")
     writer.writerow([guarded_text(name) for name in names])
-    writer.writerows(zip(*(column.tolist() for column in columns), strict=True))
+    cells = (
+        map(_cell, column.tolist()) if column.dtype == object else column.tolist()
+        for column in columns
+    )
+    writer.writerows(zip(*cells, strict=True))
     return text.getvalue()
+
+
+def _cell(value: object) -> object:
+    return guarded_cell(value) if isinstance(value, str) else value
+
+
+def rounded(numbers: "Array", digits: int | None) -> "np.ndarray":
+    """Return numbers with so many significant digits, empty where there is none.
+
+    Parameters
+    ----------
+    numbers : array of shape (N,)
+        The numbers.
+    digits : int, optional
+        Significant digits; all of them where None.
+    """
+    import numpy as np
+
+    if digits is None and not np.isnan(numbers).any():
+        return numbers
+    found = np.empty(len(numbers), dtype=object)
+    shown = float if digits is None else lambda value: float(f"{value:.{digits}g}")
+    found[:] = [None if value != value else shown(value) for value in numbers.tolist()]
+    return found
 
 
 def assignment_columns(
@@ -57,7 +103,9 @@ def assignment_columns(
     probabilities: "Array | None",
     numbers: "IntegerArray",
     n_components: int,
-) -> "tuple[list[str], list[Array | IntegerArray]]":
+    known: "BooleanArray | None" = None,
+    digits: int | None = DIGITS,
+) -> "tuple[list[str], list[np.ndarray]]":
     """Return names and columns of a table of assignments.
 
     Parameters
@@ -70,24 +118,39 @@ def assignment_columns(
         Numbers of the rows in their file.
     n_components : int
         Number of components K; a last probability is that of the background.
+    known : boolean array of shape (N,), optional
+        Which rows have any value; the others have no component, and the weights as probabilities.
+    digits : int, optional
+        Significant digits of probabilities; all of them where None.
     """
+    import numpy as np
+
     names = ["row", "component"]
-    columns: list[Array | IntegerArray] = [numbers, labels]
+    if known is not None and not known.all():
+        shown = np.empty(len(labels), dtype=object)
+        shown[known] = labels[known].tolist()
+        labels = shown
+    columns: list[np.ndarray] = [numbers, labels]
     if probabilities is not None:
         names += [f"probability_{k}" for k in range(n_components)]
         names += ["probability_background"] * (probabilities.shape[1] - n_components)
-        columns += list(probabilities.T)
+        columns += [rounded(column, digits) for column in probabilities.T]
     return names, columns
 
 
 def table_output(option: str, path: str | None) -> Output | None:
     """Return the file that a table goes to, or None for standard output."""
-    return None if path in (None, "-") else Output(option, str(path), tuple(DELIMITERS))
+    return None if path in (None, "-") else Output(option, str(path), (*DELIMITERS, PARQUET))
+
+
+def is_binary(output: Output | None) -> bool:
+    """Whether a table goes to a file that holds numbers rather than their digits."""
+    return output is not None and Path(output.path).suffix.lower() == PARQUET
 
 
 def deliver(
     names: Sequence[str],
-    columns: "Sequence[Array | IntegerArray]",
+    columns: "Sequence[np.ndarray]",
     output: Output | None,
     talk: Talk,
     *,
@@ -97,5 +160,10 @@ def deliver(
     if output is None:
         pour(delimited(names, columns))
         return
-    write_output(output, delimited(names, columns, output.path), force=force)
+    if is_binary(output):
+        from mixtura.data.columnar import parquet_of
+
+        write_output(output, parquet_of(names, columns), force=force)
+    else:
+        write_output(output, delimited(names, columns, output.path), force=force)
     talk.note(f"wrote {output.path}")

@@ -82,7 +82,7 @@ def _judged(error: BaseException) -> tuple[int, str]:
     if isinstance(error, BrokenPipeError):
         return ExitCode.BROKEN_PIPE, ""
     if isinstance(error, DataError | ModelFileError):
-        return ExitCode.BAD_DATA, f"error: {error}"
+        return ExitCode.BAD_DATA, f"error: {in_options(error)}"
     if isinstance(error, InvalidArgumentError | MissingExtraError):
         code = ExitCode.RESOURCE_LIMIT if _is_shortage(error.__context__) else ExitCode.USAGE
         return code, f"error: {in_options(error)}"

@@ -2,6 +2,7 @@
 
 from mixtura.cli import options
 from mixtura.cli.inputs import RowSettings, read_rows
+from mixtura.cli.option_values import names_of_components
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.priors import PriorTexts
 from mixtura.cli.results import CHECKPOINT, Extras, Findings, FitFiles, deliver_fit
@@ -19,11 +20,15 @@ from mixtura.cli.streams import Talk
 def fit(
     data: options.Data,
     column: options.Columns = None,
+    exclude: options.Exclude = None,
     components: options.Components = 2,
     covariance: options.Covariance = "full",
     weights: options.Weights = None,
     missing: options.Missing = "integrate",
     errors: options.Errors = None,
+    thousands: options.Thousands = None,
+    decimal: options.Decimal = None,
+    marks: options.Marks = False,
     labels: options.Labels = None,
     groups: options.Groups = None,
     background: options.Background = None,
@@ -50,6 +55,8 @@ def fit(
     bootstrap: options.Bootstrap = None,
     clusters: options.Clusters = None,
     report: options.Report = None,
+    title: options.Title = None,
+    names: options.Names = None,
     assignments: options.Assignments = None,
     save: options.Save = None,
     json: options.Json = False,
@@ -88,10 +95,13 @@ def fit(
     )
     asked = FitFiles(report, assignments, save, checkpoint).outputs()
     settings.check()
+    called = names_of_components(names, components)
     more = Extras(bootstrap, clusters)
     more.check(settings)
     outputs = replaceable(asked, asked.get(CHECKPOINT))
-    of_rows = RowSettings(missing, errors, weights, labels, groups)
+    of_rows = RowSettings(missing, errors, weights, labels, groups, exclude=exclude).written(
+        thousands, decimal, marks=marks
+    )
     of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
     table = read_rows(data, column, of_rows, talk)
@@ -106,5 +116,5 @@ def fit(
             groups=table.groups,
         )
     with talk.working("looking at the fit"):
-        findings = more.of(Findings(gmm, table, seed))
+        findings = more.of(Findings(gmm, table, seed, title, called))
     deliver_fit(findings, outputs, talk, json=json, force=force)

@@ -7,6 +7,7 @@ import typer
 from mixtura.cli import options
 from mixtura.cli.delimited_output import deliver, table_output
 from mixtura.cli.inputs import RowSettings, read_rows_for
+from mixtura.cli.option_values import one_of
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.streams import Talk
 from mixtura.errors import InvalidArgumentError
@@ -21,7 +22,7 @@ How = Annotated[
         metavar="NAME",
         help="mean fills in what is expected of each cell; draw draws it, so that what is made of "
         "several draws shows how sure it is. One of mean, draw.",
-        callback=options.one_of(HOW),
+        callback=one_of(HOW),
     ),
 ]
 Draws = Annotated[
@@ -40,6 +41,9 @@ def impute(
     how: How = "mean",
     draws: Draws = None,
     errors: options.Errors = None,
+    thousands: options.Thousands = None,
+    decimal: options.Decimal = None,
+    marks: options.Marks = False,
     seed: ImputeSeed = 0,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -59,7 +63,7 @@ def impute(
     import numpy as np
 
     talk = Talk(quiet)
-    of_rows = RowSettings(errors=errors)
+    of_rows = RowSettings(errors=errors).written(thousands, decimal, marks=marks)
     of_rows.error_columns()
     if draws is not None and how == "mean":
         raise InvalidArgumentError("--draws: only with --how draw")

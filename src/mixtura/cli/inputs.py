@@ -3,7 +3,7 @@
 import io
 import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Self, final
 
 from mixtura.cli.delimited_output import guarded_text
 from mixtura.cli.streams import Talk
@@ -11,6 +11,7 @@ from mixtura.cli.wording import counted, quoted
 from mixtura.errors import DataError, InvalidArgumentError
 
 if TYPE_CHECKING:
+    from mixtura.data.number_format import NumberFormat
     from mixtura.data.tabular import FileTable
 
 
@@ -29,6 +30,12 @@ class RowSettings:
         A column of row weights.
     labels, groups : str or None
         Columns of known labels, and of groups of rows that share a component.
+    keep : list of str or None
+        Columns that are to stand beside results; with ``keep_all`` all of them.
+    exclude : list of str or None
+        Columns that are not modelled.
+    numbers : NumberFormat or None
+        How numbers are written in a text; guessed where None.
     """
 
     missing: str = "integrate"
@@ -36,6 +43,24 @@ class RowSettings:
     weights: str | None = None
     labels: str | None = None
     groups: str | None = None
+    keep: list[str] | None = None
+    keep_all: bool = False
+    exclude: list[str] | None = None
+    numbers: "NumberFormat | None" = None
+
+    def written(self, thousands: str | None, decimal: str | None, *, marks: bool) -> Self:
+        """Return the same where it was said how numbers are written.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If a mark is none, or both are the same.
+        """
+        if thousands is None and decimal is None and not marks:
+            return self
+        from mixtura.data.number_format import NumberFormat
+
+        return replace(self, numbers=NumberFormat(thousands, decimal, marks))
 
     def options(self) -> dict[str, Any]:
         """Return the options of a reader of tables.
@@ -46,6 +71,7 @@ class RowSettings:
             If a pair of columns is none.
         """
         from mixtura.data.file_table import MissingCells
+        from mixtura.data.number_format import AS_THEY_STAND
 
         return {
             "weights": self.weights,
@@ -53,6 +79,10 @@ class RowSettings:
             "errors": self.error_columns(),
             "labels": self.labels,
             "groups": self.groups,
+            "keep": self.keep or (),
+            "keep_all": self.keep_all,
+            "exclude": self.exclude or (),
+            "numbers": self.numbers or AS_THEY_STAND,
         }
 
     def error_columns(self) -> dict[str, str]:

@@ -1,11 +1,11 @@
 """The options that the subcommands are made of, with their help."""
 
-import difflib
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import Annotated
 
 import typer
 
+from mixtura.cli.option_values import background_of, one_number, one_of
 from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 from mixtura.diagnostics.candidates import CRITERIA
 from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
@@ -14,48 +14,13 @@ MISSING = ("integrate", "drop", "refuse")
 """What becomes of rows of which cells are missing; written out, since their type brings NumPy."""
 
 MODEL = "Model"
+READING = "Reading text"
 PRIORS = "Priors"
 SEARCH = "Search"
 SAMPLERS_ONLY = "Only with --inference gibbs, collapsed or nuts"
 GIBBS_ONLY = "Only with --inference gibbs or collapsed"
 SVI_ONLY = "Only with --inference svi"
 RESULTS = "Results"
-
-
-def one_of(choices: Collection[str]) -> Callable[[str | None], str | None]:
-    """Return a check that a text, where there is one, is one of the choices."""
-
-    def check(value: str | None) -> str | None:
-        if value is None or value in choices:
-            return value
-        close = difflib.get_close_matches(value.lower(), choices, n=1)
-        hint = f" (did you mean {close[0]}?)" if close else ""
-        raise typer.BadParameter(f"{value!r} is not one of {', '.join(choices)}{hint}")
-
-    return check
-
-
-def background_of(text: str | None) -> str | None:
-    """Return what a background may be: uniform, or a volume above 0."""
-    if text is None or text == "uniform":
-        return text
-    try:
-        is_volume = 0.0 < float(text) < float("inf")
-    except ValueError:
-        is_volume = False
-    if not is_volume:
-        raise typer.BadParameter(f"{text!r} is neither uniform nor a volume above 0")
-    return text
-
-
-def one_number(text: str | int) -> int:
-    """Return a number of components; where several were asked for, say what takes them."""
-    said = str(text).strip()
-    if said.isascii() and said.isdigit() and len(said) < 10 and int(said) >= 1:
-        return int(said)
-    several = said and set(said) <= set("0123456789:, ")
-    hint = "; mixtura select tries several, as 1:4 or 2,3,5" if several and said != "0" else ""
-    raise typer.BadParameter(f"{said!r} is not a whole number of at least 1{hint}")
 
 
 def _option(*names: str, help: str, panel: str | None = None, **more: object) -> object:
@@ -89,8 +54,45 @@ Columns = Annotated[
         "-c",
         "--column",
         metavar="NAME",
-        help="A column to model; repeat it for several. All numeric columns by default.",
+        help="A column to model; repeat it for several, or put commas between them. All numeric "
+        "columns by default.",
         panel=MODEL,
+    ),
+]
+Exclude = Annotated[
+    list[str] | None,
+    _option(
+        "--exclude",
+        metavar="NAME",
+        help="A column that is not modelled though it holds numbers; repeat it for several.",
+        panel=MODEL,
+    ),
+]
+Thousands = Annotated[
+    str | None,
+    _option(
+        "--thousands",
+        metavar="MARK",
+        help="What stands between groups of three digits in a text: a comma, a point, an "
+        "apostrophe, an underscore or a blank.",
+        panel=READING,
+    ),
+]
+Decimal = Annotated[
+    str | None,
+    _option(
+        "--decimal",
+        metavar="MARK",
+        help="The decimal mark of a text, a point or a comma; guessed by default.",
+        panel=READING,
+    ),
+]
+Marks = Annotated[
+    bool,
+    _option(
+        "--marks",
+        help="Leave out currency signs and codes of a text, and divide percentages by 100.",
+        panel=READING,
     ),
 ]
 Weights = Annotated[
@@ -289,7 +291,7 @@ Iterations = Annotated[
     int | None,
     _option(
         "--max-iter",
-        min=1,
+        min=0,
         metavar="N",
         help="Largest number of iterations; exit code 4 says that it was reached.",
         panel=SEARCH,
@@ -400,6 +402,20 @@ Report = Annotated[
     str | None,
     _option("--report", metavar="FILE.html", help="Write a report with pictures.", panel=RESULTS),
 ]
+Title = Annotated[
+    str | None,
+    _option("--title", metavar="TEXT", help="What stands above the report.", panel=RESULTS),
+]
+Names = Annotated[
+    str | None,
+    _option(
+        "--names",
+        metavar="A,B,...",
+        help="Names of the components in order, with commas between them, for summary, report and "
+        "pictures.",
+        panel=RESULTS,
+    ),
+]
 Assignments = Annotated[
     str | None,
     _option(
@@ -460,8 +476,9 @@ TableFile = Annotated[
     _option(
         "-o",
         "--output",
-        metavar="FILE.csv",
-        help="Write to a file that ends in .csv or .tsv; standard output by default.",
+        metavar="FILE",
+        help="Write to a file that ends in .csv, .tsv or .parquet; standard output by default, as "
+        "CSV.",
         panel=RESULTS,
     ),
 ]

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from mixtura.data.tabular import FileTable
     from mixtura.diagnostics.bootstrap_draws import Bootstrap
     from mixtura.estimator import GaussianMixtureModel
+    from mixtura.fit import Fit
     from mixtura.reports import Report, Summary
 
 Maker: TypeAlias = Callable[[str], str | bytes]
@@ -80,6 +81,10 @@ class Findings:
         The rows.
     seed : int or None
         Seed of the run, where it is known.
+    title : str or None
+        What stands above a report.
+    names : tuple of str
+        Names of the components; none where they keep their numbers.
     bootstrap : Bootstrap or None
         Where the intervals of a point fit are from.
     told : tuple of str
@@ -89,6 +94,20 @@ class Findings:
     gmm: "GaussianMixtureModel"
     table: "FileTable"
     seed: int | None = None
+    title: str | None = None
+    names: tuple[str, ...] = ()
+
+    @property
+    def fit(self) -> "Fit":
+        """The fit, its components under their names.
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there are other than K names.
+        """
+        return self.gmm.fit_.named(self.names) if self.names else self.gmm.fit_
+
     bootstrap: "Bootstrap | None" = None
     told: tuple[str, ...] = ()
 
@@ -110,7 +129,7 @@ class Findings:
 
         rows, posterior, engine = self.rows.with_cells, self.gmm.posterior_, best_engine(1)
         return build_report(
-            self.gmm.fit_,
+            self.fit,
             rows,
             labels=posterior.labels(rows, engine),
             responsibilities=posterior.responsibilities(rows, engine),
@@ -120,6 +139,7 @@ class Findings:
             notes=(*self.table.notes, *self.told),
             seed=self.seed,
             pictures=pictures,
+            **({} if self.title is None else {"title": self.title}),
             bootstrap=self.bootstrap,
         )
 
@@ -143,7 +163,7 @@ class Findings:
 
         rows, posterior, engine = self.rows.with_cells, self.gmm.posterior_, best_engine(1)
         summary = summarize(
-            self.gmm.fit_,
+            self.fit,
             responsibilities=posterior.responsibilities(rows, engine),
             weights=rows.weights,
             occupied=occupied(posterior, rows, engine),

@@ -32,11 +32,15 @@ PICTURE = (".svg", ".png")
 def select(
     data: options.Data,
     column: options.Columns = None,
+    exclude: options.Exclude = None,
     components: options.SeveralComponents = "1:10",
     families: options.Families = "full",
     weights: options.Weights = None,
     missing: options.Missing = "integrate",
     errors: options.Errors = None,
+    thousands: options.Thousands = None,
+    decimal: options.Decimal = None,
+    marks: options.Marks = False,
     background: options.Background = None,
     inference: options.Method = "map",
     criterion: options.Criterion = None,
@@ -100,7 +104,9 @@ def select(
     if plot is not None:
         outputs["plot"] = Output("--plot", plot, PICTURE)
     search.check()
-    of_rows = RowSettings(missing, errors, weights)
+    of_rows = RowSettings(missing, errors, weights, exclude=exclude).written(
+        thousands, decimal, marks=marks
+    )
     of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
     table = read_rows(data, column, of_rows, talk)

@@ -27,6 +27,10 @@ OPTION_OF = {
     "groups": "--groups",
     "background": "--background",
     "measurement_error": "--errors",
+    "component_names": "--names",
+    "thousands": "--thousands",
+    "decimal": "--decimal",
+    "marks": "--marks",
 }
 """The option that sets a parameter of the class."""
 

@@ -1,10 +1,13 @@
 """Columns of Parquet and Arrow IPC files."""
 
+import io
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+import numpy as np
 
 from mixtura.data.columns import Column, Place, RawTable, is_numeric
 from mixtura.data.sources import ByteSource, Format, one_line
@@ -181,3 +184,22 @@ def _batches(
             yield reader.get_batch(number)
     else:
         yield from pa.ipc.open_stream(file, options=options)
+
+
+def parquet_of(names: Sequence[str], columns: Sequence[np.ndarray]) -> bytes:
+    """Return columns as a Parquet file.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Names of the columns.
+    columns : sequence of arrays of shape (N,)
+        Numbers, or texts and numbers in object arrays, None where a cell is missing.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    arrays = [pa.array(column.tolist() if column.dtype == object else column) for column in columns]
+    sink = io.BytesIO()
+    pq.write_table(pa.Table.from_arrays(arrays, names=list(names)), sink)
+    return sink.getvalue()

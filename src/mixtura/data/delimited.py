@@ -19,6 +19,7 @@ from mixtura.data.dialect import (
     number_pattern,
     scan,
 )
+from mixtura.data.number_format import AS_THEY_STAND, NumberFormat
 from mixtura.data.sources import ByteSource, one_line
 from mixtura.errors import DataError
 
@@ -39,6 +40,7 @@ class _Text:
     dialect: Dialect
     odd_quotes: bool
     blank_tail: int
+    numbers: NumberFormat = AS_THEY_STAND
 
     @property
     def label(self) -> str:
@@ -53,13 +55,15 @@ class _Text:
         return len(self.dialect.names)
 
 
-def open_delimited(source: ByteSource) -> RawTable:
+def open_delimited(source: ByteSource, numbers: NumberFormat = AS_THEY_STAND) -> RawTable:
     """Guess how a text table is written.
 
     Parameters
     ----------
     source : ByteSource
         The text.
+    numbers : NumberFormat
+        How numbers are written, as far as that was said.
 
     Returns
     -------
@@ -72,14 +76,14 @@ def open_delimited(source: ByteSource) -> RawTable:
         If the source is not text or has no rows.
     """
     found = scan(source)
-    dialect = guess_dialect(source, found.encoding)
+    dialect = guess_dialect(source, found.encoding, numbers)
     encoding = found.encoding
     if dialect.delimiter == " ":
         # The parser knows only single delimiters, so the text is rewritten; lines stay lines.
         with source.open() as file, io.TextIOWrapper(file, encoding, newline="") as text:
             content = blanks_to_tabs(text.read()).encode()
         source, encoding = ByteSource(source.label, None, content), "utf-8"
-    text = _Text(source, encoding, dialect, found.odd_quotes, found.blank_tail)
+    text = _Text(source, encoding, dialect, found.odd_quotes, found.blank_tail, numbers)
     return RawTable(
         label=source.label,
         names=dialect.names,
@@ -96,7 +100,7 @@ def _load(text: _Text, indices: Sequence[int]) -> list[Column]:
     if text.odd_quotes:
         _refuse_open_quote(text)
     return [
-        _column(index, table.column(position), text.dialect.decimal)
+        _column(index, table.column(position), text.dialect.decimal, text.numbers)
         for position, index in enumerate(indices)
     ]
 
@@ -147,7 +151,9 @@ def _parse(text: _Text, indices: Sequence[int], *, as_text: bool = False) -> "pa
     return table.slice(0, table.num_rows - text.blank_tail) if one_column else table
 
 
-def _column(index: int, values: "pa.ChunkedArray", decimal: str) -> Column:
+def _column(
+    index: int, values: "pa.ChunkedArray", decimal: str, numbers: NumberFormat = AS_THEY_STAND
+) -> Column:
     import pyarrow as pa
 
     present = len(values) - values.null_count
@@ -156,15 +162,19 @@ def _column(index: int, values: "pa.ChunkedArray", decimal: str) -> Column:
     if is_numeric(values.type):
         return Column(index, values, present=present, numeric=present)
     if pa.types.is_string(values.type):
-        return _column_of_words(index, values, decimal)
+        return _column_of_words(index, values, decimal, numbers)
     return Column(index, None, present, numeric=0, first_bad=_first(values.is_valid()), kind="text")
 
 
-def _column_of_words(index: int, values: "pa.ChunkedArray", decimal: str) -> Column:
+def _column_of_words(
+    index: int, values: "pa.ChunkedArray", decimal: str, written: NumberFormat
+) -> Column:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    trimmed = pc.utf8_trim_whitespace(values)
+    trimmed, percent = pc.utf8_trim_whitespace(values), None
+    if not written.is_plain:
+        trimmed, percent = written.cleaned(trimmed, decimal)
     missing = pc.or_(pc.is_null(trimmed), pc.is_in(trimmed, pa.array(sorted(MISSING))))
     numbers = pc.and_not(pc.match_substring_regex(trimmed, number_pattern(decimal)), missing)
     numbers = pc.fill_null(numbers, False)
@@ -173,9 +183,12 @@ def _column_of_words(index: int, values: "pa.ChunkedArray", decimal: str) -> Col
     if numeric < present or not present:
         bad = _first(pc.invert(pc.or_(missing, numbers)))
         return Column(index, None, present, numeric, bad, kind="text" if present else "no values")
-    # Only white space around a missing-value word kept the parser from reading numbers.
+    # Only marks, or white space around a missing-value word, kept the parser from reading numbers.
     words = pc.replace_substring(pc.if_else(missing, None, trimmed), decimal, ".")
-    return Column(index, pc.cast(words, pa.float64()), present, numeric)
+    found = pc.cast(words, pa.float64())
+    if percent is not None:
+        found = pc.if_else(percent, pc.divide(found, 100.0), found)
+    return Column(index, found, present, numeric)
 
 
 def _first(mask: "pa.ChunkedArray") -> int | None:

@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
+from mixtura.data.number_format import AS_THEY_STAND, NumberFormat
 from mixtura.data.sources import ByteSource
 from mixtura.errors import DataError
 
@@ -168,7 +169,9 @@ def _scan_as(source: ByteSource, encoding: str) -> Scan:
     return Scan(encoding, quotes % 2 == 1, max(0, tail - 1))
 
 
-def guess_dialect(source: ByteSource, encoding: str) -> Dialect:
+def guess_dialect(
+    source: ByteSource, encoding: str, numbers: NumberFormat = AS_THEY_STAND
+) -> Dialect:
     """Guess delimiter, decimal mark and header from the first rows.
 
     Parameters
@@ -177,6 +180,8 @@ def guess_dialect(source: ByteSource, encoding: str) -> Dialect:
         The text.
     encoding : str
         From :func:`scan`.
+    numbers : NumberFormat
+        How numbers are written, as far as that was said.
 
     Raises
     ------
@@ -192,9 +197,9 @@ def guess_dialect(source: ByteSource, encoding: str) -> Dialect:
     lines = lines[skipped:]
     if not lines:
         raise DataError(f"{source.label}: has no rows, only comments or empty lines")
-    delimiter, decimal = _best_separators(lines)
+    delimiter, decimal = _best_separators(lines, numbers)
     rows, ends = _split(lines, delimiter)
-    header = _has_header(rows, decimal)
+    header = _has_header([[numbers.plain(cell) for cell in row] for row in rows], decimal)
     if header and len(rows) == 1:
         raise DataError(f"{source.label}: has a header but no rows")
     width = len(rows[0])
@@ -261,10 +266,10 @@ def is_number(cell: str, decimal: str) -> bool:
     return _NUMBERS[decimal].match(cell.strip()) is not None
 
 
-def _best_separators(lines: list[str]) -> tuple[str, str]:
+def _best_separators(lines: list[str], numbers: NumberFormat) -> tuple[str, str]:
     # A delimiter is as good as the rows are equally long and their cells numbers; the first
     # row counts for the length only, since it may be the header.
-    best, best_score = (",", "."), 0.0
+    best, best_score = (",", numbers.decimal or "."), 0.0
     for delimiter in _DELIMITERS:
         rows, _ = _split(lines, delimiter)
         width = _usual_width(rows, widest=delimiter != " ")
@@ -272,8 +277,8 @@ def _best_separators(lines: list[str]) -> tuple[str, str]:
             continue
         regular = [row for row in rows if len(row) == width]
         cells = [c for row in regular if len(rows) == 1 or row is not rows[0] for c in row]
-        present = [c for c in cells if c.strip() not in MISSING]
-        marks = "." if delimiter == "," else ".,"
+        present = [numbers.plain(c) for c in cells if c.strip() not in MISSING]
+        marks = numbers.decimal or ("." if delimiter == "," else ".,")
         shares = {m: sum(is_number(c, m) for c in present) for m in marks}
         decimal = max(marks, key=shares.__getitem__)  # a tie goes to the point
         score = len(regular) / len(rows) * (shares[decimal] / max(1, len(present)) + 0.05)

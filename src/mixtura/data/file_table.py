@@ -1,6 +1,7 @@
 """A table as it was read from a file."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import final
 
@@ -43,6 +44,8 @@ class FileTable:
     labels, groups : object array of shape (N,) or None
         Known labels, and groups of rows that share a component, where columns of them were named:
         whole numbers or texts, None where a cell is missing.
+    kept : mapping of str to object array of shape (N,)
+        Columns that results stand beside, as texts, None where a cell is missing.
     """
 
     source: str
@@ -54,6 +57,7 @@ class FileTable:
     positions: IntegerArray | None = None
     labels: np.ndarray | None = None
     groups: np.ndarray | None = None
+    kept: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     @property
     def rows(self) -> ArrayRows:

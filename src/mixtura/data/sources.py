@@ -6,9 +6,10 @@ import os
 import re
 import stat
 import sys
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, final
+from typing import TYPE_CHECKING, Any, BinaryIO, final
 
 from mixtura.errors import DataError
 
@@ -71,10 +72,6 @@ _MAGIC = {
 _FOREIGN = {
     b"PARE": "an encrypted Parquet file: decrypt it first",
     b"FEA1": "a Feather file of version 1: save it as version 2",
-    b"\x1f\x8b": "compressed with gzip: unpack it first",
-    b"BZh": "compressed with bzip2: unpack it first",
-    b"\xfd7zXZ\x00": "compressed with xz: unpack it first",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd: unpack it first",
     b"PK\x03\x04": "a zip archive or an Excel workbook: unpack it, or export the sheet as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: export the sheet as CSV",
     b"\x89HDF": "an HDF5 file: export the table as CSV or Parquet",
@@ -82,6 +79,21 @@ _FOREIGN = {
     b"SQLite format 3": "a SQLite database: export the table as CSV or Parquet",
     b"%PDF-": "a PDF document: a table is needed",
 }
+
+
+_PACKINGS = {
+    b"\x1f\x8b": "gzip",
+    b"BZh": "bz2",
+    b"\xfd7zXZ\x00": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\x04\x22\x4d\x18": "lz4",
+}
+
+LONGEST_MAGIC = 6
+"""Bytes that tell how a file is compressed."""
+
+MOST_UNPACKED = 1 << 32
+"""Bytes of the content of a compressed file at most, which is held in memory."""
 
 
 @final
@@ -137,7 +149,7 @@ def open_source(source: str | Path, stdin: BinaryIO | None = None) -> ByteSource
     text = os.fspath(source)
     if text == "-":
         stream = sys.stdin.buffer if stdin is None else stdin
-        return ByteSource(STANDARD_INPUT, None, stream.read())
+        return _of_content(STANDARD_INPUT, stream.read())
     label = text if text.isprintable() and len(text) <= 200 else shown(text, limit=200)
     if _URL.match(text):
         raise DataError(f"{label}: addresses are not supported: download the file first")
@@ -145,16 +157,70 @@ def open_source(source: str | Path, stdin: BinaryIO | None = None) -> ByteSource
     try:
         mode = path.stat().st_mode
         if stat.S_ISREG(mode):
-            with path.open("rb"):
-                return ByteSource(label, path)
+            with path.open("rb") as file:
+                packing = packing_of(file.read(LONGEST_MAGIC))
+            return ByteSource(label, path) if packing is None else unpacked(label, path, packing)
         if stat.S_ISFIFO(mode):
-            return ByteSource(label, None, path.read_bytes())
+            return _of_content(label, path.read_bytes())
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise DataError(f"{label}: {reason[:1].lower()}{reason[1:]}") from None
     if stat.S_ISDIR(mode):
         raise DataError(f"{label}: is a directory: name a file in it")
     raise DataError(f"{label}: is not a regular file: use '-' for standard input")
+
+
+def _of_content(label: str, content: bytes) -> ByteSource:
+    packing = packing_of(content[:LONGEST_MAGIC])
+    if packing is None:
+        return ByteSource(label, None, content)
+    return unpacked(label, content, packing)
+
+
+def packing_of(head: bytes) -> str | None:
+    """Return how a file is compressed, by its first bytes; None where it is not."""
+    return next((name for magic, name in _PACKINGS.items() if head.startswith(magic)), None)
+
+
+def unpacked(label: str, source: Path | bytes, packing: str) -> ByteSource:
+    """Return the content of a compressed file.
+
+    Parameters
+    ----------
+    label : str
+        What messages call it.
+    source : Path or bytes
+        The compressed bytes, or the file that holds them.
+    packing : str
+        How they are compressed: ``"gzip"``, ``"bz2"``, ``"xz"``, ``"zstd"`` or ``"lz4"``.
+
+    Raises
+    ------
+    DataError
+        If the file is damaged, or its content larger than 4 GiB.
+    """
+    import bz2
+    import gzip
+    import lzma
+
+    import pyarrow as pa
+
+    openers: dict[str, Any] = {"gzip": gzip.open, "bz2": bz2.open, "xz": lzma.open}
+    try:
+        if packing in openers:
+            file = openers[packing](source if isinstance(source, Path) else io.BytesIO(source))
+        else:
+            raw = pa.OSFile(str(source)) if isinstance(source, Path) else pa.BufferReader(source)
+            file = pa.CompressedInputStream(raw, packing)
+        with file:
+            content = file.read(MOST_UNPACKED + 1)
+    except (OSError, EOFError, ValueError, zlib.error, lzma.LZMAError, pa.ArrowException) as error:
+        if isinstance(error, FileNotFoundError | PermissionError):
+            raise
+        raise DataError(f"{label}: is damaged: it could not be unpacked as {packing}") from None
+    if len(content) > MOST_UNPACKED:
+        raise DataError(f"{label}: unpacks to more than 4 GiB: unpack it first")
+    return ByteSource(label, None, content)
 
 
 def detect_format(source: ByteSource) -> Format:

@@ -12,8 +12,9 @@ import numpy as np
 
 from mixtura.data.columns import Column, RawTable, counts_rows, fill
 from mixtura.data.file_table import FileTable, MissingCells
+from mixtura.data.number_format import AS_THEY_STAND, NumberFormat
 from mixtura.data.sources import ByteSource, Format, detect_format, listed, open_source, shown
-from mixtura.errors import DataError
+from mixtura.errors import DataError, Remedy, Setting
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ def read_table(
     errors: Mapping[str, str] | None = None,
     labels: str | None = None,
     groups: str | None = None,
+    keep: Sequence[str] = (),
+    keep_all: bool = False,
+    exclude: Sequence[str] = (),
+    numbers: NumberFormat = AS_THEY_STAND,
 ) -> FileTable:
     """Read numeric columns from a file or from standard input.
 
@@ -54,6 +59,14 @@ def read_table(
         For columns of data, the columns with the standard deviations of their measurement errors.
     labels, groups : str, optional
         Columns of known labels, and of groups of rows that share a component, of any type.
+    keep : sequence of str
+        Columns of any type that are to stand beside results, as texts.
+    keep_all : bool, default=False
+        Whether all columns are.
+    exclude : sequence of str
+        Columns that are not taken though they are numbers.
+    numbers : NumberFormat
+        How numbers are written in a text, as far as that is said.
 
     Returns
     -------
@@ -70,9 +83,9 @@ def read_table(
     """
     origin = open_source(source, stdin)
     try:
-        raw = _open(origin)
+        raw = _open(origin, numbers)
         words = {of: name for of, name in (("labels", labels), ("groups", groups)) if name}
-        asked = _asked(raw, columns, weights, errors or {}, words)
+        asked = _asked(raw, columns, weights, errors or {}, words, exclude)
         taken, notes = _take(raw, asked, missing)
         data = [column for column in taken if column.index not in asked.beside]
         matrix = _matrix(raw, data, missing)
@@ -81,11 +94,14 @@ def read_table(
         inexact = {of: beside[error] for of, error in asked.errors.items()}
         deviations = _errors(raw, data, matrix, inexact)
         texts = {of: _labels(raw, position) for of, position in asked.words.items()}
+        kept = {raw.names[i]: _texts(raw, i) for i in _kept(raw, keep, keep_all=keep_all)}
     except OSError as error:
         raise DataError(f"{origin.label}: {error.strerror or 'could not be read'}") from None
     names = tuple(raw.names[column.index] for column in data)
     table = FileTable(
-        *(raw.label, names, matrix, row_weights, raw.notes + notes, deviations, None), **texts
+        *(raw.label, names, matrix, row_weights, raw.notes + notes, deviations, None),
+        **texts,
+        kept=kept,
     )
     return _complete(table) if missing is MissingCells.DROP else table
 
@@ -105,12 +121,15 @@ class _Asked:
         Columns of errors by those of data.
     words : dict of str to int
         Columns of labels and groups.
+    excluded : frozenset of int
+        Columns that are not taken.
     """
 
     data: list[int] | None
     weight: int | None
     errors: dict[int, int]
     words: dict[str, int]
+    excluded: frozenset[int]
 
     @property
     def beside(self) -> frozenset[int]:
@@ -124,8 +143,14 @@ def _asked(
     weights: str | None,
     errors: Mapping[str, str],
     words: Mapping[str, str],
+    exclude: Sequence[str],
 ) -> _Asked:
     data = None if columns is None else _requested(raw, columns)
+    excluded = frozenset(_position(raw, name) for name in exclude)
+    both = excluded & set(data or ())
+    if both:
+        name = shown(raw.names[min(both)])
+        raise DataError(f"{raw.label}: column {name} cannot be asked for and excluded")
     weight = None if weights is None else _position(raw, weights)
     by_column = {_position(raw, of): _position(raw, error) for of, error in errors.items()}
     used = set(by_column) | set(data or ())
@@ -148,7 +173,7 @@ def _asked(
             raise DataError(
                 f"{raw.label}: column {shown(raw.names[position])} cannot be data and {of}"
             )
-    return _Asked(data, weight, by_column, texts)
+    return _Asked(data, weight, by_column, texts, excluded)
 
 
 def _complete(table: FileTable) -> FileTable:
@@ -167,25 +192,31 @@ def _complete(table: FileTable) -> FileTable:
         errors=None if table.errors is None else table.errors[is_complete],
         labels=None if table.labels is None else table.labels[is_complete],
         groups=None if table.groups is None else table.groups[is_complete],
+        kept={name: cells[is_complete] for name, cells in table.kept.items()},
         notes=(*table.notes, f"Left out {rows} with missing values."),
         positions=np.flatnonzero(is_complete),
     )
 
 
-def _open(origin: ByteSource) -> RawTable:
+def _open(origin: ByteSource, numbers: NumberFormat) -> RawTable:
     # Each reader brings its own part of pyarrow; only the one that is needed is imported.
     format_ = detect_format(origin)
     if format_ is Format.TEXT:
         from mixtura.data.delimited import open_delimited
 
-        return open_delimited(origin)
+        return open_delimited(origin, numbers)
     from mixtura.data.columnar import open_columnar
 
     return open_columnar(origin, format_)
 
 
 def _requested(raw: RawTable, columns: Sequence[str]) -> list[int]:
-    names = [columns] if isinstance(columns, str) else list(columns)
+    asked = [columns] if isinstance(columns, str) else list(columns)
+    # Names may stand together with commas between them, unless that is itself a name.
+    names: list[str] = []
+    for name in asked:
+        is_one = name in raw.names or "," not in name
+        names += [name] if is_one else [part.strip() for part in name.split(",")]
     if not names:
         raise DataError(f"{raw.label}: no column was asked for; there are {listed(raw.names)}")
     for name, count in Counter(names).items():
@@ -230,7 +261,7 @@ def _take(
         return columns, ()
     named = beside | set(asked.errors)
     kept, words, counters = [], [], []
-    texts = set(asked.words.values()) - beside
+    texts = (set(asked.words.values()) | asked.excluded) - beside
     for column in raw.load([i for i in range(len(raw.names)) if i not in texts]):
         if column.values is not None:
             is_counter = column.index in raw.row_numbers and counts_rows(column.values)
@@ -256,11 +287,26 @@ def _refuse_words(raw: RawTable, column: Column) -> NoReturn:
         raise DataError(f"{raw.label}: column {name} has {column.kind}, not numbers")
     where, cell = _place(raw, column.first_bad, column.index)
     message = f"{where}: {shown(cell)} is not a number"
-    if any(c.isdigit() for c in cell) and any(c in cell for c in ".,"):
-        message += " (thousands separators are not understood, nor two kinds of decimal mark)"
     if column.numeric:
         message += f"; {column.numeric} of the {column.present} cells of this column are"
-    raise DataError(message)
+    raise DataError(message, remedy=_reading_remedy(cell))
+
+
+def _reading_remedy(cell: str) -> Remedy:
+    """Return which option reads a cell that is a number with something in it, if one does."""
+    if not any(c.isdigit() for c in cell):
+        return ()
+    if re.search(r"[%\u20a0-\u20cf$£¥]|^[A-Z]{3}\b|\b[A-Z]{3}$", cell.strip()):
+        return (
+            Setting("marks", spelled="NumberFormat(marks=True)"),
+            " reads currencies and percentages",
+        )
+    if re.search(r"\d[.,'’_\s]\d", cell):
+        return (
+            *(Setting("thousands", spelled="NumberFormat(thousands=)"), " and "),
+            *(Setting("decimal", spelled="NumberFormat(decimal=)"), " say how numbers are written"),
+        )
+    return ()
 
 
 def _refuse_twins(raw: RawTable, columns: list[Column]) -> None:
@@ -344,6 +390,21 @@ def _errors(
             said = shown(cell) if cell.strip() else "nothing"
             raise DataError(f"{where}: an error must be a number from 0 on; got {said}")
         found[:, position] = own
+    return found
+
+
+def _kept(raw: RawTable, names: Sequence[str], *, keep_all: bool) -> list[int]:
+    """Return the positions of columns that results stand beside, each once."""
+    if keep_all:
+        return [i for i, name in enumerate(raw.names) if name not in raw.names[:i]]
+    return list(dict.fromkeys(_position(raw, name) for name in names))
+
+
+def _texts(raw: RawTable, position: int) -> np.ndarray:
+    """Return a column as texts, None where a cell is missing."""
+    words = raw.words(position).to_pylist()
+    found = np.empty(len(words), dtype=object)
+    found[:] = words
     return found
 
 

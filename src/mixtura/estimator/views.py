@@ -1,6 +1,7 @@
 """What a fitted estimator shows, and where it can go."""
 
 from abc import ABC
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,12 +68,15 @@ class FittedViews(Imputation, ABC):
         measurement_error: Any = None,
         labels: Any = None,
         *,
+        title: str = "Gaussian mixture",
+        component_names: Sequence[str] | None = None,
         bootstrap: "Bootstrap | None" = None,
         clusters: "MergedClusters | None" = None,
     ) -> Any:
         """Return the report of the fit on rows (the training rows where X is None).
 
         ``measurement_error`` and ``labels`` are those of the rows X, as ``fit`` takes them;
+        ``title`` stands above, and ``component_names`` are K names in place of the numbers.
         ``bootstrap`` and ``clusters`` as for :meth:`summary`.
         """
         from mixtura.reports import build_report
@@ -81,11 +85,12 @@ class FittedViews(Imputation, ABC):
         self._check_own(bootstrap)
         rows = self._shown(X, measurement_error, labels).with_cells
         return build_report(
-            self.fit_,
+            self.fit_ if component_names is None else self.fit_.named(component_names),
             rows,
             labels=self.posterior_.labels(rows, self._engine()),
             responsibilities=self.posterior_.responsibilities(rows, self._engine()),
             weights=rows.weights,
+            title=title,
             engine=self._engine(),
             notes=() if clusters is None else clusters.sentences,
             bootstrap=bootstrap,
@@ -139,6 +144,16 @@ class FittedViews(Imputation, ABC):
         values, _ = self._pictured(X)
         shares = self.posterior_.responsibilities(self._shown(X), self._engine())
         return uncertainty(self.fit_, values, shares, ax=ax)
+
+    def plot_profile(self, *, ax: Any = None) -> Any:
+        """Plot each component's means over the features, in units of the whole mixture.
+
+        Returns the matplotlib Axes.
+        """
+        from mixtura.plots import profile
+
+        check_is_fitted(self)
+        return profile(self.fit_, ax=ax)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the fitted model to a file that holds numbers and JSON, and no code.

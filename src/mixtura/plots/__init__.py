@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mixtura.plots.objective import objective
     from mixtura.plots.posterior import posterior
     from mixtura.plots.predictive_check import predictive_check
+    from mixtura.plots.profile import profile
     from mixtura.plots.projected import projection
     from mixtura.plots.rank import rank
     from mixtura.plots.swarm import swarm
@@ -32,6 +33,7 @@ __all__ = [
     "objective",
     "posterior",
     "predictive_check",
+    "profile",
     "projection",
     "rank",
     "selection",
@@ -54,6 +56,7 @@ PLOTS: Registry[Callable[..., Any]] = Registry(
         "posterior": "posterior.posterior",
         "co_clustering": "co_clustering.co_clustering",
         "predictive_check": "predictive_check.predictive_check",
+        "profile": "profile.profile",
         "merging": "merging.merging",
         "projection": "projected.projection",
     },

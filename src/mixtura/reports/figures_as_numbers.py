@@ -8,6 +8,7 @@ from scipy.special import ndtr
 from mixtura.fit import Fit
 from mixtura.plots.bins import bin_edges
 from mixtura.plots.curves import MarginalCurves
+from mixtura.plots.profile import MAX_FEATURES, standardised
 from mixtura.plots.separation import best_features
 from mixtura.plots.uncertainty import row_uncertainty
 from mixtura.reports.numbers import exact, share, significant
@@ -49,6 +50,22 @@ def swarm(values: Array) -> Table:
         for interval, number in zip(_intervals(edges), counts, strict=True)
     )
     return Table("Rows by interval", ("interval", "rows"), rows)
+
+
+def profile(fit: Fit) -> Table:
+    """Return the components' means by feature, in standard deviations of all rows."""
+    features, chosen = best_features(fit, MAX_FEATURES)
+    means, _ = standardised(fit)
+    n_shown = min(fit.model.n_components, MAX_COLUMNS)
+    rows = tuple(
+        (name(fit.feature_names[j]), *(f"{means[k, j]:.2f}" for k in range(n_shown)))
+        for j in features
+    )
+    columns = ("feature", *(name(fit.component_name(k)) for k in range(n_shown)))
+    left = fit.model.n_components - n_shown
+    more = f"The first {n_shown} components; {left} more are in the picture." if left else ""
+    notes = " ".join(part for part in (chosen[:1].upper() + chosen[1:], more) if part)
+    return Table("Means in standard deviations of all rows", columns, rows, notes)
 
 
 def objective(fit: Fit) -> Table:

@@ -11,6 +11,7 @@ import numpy as np
 from mixtura import plots
 from mixtura.data import ArrayRows
 from mixtura.fit import Fit
+from mixtura.plots.profile import MAX_FEATURES
 from mixtura.plots.style import RASTER_THRESHOLD
 from mixtura.plots.swarm import lanes_size
 from mixtura.reports import figures_as_numbers as numbers_of
@@ -128,6 +129,8 @@ def fit_drawings(evidence: PictureData) -> list[Drawing]:
     drawings = [_density(evidence), _clusters(evidence)]
     if evidence.fit.model.n_components > 1:
         drawings.append(_uncertainty(evidence))
+        if evidence.x.shape[1] > 2 and evidence.fit.tells_components:
+            drawings.append(_profile(evidence.fit))
     return drawings
 
 
@@ -184,6 +187,19 @@ def _uncertainty(evidence: PictureData) -> Drawing:
         (6.0, 3.0) if x.shape[1] == 1 else (6.2, 4.2),
         lambda figure: plots.uncertainty(fit, x, evidence.responsibilities, figure=figure),
         numbers_of.uncertainty(fit, evidence.responsibilities),
+    )
+
+
+def _profile(fit: Fit) -> Drawing:
+    n_features = min(fit.model.n_features, MAX_FEATURES)
+    return Drawing(
+        "profile",
+        "What sets the components apart",
+        "Means by feature: 0 is the mean of all rows and 1 their standard deviation; bars are one "
+        "standard deviation of the component to either side.",
+        (max(4.8, 0.45 * n_features + 2.6), 3.6),
+        lambda figure: plots.profile(fit, figure=figure),
+        numbers_of.profile(fit),
     )
 
 
