@@ -277,6 +277,14 @@ def test_warnings_name_the_class() -> None:
         MixtureClassifier({"setosa": 2}, shared_family=False, random_state=0).fit(X, NAMES)
 
 
+def test_rows_without_a_class_are_told_what_to_do() -> None:
+    for missing in (None, np.nan):
+        y = NAMES.astype(object)
+        y[3] = missing
+        with pytest.raises(ValueError, match=r"y has no class in some rows.*labels="):
+            MixtureClassifier().fit(X, y)
+
+
 def test_classes_without_weight_are_named() -> None:
     with pytest.raises(ValueError, match="'setosa' has no row of a weight above zero"):
         MixtureClassifier().fit(X, NAMES, sample_weight=(NAMES != "setosa").astype(float))

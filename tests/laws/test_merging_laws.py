@@ -84,7 +84,12 @@ def test_components_far_apart_are_clusters() -> None:
     ring = np.exp(2j * np.pi * np.arange(12) / 12.0) * 12.0
     y = rng.normal(size=(12, 60, 2)) * 1.5 + np.stack([ring.real, ring.imag], axis=1)[:, None]
     evenly = GaussianMixtureModel(12, covariance_type="tied_spherical").fit(y.reshape(-1, 2))
-    assert evenly.merge_components().n_clusters == 12  # neighbours overlap, all alike
+    assert evenly.merge_components().n_clusters == 12  # neighbours overlap a little, all alike
+    z = rng.normal(size=(600, 2)) + 12.0 * rng.integers(2, size=(600, 1))
+    shares = np.kron(np.eye(2), np.full((50, 6), 1.0 / 6.0))  # six alike to each of two groups
+    assert entropy_tree(shares).change_point == 2
+    two = GaussianMixtureModel(2, covariance_type="tied_spherical").fit(z[z[:, 0] < 6.0])
+    assert two.merge_components().n_clusters == 1
     assert GaussianMixtureModel(1).fit(x).merge_components().n_clusters == 1
 
 

@@ -14,6 +14,9 @@ SEPARATE = 0.01
 BEND = 2.0
 """How many times as steep the entropies must be beyond their change point, or there is none."""
 
+APART = 0.1
+"""Share of the largest entropy of so many clusters up to which they count as apart."""
+
 HELD = 0.5
 """Rows that a component holds at least in sum, or it is joined before others are compared."""
 
@@ -46,15 +49,20 @@ class EntropyTree:
         """Number of clusters from which on merging no longer lowers the entropy by much.
 
         Where two straight lines that meet at it fit the entropies best. All components are
-        clusters where they lie apart, there are fewer than three, or the second line is not twice
-        as steep as the first: then each merge gains as much as the next.
+        clusters where they lie apart. Where there are fewer than three, or the second line is not
+        twice as steep as the first, so that there is no such point, it is the largest number of
+        clusters whose entropy is at most a tenth of what it may be, ``N log C``.
         """
         most = len(self.entropies)
-        if most < 3 or self.entropies[-1] <= SEPARATE * self.n_rows:
+        if self.entropies[-1] <= SEPARATE * self.n_rows:
             return most
-        place, lines = two_lines(self.entropies)
-        before, after = lines[0, 1] - lines[0, 0], lines[1, -1] - lines[1, -2]
-        return place if after >= BEND * before else most
+        if most > 2:
+            place, lines = two_lines(self.entropies)
+            before, after = lines[0, 1] - lines[0, 0], lines[1, -1] - lines[1, -2]
+            if after >= BEND * before:
+                return place
+        limits = APART * self.n_rows * np.log(np.arange(1, most + 1))
+        return int(np.flatnonzero(self.entropies <= limits).max(initial=0)) + 1
 
     def clusters(self, n_clusters: int) -> IntegerArray:
         """Return the cluster of each component, shape (K,), numbered by their first components."""

@@ -320,6 +320,11 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             raise DataError("requires y to be passed, but the target y is None")
         y = column_or_1d(y, warn=True)
         check_consistent_length(values, y)
+        if y.dtype == object and any(one is None or one != one for one in y.tolist()):
+            raise DataError(
+                "y has no class in some rows: leave them out, or fit a GaussianMixtureModel with "
+                "labels="
+            )
         check_classification_targets(y)
         self.classes_, codes = np.unique(y, return_inverse=True)
         weights = None if sample_weight is None else row_weights(sample_weight, len(values))
