@@ -38,11 +38,11 @@ def test_tree_has_the_draws_by_name(gmm: GaussianMixtureModel) -> None:
     assert set(tree.children) == GROUPS
     drawn = tree["posterior"]
     assert dict(drawn.sizes) | {"other_feature": 2} == {
-        **{"chain": 4, "draw": 100, "component": 2, "feature": 2, "other_feature": 2}
+        **{"chain": 4, "draw": 100, "mixture_component": 2, "feature": 2, "other_feature": 2}
     }
     np.testing.assert_array_equal(drawn["weights"], posterior.weights)
     np.testing.assert_array_equal(
-        drawn["means"].sel(component=1, feature="x0"), posterior.means[:, :, 1, 0]
+        drawn["means"].sel(mixture_component=1, feature="x0"), posterior.means[:, :, 1, 0]
     )
     np.testing.assert_array_equal(drawn["scales"].mean(["chain", "draw"]).shape, (2, 2))
     # Averages in the public shape are what the estimator shows.
@@ -71,7 +71,7 @@ def test_arviz_finds_the_same_numbers_in_the_tree() -> None:
     stats = pytest.importorskip("arviz_stats.base").array_stats
     gmm = sampled(covariance_type="diag")
     tree, told = gmm.to_arviz(), {row["quantity"]: row for row in gmm.convergence().rows}
-    weight = tree["posterior"]["weights"].sel(component=0).to_numpy()
+    weight = tree["posterior"]["weights"].sel(mixture_component=0).to_numpy()
     row = told["component 0: weight"]
     assert stats.rhat(weight) == pytest.approx(row["r_hat"], rel=1e-6)
     assert stats.ess(weight, method="bulk") == pytest.approx(row["ess_bulk"], rel=1e-6)
@@ -126,12 +126,12 @@ def test_prior_draws_are_those_of_the_prior() -> None:
     pytest.importorskip("xarray")
     prior = NormalInverseGamma([1.0, -2.0], 4.0, 12.0, 11.0)
     tree = sampled(covariance_type="diag", component_prior=prior).to_arviz()
-    assert tree["prior"].sizes == {"chain": 1, "draw": 400, "component": 2, "feature": 2}
+    assert tree["prior"].sizes == {"chain": 1, "draw": 400, "mixture_component": 2, "feature": 2}
     assert tree["prior_predictive"]["x"].dims == ("chain", "draw", "obs", "feature")
     # Means N(m, s^2 / 4) given s^2 ~ inverse gamma(6, 5.5) or alike: 800 draws of spread below 1.
-    found = tree["prior"]["means"].mean(["chain", "draw", "component"])
+    found = tree["prior"]["means"].mean(["chain", "draw", "mixture_component"])
     np.testing.assert_allclose(found, [1.0, -2.0], atol=5.0 * 1.0 / np.sqrt(800))
-    np.testing.assert_allclose(tree["prior"]["weights"].sum("component"), 1.0)
+    np.testing.assert_allclose(tree["prior"]["weights"].sum("mixture_component"), 1.0)
 
 
 @pytest.mark.parametrize("n_features", [1, 2])
@@ -164,7 +164,7 @@ def test_arviz_answers_from_the_tree(n_features: int) -> None:
     assert len(az.summary(tree)) > 2
     row = told["component 0: weight"]
     for function, known in ((az.rhat, "r_hat"), (az.ess, "ess_bulk")):
-        found = float(function(tree)["weights"].sel(component=0))
+        found = float(function(tree)["weights"].sel(mixture_component=0))
         assert found == pytest.approx(row[known], rel=1e-6)
     for function in (az.mcse, az.hdi):
         assert np.isfinite(function(tree)["means"]).all()
@@ -172,6 +172,7 @@ def test_arviz_answers_from_the_tree(n_features: int) -> None:
     assert "elpd" in az.compare({"one": tree, "other": tree}).columns
     for group in ("prior", "likelihood"):
         assert np.isfinite(az.psense(tree, group=group)["weights"]).all()
+    assert "weights[1]" in az.psense_summary(tree).index
     if n_features == 1:  # of several features ArviZ has none
         assert az.loo_pit(tree)["x"].shape == (70,)
 

@@ -40,7 +40,8 @@ def to_datatree(fit: Fit, rows: ArrayRows, engine: Engine, n_draws: int | None =
     Groups ``posterior``, ``sample_stats``, ``log_prior``, ``log_likelihood`` and
     ``posterior_predictive`` have the same draws, whose numbers are in the coordinate ``draw``;
     ``prior`` and ``prior_predictive`` as many draws in one chain, ``observed_data`` the rows. One
-    feature, or one component, has no dimension of its own.
+    feature, or one component, has no dimension of its own. Components are along
+    ``mixture_component``, since ArviZ's tables of prior sensitivity have a ``component`` of theirs.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ class _Names:
     def of(cls, fit: Fit, n_rows: int) -> "_Names":
         model, names = fit.model, list(fit.feature_names)
         coordinates = {
-            "component": np.arange(model.n_components),
+            "mixture_component": np.arange(model.n_components),
             "feature": names,
             "other_feature": names,
             "obs": np.arange(n_rows),
@@ -131,9 +132,9 @@ def _parameters(posterior: DrawsPosterior) -> dict[str, Any]:
     """Return the drawn parameters with their dimensions."""
     covariances, dimensions = _public(posterior.model, posterior.covariances)
     return {
-        "weights": (("component",), posterior.weights),
-        "means": (("component", "feature"), posterior.means),
-        "scales": (("component", "feature"), posterior.scales),
+        "weights": (("mixture_component",), posterior.weights),
+        "means": (("mixture_component", "feature"), posterior.means),
+        "scales": (("mixture_component", "feature"), posterior.scales),
         "covariances": (dimensions, covariances),
     }
 
@@ -158,7 +159,7 @@ def _statistics(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> d
     return {
         "lp": ((), posterior.log_joint),
         "log_likelihood": ((), posterior.log_likelihood),
-        "number_when_drawn": (("component",), posterior.numbers),
+        "number_when_drawn": (("mixture_component",), posterior.numbers),
         **counted,
     }
 
@@ -187,9 +188,9 @@ def _priors(model: MixtureModel, names: _Names, n_draws: int, n_rows: int) -> di
     )
     shown, dimensions = _public(model, covariances)
     parameters = {
-        "weights": (("component",), weights),
-        "means": (("component", "feature"), means),
-        "scales": (("component", "feature"), np.array([one.scales for one in drawn])[None]),
+        "weights": (("mixture_component",), weights),
+        "means": (("mixture_component", "feature"), means),
+        "scales": (("mixture_component", "feature"), np.array([one.scales for one in drawn])[None]),
         "covariances": (dimensions, shown),
     }
     rows = {"x": (("obs", "feature"), np.array([one.rows for one in drawn])[None])}
@@ -218,7 +219,7 @@ def _attributes(fit: Fit, n_drawn: int, n_kept: int) -> dict[str, Any]:
 def _public(model: MixtureModel, covariances: Array) -> tuple[Array, tuple[str, ...]]:
     """Return draws of covariances without the axes of length one that say what is shared."""
     structure, K, D = model.structure, model.n_components, model.n_features
-    lengths = (("component", K), ("feature", D), ("other_feature", D))
+    lengths = (("mixture_component", K), ("feature", D), ("other_feature", D))
     shared = [
         axis
         for axis, (size, (_, length)) in enumerate(zip(structure, lengths, strict=False))
