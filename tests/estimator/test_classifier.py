@@ -272,6 +272,15 @@ def test_names_that_are_no_parameters_are_explained() -> None:
         MixtureClassifier(modelNames="VVV")  # type: ignore[call-arg]
 
 
+def test_options_of_priors_are_set_by_name() -> None:
+    classifier = MixtureClassifier().set_params(weight_prior__concentration=5.0, n_folds=3)
+    assert (classifier.weight_prior.concentration, classifier.n_folds) == (5.0, 3)
+    found = clone(classifier).fit(X[:100], NAMES[:100])
+    np.testing.assert_allclose(found.class_prior_, 0.5)
+    with pytest.raises(ValueError, match="folds"):
+        classifier.set_params(folds=3)
+
+
 def test_warnings_name_the_class() -> None:
     with pytest.warns(DegenerateComponentWarning, match="class 'setosa': component 0"):
         MixtureClassifier({"setosa": 2}, shared_family=False, random_state=0).fit(X, NAMES)

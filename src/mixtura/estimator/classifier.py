@@ -18,7 +18,7 @@ from mixtura.errors import DataError, Doubt, InvalidArgumentError, Message
 from mixtura.estimator import GaussianMixtureModel, arguments, class_mixtures, row_validation
 from mixtura.estimator.choices import FAMILIES
 from mixtura.estimator.class_mixtures import ClassCandidate, ClassTask, SharedMixture
-from mixtura.estimator.foreign_names import explained
+from mixtura.estimator.foreign_names import explained, with_options
 from mixtura.estimator.held_out import Folds
 from mixtura.messages.assignments import shares
 from mixtura.messages.validation import Flag, OneOf, Whole
@@ -294,6 +294,10 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         check_is_fitted(self)
         rows = [asdict(one) for one in self.candidates_]
         return {field.name: [row[field.name] for row in rows] for field in fields(ClassCandidate)}
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; ``weight_prior__concentration`` is an option."""
+        return super().set_params(**with_options(params, self.get_params(deep=False)))
 
     def _checked_parameters(self) -> list[str]:
         """Check parameters that have nothing to do with rows; return the families."""
