@@ -1,6 +1,8 @@
 """Missing cells and measurement errors as users give them, and what they are told of them."""
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mixtura import GaussianMixtureModel, Gibbs, MixtureImputer, load, select
-from mixtura.errors import DataError, InvalidArgumentError
+from mixtura.errors import DataError, InterruptedWarning, InvalidArgumentError
+from mixtura.inference import CollapsedGibbs
+from mixtura.priors import DirichletProcess
 
 NAMES = ["height", "width", "depth"]
 
@@ -220,9 +224,72 @@ def test_errors_of_missing_cells_do_not_matter(gapped: np.ndarray) -> None:
     np.testing.assert_array_equal(one.means_, other.means_)
 
 
-def test_collapsed_chains_refuse_holes_by_name(gapped: np.ndarray) -> None:
-    with pytest.raises(InvalidArgumentError, match="'collapsed' takes neither missing cells"):
-        GaussianMixtureModel(2, inference="collapsed").fit(gapped)
+def test_collapsed_chains_agree_with_others(gapped: np.ndarray, tmp_path: Any) -> None:
+    """Under a Dirichlet both samplers have one target."""
+    method = CollapsedGibbs(chains=2, draws=150, warmup=50)
+    gmm = GaussianMixtureModel(2, inference=method, random_state=0)
+    other = GaussianMixtureModel(2, inference=Gibbs(2, 150, 50), random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gmm.fit(gapped)
+        other.fit(gapped)
+    np.testing.assert_allclose(gmm.means_, other.means_, atol=0.25)
+    np.testing.assert_allclose(gmm.impute(gapped), other.impute(gapped), atol=0.35)
+    gmm.save(tmp_path / "one.mixtura")
+    again = load(tmp_path / "one.mixtura")
+    np.testing.assert_array_equal(again.consensus(gapped).labels, gmm.consensus(gapped).labels)
+
+
+def test_collapsed_chains_go_on_from_files(gapped: np.ndarray, tmp_path: Any) -> None:
+    path = tmp_path / "chains"
+    given = {"labels": [0, 1] + [-1] * (len(gapped) - 2)}
+
+    def fit(path: Any, draws: int) -> Any:
+        method = CollapsedGibbs(2, draws, 4, checkpoint=path, keep_checkpoint=True)
+        gmm = GaussianMixtureModel(2, inference=method, random_state=0, background="uniform")
+        return gmm.fit(gapped, **given)
+
+    seen = iter(range(100))
+
+    def stop(done: int, total: int) -> None:
+        if next(seen) == 1:
+            raise KeyboardInterrupt
+
+    method = CollapsedGibbs(2, 30, 4, checkpoint=path, checkpoint_sweeps=10, progress=stop)
+    gmm = GaussianMixtureModel(2, inference=method, random_state=0, background="uniform")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        gmm.fit(gapped, **given)
+    assert InterruptedWarning in [one.category for one in told]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        resumed, whole = fit(path, 30), fit(None, 30)
+    np.testing.assert_array_equal(resumed.means_, whole.means_)
+    assert resumed.objective_ == whole.objective_
+
+
+@pytest.mark.parametrize("weights", [None, DirichletProcess(1.0)])
+def test_collapsed_components_of_labels_keep_their_numbers(weights: Any) -> None:
+    rng = np.random.default_rng(1)
+    rows = np.concatenate([rng.normal(m, 0.5, (20, 2)) for m in (4.0, -4.0, 0.0)])
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    labels = np.full(60, -1)
+    labels[:3], labels[20:23] = 2, 0
+    method = CollapsedGibbs(chains=2, draws=100, warmup=50)
+    gmm = GaussianMixtureModel(3, inference=method, weight_prior=weights, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gmm.fit(rows, labels=labels)
+    np.testing.assert_allclose(gmm.means_[[2, 0]], [[4.0, 4.0], [-4.0, -4.0]], atol=0.5)
+    blank = np.isnan(rows).all(axis=1)
+    assert (gmm.labels_[:20][~blank[:20]] == 2).all()
+    assert (gmm.labels_[20:40][~blank[20:40]] == 0).all()
+
+
+def test_collapsed_chains_take_one_component_for_each_label(gapped: np.ndarray) -> None:
+    gmm = GaussianMixtureModel(4, inference="collapsed", components_per_class=2)
+    with pytest.raises(InvalidArgumentError, match="components_per_class must be 1"):
+        gmm.fit(gapped, labels=[0, 1] * (len(gapped) // 2))
 
 
 def test_errors_are_routed(complete: np.ndarray) -> None:

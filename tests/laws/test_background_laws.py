@@ -372,7 +372,7 @@ def test_a_constant_column_has_no_box() -> None:
         GaussianMixtureModel(2, background="uniform").fit(rows)
 
 
-@pytest.mark.parametrize("method", ["collapsed", "svi", "nuts"])
+@pytest.mark.parametrize("method", ["svi", "nuts"])
 def test_methods_without_background_say_so(method: str) -> None:
     rows, _ = with_far_rows(0)
     with pytest.raises(InvalidArgumentError, match=f"'{method}' takes no background"):

@@ -258,7 +258,7 @@ def test_what_is_no_group_is_one_clear_error(given: Any, said: str) -> None:
         GaussianMixtureModel(2).fit(rows, **given)
 
 
-@pytest.mark.parametrize("method", ["collapsed", "svi", "nuts"])
+@pytest.mark.parametrize("method", ["svi", "nuts"])
 def test_methods_without_groups_say_so(method: str) -> None:
     rows = np.random.default_rng(0).standard_normal((20, 2))
     with pytest.raises(InvalidArgumentError, match=f"'{method}' takes no groups"):

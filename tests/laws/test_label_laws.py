@@ -401,7 +401,7 @@ def test_what_is_no_label_is_one_clear_error(labels: Any, said: str) -> None:
         GaussianMixtureModel(3).fit(rows, labels=labels)
 
 
-@pytest.mark.parametrize("method", ["collapsed", "svi", "nuts"])
+@pytest.mark.parametrize("method", ["svi", "nuts"])
 def test_methods_without_labels_say_so(method: str) -> None:
     rows = np.random.default_rng(0).standard_normal((20, 2))
     with pytest.raises(InvalidArgumentError, match=f"inference='{method}' takes no labels"):

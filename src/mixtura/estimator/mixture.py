@@ -58,7 +58,7 @@ class GaussianMixtureModel(SampledViews):
         A further part of the mixture for rows that belong to no component, uniform on the box from
         the smallest to the largest value of each column: its density is one over the volume of
         the box, or over the volume that is given. Its weight has the prior Beta(1, 1), and what it
-        leaves is shared by ``weight_prior``. Not with "collapsed", "svi" and "nuts".
+        leaves is shared by ``weight_prior``. Not with "svi" and "nuts".
     fixed : mapping, optional
         Parameters that are given and stay: of "weights", "means" and "covariances", each a mapping
         from components, by number or by the name of their label, to values, such as
@@ -205,7 +205,7 @@ class GaussianMixtureModel(SampledViews):
         groups : array of shape (N,), optional
             Rows of one group, named by a number or text, share a component; -1, None, NaN, NA or
             masked for rows on their own. A group counts once for the weights, its rows for the
-            components. Not with "collapsed", "svi" and "nuts"; no batch may cut a group.
+            components. Not with "svi" and "nuts"; no batch may cut a group.
 
         Returns
         -------
