@@ -315,3 +315,41 @@ def test_the_imputer_is_a_transformer(gapped: np.ndarray, gmm: GaussianMixtureMo
     np.testing.assert_array_equal(drawn.transform(gapped), drawn.transform(gapped))
     scaled = make_pipeline(StandardScaler(), imputer).fit_transform(gapped)
     assert np.isfinite(scaled).all()
+
+
+def test_frames_are_completed_as_frames(gapped: np.ndarray, gmm: GaussianMixtureModel) -> None:
+    expected = gmm.impute(gapped)
+    frame = pd.DataFrame(gapped, columns=NAMES, index=np.arange(len(gapped))[::-1])
+    fitted = GaussianMixtureModel(2).fit(frame)
+    filled = fitted.impute(frame)
+    assert isinstance(filled, pd.DataFrame)
+    assert list(filled.columns) == NAMES
+    assert (filled.index == frame.index).all()
+    np.testing.assert_array_equal(filled.to_numpy(), expected)
+    other = fitted.impute(pl.DataFrame(gapped, schema=NAMES).fill_nan(None))
+    assert isinstance(other, pl.DataFrame)
+    np.testing.assert_array_equal(other.to_numpy(), expected)
+    asked = GaussianMixtureModel(2).fit(gapped).set_output(transform="polars").impute(gapped)
+    assert isinstance(asked, pl.DataFrame)
+    np.testing.assert_array_equal(asked.to_numpy(), expected)
+    assert isinstance(fitted.impute(frame, "draw", 2, random_state=0), np.ndarray)
+
+
+def test_columns_that_do_not_fit_are_named(gapped: np.ndarray) -> None:
+    frame = pd.DataFrame(gapped, columns=NAMES)
+    gmm = GaussianMixtureModel(2).fit(frame)
+    with pytest.raises(DataError, match="X has 'size', which the fitted rows had not"):
+        gmm.predict(frame.assign(size=1.0))
+    with pytest.raises(DataError, match="X lacks 'depth', which the fitted rows had"):
+        gmm.predict(frame[NAMES[:2]])
+
+
+def test_a_check_of_a_column_without_values_says_so(gapped: np.ndarray) -> None:
+    gmm = GaussianMixtureModel(2, inference=Gibbs(2, 20, 20), random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gmm.fit(gapped)
+    rows = gapped.copy()
+    rows[:, 1] = np.nan
+    with pytest.raises(InvalidArgumentError, match="no value at all in column 'x1'"):
+        gmm.plot_predictive_check(rows)

@@ -474,3 +474,31 @@ def test_most_rows_may_belong_to_the_background() -> None:
     assert gmm.background_weight_ > 0.5
     assert "uniform background" in as_html(gmm.report())
     gmm.plot_density()
+
+
+@pytest.mark.parametrize("method", ["map", "ml", "vb"])
+@pytest.mark.parametrize("seed", [2, 16, 59])
+def test_units_do_not_matter(seed: int, method: str) -> None:
+    """Columns times 1e-100 and 1e100: the same answer, but for the logs of these."""
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([rng.normal(m, 1.0, (25, 2)) for m in (0.0, 2.0, 5.0)])
+    rows = np.concatenate([rows, rng.uniform(-8.0, 12.0, (9, 2))])
+    rows[rng.random(rows.shape) < 0.05] = np.nan
+    one = GaussianMixtureModel(3, background="uniform", inference=method).fit(rows)
+    scale = np.array([2.0**-332, 2.0**332])
+    other = GaussianMixtureModel(3, background="uniform", inference=method).fit(rows * scale)
+    shift = (~np.isnan(rows)).sum(axis=0) @ np.log(scale)
+    assert other.fit_.log_likelihood + shift == pytest.approx(one.fit_.log_likelihood, abs=1e-6)
+    np.testing.assert_allclose(other.means_ / scale, one.means_, atol=1e-6)
+
+
+def test_the_objective_does_not_fall_at_the_floor() -> None:
+    """Tied rows: a component at the floor of maximum likelihood, where rounding is largest."""
+    rng = np.random.default_rng(10)
+    rows = np.concatenate([rng.normal(0.0, 1.0, (40, 2)), np.repeat(rng.normal(size=(2, 2)), 3, 0)])
+    groups = np.where(np.arange(46) < 20, np.arange(46) // 2, -1)
+    gmm = GaussianMixtureModel(3, background="uniform", inference="ml")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gmm.fit(rows, groups=groups)
+    assert (np.diff(gmm.objective_history_) >= 0.0).all()

@@ -37,6 +37,8 @@ def select(
     weights: options.Weights = None,
     missing: options.Missing = "integrate",
     errors: options.Errors = None,
+    labels: options.Labels = None,
+    groups: options.Groups = None,
     background: options.Background = None,
     inference: options.Method = "map",
     criterion: options.Criterion = None,
@@ -100,7 +102,7 @@ def select(
     if plot is not None:
         outputs["plot"] = Output("--plot", plot, PICTURE)
     search.check()
-    of_rows = RowSettings(missing, errors, weights)
+    of_rows = RowSettings(missing, errors, weights, labels, groups)
     of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
     table = read_rows(data, column, of_rows, talk)

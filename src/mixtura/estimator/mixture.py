@@ -446,4 +446,6 @@ def load(path: str | Path) -> GaussianMixtureModel:
     if stored.named:
         estimator.feature_names_in_ = np.asarray(stored.fit.feature_names, dtype=object)
     estimator._adopt(stored.fit)
+    if stored.groups:
+        estimator._groups_met = frozenset(stored.groups)
     return estimator

@@ -14,7 +14,7 @@ from mixtura.engines import Engine
 from mixtura.engines.resolution import ColumnResolution, resolution
 from mixtura.errors import DataError, DataWarning, Doubt, InvalidArgumentError, Setting
 from mixtura.estimator import arguments
-from mixtura.families import univariate
+from mixtura.families import CovarianceFamily, univariate
 from mixtura.fit import Fit, Inference, Problem
 from mixtura.inference.starts import (
     Elicitation,
@@ -25,6 +25,7 @@ from mixtura.inference.starts import (
     StartBesideFixed,
     after,
     close_rows,
+    units_of_box,
 )
 from mixtura.messages.background import BACKGROUND, Background, BackgroundPotential
 from mixtura.messages.fixed_parameters import FixedParameters, fixed_parameters
@@ -66,10 +67,10 @@ def build_problem(
     looked_at = engine.completed(in_units_of(rows, moments)).unlabelled
     background = background_of(given["background"], rows, names)
     _refuse_known(method, rows, background)
+    data = Elicitation(looked_at, engine, moments, spacing)
     if background is not None:
         box = background.rescaled(np.broadcast_to(units, background.lower.shape))
-        looked_at, _ = close_rows(looked_at, engine, box)
-    data = Elicitation(looked_at, engine, moments, spacing)
+        data = _within_box(data, in_units_of(rows, moments), box, family)
     model, assumptions, found = build_model(given, rows.n_features, data)
     fixed = _fixed(given["fixed"], method, model, rows)
     model = replace(model, background=background, fixed=fixed)
@@ -247,6 +248,19 @@ def overall_moments(rows: Rows, engine: Engine, structure: StructureShape) -> Ov
         return OverallMoments(engine.overall(scaled, matrix=True), factor)
 
     return rows.once(("moments", is_common, engine), find)
+
+
+def _within_box(
+    data: Elicitation, rows: Rows, box: Background, family: CovarianceFamily
+) -> Elicitation:
+    """Return what priors are taken from beside a background: rows close together, in its units."""
+    some, _ = close_rows(data.rows, data.engine, box)
+    units = units_of_box(box, family.structure(1, rows.n_features))
+    statistics = data.engine.overall(rows, matrix=True).rescaled(units)
+    factor = units if data.moments.factor is None else units * data.moments.factor
+    spacing = None if data.resolution is None else data.resolution * units
+    moments = OverallMoments(statistics, factor)
+    return Elicitation(some.rescaled(units), data.engine, moments, spacing)
 
 
 def in_units_of(rows: Rows, moments: OverallMoments) -> Rows:

@@ -127,7 +127,9 @@ class FittedViews(Imputation, ABC):
         defaults = tuple(name for name in priors if getattr(self, name) is None)
         options = arguments.options_of(self.inference)
         settings = settings_of(self.get_params(deep=False))
-        stored = StoredFit(self.fit_, self.covariance_type, named, defaults, options, settings)
+        groups = tuple(sorted(vars(self).get("_groups_met", ())))
+        own = (self.fit_, self.covariance_type, named)
+        stored = StoredFit(*own, defaults, options, settings, groups)
         save_fit(stored, path, overwrite=overwrite)
 
     def write_report(

@@ -161,7 +161,7 @@ def _draw(
     has_total = _n_lines(fit) != 1 or isinstance(fit.posterior, DrawsPosterior)
     if has_total:
         handles.append(draw_total(ax, total))
-        labels.append("all components")
+        labels.append(fit.total_name)
     top, is_cut = marginals.ceiling() if _n_lines(fit) else total.ceiling()
     values = np.asarray(rows[:, feature], dtype=np.float64)
     bars = histogram(values, weights)

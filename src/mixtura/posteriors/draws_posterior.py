@@ -306,6 +306,11 @@ class DrawsPosterior(Posterior):
     def log_predictive(self, rows: Rows, engine: Engine) -> Array:
         averaged = self.averaged(rows.n_rows)
         total = np.full(rows.n_rows, -np.inf)
+        if rows.is_labelled:  # labels name components of one draw, not of several together
+            for number in range(averaged.n_draws):
+                potentials = self.model.potentials(averaged.draw(number))
+                total = np.logaddexp(total, engine.log_density(rows, potentials))
+            return total - np.log(averaged.n_draws)
         for potentials in averaged._stacked(max(1, STACKED // self.model.n_components)):
             total = np.logaddexp(total, engine.log_density(rows, potentials))
         if self.model.background is not None:

@@ -77,7 +77,7 @@ def density(fit: Fit, x: Array, weights: Array | None) -> Table:
     columns = (
         "interval",
         "data",
-        "all components",
+        fit.total_name,
         *(name(fit.component_name(k), 32) for k in range(listed)),
     )
     rows = tuple(
