@@ -502,3 +502,49 @@ def test_the_objective_does_not_fall_at_the_floor() -> None:
         warnings.simplefilter("ignore")
         gmm.fit(rows, groups=groups)
     assert (np.diff(gmm.objective_history_) >= 0.0).all()
+
+
+def test_the_prior_of_the_weight_is_as_rows_that_were_seen(tmp_path: Any) -> None:
+    """The mode of Beta(a + n_b, c + n) under "map", its mean under "vb"."""
+    rows, _ = with_far_rows(3)
+    prior = (3.0, 40.0)
+    for method in ("map", "vb"):
+        gmm = GaussianMixtureModel(
+            3, background="uniform", background_prior=prior, inference=method, tol=1e-10
+        ).fit(rows)
+        shares = gmm.predict_proba(rows)[:, -1].sum()
+        if method == "map":
+            expected = (shares + 2.0) / (len(rows) + 41.0)
+            assert gmm.background_weight_ == pytest.approx(expected, abs=1e-6)
+        else:  # predictions average over the parameters, responsibilities do not
+            statistics = gmm.posterior_.statistics
+            expected = (statistics.of_background + 3.0) / (len(rows) + 43.0)
+            assert gmm.background_weight_ == pytest.approx(expected, abs=1e-12)
+        gmm.save(tmp_path / f"{method}.mixtura")
+        again = mixtura.load(tmp_path / f"{method}.mixtura")
+        assert again.background_prior == prior
+        assert again.fit_.model.background.concentration == prior
+        again.set_params(background_prior=None)
+        with pytest.raises(InvalidArgumentError, match="background_prior was"):
+            again.partial_fit(rows[:50])
+    few = GaussianMixtureModel(3, background="uniform", background_prior=(1.0, 1e6)).fit(rows)
+    assert few.background_weight_ < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"background_prior": (1.0, 1.0)}, "say background='uniform'"),
+        ({"background": "uniform", "background_prior": (0.0, 1.0)}, "two numbers above 0"),
+        ({"background": "uniform", "background_prior": 2.0}, "two numbers above 0"),
+        ({"background": "uniform", "background_prior": (0.5, 1.0)}, "there is no mode"),
+        (
+            {"background": "uniform", "background_prior": (2.0, 9.0), "inference": "ml"},
+            "must be left out with inference='ml'",
+        ),
+    ],
+)
+def test_priors_of_the_weight_that_cannot_be_meant_are_refused(given: Any, said: str) -> None:
+    rows, _ = with_far_rows(3)
+    with pytest.raises(InvalidArgumentError, match=said):
+        GaussianMixtureModel(2, **given).fit(rows)

@@ -27,6 +27,7 @@ def fit(
     labels: options.Labels = None,
     groups: options.Groups = None,
     background: options.Background = None,
+    background_prior: options.BackgroundPrior = None,
     inference: options.Method = "map",
     mean_prior: options.MeanPrior = None,
     scale_prior: options.ScalePrior = None,
@@ -82,6 +83,7 @@ def fit(
         checkpoint=CheckpointSettings(checkpoint, checkpoint_seconds),
         svi=SviSettings(steps, learning_rate, print_every),
         background=background,
+        background_prior=options.beta_of(background_prior),
     )
     asked = FitFiles(report, assignments, save, checkpoint).outputs()
     settings.check()

@@ -48,6 +48,19 @@ def background_of(text: str | None) -> str | None:
     return text
 
 
+def beta_of(text: str | None) -> tuple[float, float] | None:
+    """Return two numbers above 0, of a Beta distribution."""
+    if text is None:
+        return None
+    try:
+        first, second = map(float, text.split(","))
+    except ValueError:
+        first, second = 0.0, 0.0
+    if not (0.0 < first < float("inf") and 0.0 < second < float("inf")):
+        raise typer.BadParameter(f"{text!r} is not two numbers above 0, as 1,9")
+    return first, second
+
+
 def one_number(text: str | int) -> int:
     """Return a number of components; where several were asked for, say what takes them."""
     said = str(text).strip()
@@ -160,6 +173,16 @@ Background = Annotated[
         "or of a given volume.",
         panel=MODEL,
         callback=background_of,
+    ),
+]
+BackgroundPrior = Annotated[
+    str | None,
+    _option(
+        "--background-prior",
+        metavar="A,B",
+        help="Prior of the weight of the background, Beta(A, B); 1,1 by default.",
+        panel=MODEL,
+        callback=lambda text: text if beta_of(text) else None,
     ),
 ]
 SeveralComponents = Annotated[

@@ -40,6 +40,7 @@ def select(
     labels: options.Labels = None,
     groups: options.Groups = None,
     background: options.Background = None,
+    background_prior: options.BackgroundPrior = None,
     inference: options.Method = "map",
     criterion: options.Criterion = None,
     mean_prior: options.MeanPrior = None,
@@ -96,6 +97,7 @@ def select(
         enough=SufficiencySettings(effective_draws, max_draws),
         svi=SviSettings(steps, learning_rate, print_every),
         background=background,
+        background_prior=options.beta_of(background_prior),
     )
     search = Choice(numbers, names, criterion, jobs, settings)
     outputs = FitFiles(report, assignments, save).outputs()

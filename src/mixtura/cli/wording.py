@@ -26,6 +26,7 @@ OPTION_OF = {
     "labels": "--labels",
     "groups": "--groups",
     "background": "--background",
+    "background_prior": "--background-prior",
     "measurement_error": "--errors",
 }
 """The option that sets a parameter of the class."""

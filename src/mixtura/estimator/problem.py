@@ -27,7 +27,7 @@ from mixtura.inference.starts import (
     close_rows,
     units_of_box,
 )
-from mixtura.messages.background import BACKGROUND, Background, BackgroundPotential
+from mixtura.messages.background import BACKGROUND, UNIFORM, Background, BackgroundPotential
 from mixtura.messages.fixed_parameters import FixedParameters, fixed_parameters
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
@@ -66,6 +66,7 @@ def build_problem(
     spacing = facts.spacing * units
     looked_at = engine.completed(in_units_of(rows, moments)).unlabelled
     background = background_of(given["background"], rows, names)
+    background = _with_prior(background, given["background_prior"], method)
     _refuse_known(method, rows, background)
     data = Elicitation(looked_at, engine, moments, spacing)
     if background is not None:
@@ -228,6 +229,30 @@ def background_of(value: Any, rows: Rows, names: tuple[str, ...]) -> Background 
     return Background(lower, upper, volume=given)
 
 
+def _with_prior(background: Background | None, value: Any, method: Inference) -> Background | None:
+    """Return a background whose weight has the prior that an argument gives.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the method takes none, or there is no background.
+    """
+    prior = arguments.PARAMETERS["background_prior"].read(value, "background_prior")
+    if prior is None:
+        return background
+    reason = ""
+    if background is None:
+        reason = "is of a background: say background='uniform', or leave it out"
+    elif method.uses_flat_priors:
+        reason = f"must be left out with inference={method.name!r}, which has no priors"
+    elif min(prior) < 1.0 and method.name == "map":
+        reason = f"must be at least 1 twice with inference='map', or there is no mode; got {prior}"
+    if reason:
+        raise InvalidArgumentError(reason, argument="background_prior")
+    assert background is not None
+    return replace(background, concentration=prior)
+
+
 def _ends(block: Block) -> tuple[Array, Array]:
     """Return the smallest and largest values of each column, of rows with weight."""
     values = block.values.astype(np.float64, copy=False)
@@ -301,6 +326,7 @@ def _check_unchanged(given: Mapping[str, Any], method: Inference, fit: Fit) -> N
         ("n_components", given["n_components"], model.n_components),
         ("covariance_type", family.name, model.family.name),
         ("inference", method.name, fit.method),
+        *_background_prior(given, fit),
     ):
         if now != then:
             raise InvalidArgumentError(
@@ -308,6 +334,14 @@ def _check_unchanged(given: Mapping[str, Any], method: Inference, fit: Fit) -> N
                 "partial_fit keeps the model; fit starts anew",
                 argument=name,
             )
+
+
+def _background_prior(given: Mapping[str, Any], fit: Fit) -> list[tuple[str, Any, Any]]:
+    """Return the prior of a background's weight as it is given, and as it was."""
+    if fit.model.background is None:
+        return []
+    now = arguments.PARAMETERS["background_prior"].read(given["background_prior"], "")
+    return [("background_prior", now or UNIFORM, fit.model.background.concentration)]
 
 
 def _check_reach(fit: Fit, magnitude: Array) -> None:
