@@ -239,7 +239,11 @@ def observed_matrix(values: Array, names: Any, *, to_fit: bool) -> Array:
     if to_fit and missing.all(axis=0).any():
         column = int(np.flatnonzero(missing.all(axis=0))[0])
         raise DataError(f"X has no value at all in {named(column)}: leave the column out")
-    return np.where(missing, values.dtype.type(np.nan), values)
+    nan = values.dtype.type(np.nan)
+    whole = np.dtype(f"u{values.dtype.itemsize}")
+    if (values[missing].view(whole) == np.array(nan).view(whole)).all():
+        return values  # as nearly always: no copy
+    return np.where(missing, nan, values)
 
 
 def _gathered(X: Any) -> Any:
