@@ -115,7 +115,8 @@ def framed(values: Array, names: Sequence[str], kind: str) -> Any:
     import narwhals as nw
 
     columns_of_values = dict(zip(names, values.T, strict=True))
-    return nw.from_dict(columns_of_values, backend=kind).to_native()
+    backend: Any = kind
+    return nw.from_dict(columns_of_values, backend=backend).to_native()
 
 
 def framed_like(X: Any, values: Array) -> Any:

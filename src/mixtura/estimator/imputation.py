@@ -10,7 +10,7 @@ from mixtura.data.frames import framed, framed_like
 from mixtura.errors import InvalidArgumentError
 from mixtura.estimator.predictions import Predictions
 from mixtura.messages import validation
-from mixtura.typing import Array
+from mixtura.typing import Array, BooleanArray
 
 HOW = validation.OneOf(("mean", "draw"))
 """How missing cells are filled in."""
@@ -23,6 +23,11 @@ class Imputation(Predictions, ABC):
         """Return values (N, D), missing ones as they are expected, and weights for pictures."""
         rows = self._shown(X)
         return self.posterior_.completed(rows, self._engine()), rows.weights
+
+    def _imputed(self, X: Any) -> BooleanArray | None:
+        """Return which of these values are missing, (N, D); None where none are."""
+        rows = self._shown(X)
+        return rows.is_missing if rows.has_missing else None
 
     def impute(
         self,

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from mixtura.plots.co_clustering import co_clustering
     from mixtura.plots.criterion_curve import selection
     from mixtura.plots.density import density
+    from mixtura.plots.missing_cells import missing
     from mixtura.plots.objective import objective
     from mixtura.plots.posterior import posterior
     from mixtura.plots.predictive_check import predictive_check
@@ -26,6 +27,7 @@ __all__ = [
     "clusters",
     "co_clustering",
     "density",
+    "missing",
     "objective",
     "posterior",
     "predictive_check",
@@ -44,6 +46,7 @@ PLOTS: Registry[Callable[..., Any]] = Registry(
         "density": "density.density",
         "clusters": "clusters.clusters",
         "uncertainty": "uncertainty.uncertainty",
+        "missing": "missing_cells.missing",
         "selection": "criterion_curve.selection",
         "trace": "trace.trace",
         "rank": "rank.rank",

@@ -155,10 +155,9 @@ class ObservedSweeps:
             return self.incomplete, rows.taken(self.incomplete)
         positions = np.flatnonzero(self._codes == UNKNOWN)
         some = rows.taken(positions)
-        groups = None if some.labels is None else some.labels.groups
-        known = None
-        if groups is not None and (groups >= 0).any():
-            known = KnownLabels(np.full(positions.size, UNKNOWN), labels.classes, groups)
+        own, known = some.labels, None
+        if own is not None and own.groups is not None and (own.groups >= 0).any():
+            known = KnownLabels(np.full(positions.size, UNKNOWN), own.classes, own.groups)
         return positions, some.with_labels(known)
 
     @cached_property
@@ -372,7 +371,7 @@ class KeptVisits:
         none = (np.empty(0), np.empty((0, size)), np.empty((0, *cell)), np.empty(0))
         parts = [(v.count, v.mean, v.second, v.members) for v in self._visits]
         whole = [v.labels for v in self._visits if v.labels.size]
-        labels = np.stack(whole) if whole else np.empty((0, n_rows), dtype=np.uint8)
+        labels = narrowed(np.stack(whole) if whole else np.empty((0, n_rows), dtype=np.uint8))
         return PartitionStretch(
             np.array([float(v.members.size) for v in self._visits]),
             np.array(self._concentrations),
