@@ -103,7 +103,7 @@ def missing(
         listed = np.sort(np.argsort(-shares, kind="stable")[:MAX_FEATURES])
     found = MissingPatterns.of(is_missing[:, listed])
     drawn = min(found.counts.size, max(1, max_patterns))
-    size = (1.9 + 0.42 * listed.size, 1.5 + 0.24 * drawn)
+    size = (1.9 + 0.42 * listed.size, 1.7 + 0.24 * drawn)
     ax = single_axes(ax, figure, (min(max(size[0], 4.2), 12.0), size[1]))
     _draw_squares(ax, found.is_missing[:drawn])
     _label_columns(ax, [shown(names[d], 20) for d in listed], shares[listed].tolist())
@@ -130,7 +130,7 @@ def _draw_squares(ax: "Axes", is_missing: BooleanArray) -> None:
             linewidths=0.8,
         )
     ax.set_xlim(-0.6, n_features - 0.4)
-    ax.set_ylim(n_patterns - 0.4, -0.6)
+    ax.set_ylim(n_patterns - 0.4, -1.2)
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
 
@@ -144,9 +144,9 @@ def _label_columns(ax: "Axes", names: list[str], shares: list[float]) -> None:
     for place, share in zip(places, shares, strict=True):
         ax.annotate(
             f"{100.0 * share:.0f} %" if share == 0.0 or share >= 0.01 else "< 1 %",
-            (place, -0.6),
+            (place, -0.8),
             ha="center",
-            va="bottom",
+            va="center",
             fontsize="x-small",
             annotation_clip=False,
         )
