@@ -108,10 +108,13 @@ class Engine(Sweeper):
         return drawn_values(rows, potentials, seed)
 
     def completed_given(
-        self, rows: ArrayRows, potentials: Potentials, labels: IntegerArray, seed: int
+        self, rows: ArrayRows, potentials: Potentials, labels: IntegerArray, normals: Array
     ) -> Array:
-        """Return true values of rows (N, D) drawn given what was observed, and components (N,)."""
-        return completed_given(rows, potentials, labels, seed)
+        """Return true values of rows (N, D) given what was observed, and components (N,).
+
+        Drawn by standard normal numbers (N, D).
+        """
+        return completed_given(rows, potentials, labels, normals)
 
     def log_likelihoods(self, rows: Rows, potentials: Potentials, n_components: int) -> Array:
         """Return the log likelihood of weighted rows under each of T mixtures, (T,), in nats.

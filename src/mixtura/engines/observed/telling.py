@@ -113,17 +113,20 @@ def drawn_values(rows: ArrayRows, potentials: Potentials, seed: int) -> Array:
 
 
 def completed_given(
-    rows: ArrayRows, potentials: Potentials, labels: IntegerArray, seed: int
+    rows: ArrayRows, potentials: Potentials, labels: IntegerArray, normals: Array
 ) -> Array:
-    """Return true values of rows (N, D) drawn given what was observed, and components (N,)."""
-    found, source = rows.values.astype(np.float64), Sampled(seed)
+    """Return true values of rows (N, D) given what was observed, and components (N,).
+
+    Drawn by standard normal numbers (N, D).
+    """
+    found, covariances = rows.values.astype(np.float64), covariances_of(potentials)
     for patterns in rows.observation.patterns:
         is_exact = patterns.has_cells if patterns.errors is None else None
         done = 0
-        for part in parts_of(patterns, potentials.mean, covariances_of(potentials)):
+        for part in parts_of(patterns, potentials.mean, covariances):
             positions = part.patterns.positions
             own = labels[positions]
-            about = part.drawn(own, source.normals(positions, rows.n_features))
+            about = part.drawn(own, normals[positions])
             drawn = potentials.mean[own] + about
             if is_exact is not None:  # what is there stays as it is, to the bit
                 some = slice(done, done + len(positions))

@@ -223,23 +223,33 @@ class ObservedSweeps:
         """Return what a sweep leads to, and the partition after its first step."""
         values = np.array(self.rows.values, dtype=np.float64)
         values[self.incomplete] = state.values
-        labels = self._collapsed(state.labels, values, concentration, rng)
-        inside = np.flatnonzero(labels >= 0)
-        visited = self._visited(labels, values, inside, concentration)
+        inside = np.flatnonzero(state.labels >= 0)
+        whole = self._allocator(values[inside]) if inside.size else None
+        labels = self._collapsed(state.labels, values, whole, concentration, rng)
+        visited = self._visited(labels, whole, inside, concentration)
         weights, potentials = self._drawn(visited, concentration, rng)
         labels = self._moved(labels, potentials, weights, concentration, rng)
         if self.incomplete.size:
             own = np.maximum(labels[self.incomplete], 0)
             present, own = np.unique(own, return_inverse=True)
-            seed = int(rng.integers(LARGEST))
             some = potentials.components(present)
-            state = replace(state, values=self.engine.completed_given(self._holed, some, own, seed))
+            normals = rng.standard_normal(state.values.shape)
+            values = self.engine.completed_given(self._holed, some, own, normals)
+            state = replace(state, values=values)
         return Completed(self.numbered(labels), state.values), visited
 
     def _collapsed(
-        self, labels: IntegerArray, values: Array, concentration: float, rng: np.random.Generator
+        self,
+        labels: IntegerArray,
+        values: Array,
+        whole: Allocator | None,
+        concentration: float,
+        rng: np.random.Generator,
     ) -> IntegerArray:
-        """Put the rows anew that share their clusters with rows on their own alone."""
+        """Put the rows anew that share their clusters with rows on their own alone.
+
+        ``whole`` has all rows of clusters.
+        """
         n_units, n_clusters = self.count(labels)
         is_tied = np.zeros(n_clusters, dtype=bool)
         is_tied[labels[self._is_tied & (labels >= 0)]] = True
@@ -251,7 +261,9 @@ class ObservedSweeps:
         own = PartitionSteps(
             steps.log_join[:size], steps.log_size[:size], steps.log_new[beside : beside + size]
         )
-        allocator = self._allocator(values[some])
+        is_whole = whole is not None and some.size == len(whole.values)
+        allocator = whole if is_whole else self._allocator(values[some])
+        assert allocator is not None
         moves = self.plan[1] if some.size > 1 else 0
         found, _ = allocator.run(numbered(labels[some]), own, (1, self.plan[0], moves), rng)
         labels = labels.copy()
@@ -262,7 +274,11 @@ class ObservedSweeps:
         return self.engine.allocator(ArrayRows(values), self.clusters)
 
     def _visited(
-        self, labels: IntegerArray, values: Array, inside: IntegerArray, concentration: float
+        self,
+        labels: IntegerArray,
+        whole: Allocator | None,
+        inside: IntegerArray,
+        concentration: float,
     ) -> Visited:
         n_units, n_clusters = self.count(labels)
         of_units = labels[self._heads]
@@ -270,8 +286,8 @@ class ObservedSweeps:
         cells = (self.model.n_features, self.model.structure[1:])
         count, mean, second = np.empty(0), np.empty((0, cells[0])), np.empty((0, *cells[1]))
         of_rows = 0.0
-        if n_clusters:
-            moments = self._allocator(values[inside]).statistics(labels[inside])
+        if whole is not None:
+            moments = whole.statistics(labels[inside])
             count, mean, second = moments.count, moments.mean(), moments.second
             of_rows = float(log_marginals(moments, self.clusters).sum())
         steps = self.steps(n_units, concentration)
