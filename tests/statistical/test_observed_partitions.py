@@ -224,8 +224,8 @@ def test_many_partitions_agree_with_all(name: str, weights: str) -> None:
     assert_shares(name, weights, 3000, 3)
 
 
-def exact_cells(log_prior: Any) -> tuple[np.ndarray, np.ndarray]:
-    """Return P(rows are together) (N, N), and expected rows (N, D), by quadrature over cells."""
+def exact_cells(log_prior: Any) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return P(rows are together) (N, N), E x and E exp(-x^2), both (N, D), by quadrature."""
     steps = np.linspace(-5.0, 5.0, 161)
     cells, width = np.sinh(steps), np.cosh(steps) / 16.0
     one, other = (part.ravel() for part in np.meshgrid(cells, cells, indexing="ij"))
@@ -238,16 +238,17 @@ def exact_cells(log_prior: Any) -> tuple[np.ndarray, np.ndarray]:
         logs[b] += sum(log_marginal(full[:, z == k]) for k in range(z.max() + 1))
     shares = np.exp(logs - logsumexp(logs))
     together = (every[:, :, None] == every[:, None, :]).astype(float)
-    return np.tensordot(shares.sum(axis=1), together, axes=1), np.tensordot(
-        shares.sum(axis=0), full, axes=1
-    )
+    of_cells = shares.sum(axis=0)
+    near = np.tensordot(of_cells, np.exp(-(full**2)), axes=1)
+    of_pairs = np.tensordot(shares.sum(axis=1), together, axes=1)
+    return of_pairs, np.tensordot(of_cells, full, axes=1), near
 
 
 def assert_cells(weights: str, n_draws: int, n_chains: int) -> None:
     weight_prior, K, log_prior = WEIGHTS[weights]
     model = MixtureModel(K, 2, weight_prior, PRIOR, FAMILIES["full"])
     found = drawn(model, ArrayRows(ROWS), n_draws, n_chains)
-    together, expected = exact_cells(log_prior)
+    together, expected, near = exact_cells(log_prior)
     one, other = np.triu_indices(4, 1)
     labels = found["labels"]
     is_one = (labels[..., one] == labels[..., other]).astype(float)
@@ -255,6 +256,8 @@ def assert_cells(weights: str, n_draws: int, n_chains: int) -> None:
     values = np.stack([found["values"][..., 0, 1], found["values"][..., 1, 0]], axis=-1)
     exact = np.array([expected[0, 1], expected[2, 0]])
     assert np.abs(standardised(values, exact)).max() < LIMIT
+    exact = np.array([near[0, 1], near[2, 0]])
+    assert np.abs(standardised(np.exp(-(values**2)), exact)).max() < LIMIT
 
 
 def test_cells_of_matrices_agree_with_quadrature() -> None:
