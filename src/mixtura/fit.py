@@ -181,6 +181,13 @@ class Fit:
         return max(1.0 - float(self.parameters.weights.sum()), 0.0)
 
     @property
+    def total_name(self) -> str:
+        """What tables and pictures call the density of all parts together."""
+        if self.model.background is None:
+            return "all components"
+        return "all components and background"
+
+    @property
     def told(self) -> tuple[str, ...]:
         """What a reader should know of the rows and of the background, in sentences."""
         background = self.model.background

@@ -63,6 +63,12 @@ def test_a_background_has_a_last_probability(run, rows: np.ndarray) -> None:
     np.testing.assert_allclose(found, gmm.predict_proba(rows[:, :2]), atol=1e-6)
 
 
+def test_the_prior_of_a_background_is_an_option(run, rows: np.ndarray) -> None:
+    options = ("-c", "a", "-c", "b", "-k", "2", "--background", "uniform", "--save", "m.mixtura")
+    assert run("fit", "known.csv", *options, "--background-prior", "2,50").code == 0
+    assert load("m.mixtura").background_prior == (2.0, 50.0)
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -70,6 +76,7 @@ def test_a_background_has_a_last_probability(run, rows: np.ndarray) -> None:
         (("-c", "a", "--labels", "a"), "column 'a' cannot be data and labels"),
         (("--labels", "species", "-k", "2"), "labels"),
         (("--background", "0"), "'0' is neither uniform nor a volume above 0"),
+        (("--background-prior", "2"), "'2' is not two numbers above 0"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(run, rows, options: tuple[str, ...], words: str) -> None:

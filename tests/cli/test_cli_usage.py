@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mixtura import NUTS, SVI, GaussianMixtureModel, Gibbs, __version__
-from mixtura.cli import options
+from mixtura.cli import method_options, options
 from mixtura.cli.priors import PriorTexts, component_prior, weight_prior
 from mixtura.cli.settings import SviSettings
 from mixtura.cli.wording import OPTION_OF, in_options
@@ -82,14 +82,14 @@ DECLARED = [
     (options.Iterations, PARAMETERS["max_iter"]),
     (options.Tolerance, PARAMETERS["tol"]),
     (options.Seed, PARAMETERS["random_state"]),
-    (options.Chains, declared(Gibbs, "chains")),
-    (options.Draws, declared(Gibbs, "draws")),
-    (options.Warmup, declared(Gibbs, "warmup")),
-    (options.EffectiveDraws, declared(Gibbs, "effective_draws")),
-    (options.MostDraws, declared(Gibbs, "max_draws")),
-    (options.CheckpointSeconds, declared(Gibbs, "checkpoint_seconds")),
-    (options.Steps, declared(SVI, "steps")),
-    (options.PrintEvery, declared(SVI, "print_every")),
+    (method_options.Chains, declared(Gibbs, "chains")),
+    (method_options.Draws, declared(Gibbs, "draws")),
+    (method_options.Warmup, declared(Gibbs, "warmup")),
+    (method_options.EffectiveDraws, declared(Gibbs, "effective_draws")),
+    (method_options.MostDraws, declared(Gibbs, "max_draws")),
+    (method_options.CheckpointSeconds, declared(Gibbs, "checkpoint_seconds")),
+    (method_options.Steps, declared(SVI, "steps")),
+    (method_options.PrintEvery, declared(SVI, "print_every")),
 ]
 
 

@@ -1,6 +1,8 @@
 """Missing cells and measurement errors as users give them, and what they are told of them."""
 
+import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mixtura import GaussianMixtureModel, Gibbs, MixtureImputer, load, select
-from mixtura.errors import DataError, InvalidArgumentError
+from mixtura.errors import DataError, InterruptedWarning, InvalidArgumentError
+from mixtura.inference import CollapsedGibbs
+from mixtura.priors import DirichletProcess
 
 NAMES = ["height", "width", "depth"]
 
@@ -220,9 +224,72 @@ def test_errors_of_missing_cells_do_not_matter(gapped: np.ndarray) -> None:
     np.testing.assert_array_equal(one.means_, other.means_)
 
 
-def test_collapsed_chains_refuse_holes_by_name(gapped: np.ndarray) -> None:
-    with pytest.raises(InvalidArgumentError, match="'collapsed' takes neither missing cells"):
-        GaussianMixtureModel(2, inference="collapsed").fit(gapped)
+def test_collapsed_chains_agree_with_others(gapped: np.ndarray, tmp_path: Any) -> None:
+    """Under a Dirichlet both samplers have one target."""
+    method = CollapsedGibbs(chains=2, draws=150, warmup=50)
+    gmm = GaussianMixtureModel(2, inference=method, random_state=0)
+    other = GaussianMixtureModel(2, inference=Gibbs(2, 150, 50), random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gmm.fit(gapped)
+        other.fit(gapped)
+    np.testing.assert_allclose(gmm.means_, other.means_, atol=0.25)
+    np.testing.assert_allclose(gmm.impute(gapped), other.impute(gapped), atol=0.35)
+    gmm.save(tmp_path / "one.mixtura")
+    again = load(tmp_path / "one.mixtura")
+    np.testing.assert_array_equal(again.consensus(gapped).labels, gmm.consensus(gapped).labels)
+
+
+def test_collapsed_chains_go_on_from_files(gapped: np.ndarray, tmp_path: Any) -> None:
+    path = tmp_path / "chains"
+    given = {"labels": [0, 1] + [-1] * (len(gapped) - 2)}
+
+    def fit(path: Any, draws: int) -> Any:
+        method = CollapsedGibbs(2, draws, 4, checkpoint=path, keep_checkpoint=True)
+        gmm = GaussianMixtureModel(2, inference=method, random_state=0, background="uniform")
+        return gmm.fit(gapped, **given)
+
+    seen = iter(range(100))
+
+    def stop(done: int, total: int) -> None:
+        if next(seen) == 1:
+            raise KeyboardInterrupt
+
+    method = CollapsedGibbs(2, 30, 4, checkpoint=path, checkpoint_sweeps=10, progress=stop)
+    gmm = GaussianMixtureModel(2, inference=method, random_state=0, background="uniform")
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        gmm.fit(gapped, **given)
+    assert InterruptedWarning in [one.category for one in told]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        resumed, whole = fit(path, 30), fit(None, 30)
+    np.testing.assert_array_equal(resumed.means_, whole.means_)
+    assert resumed.objective_ == whole.objective_
+
+
+@pytest.mark.parametrize("weights", [None, DirichletProcess(1.0)])
+def test_collapsed_components_of_labels_keep_their_numbers(weights: Any) -> None:
+    rng = np.random.default_rng(1)
+    rows = np.concatenate([rng.normal(m, 0.5, (20, 2)) for m in (4.0, -4.0, 0.0)])
+    rows[rng.random(rows.shape) < 0.1] = np.nan
+    labels = np.full(60, -1)
+    labels[:3], labels[20:23] = 2, 0
+    method = CollapsedGibbs(chains=2, draws=100, warmup=50)
+    gmm = GaussianMixtureModel(3, inference=method, weight_prior=weights, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gmm.fit(rows, labels=labels)
+    np.testing.assert_allclose(gmm.means_[[2, 0]], [[4.0, 4.0], [-4.0, -4.0]], atol=0.5)
+    blank = np.isnan(rows).all(axis=1)
+    assert (gmm.labels_[:20][~blank[:20]] == 2).all()
+    assert (gmm.labels_[20:40][~blank[20:40]] == 0).all()
+
+
+def test_collapsed_chains_take_one_component_for_each_label(gapped: np.ndarray) -> None:
+    gmm = GaussianMixtureModel(4, inference="collapsed", components_per_class=2)
+    with pytest.raises(InvalidArgumentError, match="components_per_class must be 1"):
+        gmm.fit(gapped, labels=[0, 1] * (len(gapped) // 2))
 
 
 def test_errors_are_routed(complete: np.ndarray) -> None:
@@ -248,3 +315,41 @@ def test_the_imputer_is_a_transformer(gapped: np.ndarray, gmm: GaussianMixtureMo
     np.testing.assert_array_equal(drawn.transform(gapped), drawn.transform(gapped))
     scaled = make_pipeline(StandardScaler(), imputer).fit_transform(gapped)
     assert np.isfinite(scaled).all()
+
+
+def test_frames_are_completed_as_frames(gapped: np.ndarray, gmm: GaussianMixtureModel) -> None:
+    expected = gmm.impute(gapped)
+    frame = pd.DataFrame(gapped, columns=NAMES, index=np.arange(len(gapped))[::-1])
+    fitted = GaussianMixtureModel(2).fit(frame)
+    filled = fitted.impute(frame)
+    assert isinstance(filled, pd.DataFrame)
+    assert list(filled.columns) == NAMES
+    assert (filled.index == frame.index).all()
+    np.testing.assert_array_equal(filled.to_numpy(), expected)
+    other = fitted.impute(pl.DataFrame(gapped, schema=NAMES).fill_nan(None))
+    assert isinstance(other, pl.DataFrame)
+    np.testing.assert_array_equal(other.to_numpy(), expected)
+    asked = GaussianMixtureModel(2).fit(gapped).set_output(transform="polars").impute(gapped)
+    assert isinstance(asked, pl.DataFrame)
+    np.testing.assert_array_equal(asked.to_numpy(), expected)
+    assert isinstance(fitted.impute(frame, "draw", 2, random_state=0), np.ndarray)
+
+
+def test_columns_that_do_not_fit_are_named(gapped: np.ndarray) -> None:
+    frame = pd.DataFrame(gapped, columns=NAMES)
+    gmm = GaussianMixtureModel(2).fit(frame)
+    with pytest.raises(DataError, match="X has 'size', which the fitted rows had not"):
+        gmm.predict(frame.assign(size=1.0))
+    with pytest.raises(DataError, match="X lacks 'depth', which the fitted rows had"):
+        gmm.predict(frame[NAMES[:2]])
+
+
+def test_a_check_of_a_column_without_values_says_so(gapped: np.ndarray) -> None:
+    gmm = GaussianMixtureModel(2, inference=Gibbs(2, 20, 20), random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gmm.fit(gapped)
+    rows = gapped.copy()
+    rows[:, 1] = np.nan
+    with pytest.raises(InvalidArgumentError, match="no value at all in column 'x1'"):
+        gmm.plot_predictive_check(rows)

@@ -11,10 +11,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import stats
+from scipy.special import logsumexp
 from scipy.stats import entropy
 
 import mixtura
-from mixtura import GaussianMixtureModel, Selection, select
+from mixtura import GaussianMixtureModel, Gibbs, Selection, select
 from mixtura.datasets import load_faithful, load_iris
 from mixtura.diagnostics.candidates import CRITERIA, Candidate, ordered, with_shortfalls
 from mixtura.engines import base as engine_base
@@ -383,3 +385,53 @@ def test_the_grid_has_a_criterion_by_number_and_family() -> None:
     assert chosen.grid("aic").values[1, 1] == row_of(chosen, 3, "tied").aic
     with pytest.raises(InvalidArgumentError, match="criterion"):
         chosen.grid("elbo")
+
+
+def test_what_is_known_of_rows_is_known_to_all_candidates() -> None:
+    rows = load_iris().data
+    names = np.array(["a", "b", "c"])[load_iris().target].astype(object)
+    names[np.arange(150) % 5 > 0] = None
+    groups = np.arange(150) // 2
+    chosen = select(rows, [2, 3, 4], labels=names, groups=groups, background="uniform")
+    few, three, four = chosen.table
+    assert "labels needs 3 names" in str(few.error)
+    for candidate, number in ((three, 3), (four, 4)):
+        gmm = GaussianMixtureModel(number, background="uniform")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            gmm.fit(rows, labels=names, groups=groups)
+        assert candidate.log_likelihood == pytest.approx(gmm.fit_.log_likelihood, abs=1e-6)
+    assert chosen.model.fit_.component_name(0) == "a"
+
+
+def test_fixed_parameters_are_those_of_all_candidates() -> None:
+    rows = load_iris().data
+    mean = [5.0, 3.4, 1.5, 0.2]
+    chosen = select(rows, [1, 2, 3], fixed={"means": {1: mean}})
+    assert "components are 0 to 0" in str(chosen.table[0].error)
+    np.testing.assert_array_equal(chosen.model.means_[1], mean)
+
+
+def test_labels_of_sampled_candidates_count_under_each_draw() -> None:
+    rows = load_iris().data[::3]
+    labels = np.where(np.arange(50) % 4 == 0, load_iris().target[::3], -1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        chosen = select(rows, [3], labels=labels, inference=Gibbs(2, 20, 20), random_state=0)
+    posterior = chosen.model.posterior_
+    logs = []
+    for number in range(posterior.n_draws):
+        at = posterior.draw(number)
+        own = np.log(at.weights) + np.stack(
+            [
+                stats.multivariate_normal.logpdf(rows, m, c)
+                for m, c in zip(at.means, at.covariances, strict=True)
+            ],
+            axis=1,
+        )
+        own[labels >= 0] = np.where(
+            np.arange(3) == labels[labels >= 0, None], own[labels >= 0], -np.inf
+        )
+        logs.append(logsumexp(own, axis=1))
+    expected = (logsumexp(logs, axis=0) - np.log(len(logs))).sum()
+    assert chosen.best.log_likelihood == pytest.approx(expected, abs=1e-8)

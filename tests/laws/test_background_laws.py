@@ -372,7 +372,7 @@ def test_a_constant_column_has_no_box() -> None:
         GaussianMixtureModel(2, background="uniform").fit(rows)
 
 
-@pytest.mark.parametrize("method", ["collapsed", "svi", "nuts"])
+@pytest.mark.parametrize("method", ["svi", "nuts"])
 def test_methods_without_background_say_so(method: str) -> None:
     rows, _ = with_far_rows(0)
     with pytest.raises(InvalidArgumentError, match=f"'{method}' takes no background"):
@@ -474,3 +474,77 @@ def test_most_rows_may_belong_to_the_background() -> None:
     assert gmm.background_weight_ > 0.5
     assert "uniform background" in as_html(gmm.report())
     gmm.plot_density()
+
+
+@pytest.mark.parametrize("method", ["map", "ml", "vb"])
+@pytest.mark.parametrize("seed", [2, 16, 59])
+def test_units_do_not_matter(seed: int, method: str) -> None:
+    """Columns times 1e-100 and 1e100: the same answer, but for the logs of these."""
+    rng = np.random.default_rng(seed)
+    rows = np.concatenate([rng.normal(m, 1.0, (25, 2)) for m in (0.0, 2.0, 5.0)])
+    rows = np.concatenate([rows, rng.uniform(-8.0, 12.0, (9, 2))])
+    rows[rng.random(rows.shape) < 0.05] = np.nan
+    one = GaussianMixtureModel(3, background="uniform", inference=method).fit(rows)
+    scale = np.array([2.0**-332, 2.0**332])
+    other = GaussianMixtureModel(3, background="uniform", inference=method).fit(rows * scale)
+    shift = (~np.isnan(rows)).sum(axis=0) @ np.log(scale)
+    assert other.fit_.log_likelihood + shift == pytest.approx(one.fit_.log_likelihood, abs=1e-6)
+    np.testing.assert_allclose(other.means_ / scale, one.means_, atol=1e-6)
+
+
+def test_the_objective_does_not_fall_at_the_floor() -> None:
+    """Tied rows: a component at the floor of maximum likelihood, where rounding is largest."""
+    rng = np.random.default_rng(10)
+    rows = np.concatenate([rng.normal(0.0, 1.0, (40, 2)), np.repeat(rng.normal(size=(2, 2)), 3, 0)])
+    groups = np.where(np.arange(46) < 20, np.arange(46) // 2, -1)
+    gmm = GaussianMixtureModel(3, background="uniform", inference="ml")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gmm.fit(rows, groups=groups)
+    assert (np.diff(gmm.objective_history_) >= 0.0).all()
+
+
+def test_the_prior_of_the_weight_is_as_rows_that_were_seen(tmp_path: Any) -> None:
+    """The mode of Beta(a + n_b, c + n) under "map", its mean under "vb"."""
+    rows, _ = with_far_rows(3)
+    prior = (3.0, 40.0)
+    for method in ("map", "vb"):
+        gmm = GaussianMixtureModel(
+            3, background="uniform", background_prior=prior, inference=method, tol=1e-10
+        ).fit(rows)
+        shares = gmm.predict_proba(rows)[:, -1].sum()
+        if method == "map":
+            expected = (shares + 2.0) / (len(rows) + 41.0)
+            assert gmm.background_weight_ == pytest.approx(expected, abs=1e-6)
+        else:  # predictions average over the parameters, responsibilities do not
+            statistics = gmm.posterior_.statistics
+            expected = (statistics.of_background + 3.0) / (len(rows) + 43.0)
+            assert gmm.background_weight_ == pytest.approx(expected, abs=1e-12)
+        gmm.save(tmp_path / f"{method}.mixtura")
+        again = mixtura.load(tmp_path / f"{method}.mixtura")
+        assert again.background_prior == prior
+        assert again.fit_.model.background.concentration == prior
+        again.set_params(background_prior=None)
+        with pytest.raises(InvalidArgumentError, match="background_prior was"):
+            again.partial_fit(rows[:50])
+    few = GaussianMixtureModel(3, background="uniform", background_prior=(1.0, 1e6)).fit(rows)
+    assert few.background_weight_ < 1e-3
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"background_prior": (1.0, 1.0)}, "say background='uniform'"),
+        ({"background": "uniform", "background_prior": (0.0, 1.0)}, "two numbers above 0"),
+        ({"background": "uniform", "background_prior": 2.0}, "two numbers above 0"),
+        ({"background": "uniform", "background_prior": (0.5, 1.0)}, "there is no mode"),
+        (
+            {"background": "uniform", "background_prior": (2.0, 9.0), "inference": "ml"},
+            "must be left out with inference='ml'",
+        ),
+    ],
+)
+def test_priors_of_the_weight_that_cannot_be_meant_are_refused(given: Any, said: str) -> None:
+    rows, _ = with_far_rows(3)
+    with pytest.raises(InvalidArgumentError, match=said):
+        GaussianMixtureModel(2, **given).fit(rows)

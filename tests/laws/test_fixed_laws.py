@@ -188,3 +188,17 @@ def test_priors_whose_means_depend_on_covariances_are_refused() -> None:
     )
     with pytest.raises(InvalidArgumentError, match="Independent"):
         gmm.fit(rows_of())
+
+
+@pytest.mark.parametrize("size", [1e100, 1e200])
+def test_fixed_means_of_any_size_are_taken_or_refused(size: float) -> None:
+    rows = np.random.default_rng(0).standard_normal((20, 2))
+    gmm = GaussianMixtureModel(2, fixed={"means": {0: [size, 0.0]}})
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            gmm.fit(rows)
+        except InvalidArgumentError as error:
+            assert "fixed mean of 0" in str(error)  # noqa: PT017
+        else:
+            assert gmm.means_[0, 0] == size

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from scipy import stats
 from scipy.special import gammaln, logsumexp
 from sklearn.metrics import adjusted_rand_score
 
@@ -258,7 +259,7 @@ def test_what_is_no_group_is_one_clear_error(given: Any, said: str) -> None:
         GaussianMixtureModel(2).fit(rows, **given)
 
 
-@pytest.mark.parametrize("method", ["collapsed", "svi", "nuts"])
+@pytest.mark.parametrize("method", ["svi", "nuts"])
 def test_methods_without_groups_say_so(method: str) -> None:
     rows = np.random.default_rng(0).standard_normal((20, 2))
     with pytest.raises(InvalidArgumentError, match=f"'{method}' takes no groups"):
@@ -272,3 +273,39 @@ def test_files_keep_what_groups_said(tmp_path: Any) -> None:
     again = mixtura.load(tmp_path / "one.mixtura")
     assert np.array_equal(again.predict_proba(rows), gmm.predict_proba(rows))
     assert BACKGROUND == -2
+
+
+def test_files_know_the_groups_that_came(tmp_path: Any) -> None:
+    rows, groups, _ = grouped_rows()
+    gmm = GaussianMixtureModel(2).partial_fit(rows, groups=groups)
+    gmm.save(tmp_path / "one.mixtura")
+    again = mixtura.load(tmp_path / "one.mixtura")
+    with pytest.raises(InvalidArgumentError, match="of which an earlier batch had rows"):
+        again.partial_fit(rows, groups=groups)
+
+
+def test_groups_are_left_out_as_a_whole() -> None:
+    """The density of a group under a draw: sum_k p_k times the product over its rows."""
+    rows, groups, _ = grouped_rows()
+    gmm = GaussianMixtureModel(2, inference=mixtura.Gibbs(2, 30, 30), random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        gmm.fit(rows, groups=groups)
+    names = np.unique(groups[groups >= 0])
+    order = [*(np.flatnonzero(groups == name) for name in names)]
+    order += [np.array([n]) for n in np.flatnonzero(groups < 0)]
+    draws, logs = gmm.posterior_, np.empty((60, len(order)))
+    for number in range(60):
+        at = draws.draw(number)
+        of_rows = np.stack(
+            [
+                stats.multivariate_normal.logpdf(rows, m, c)
+                for m, c in zip(at.means, at.covariances, strict=True)
+            ],
+            axis=1,
+        )
+        for unit, members in enumerate(order):
+            logs[number, unit] = logsumexp(np.log(at.weights) + of_rows[members].sum(axis=0))
+    expected = logsumexp(logs, axis=0) - np.log(60) - logs.var(axis=0, ddof=1)
+    np.testing.assert_allclose(gmm.waic().by_row, expected, rtol=1e-8)
+    assert gmm.loo().by_row.shape == expected.shape

@@ -16,7 +16,8 @@ from mixtura.data.observed import _patterns
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.errors import InvalidArgumentError, MixturaWarning
 from mixtura.families import CovarianceFamily
-from mixtura.inference import ML
+from mixtura.inference import ML, saddles
+from mixtura.inference.saddles import upward_direction
 from mixtura.messages.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
@@ -509,3 +510,36 @@ def test_errors_that_depend_on_one_another_are_integrated_out_in_any_unit(unit: 
     scaled = GaussianMixtureModel(2, inference="ml")
     scaled.fit(rows * unit, measurement_error=errors * unit * unit)
     np.testing.assert_allclose(scaled.covariances_ / unit / unit, plain.covariances_, rtol=1e-6)
+
+
+# ------------------------------------------------------------------------------------- saddles
+
+
+def test_directions_upwards_are_those_of_positive_curvature() -> None:
+    rng = np.random.default_rng(0)
+    axes, _ = np.linalg.qr(rng.standard_normal((6, 6)))
+    free = np.ones(6, dtype=bool)
+    hessian = axes @ np.diag([-1.0, -0.8, -0.5, -0.3, -0.2, 0.4]) @ axes.T
+    found = upward_direction(lambda v: hessian @ v, free)
+    assert found is not None
+    assert abs(found @ axes[:, 5]) == pytest.approx(1.0, abs=1e-8)
+    down = axes @ np.diag([-1.0, -0.8, -0.5, -0.3, -0.2, 0.0]) @ axes.T
+    assert upward_direction(lambda v: down @ v, free) is None
+    assert upward_direction(lambda v: None, free) is None
+
+
+def test_ends_of_complete_rows_are_not_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = np.random.default_rng(1).standard_normal((80, 3))
+    asked = []
+
+    def away(*given: Any) -> None:
+        asked.append(given)
+
+    monkeypatch.setattr(saddles, "_away", away)
+    GaussianMixtureModel(2).fit(rows)
+    assert not asked
+    rows[::5, 1] = np.nan
+    GaussianMixtureModel(2).fit(rows)
+    assert len(asked) == 1
+    GaussianMixtureModel(2, inference="vb").fit(rows)
+    assert len(asked) == 1

@@ -55,6 +55,20 @@ def test_murrays_twelve_points_have_a_saddle(engine: Engine) -> None:
     assert likelihood == pytest.approx(-30.0333423863, abs=1e-9)
 
 
+@pytest.mark.parametrize("is_fixed", [True, False])
+@pytest.mark.parametrize("begin", [np.eye(2), np.diag([1.0, 4.0])], ids=["round", "wide"])
+def test_the_saddle_is_left(begin: np.ndarray, is_fixed: bool) -> None:
+    """missing_murray.maximum_likelihood: by symmetry the best mean is zero where it is free."""
+    start = GaussianMixtureModel.from_parameters([1.0], [[0.0, 0.0]], [begin])
+    fixed = {"means": {0: [0.0, 0.0]}} if is_fixed else None
+    gmm = GaussianMixtureModel(1, inference="ml", init=start, fixed=fixed, tol=1e-12).fit(MURRAY)
+    covariance = gmm.covariances_[0]
+    np.testing.assert_allclose(np.diag(covariance), 8.0 / 3.0, rtol=1e-4)
+    assert abs(covariance[0, 1] / covariance[0, 0]) == pytest.approx(0.5, abs=1e-4)
+    assert gmm.fit_.log_likelihood == pytest.approx(-29.9742864105, abs=1e-8)
+    assert (np.diff(gmm.objective_history_) > -1e-10).all()
+
+
 def galaxies(band: str) -> tuple[np.ndarray, np.ndarray]:
     """Return line widths and magnitudes in a band, and their standard deviations."""
     path = Path(__file__).parent / "data" / "tully_fisher.csv"

@@ -90,6 +90,7 @@ def test_constant_columns_and_flat_covariances_can_be_drawn(n_features: int) -> 
 
 def test_registry_holds_every_picture() -> None:
     assert set(plots.PLOTS) == {
+        "missing",
         *("swarm", "objective", "density", "clusters", "uncertainty", "selection"),
         *("trace", "rank", "posterior", "co_clustering", "predictive_check", "merging"),
         *("profile", "projection"),

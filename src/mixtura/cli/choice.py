@@ -128,6 +128,8 @@ class Choice:
                 criterion=self.criterion,
                 sample_weight=table.weights,
                 measurement_error=table.errors,
+                labels=table.labels,
+                groups=table.groups,
                 n_jobs=self.jobs,
                 progress=partial(_told, talk, advance),
                 **self.settings.parameters(talk),

@@ -1,6 +1,6 @@
 """``mixtura fit``."""
 
-from mixtura.cli import options
+from mixtura.cli import method_options, options
 from mixtura.cli.inputs import RowSettings, read_rows
 from mixtura.cli.option_values import names_of_components
 from mixtura.cli.outputs import check_outputs
@@ -32,6 +32,7 @@ def fit(
     labels: options.Labels = None,
     groups: options.Groups = None,
     background: options.Background = None,
+    background_prior: options.BackgroundPrior = None,
     inference: options.Method = "map",
     mean_prior: options.MeanPrior = None,
     scale_prior: options.ScalePrior = None,
@@ -42,16 +43,16 @@ def fit(
     max_iter: options.Iterations = None,
     tol: options.Tolerance = None,
     seed: options.Seed = 0,
-    chains: options.Chains = None,
-    draws: options.Draws = None,
-    warmup: options.Warmup = None,
-    effective_draws: options.EffectiveDraws = None,
-    max_draws: options.MostDraws = None,
-    checkpoint: options.Checkpoint = None,
-    checkpoint_seconds: options.CheckpointSeconds = None,
-    steps: options.Steps = None,
-    learning_rate: options.LearningRate = None,
-    print_every: options.PrintEvery = None,
+    chains: method_options.Chains = None,
+    draws: method_options.Draws = None,
+    warmup: method_options.Warmup = None,
+    effective_draws: method_options.EffectiveDraws = None,
+    max_draws: method_options.MostDraws = None,
+    checkpoint: method_options.Checkpoint = None,
+    checkpoint_seconds: method_options.CheckpointSeconds = None,
+    steps: method_options.Steps = None,
+    learning_rate: method_options.LearningRate = None,
+    print_every: method_options.PrintEvery = None,
     bootstrap: options.Bootstrap = None,
     clusters: options.Clusters = None,
     report: options.Report = None,
@@ -92,6 +93,7 @@ def fit(
         checkpoint=CheckpointSettings(checkpoint, checkpoint_seconds),
         svi=SviSettings(steps, learning_rate, print_every),
         background=background,
+        background_prior=options.beta_of(background_prior),
     )
     asked = FitFiles(report, assignments, save, checkpoint).outputs()
     settings.check()

@@ -56,6 +56,19 @@ def names_of_components(text: str | None, number: int | None = None) -> tuple[st
     return names
 
 
+def beta_of(text: str | None) -> tuple[float, float] | None:
+    """Return two numbers above 0, of a Beta distribution."""
+    if text is None:
+        return None
+    try:
+        first, second = map(float, text.split(","))
+    except ValueError:
+        first, second = 0.0, 0.0
+    if not (0.0 < first < float("inf") and 0.0 < second < float("inf")):
+        raise typer.BadParameter(f"{text!r} is not two numbers above 0, as 1,9")
+    return first, second
+
+
 def one_number(text: str | int) -> int:
     """Return a number of components; where several were asked for, say what takes them."""
     said = str(text).strip()

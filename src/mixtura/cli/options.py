@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from mixtura.cli.option_values import background_of, one_number, one_of
+from mixtura.cli.option_values import background_of, beta_of, one_number, one_of
 from mixtura.cli.priors import MEAN_PRIOR, SPREAD_PRIOR, WEIGHT_PRIOR
 from mixtura.diagnostics.candidates import CRITERIA
 from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
@@ -17,19 +17,17 @@ MODEL = "Model"
 READING = "Reading text"
 PRIORS = "Priors"
 SEARCH = "Search"
-SAMPLERS_ONLY = "Only with --inference gibbs, collapsed or nuts"
-GIBBS_ONLY = "Only with --inference gibbs or collapsed"
-SVI_ONLY = "Only with --inference svi"
 RESULTS = "Results"
 
 
-def _option(*names: str, help: str, panel: str | None = None, **more: object) -> object:
+def option_of(*names: str, help: str, panel: str | None = None, **more: object) -> object:
+    """Return what typer makes of an option: its names, and a line of help in a panel."""
     return typer.Option(*names, help=help, rich_help_panel=panel, **more)  # type: ignore[arg-type]
 
 
 def _choice(*names: str, help: str, panel: str, choices: Collection[str]) -> object:
     said = f"{help} One of {', '.join(choices)}."
-    return _option(*names, help=said, panel=panel, metavar="NAME", callback=one_of(choices))
+    return option_of(*names, help=said, panel=panel, metavar="NAME", callback=one_of(choices))
 
 
 Data = Annotated[
@@ -50,7 +48,7 @@ ModelFile = Annotated[
 ]
 Columns = Annotated[
     list[str] | None,
-    _option(
+    option_of(
         "-c",
         "--column",
         metavar="NAME",
@@ -61,7 +59,7 @@ Columns = Annotated[
 ]
 Exclude = Annotated[
     list[str] | None,
-    _option(
+    option_of(
         "--exclude",
         metavar="NAME",
         help="A column that is not modelled though it holds numbers; repeat it for several.",
@@ -70,7 +68,7 @@ Exclude = Annotated[
 ]
 Thousands = Annotated[
     str | None,
-    _option(
+    option_of(
         "--thousands",
         metavar="MARK",
         help="What stands between groups of three digits in a text: a comma, a point, an "
@@ -80,7 +78,7 @@ Thousands = Annotated[
 ]
 Decimal = Annotated[
     str | None,
-    _option(
+    option_of(
         "--decimal",
         metavar="MARK",
         help="The decimal mark of a text, a point or a comma; guessed by default.",
@@ -89,7 +87,7 @@ Decimal = Annotated[
 ]
 Marks = Annotated[
     bool,
-    _option(
+    option_of(
         "--marks",
         help="Leave out currency signs and codes of a text, and divide percentages by 100.",
         panel=READING,
@@ -97,7 +95,7 @@ Marks = Annotated[
 ]
 Weights = Annotated[
     str | None,
-    _option(
+    option_of(
         "--weights",
         metavar="NAME",
         help="A column of row weights: a row of weight 2 counts as two rows.",
@@ -106,7 +104,7 @@ Weights = Annotated[
 ]
 Components = Annotated[
     int,
-    _option(
+    option_of(
         "-k",
         "--components",
         parser=one_number,
@@ -127,7 +125,7 @@ Missing = Annotated[
 ]
 Errors = Annotated[
     list[str] | None,
-    _option(
+    option_of(
         "--errors",
         metavar="COLUMN=ERRORS",
         help="A column of standard deviations of measurement errors, for a column of data; repeat "
@@ -137,7 +135,7 @@ Errors = Annotated[
 ]
 Labels = Annotated[
     str | None,
-    _option(
+    option_of(
         "--labels",
         metavar="NAME",
         help="A column of known components, by number or by name; empty where one is not known.",
@@ -146,7 +144,7 @@ Labels = Annotated[
 ]
 Groups = Annotated[
     str | None,
-    _option(
+    option_of(
         "--groups",
         metavar="NAME",
         help="A column that says which rows share a component; empty for rows on their own.",
@@ -155,7 +153,7 @@ Groups = Annotated[
 ]
 Background = Annotated[
     str | None,
-    _option(
+    option_of(
         "--background",
         metavar="uniform|VOLUME",
         help="A uniform background for rows that belong to no component, on the box of the rows "
@@ -164,9 +162,19 @@ Background = Annotated[
         callback=background_of,
     ),
 ]
+BackgroundPrior = Annotated[
+    str | None,
+    option_of(
+        "--background-prior",
+        metavar="A,B",
+        help="Prior of the weight of the background, Beta(A, B); 1,1 by default.",
+        panel=MODEL,
+        callback=lambda text: text if beta_of(text) else None,
+    ),
+]
 SeveralComponents = Annotated[
     str,
-    _option(
+    option_of(
         "-k",
         "--components",
         metavar="K",
@@ -176,7 +184,7 @@ SeveralComponents = Annotated[
 ]
 Families = Annotated[
     str,
-    _option(
+    option_of(
         "--families",
         metavar="NAMES",
         help="What shape the components have and share; several with commas between them. "
@@ -197,7 +205,7 @@ Criterion = Annotated[
 ]
 Jobs = Annotated[
     int | None,
-    _option(
+    option_of(
         "--jobs",
         min=1,
         metavar="N",
@@ -228,7 +236,7 @@ Method = Annotated[
 ]
 MeanPrior = Annotated[
     str | None,
-    _option(
+    option_of(
         "--mean-prior",
         metavar=MEAN_PRIOR,
         help="Prior of the component means, the same for every column: mean and standard "
@@ -239,7 +247,7 @@ MeanPrior = Annotated[
 ]
 ScalePrior = Annotated[
     str | None,
-    _option(
+    option_of(
         "--scale-prior",
         metavar=SPREAD_PRIOR,
         help="Prior of the standard deviations. Example: inverse-gamma:1,1 (shape, scale), "
@@ -251,7 +259,7 @@ ScalePrior = Annotated[
 ]
 VariancePrior = Annotated[
     str | None,
-    _option(
+    option_of(
         "--variance-prior",
         metavar=SPREAD_PRIOR,
         help="The same for the variances, in place of --scale-prior.",
@@ -260,7 +268,7 @@ VariancePrior = Annotated[
 ]
 WeightPrior = Annotated[
     str | None,
-    _option(
+    option_of(
         "--weight-prior",
         metavar=WEIGHT_PRIOR,
         help="Prior of the weights: one concentration, or one for each component. "
@@ -278,7 +286,7 @@ Start = Annotated[
 ]
 Runs = Annotated[
     int | None,
-    _option(
+    option_of(
         "--n-init",
         min=1,
         metavar="N",
@@ -289,7 +297,7 @@ Runs = Annotated[
 ]
 Iterations = Annotated[
     int | None,
-    _option(
+    option_of(
         "--max-iter",
         min=0,
         metavar="N",
@@ -299,7 +307,7 @@ Iterations = Annotated[
 ]
 Tolerance = Annotated[
     float | None,
-    _option(
+    option_of(
         "--tol",
         min=0.0,
         metavar="X",
@@ -309,106 +317,19 @@ Tolerance = Annotated[
 ]
 Seed = Annotated[
     int,
-    _option("--seed", min=0, metavar="N", help="Source of all randomness.", panel=SEARCH),
-]
-Chains = Annotated[
-    int | None,
-    _option(
-        "--chains", min=1, metavar="N", help="Number of chains; 4 by default.", panel=SAMPLERS_ONLY
-    ),
-]
-Draws = Annotated[
-    int | None,
-    _option(
-        "--draws",
-        min=1,
-        metavar="N",
-        help="Draws that are kept of each chain; 1000 by default, 500 of nuts, as many as suffice "
-        "of collapsed.",
-        panel=SAMPLERS_ONLY,
-    ),
-]
-Warmup = Annotated[
-    int | None,
-    _option(
-        "--warmup",
-        min=0,
-        metavar="N",
-        help="Draws of each chain before the first that is kept; 500 by default.",
-        panel=SAMPLERS_ONLY,
-    ),
-]
-EffectiveDraws = Annotated[
-    int | None,
-    _option(
-        "--effective-draws",
-        min=1,
-        metavar="N",
-        help="Draw until R-hat is at most 1.01 and there are so many effective draws, of all "
-        "chains together; 400 by default of collapsed.",
-        panel=SAMPLERS_ONLY,
-    ),
-]
-MostDraws = Annotated[
-    int | None,
-    _option(
-        "--max-draws",
-        min=1,
-        metavar="N",
-        help="Draws of each chain at which --effective-draws gives up; 8000 by default.",
-        panel=SAMPLERS_ONLY,
-    ),
-]
-Checkpoint = Annotated[
-    str | None,
-    _option(
-        "--checkpoint",
-        metavar="FILE",
-        help="Keep the chains in this file while they run. The same command goes on from it after "
-        "an interruption, to the same draws, and replaces the results that the interruption left; "
-        "when it has ended, the file is deleted.",
-        panel=GIBBS_ONLY,
-    ),
-]
-CheckpointSeconds = Annotated[
-    float | None,
-    _option(
-        "--checkpoint-seconds",
-        min=0.0,
-        metavar="X",
-        help="Seconds from one writing of the checkpoint to the next; 30 by default.",
-        panel=GIBBS_ONLY,
-    ),
-]
-Steps = Annotated[
-    int | None,
-    _option("--steps", min=1, metavar="N", help="Number of gradient steps.", panel=SVI_ONLY),
-]
-LearningRate = Annotated[
-    float | None,
-    _option("--learning-rate", metavar="X", help="Adam's learning rate.", panel=SVI_ONLY),
-]
-PrintEvery = Annotated[
-    int | None,
-    _option(
-        "--print-every",
-        min=1,
-        metavar="N",
-        help="Print the loss every N steps, on standard error.",
-        panel=SVI_ONLY,
-    ),
+    option_of("--seed", min=0, metavar="N", help="Source of all randomness.", panel=SEARCH),
 ]
 Report = Annotated[
     str | None,
-    _option("--report", metavar="FILE.html", help="Write a report with pictures.", panel=RESULTS),
+    option_of("--report", metavar="FILE.html", help="Write a report with pictures.", panel=RESULTS),
 ]
 Title = Annotated[
     str | None,
-    _option("--title", metavar="TEXT", help="What stands above the report.", panel=RESULTS),
+    option_of("--title", metavar="TEXT", help="What stands above the report.", panel=RESULTS),
 ]
 Names = Annotated[
     str | None,
-    _option(
+    option_of(
         "--names",
         metavar="A,B,...",
         help="Names of the components in order, with commas between them, for summary, report and "
@@ -418,7 +339,7 @@ Names = Annotated[
 ]
 Assignments = Annotated[
     str | None,
-    _option(
+    option_of(
         "--assignments",
         metavar="FILE.csv",
         help="Write, for each row, its number, its most probable component, and the probability "
@@ -428,7 +349,7 @@ Assignments = Annotated[
 ]
 Plot = Annotated[
     str | None,
-    _option(
+    option_of(
         "--plot",
         metavar="FILE.svg",
         help="Draw the criterion against the number of components. Ends in .svg or .png.",
@@ -437,7 +358,7 @@ Plot = Annotated[
 ]
 Save = Annotated[
     str | None,
-    _option(
+    option_of(
         "--save",
         metavar="FILE.mixtura",
         help="Write the fitted model, for mixtura predict, sample and report.",
@@ -446,7 +367,7 @@ Save = Annotated[
 ]
 Bootstrap = Annotated[
     int | None,
-    _option(
+    option_of(
         "--bootstrap",
         min=2,
         metavar="B",
@@ -457,7 +378,7 @@ Bootstrap = Annotated[
 ]
 Clusters = Annotated[
     str | None,
-    _option(
+    option_of(
         "--clusters",
         metavar="entropy|modes",
         help="Merge components into clusters, by the entropy of the assignments or by the modes "
@@ -468,12 +389,12 @@ Clusters = Annotated[
 ]
 Json = Annotated[
     bool,
-    _option("--json", help="Print the report as JSON and nothing else.", panel=RESULTS),
+    option_of("--json", help="Print the report as JSON and nothing else.", panel=RESULTS),
 ]
-Force = Annotated[bool, _option("--force", help="Replace files that exist.", panel=RESULTS)]
+Force = Annotated[bool, option_of("--force", help="Replace files that exist.", panel=RESULTS)]
 TableFile = Annotated[
     str | None,
-    _option(
+    option_of(
         "-o",
         "--output",
         metavar="FILE",
@@ -484,8 +405,8 @@ TableFile = Annotated[
 ]
 Quiet = Annotated[
     bool,
-    _option("-q", "--quiet", help="Say nothing on standard error but warnings and errors."),
+    option_of("-q", "--quiet", help="Say nothing on standard error but warnings and errors."),
 ]
 Verbose = Annotated[
-    bool, _option("-v", "--verbose", help="Say how every start ended, on standard error.")
+    bool, option_of("-v", "--verbose", help="Say how every start ended, on standard error.")
 ]

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mixtura.cli import options
+from mixtura.cli import method_options, options
 from mixtura.cli.choice import Choice, names_of, numbers_of
 from mixtura.cli.inputs import RowSettings, read_rows
 from mixtura.cli.outputs import Output, check_outputs
@@ -41,7 +41,10 @@ def select(
     thousands: options.Thousands = None,
     decimal: options.Decimal = None,
     marks: options.Marks = False,
+    labels: options.Labels = None,
+    groups: options.Groups = None,
     background: options.Background = None,
+    background_prior: options.BackgroundPrior = None,
     inference: options.Method = "map",
     criterion: options.Criterion = None,
     mean_prior: options.MeanPrior = None,
@@ -54,14 +57,14 @@ def select(
     tol: options.Tolerance = None,
     seed: options.Seed = 0,
     jobs: options.Jobs = None,
-    chains: options.Chains = None,
-    draws: options.Draws = None,
-    warmup: options.Warmup = None,
-    effective_draws: options.EffectiveDraws = None,
-    max_draws: options.MostDraws = None,
-    steps: options.Steps = None,
-    learning_rate: options.LearningRate = None,
-    print_every: options.PrintEvery = None,
+    chains: method_options.Chains = None,
+    draws: method_options.Draws = None,
+    warmup: method_options.Warmup = None,
+    effective_draws: method_options.EffectiveDraws = None,
+    max_draws: method_options.MostDraws = None,
+    steps: method_options.Steps = None,
+    learning_rate: method_options.LearningRate = None,
+    print_every: method_options.PrintEvery = None,
     plot: options.Plot = None,
     report: options.Report = None,
     assignments: options.Assignments = None,
@@ -98,13 +101,14 @@ def select(
         enough=SufficiencySettings(effective_draws, max_draws),
         svi=SviSettings(steps, learning_rate, print_every),
         background=background,
+        background_prior=options.beta_of(background_prior),
     )
     search = Choice(numbers, names, criterion, jobs, settings)
     outputs = FitFiles(report, assignments, save).outputs()
     if plot is not None:
         outputs["plot"] = Output("--plot", plot, PICTURE)
     search.check()
-    of_rows = RowSettings(missing, errors, weights, exclude=exclude).written(
+    of_rows = RowSettings(missing, errors, weights, labels, groups, exclude=exclude).written(
         thousands, decimal, marks=marks
     )
     of_rows.error_columns()

@@ -131,6 +131,8 @@ class FitSettings:
         Options of the samplers, of Gibbs sampling alone (when to stop, what to keep), and of SVI.
     background : str or None
         "uniform", or the volume of a background.
+    background_prior : tuple of float or None
+        Beta prior of its weight; None for a uniform one.
     """
 
     components: int
@@ -147,6 +149,7 @@ class FitSettings:
     checkpoint: CheckpointSettings = CheckpointSettings()
     svi: SviSettings = SviSettings()
     background: str | None = None
+    background_prior: tuple[float, float] | None = None
 
     def check(self) -> None:
         """Refuse options that contradict each other, before any data are read.
@@ -212,6 +215,7 @@ class FitSettings:
             "random_state": self.seed,
             "verbose": int(talk.verbose),
             "background": self._background(),
+            "background_prior": self.background_prior,
         }
 
     @property

@@ -26,6 +26,7 @@ OPTION_OF = {
     "labels": "--labels",
     "groups": "--groups",
     "background": "--background",
+    "background_prior": "--background-prior",
     "measurement_error": "--errors",
     "component_names": "--names",
     "thousands": "--thousands",

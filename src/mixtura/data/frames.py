@@ -110,6 +110,50 @@ def _framed(X: Any) -> tuple[Array, tuple[Any, ...]] | None:
     return None
 
 
+def framed(values: Array, names: Sequence[str], kind: str) -> Any:
+    """Return values (N, D) as a frame of a library, "pandas", "polars" or another's name."""
+    import narwhals as nw
+
+    columns_of_values = dict(zip(names, values.T, strict=True))
+    backend: Any = kind
+    return nw.from_dict(columns_of_values, backend=backend).to_native()
+
+
+def framed_like(X: Any, values: Array) -> Any:
+    """Return values (N, D) as a frame of the kind of X, with its column names and index.
+
+    Of anything but a frame or a series, the values themselves.
+    """
+    if isinstance(X, list | tuple | np.ndarray | FileTable) or X is None:
+        return values
+    import narwhals as nw
+
+    data = nw.from_native(_gathered(X), pass_through=True, allow_series=True)
+    if isinstance(data, nw.LazyFrame):
+        data = data.collect()
+    if isinstance(data, nw.Series):
+        if _width(data) is not None:
+            return values
+        return _with_index(data, values[:, 0], X)
+    if not isinstance(data, nw.DataFrame) or data.shape != values.shape:
+        return values
+    if data.implementation.is_pandas_like():
+        native: Any = data.to_native()
+        return type(native)(values, columns=native.columns, index=native.index)
+    columns_of_values = dict(zip(data.columns, values.T, strict=True))
+    return nw.from_dict(columns_of_values, backend=data.implementation).to_native()
+
+
+def _with_index(series: "nw.Series[Any]", cells: Array, X: Any) -> Any:
+    """Return cells (N,) as a series of the same kind."""
+    import narwhals as nw
+
+    if series.implementation.is_pandas_like():
+        return type(X)(cells, index=X.index, name=X.name)
+    made = nw.new_series(series.name, cells.tolist(), nw.Float64, backend=series.implementation)
+    return made.to_native()
+
+
 def _array_of_columns(given: Columns, name: str) -> Any:
     """Return named columns as one matrix; what is no number is told by the column's name."""
     known = []
@@ -196,7 +240,11 @@ def observed_matrix(values: Array, names: Any, *, to_fit: bool) -> Array:
     if to_fit and missing.all(axis=0).any():
         column = int(np.flatnonzero(missing.all(axis=0))[0])
         raise DataError(f"X has no value at all in {named(column)}: leave the column out")
-    return np.where(missing, values.dtype.type(np.nan), values)
+    nan = values.dtype.type(np.nan)
+    whole = np.dtype(f"u{values.dtype.itemsize}")
+    if (values[missing].view(whole) == np.array(nan).view(whole)).all():
+        return values  # as nearly always: no copy
+    return np.where(missing, nan, values)
 
 
 def _gathered(X: Any) -> Any:

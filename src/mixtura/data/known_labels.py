@@ -15,6 +15,9 @@ BACKGROUND = -2
 UNKNOWN = -1
 """Class of a row whose label is not known."""
 
+LARGEST_LABEL = 1e9
+"""Numbers beyond this are no numbers of components."""
+
 MOST_TOLD = 10
 """Names that a message lists."""
 
@@ -139,12 +142,7 @@ def known_labels(
     InvalidArgumentError
         If they are no labels of so many rows, or need more components than there are.
     """
-    given = _flat(labels)
-    if given.shape != (n_rows,):
-        raise InvalidArgumentError(
-            Setting("labels"),
-            f" must have one entry for each row, shape ({n_rows},); got shape {given.shape}",
-        )
+    given = _checked_entries(labels, n_rows, "labels")
     numbers = _as_numbers(given)
     if numbers is not None:
         sizes = _sizes_of_numbers(n_components, components_per_class)
@@ -159,6 +157,36 @@ def known_labels(
     else:
         found = _of_names(given, n_components, components_per_class, earlier, background=background)
     return found if found.is_known.any() else None
+
+
+def _checked_entries(given: Any, n_rows: int, name: str) -> np.ndarray:
+    """Return labels or groups as an array (N,) of numbers, texts and what is unknown."""
+    if isinstance(given, (list, tuple)):
+        for value in given:
+            if not isinstance(value, list):  # a table, of which the shape is told
+                _check_entry(value, name)
+    flat = _flat(given)
+    if flat.shape != (n_rows,):
+        raise InvalidArgumentError(
+            Setting(name),
+            f" must have one entry for each row, shape ({n_rows},); got shape {flat.shape}",
+        )
+    if flat.dtype.kind == "O":
+        for value in flat:
+            _check_entry(value, name)
+    elif flat.dtype.kind not in "iufUSb":
+        _check_entry(flat[0], name)
+    return flat
+
+
+def _check_entry(value: Any, name: str) -> None:
+    """Raise InvalidArgumentError unless a value is a number, a text or unknown."""
+    is_known = isinstance(value, (str, bytes, bool, np.bool_)) or _is_number(value)
+    if not (is_known or _is_unknown(value)):
+        said = f"{value!r:.40}, of type {type(value).__name__}"
+        raise InvalidArgumentError(
+            Setting(name), f" must be whole numbers or names (texts); got {said}"
+        )
 
 
 def _flat(labels: Any) -> np.ndarray:
@@ -197,8 +225,9 @@ def _as_numbers(given: np.ndarray) -> IntegerArray | None:
 def _whole(numbers: Array) -> IntegerArray:
     unknown = np.isnan(numbers)
     known = np.where(unknown, UNKNOWN, numbers)
-    if not np.isfinite(known).all() or (known != np.round(known)).any():
-        odd = known[~np.isfinite(known) | (known != np.round(known))][0]
+    is_odd = ~np.isfinite(known) | (known != np.round(known)) | (np.abs(known) > LARGEST_LABEL)
+    if is_odd.any():
+        odd = known[is_odd][0]
         raise InvalidArgumentError(Setting("labels"), f" must be whole numbers or names; got {odd}")
     return known.astype(np.intp)
 
@@ -323,12 +352,7 @@ def with_groups(labels: KnownLabels | None, groups: Any, n_rows: int) -> KnownLa
     InvalidArgumentError
         If they are no groups of so many rows, or rows of one group have different labels.
     """
-    given = _flat(groups)
-    if given.shape != (n_rows,):
-        raise InvalidArgumentError(
-            Setting("groups"),
-            f" must have one entry for each row, shape ({n_rows},); got shape {given.shape}",
-        )
+    given = _checked_entries(groups, n_rows, "groups")
     codes = group_codes(given)
     if not (codes >= 0).any():
         return labels

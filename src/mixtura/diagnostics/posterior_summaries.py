@@ -1,6 +1,6 @@
 """What the draws of a posterior say once rows are at hand."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from mixtura.diagnostics.exploration import unvisited
 from mixtura.diagnostics.partition_draws import PartitionLoss, occupied_components
 from mixtura.diagnostics.predictive import PredictiveAccuracy
 from mixtura.engines import Engine
+from mixtura.engines.grouped import units_of
 from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.fit import Fit
 from mixtura.messages.parameters import MixtureParameters
@@ -186,7 +187,7 @@ def accuracy(
     Parameters
     ----------
     judge : callable
-        ``loo`` or ``waic``, which look at each row by itself.
+        ``loo`` or ``waic``, which look at each row by itself; at each group of rows as a whole.
     posterior : DrawsPosterior
         The draws.
     rows : ArrayRows
@@ -196,12 +197,34 @@ def accuracy(
     """
     drawn = posterior.thinned(MOST_JUDGED)
     step = max(1, BLOCK // drawn.n_draws)
-    parts = [judge(drawn.log_densities(some, engine)) for some in rows.batches(step)]
+    if rows.is_grouped:
+        logs = (_by_unit(drawn, some, engine) for some in _whole_groups(rows, step))
+    else:
+        logs = (drawn.log_densities(some, engine) for some in rows.batches(step))
+    parts = [judge(one) for one in logs]
     by_row, fitted, diagnostic = (
         np.concatenate([getattr(part, name) for part in parts])
         for name in ("by_row", "fitted_by_row", "diagnostic")
     )
     return PredictiveAccuracy(by_row, fitted, diagnostic, parts[0].largest_diagnostic)
+
+
+def _whole_groups(rows: ArrayRows, most: int) -> Iterator[ArrayRows]:
+    """Yield rows unit by unit, about so many at a time, no group cut."""
+    units = units_of(rows)
+    ends = np.cumsum(np.bincount(units.of_rows))
+    begin = 0
+    while begin < rows.n_rows:
+        last = max(int(np.searchsorted(ends, begin + most, side="right")) - 1, 0)
+        end = int(ends[last]) if ends[last] > begin else int(ends[ends > begin][0])
+        yield rows.taken(units.order[begin:end])
+        begin = end
+
+
+def _by_unit(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> Array:
+    """Return the log density of each group, or row on its own, under each draw, (C, S, U)."""
+    units, logs = units_of(rows), posterior.log_densities(rows, engine)
+    return np.moveaxis(units.summed(np.moveaxis(logs, -1, 0)), 0, -1)
 
 
 def score_errors(posterior: DrawsPosterior, rows: ArrayRows, engine: Engine) -> Array:

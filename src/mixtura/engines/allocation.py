@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 
 import numpy as np
+from scipy.special import gammaln, multigammaln  # pyright: ignore[reportAttributeAccessIssue]
 
 from mixtura.messages.prior_arrays import ClusterSteps, MatrixSteps, PartitionSteps
 from mixtura.messages.statistics import SufficientStatistics
@@ -127,6 +128,43 @@ class Allocator(ABC):
             second = summed(apart * apart)
         # First moments are zero but for rounding.
         return SufficientStatistics(count, summed(apart), second, mean)
+
+
+def log_marginals(moments: SufficientStatistics, clusters: ClusterSteps | MatrixSteps) -> Array:
+    """Return the log density (t,) of the rows of clusters, parameters integrated out, in nats.
+
+    Parameters
+    ----------
+    moments : SufficientStatistics
+        Moments of t clusters about their own means.
+    clusters : ClusterSteps or MatrixSteps
+        What tells the rows of a cluster.
+    """
+    count, mean = moments.count, moments.mean()
+    apart, size = mean - clusters.location, mean.shape[1]
+    n = count[:, None]
+    if isinstance(clusters, MatrixSteps):
+        total, freedom = clusters.shrinkage + count, clusters.freedom + count
+        pull = (clusters.shrinkage * count / total)[:, None, None]
+        after = clusters.scale + moments.second + pull * apart[:, :, None] * apart[:, None, :]
+        found = multigammaln(0.5 * freedom, size) - multigammaln(0.5 * clusters.freedom, size)
+        found = found - 0.5 * count * size * np.log(np.pi)
+        found = found - 0.5 * size * np.log(total / clusters.shrinkage)
+        found = found + 0.5 * clusters.freedom * np.linalg.slogdet(clusters.scale)[1]
+        return np.asarray(found - 0.5 * freedom * np.linalg.slogdet(after)[1])
+    total = clusters.shrinkage + n
+    pulled = clusters.shrinkage * n / total * apart * apart
+    found = -0.5 * np.log(total / clusters.shrinkage).sum(axis=1)
+    found = found - 0.5 * count * size * np.log(2.0 * np.pi)
+    if clusters.is_known:
+        squares = (moments.second + pulled) / clusters.scale
+        return np.asarray(found - 0.5 * (n * np.log(clusters.scale) + squares).sum(axis=1))
+    shape, scale, more, squares = clusters.shape, clusters.scale, 0.5 * n, moments.second + pulled
+    if clusters.is_shared:
+        shape, scale, more = shape[:1], scale[:1], more * size
+        squares = moments.second + pulled.sum(axis=1, keepdims=True)
+    found = found + (gammaln(shape + more) - gammaln(shape) + shape * np.log(scale)).sum(axis=1)
+    return np.asarray(found - ((shape + more) * np.log(scale + 0.5 * squares)).sum(axis=1))
 
 
 def number_kept(sweeps: int, kept: tuple[int, int]) -> int:

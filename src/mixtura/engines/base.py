@@ -16,7 +16,7 @@ from mixtura.engines.far_rows import may_be_far
 from mixtura.engines.label_parts import drawn_values_by_label, told_by_label
 from mixtura.engines.observed.integration import Sweeper
 from mixtura.engines.observed.overall import completed_rows, most_looked_at, overall_statistics
-from mixtura.engines.observed.telling import drawn_values, told_values
+from mixtura.engines.observed.telling import completed_given, drawn_values, told_values
 from mixtura.engines.search import Leading, SearchEnd, SearchPlan, Starts
 from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.engines.variation import Factors, Variation
@@ -106,6 +106,15 @@ class Engine(Sweeper):
         if rows.is_labelled:
             return drawn_values_by_label(drawn_values, rows, potentials, seed)
         return drawn_values(rows, potentials, seed)
+
+    def completed_given(
+        self, rows: ArrayRows, potentials: Potentials, labels: IntegerArray, normals: Array
+    ) -> Array:
+        """Return true values of rows (N, D) given what was observed, and components (N,).
+
+        Drawn by standard normal numbers (N, D).
+        """
+        return completed_given(rows, potentials, labels, normals)
 
     def log_likelihoods(self, rows: Rows, potentials: Potentials, n_components: int) -> Array:
         """Return the log likelihood of weighted rows under each of T mixtures, (T,), in nats.

@@ -6,10 +6,11 @@ from typing import Any
 import numpy as np
 
 from mixtura.data import ArrayRows
+from mixtura.data.frames import framed, framed_like
 from mixtura.errors import InvalidArgumentError
 from mixtura.estimator.predictions import Predictions
 from mixtura.messages import validation
-from mixtura.typing import Array
+from mixtura.typing import Array, BooleanArray
 
 HOW = validation.OneOf(("mean", "draw"))
 """How missing cells are filled in."""
@@ -23,6 +24,11 @@ class Imputation(Predictions, ABC):
         rows = self._shown(X)
         return self.posterior_.completed(rows, self._engine()), rows.weights
 
+    def _imputed(self, X: Any) -> BooleanArray | None:
+        """Return which of these values are missing, (N, D); None where none are."""
+        rows = self._shown(X)
+        return rows.is_missing if rows.has_missing else None
+
     def impute(
         self,
         X: Any,
@@ -31,7 +37,7 @@ class Imputation(Predictions, ABC):
         *,
         measurement_error: Any = None,
         random_state: Any = None,
-    ) -> Array:
+    ) -> Any:
         """Return rows with their missing cells filled in, given what was observed of each.
 
         Parameters
@@ -53,6 +59,8 @@ class Imputation(Predictions, ABC):
         Returns
         -------
         array of shape (N, D), or (n_draws, N, D) for draws
+            Of expectations a frame where the rows are one, of the same kind and with its names; or
+            of the kind that ``set_output(transform=...)`` says. Draws are always an array.
         """
         rows = self._rows(X, measurement_error)
         if HOW.read(how, "how") == "mean":
@@ -60,9 +68,17 @@ class Imputation(Predictions, ABC):
                 raise InvalidArgumentError(
                     "is for how='draw': of expectations there is one", argument="n_draws"
                 )
-            return self.posterior_.completed(rows, self._engine()).copy()
+            filled = self.posterior_.completed(rows, self._engine()).copy()
+            return self._framed(X, filled)
         drawn = self._drawn(rows, n_draws, random_state)
         return np.where(rows.is_missing, drawn, rows.values)
+
+    def _framed(self, X: Any, filled: Array) -> Any:
+        """Return complete rows in the container that was asked for, or else in that of X."""
+        kind = self._output_kind()
+        if kind == "default":
+            return framed_like(X, filled)
+        return framed(filled, self._feature_names(), kind)
 
     def posterior_mean(self, X: Any, measurement_error: Any = None) -> Array:
         """Return the expected true values of rows, given what was observed of them, (N, D).

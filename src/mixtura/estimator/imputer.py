@@ -77,7 +77,8 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
         found = self.mixture_.impute(
             X, self.how, measurement_error=measurement_error, random_state=self.random_state
         )
-        return np.asarray(found if found.ndim == 2 else found[0])
+        values = np.asarray(found)
+        return values[0] if values.ndim == 3 else values.reshape(len(values), -1)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

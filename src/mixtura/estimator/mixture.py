@@ -19,6 +19,7 @@ from mixtura.estimator.known_parameters import fit_of_parameters
 from mixtura.estimator.problem import build_model, build_problem, build_update
 from mixtura.fit import AddsRows, Fit
 from mixtura.messages import validation
+from mixtura.messages.background import UNIFORM
 from mixtura.model import MixtureModel, PriorSample
 from mixtura.typing import IntegerArray
 
@@ -58,8 +59,12 @@ class GaussianMixtureModel(AnalysisViews):
     background : "uniform" or float, optional
         A further part of the mixture for rows that belong to no component, uniform on the box from
         the smallest to the largest value of each column: its density is one over the volume of
-        the box, or over the volume that is given. Its weight has the prior Beta(1, 1), and what it
-        leaves is shared by ``weight_prior``. Not with "collapsed", "svi" and "nuts".
+        the box, or over the volume that is given. What its weight leaves is shared by
+        ``weight_prior``. Not with "svi" and "nuts".
+    background_prior : tuple of two float, optional
+        The prior of the background's weight is Beta(a, b): as if a rows of the background and b
+        others had been seen; Beta(1, 1), which is uniform, by default. With "map" both are at least
+        1; must be left out with "ml".
     fixed : mapping, optional
         Parameters that are given and stay: of "weights", "means" and "covariances", each a mapping
         from components, by number or by the name of their label, to values, such as
@@ -148,6 +153,7 @@ class GaussianMixtureModel(AnalysisViews):
         component_prior: Any = None,
         components_per_class: Any = 1,
         background: Any = None,
+        background_prior: Any = None,
         fixed: Any = None,
         inference: Any = "map",
         init: Any = "search",
@@ -164,6 +170,7 @@ class GaussianMixtureModel(AnalysisViews):
         self.component_prior = component_prior
         self.components_per_class = components_per_class
         self.background = background
+        self.background_prior = background_prior
         self.fixed = fixed
         self.inference = inference
         self.init = init
@@ -208,7 +215,7 @@ class GaussianMixtureModel(AnalysisViews):
         groups : array of shape (N,), optional
             Rows of one group, named by a number or text, share a component; -1, None, NaN, NA or
             masked for rows on their own. A group counts once for the weights, its rows for the
-            components. Not with "collapsed", "svi" and "nuts"; no batch may cut a group.
+            components. Not with "svi" and "nuts"; no batch may cut a group.
 
         Returns
         -------
@@ -445,8 +452,12 @@ def load(path: str | Path) -> GaussianMixtureModel:
         **(stored.settings | {name: getattr(model, name) for name in given}),
     )
     arguments.check_stored(vars(estimator))
+    if model.background is not None and model.background.concentration != UNIFORM:
+        estimator.background_prior = model.background.concentration
     estimator.n_features_in_ = model.n_features
     if stored.named:
         estimator.feature_names_in_ = np.asarray(stored.fit.feature_names, dtype=object)
     estimator._adopt(stored.fit)
+    if stored.groups:
+        estimator._groups_met = frozenset(stored.groups)
     return estimator

@@ -94,7 +94,9 @@ class SampledViews(FittedViews, ABC):
 
         Its ``total`` and ``error`` are in nats, and larger is better; ``difference`` compares two
         fits of the same rows; ``doubtful_rows`` are those whose estimate is not to be believed. A
-        row of weight 2 is two rows. X, where the training rows are not kept, must be those rows.
+        row of weight 2 is two rows; of rows in groups each group is left out as a whole, and what
+        is told row by row is told of groups, and of rows on their own after them. X, where the
+        training rows are not kept, must be those rows.
         """
         return self._accuracy(predictive.loo, "loo", X)
 

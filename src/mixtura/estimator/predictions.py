@@ -4,6 +4,7 @@ from abc import ABC
 from typing import Any, Self
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -110,6 +111,11 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         earlier = None if reset else self.fit_.classes
         background = self.background is not None
         return known_labels(labels, n_rows, n_components, per_class, earlier, background=background)
+
+    def _output_kind(self) -> str:
+        """Return the kind of frame that ``set_output`` asks for; "default" for none."""
+        own = vars(self).get("_sklearn_output_config", {})
+        return str(own.get("transform", get_config()["transform_output"]))
 
     def _rows(self, X: Any, measurement_error: Any = None) -> ArrayRows:
         check_is_fitted(self)

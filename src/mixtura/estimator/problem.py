@@ -14,7 +14,7 @@ from mixtura.engines import Engine
 from mixtura.engines.resolution import ColumnResolution, resolution
 from mixtura.errors import DataError, DataWarning, Doubt, InvalidArgumentError, Setting
 from mixtura.estimator import arguments
-from mixtura.families import univariate
+from mixtura.families import CovarianceFamily, univariate
 from mixtura.fit import Fit, Inference, Problem
 from mixtura.inference.starts import (
     Elicitation,
@@ -25,8 +25,9 @@ from mixtura.inference.starts import (
     StartBesideFixed,
     after,
     close_rows,
+    units_of_box,
 )
-from mixtura.messages.background import BACKGROUND, Background, BackgroundPotential
+from mixtura.messages.background import BACKGROUND, UNIFORM, Background, BackgroundPotential
 from mixtura.messages.fixed_parameters import FixedParameters, fixed_parameters
 from mixtura.model import MixtureModel
 from mixtura.priors.elicitation import OverallMoments
@@ -65,11 +66,12 @@ def build_problem(
     spacing = facts.spacing * units
     looked_at = engine.completed(in_units_of(rows, moments)).unlabelled
     background = background_of(given["background"], rows, names)
+    background = _with_prior(background, given["background_prior"], method)
     _refuse_known(method, rows, background)
+    data = Elicitation(looked_at, engine, moments, spacing)
     if background is not None:
         box = background.rescaled(np.broadcast_to(units, background.lower.shape))
-        looked_at, _ = close_rows(looked_at, engine, box)
-    data = Elicitation(looked_at, engine, moments, spacing)
+        data = _within_box(data, in_units_of(rows, moments), box, family)
     model, assumptions, found = build_model(given, rows.n_features, data)
     fixed = _fixed(given["fixed"], method, model, rows)
     model = replace(model, background=background, fixed=fixed)
@@ -227,6 +229,30 @@ def background_of(value: Any, rows: Rows, names: tuple[str, ...]) -> Background 
     return Background(lower, upper, volume=given)
 
 
+def _with_prior(background: Background | None, value: Any, method: Inference) -> Background | None:
+    """Return a background whose weight has the prior that an argument gives.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the method takes none, or there is no background.
+    """
+    prior = arguments.PARAMETERS["background_prior"].read(value, "background_prior")
+    if prior is None:
+        return background
+    reason = ""
+    if background is None:
+        reason = "is of a background: say background='uniform', or leave it out"
+    elif method.uses_flat_priors:
+        reason = f"must be left out with inference={method.name!r}, which has no priors"
+    elif min(prior) < 1.0 and method.name == "map":
+        reason = f"must be at least 1 twice with inference='map', or there is no mode; got {prior}"
+    if reason:
+        raise InvalidArgumentError(reason, argument="background_prior")
+    assert background is not None
+    return replace(background, concentration=prior)
+
+
 def _ends(block: Block) -> tuple[Array, Array]:
     """Return the smallest and largest values of each column, of rows with weight."""
     values = block.values.astype(np.float64, copy=False)
@@ -247,6 +273,19 @@ def overall_moments(rows: Rows, engine: Engine, structure: StructureShape) -> Ov
         return OverallMoments(engine.overall(scaled, matrix=True), factor)
 
     return rows.once(("moments", is_common, engine), find)
+
+
+def _within_box(
+    data: Elicitation, rows: Rows, box: Background, family: CovarianceFamily
+) -> Elicitation:
+    """Return what priors are taken from beside a background: rows close together, in its units."""
+    some, _ = close_rows(data.rows, data.engine, box)
+    units = units_of_box(box, family.structure(1, rows.n_features))
+    statistics = data.engine.overall(rows, matrix=True).rescaled(units)
+    factor = units if data.moments.factor is None else units * data.moments.factor
+    spacing = None if data.resolution is None else data.resolution * units
+    moments = OverallMoments(statistics, factor)
+    return Elicitation(some.rescaled(units), data.engine, moments, spacing)
 
 
 def in_units_of(rows: Rows, moments: OverallMoments) -> Rows:
@@ -287,6 +326,7 @@ def _check_unchanged(given: Mapping[str, Any], method: Inference, fit: Fit) -> N
         ("n_components", given["n_components"], model.n_components),
         ("covariance_type", family.name, model.family.name),
         ("inference", method.name, fit.method),
+        *_background_prior(given, fit),
     ):
         if now != then:
             raise InvalidArgumentError(
@@ -294,6 +334,14 @@ def _check_unchanged(given: Mapping[str, Any], method: Inference, fit: Fit) -> N
                 "partial_fit keeps the model; fit starts anew",
                 argument=name,
             )
+
+
+def _background_prior(given: Mapping[str, Any], fit: Fit) -> list[tuple[str, Any, Any]]:
+    """Return the prior of a background's weight as it is given, and as it was."""
+    if fit.model.background is None:
+        return []
+    now = arguments.PARAMETERS["background_prior"].read(given["background_prior"], "")
+    return [("background_prior", now or UNIFORM, fit.model.background.concentration)]
 
 
 def _check_reach(fit: Fit, magnitude: Array) -> None:

@@ -54,6 +54,7 @@ def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
         _check_n_features(estimator, values, reset=True)
         vars(estimator)["feature_names_in_"] = np.asarray(names, dtype=object)
         return values
+    _check_columns(getattr(estimator, "feature_names_in_", names), names)
     _check_n_features(estimator, values, reset=False)
     known = getattr(estimator, "feature_names_in_", names)
     if list(known) != list(names):
@@ -62,6 +63,22 @@ def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
             f"got {list(names)!r}"
         )
     return values
+
+
+def _check_columns(known: Any, names: Any) -> None:
+    """Raise DataError, naming them, where rows have columns that the fit had not, or lack some."""
+    more = [name for name in names if name not in set(known)]
+    less = [name for name in known if name not in set(names)]
+    if len(names) == len(known) or not (more or less):
+        return
+    from mixtura.data.sources import listed
+
+    said = []
+    if more:
+        said.append(f"X has {listed(more)}, which the fitted rows had not")
+    if less:
+        said.append(f"X lacks {listed(less)}, which the fitted rows had")
+    raise DataError(f"{'; '.join(said)}: pass the columns {listed(list(known))}")
 
 
 class ConvergenceWarning(errors.ConvergenceWarning, exceptions.ConvergenceWarning):

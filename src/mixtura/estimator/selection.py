@@ -12,6 +12,7 @@ from typing import Any, TypeAlias, final
 import numpy as np
 
 from mixtura.data import ArrayRows
+from mixtura.data.known_labels import with_groups
 from mixtura.diagnostics import information_criteria
 from mixtura.diagnostics.candidates import (
     CRITERIA,
@@ -116,6 +117,8 @@ def select(
     n_folds: int = 10,
     sample_weight: Any = None,
     measurement_error: Any = None,
+    labels: Any = None,
+    groups: Any = None,
     inference: Any = "map",
     n_jobs: int | None = None,
     random_state: Any = None,
@@ -146,6 +149,10 @@ def select(
         Weights of the rows.
     measurement_error : array, optional
         Errors of the rows, as for :meth:`GaussianMixtureModel.fit`.
+    labels, groups : array of shape (N,), optional
+        Labels that are known, and rows that share a component, as for
+        :meth:`GaussianMixtureModel.fit`. Likelihoods are those of rows and labels together. A
+        candidate with fewer components than there are labels leaves its error.
     inference : str or Inference, default="map"
         The method of every fit.
     n_jobs : int, optional
@@ -158,7 +165,9 @@ def select(
         True prints a line for every fit that has ended; a function is called with its candidate,
         the number of fits that have ended and the number of all.
     **options
-        Further parameters of :class:`GaussianMixtureModel`, the same for every candidate.
+        Further parameters of :class:`GaussianMixtureModel`, the same for every candidate, such as
+        ``background``, ``fixed`` and ``components_per_class``. One that a candidate cannot have (a
+        fixed parameter of a component beyond its own) leaves its error.
 
     Returns
     -------
@@ -183,13 +192,6 @@ def select(
            [ 3.8, 77.5],
            [ 4.5, 80.9]])
     """
-    for name in ("labels", "groups", "fixed"):
-        if options.get(name) is not None:
-            raise InvalidArgumentError(
-                "is not taken by select, whose candidates differ in their components: fit one "
-                "model with it",
-                argument=name,
-            )
     numbers, names = _numbers(components), _names(families)
     PROGRESS.read(progress, "progress")
     method = arguments.inference_method(inference)
@@ -209,7 +211,7 @@ def select(
         for name in names
         for number in numbers
     ]
-    rows = _SharedRows(X, sample_weight, measurement_error)
+    rows = _SharedRows(X, sample_weight, measurement_error, labels, groups)
     Whole(2).read(n_folds, "n_folds")
     folds = (
         None if judge.name != HELD_OUT else Folds(n_folds, None if random_state is None else seed)
@@ -265,13 +267,17 @@ class _SharedRows:
 
     Parameters
     ----------
-    X, sample_weight, measurement_error
+    X, sample_weight, measurement_error, labels, groups
         As the user gave them.
     """
 
-    def __init__(self, X: Any, sample_weight: Any, measurement_error: Any) -> None:
+    def __init__(
+        self, X: Any, sample_weight: Any, measurement_error: Any, labels: Any, groups: Any
+    ) -> None:
         self._given, self._lock = (X, sample_weight, measurement_error), Lock()
+        self._labels, self._groups = labels, groups
         self._checked: tuple[ArrayRows, dict[str, Any]] | None = None
+        self._labelled: dict[int, ArrayRows] = {}
 
     def of(self, gmm: GaussianMixtureModel) -> ArrayRows:
         """Return the rows, after telling an estimator what it knows of rows that it has checked."""
@@ -281,8 +287,26 @@ class _SharedRows:
                 told = {name: vars(gmm)[name] for name in TOLD if name in vars(gmm)}
                 self._checked = rows, told
             rows, told = self._checked
-        vars(gmm).update(told)
-        return rows
+            vars(gmm).update(told)
+            if self._labels is None and self._groups is None:
+                return rows
+            size = gmm.n_components
+            if size not in self._labelled:
+                self._labelled[size] = self._with_labels(gmm, rows)
+            return self._labelled[size]
+
+    def _with_labels(self, gmm: GaussianMixtureModel, rows: ArrayRows) -> ArrayRows:
+        """Return the rows with what is known of them, as components of an estimator."""
+        known = None
+        if self._labels is not None:
+            known = gmm._labels(self._labels, rows.n_rows, reset=True)
+        if self._groups is not None:
+            known = with_groups(known, self._groups, rows.n_rows)
+        if known is None:
+            return rows
+        labelled = rows.with_labels(known)
+        labelled.once("unlabelled", lambda: rows)  # which knows what was found for others
+        return labelled
 
 
 def _fit(gmm: GaussianMixtureModel, shared: _SharedRows, folds: Folds | None) -> _Outcome:

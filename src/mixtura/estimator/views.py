@@ -102,7 +102,20 @@ class FittedViews(Imputation, ABC):
 
         values, _ = self._pictured(X)
         column = FeatureIndex(self.fit_.feature_names).read(feature, "feature")
-        return swarm(values[:, column], feature_name=self.fit_.feature_names[column], ax=ax)
+        marks = self._imputed(X)
+        return swarm(
+            values[:, column],
+            feature_name=self.fit_.feature_names[column],
+            imputed=None if marks is None else marks[:, column],
+            ax=ax,
+        )
+
+    def plot_missing(self, X: Any = None, *, ax: Any = None) -> Any:
+        """Plot which cells of the rows are missing, pattern by pattern; returns the Axes."""
+        from mixtura.plots import missing
+
+        rows = self._shown(X)
+        return missing(rows.values, feature_names=self.fit_.feature_names, ax=ax)
 
     def plot_objective(self, *, ax: Any = None) -> Any:
         """Plot the objective of every start; returns the matplotlib Axes."""
@@ -123,7 +136,8 @@ class FittedViews(Imputation, ABC):
         """
         from mixtura.plots import density
 
-        values, weights = self._pictured(X)
+        rows = self._shown(X)
+        values, weights = rows.values, rows.weights  # what is missing has no density of its own
         return density(self.fit_, values, weights=weights, feature=feature, ax=ax)
 
     def plot_clusters(self, X: Any = None, *, ax: Any = None) -> Any:
@@ -135,7 +149,7 @@ class FittedViews(Imputation, ABC):
 
         values, _ = self._pictured(X)
         labels = self.posterior_.labels(self._shown(X), self._engine())
-        return clusters(self.fit_, values, labels, ax=ax)
+        return clusters(self.fit_, values, labels, imputed=self._imputed(X), ax=ax)
 
     def plot_uncertainty(self, X: Any = None, *, ax: Any = None) -> Any:
         """Plot how uncertain each row's assignment is; returns the matplotlib Axes."""
@@ -143,7 +157,7 @@ class FittedViews(Imputation, ABC):
 
         values, _ = self._pictured(X)
         shares = self.posterior_.responsibilities(self._shown(X), self._engine())
-        return uncertainty(self.fit_, values, shares, ax=ax)
+        return uncertainty(self.fit_, values, shares, imputed=self._imputed(X), ax=ax)
 
     def plot_profile(self, *, ax: Any = None) -> Any:
         """Plot each component's means over the features, in units of the whole mixture.
@@ -183,7 +197,9 @@ class FittedViews(Imputation, ABC):
         defaults = tuple(name for name in priors if getattr(self, name) is None)
         options = arguments.options_of(self.inference)
         settings = settings_of(self.get_params(deep=False))
-        stored = StoredFit(self.fit_, self.covariance_type, named, defaults, options, settings)
+        groups = tuple(sorted(vars(self).get("_groups_met", ())))
+        own = (self.fit_, self.covariance_type, named)
+        stored = StoredFit(*own, defaults, options, settings, groups)
         save_fit(stored, path, overwrite=overwrite)
 
     def write_report(

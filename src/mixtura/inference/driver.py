@@ -3,7 +3,7 @@
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import TYPE_CHECKING, Any, final
 
 import numpy as np
 
@@ -22,11 +22,17 @@ from mixtura.fit import Fit, Inference, OnlineStatistics, Problem, Run, Start, o
 from mixtura.inference.climbs import leap, steps_of
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.merges import RunPath, without_spare
-from mixtura.inference.states import State, StateSummary, summed_scores
+from mixtura.inference.states import Mode, State, StateSummary, summed_scores
 from mixtura.inference.stopping import DEFAULT_TOL
+from mixtura.messages.lazy import LazyModule
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
 from mixtura.typing import Array
+
+if TYPE_CHECKING:
+    from mixtura.inference import saddles
+else:  # of which climbs over complete rows know nothing
+    saddles = LazyModule("mixtura.inference.saddles")
 
 LIMIT_REMEDY = Message("raise ", Setting("max_iter"), ", or ", Setting("tol"))
 
@@ -179,6 +185,13 @@ def _run(model: MixtureModel, rows: Rows, problem: Problem, start: Start, limits
             return climb(model, rows, engine, begin, left)
 
         path = without_spare(model, summary, path, ascent)
+    if isinstance(optimizer.summary, Mode) and not rows.is_complete:
+
+        def further(begin: State, taken: int) -> RunPath:
+            left = replace(limits, max_iter=max(limits.max_iter - taken, 0))
+            return climb(model, rows, engine, optimizer.begin(model, begin), left)
+
+        path = saddles.beyond_saddles(model, rows, engine, path, (optimizer.state, further))
     run = Run(start.name, path.objectives, path.converged)
     return _End(run, optimizer.state(path.search))
 

@@ -59,7 +59,11 @@ class CoordinateAscent(Optimizer[State]):
         return state
 
     def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: State) -> State:
-        return followed(search, self.summary.next_state(model, rows, engine, search))
+        new = self.summary.next_state(model, rows, engine, search)
+        if model.background is not None and new.objective < search.objective:
+            # No step of ascent loses but by rounding, of which there is most at a floor.
+            return followed(search, search)
+        return followed(search, new)
 
     def state(self, search: State) -> State:
         return search

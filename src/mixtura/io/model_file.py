@@ -97,6 +97,7 @@ HEADER: dict[str, Any] = {
         "concentration": [Real(0.0, above=True)],
     },
     "classes?": {"names": [Text()], "sizes": [Whole(1, 10**6)]},
+    "groups?": [Text()],
     "feature_names": [Text()],
     "assumptions": [Text()],
     "doubts": [(Text(), Text())],
@@ -124,6 +125,8 @@ class StoredFit:
     settings : dict
         Further parameters of the estimator, by name: those of :data:`SETTINGS` that are texts,
         numbers or None.
+    groups : tuple of str
+        Names of the groups of which batches had rows.
     """
 
     fit: Fit
@@ -132,6 +135,7 @@ class StoredFit:
     default_priors: tuple[str, ...]
     options: dict[str, Any] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
+    groups: tuple[str, ...] = ()
 
 
 def settings_of(parameters: Mapping[str, Any]) -> dict[str, Any]:
@@ -206,6 +210,7 @@ def _header(stored: StoredFit) -> dict[str, Any]:
         "unobserved": list(astuple(fit.unobserved)),
         **_background_to_json(fit.model.background),
         "classes": {"names": list(fit.classes.names), "sizes": list(fit.classes.sizes)},
+        **({"groups": list(stored.groups)} if stored.groups else {}),
         "feature_names": list(fit.feature_names),
         "assumptions": list(fit.assumptions),
         "doubts": [[doubt.category.__name__, doubt.message] for doubt in fit.doubts],
@@ -257,9 +262,8 @@ def _restored(header: dict[str, Any], arrays: dict[str, Array]) -> StoredFit:
         raise ModelFileError("the features' names do not match the parameters")
     defaults = tuple(str(name) for name in header["default_priors"])
     options, settings = dict(header.get("options", {})), _settings(header.get("settings", {}))
-    return StoredFit(
-        fit, header["covariance_type"], bool(header["named"]), defaults, options, settings
-    )
+    named, groups = bool(header["named"]), tuple(map(str, header.get("groups", [])))
+    return StoredFit(fit, header["covariance_type"], named, defaults, options, settings, groups)
 
 
 def _beside(statistics: SufficientStatistics, name: str) -> dict[str, Array]:

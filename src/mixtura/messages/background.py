@@ -13,6 +13,9 @@ BACKGROUND = -2
 
 Pair = tuple[float, float]
 
+UNIFORM: Pair = (1.0, 1.0)
+"""Pseudo-counts of the prior of a background's weight, where none are given."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -33,7 +36,7 @@ class Background:
 
     lower: Array
     upper: Array
-    concentration: Pair = (1.0, 1.0)
+    concentration: Pair = UNIFORM
     volume: float | None = None
 
     @property

@@ -13,6 +13,9 @@ from mixtura.typing import Array, BooleanArray, IntegerArray, StructureShape
 
 KINDS = ("weights", "means", "covariances")
 
+LARGEST_FIXED = 1e152
+"""Values of a larger size have squares that float64 cannot hold."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -206,6 +209,11 @@ def _numbers(value: Any, shape: tuple[int, ...], what: str) -> Array:
         found = np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
         raise InvalidArgumentError(f"fixed {what} must be numbers; got {value!r}") from None
+    if np.abs(np.nan_to_num(found, posinf=0.0, neginf=0.0)).max(initial=0.0) > LARGEST_FIXED:
+        raise InvalidArgumentError(
+            f"fixed {what} must be of size below {LARGEST_FIXED:g}, whose square float64 holds; "
+            f"got {value!r}"
+        )
     if found.shape != shape or not np.isfinite(found).all():
         raise InvalidArgumentError(
             f"fixed {what} must be finite numbers of shape {shape}; got shape {found.shape}"
@@ -228,7 +236,9 @@ def matched(fixed: FixedParameters, found: MixtureParameters, held: IntegerArray
     variances = np.einsum("kdd->kd", covariances) if covariances.ndim == 3 else covariances
     spread = found.means.std(axis=0) + np.sqrt(variances.mean(axis=0))
     apart = (fixed.means[wanted][:, None] - found.means[open_ones]) / spread
-    rows, columns = linear_sum_assignment((apart * apart).sum(axis=2))
+    with np.errstate(over="ignore"):
+        cost = np.minimum((apart * apart).sum(axis=2), np.finfo(float).max)
+    rows, columns = linear_sum_assignment(cost)
     order = np.arange(size)
     taken = open_ones[columns]
     order[wanted[rows]] = taken

@@ -129,6 +129,27 @@ class Volume(Parameter):
 
 @final
 @dataclass(frozen=True, eq=False)
+class PairAbove(Parameter):
+    """Two numbers above zero, or None."""
+
+    @property
+    def accepted(self) -> str:
+        return "None or two numbers above 0, as (1.0, 9.0)"
+
+    def accepts(self, value: Any) -> bool:
+        if value is None:
+            return True
+        is_listed = isinstance(value, tuple | list) or getattr(value, "ndim", 0) == 1
+        if not is_listed or len(value) != 2:
+            return False
+        return all(Real(0.0, above=True).accepts(number) for number in value)
+
+    def converted(self, value: Any) -> tuple[float, float] | None:
+        return None if value is None else (float(value[0]), float(value[1]))
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class WholeByName(Parameter):
     """A whole number for all, or a mapping with one for each.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mixtura.plots.criterion_curve import selection
     from mixtura.plots.density import density
     from mixtura.plots.merging import merging
+    from mixtura.plots.missing_cells import missing
     from mixtura.plots.objective import objective
     from mixtura.plots.posterior import posterior
     from mixtura.plots.predictive_check import predictive_check
@@ -30,6 +31,7 @@ __all__ = [
     "co_clustering",
     "density",
     "merging",
+    "missing",
     "objective",
     "posterior",
     "predictive_check",
@@ -50,6 +52,7 @@ PLOTS: Registry[Callable[..., Any]] = Registry(
         "density": "density.density",
         "clusters": "clusters.clusters",
         "uncertainty": "uncertainty.uncertainty",
+        "missing": "missing_cells.missing",
         "selection": "criterion_curve.selection",
         "trace": "trace.trace",
         "rank": "rank.rank",

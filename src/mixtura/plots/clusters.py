@@ -6,10 +6,10 @@ import numpy as np
 
 from mixtura.fit import Fit
 from mixtura.plots.canvas import single_axes
-from mixtura.plots.observations import as_labels, as_rows
+from mixtura.plots.observations import as_labels, as_marks, as_rows
 from mixtura.plots.pairs import ELLIPSE_SENTENCE, Cloud, draw_pairs, draw_scatter
 from mixtura.plots.separation import best_features
-from mixtura.plots.style import component_legend, label_x, label_y, note
+from mixtura.plots.style import IMPUTED_SENTENCE, component_legend, label_x, label_y, note
 from mixtura.plots.swarm import draw_lanes
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def clusters(
     x: Any,
     labels: Any,
     *,
+    imputed: Any = None,
     max_features: int = 5,
     ax: Any = None,
     figure: "FigureBase | None" = None,
@@ -39,6 +40,8 @@ def clusters(
         The rows, in the data's units.
     labels : integer array of shape (N,)
         Component of each row.
+    imputed : boolean array of shape (N, D), optional
+        Which values were missing and are imputed; points of such are hollow.
     max_features : int, default=5
         Features in the matrix at most.
     ax : matplotlib Axes, or array of them, optional
@@ -58,11 +61,13 @@ def clusters(
     """
     rows = as_rows(x, fit)
     numbers = as_labels(labels, rows.shape[0], fit)
+    marks = as_marks(imputed, rows)
     if rows.shape[1] == 1:
         sizes = np.bincount(numbers, minlength=fit.n_parts)
         names = [f"{fit.component_name(k)} ({size:,})" for k, size in enumerate(sizes)]
-        return draw_lanes(rows[:, 0], numbers, names, fit.feature_names[0], ax, figure)
-    cloud = Cloud.of(fit, rows, numbers)
+        one = None if marks is None else marks[:, 0]
+        return draw_lanes(rows[:, 0], numbers, names, fit.feature_names[0], ax, figure, one)
+    cloud = Cloud.of(fit, rows, numbers, marks)
     if ax is None or isinstance(ax, list | tuple | np.ndarray):
         return draw_pairs(cloud, max(2, max_features), ax, figure)
     ax = single_axes(ax, figure, (5.6, 4.6))
@@ -70,6 +75,7 @@ def clusters(
     draw_scatter(ax, cloud, int(first), int(second), small=False)
     label_x(ax, fit.feature_names[first])
     label_y(ax, fit.feature_names[second])
-    note(ax, ELLIPSE_SENTENCE, chosen, cloud.sentence)
+    marked = IMPUTED_SENTENCE if cloud.hollow(int(first), int(second)).any() else ""
+    note(ax, ELLIPSE_SENTENCE, marked, chosen, cloud.sentence)
     component_legend(ax, fit)
     return ax

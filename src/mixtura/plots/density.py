@@ -161,9 +161,12 @@ def _draw(
     has_total = _n_lines(fit) != 1 or isinstance(fit.posterior, DrawsPosterior)
     if has_total:
         handles.append(draw_total(ax, total))
-        labels.append("all components")
+        labels.append(fit.total_name)
     top, is_cut = marginals.ceiling() if _n_lines(fit) else total.ceiling()
     values = np.asarray(rows[:, feature], dtype=np.float64)
+    there = ~np.isnan(values)
+    if not there.all():  # missing cells have no place among the data
+        values, weights = values[there], None if weights is None else weights[there]
     bars = histogram(values, weights)
     if bars is not None and (rows.shape[0] > rug_limit or weights is not None):
         handles.append(_draw_histogram(ax, *bars))

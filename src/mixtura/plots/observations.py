@@ -8,7 +8,7 @@ from mixtura.errors import InvalidArgumentError, NotNumbersError
 from mixtura.fit import Fit
 from mixtura.messages.background import BACKGROUND
 from mixtura.messages.conversion import as_float64
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 
 def as_column(x: Any, name: str = "x") -> Array:
@@ -85,6 +85,25 @@ def as_responsibilities(responsibilities: Any, n_rows: int, fit: Fit) -> Array:
             argument="responsibilities",
         )
     return values
+
+
+def as_marks(imputed: Any, rows: Array) -> BooleanArray | None:
+    """Return which values of rows (N, D) are imputed; None where none are told.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If there is not one for each value.
+    """
+    if imputed is None:
+        return None
+    marks = np.asarray(imputed, dtype=bool)
+    marks = marks[:, None] if marks.ndim == 1 else marks
+    if marks.shape != rows.shape:
+        raise InvalidArgumentError(
+            f"must have the shape of the rows, {rows.shape}; got {marks.shape}", argument="imputed"
+        )
+    return marks
 
 
 def _numbers(value: Any, name: str) -> Array:

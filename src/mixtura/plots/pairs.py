@@ -11,6 +11,7 @@ from mixtura.plots.curves import MarginalCurves, draw_components
 from mixtura.plots.observations import subsample
 from mixtura.plots.separation import best_features
 from mixtura.plots.style import (
+    IMPUTED_SENTENCE,
     MANY_COMPONENTS,
     MAX_LEGEND,
     PLAIN_TEXT,
@@ -23,9 +24,10 @@ from mixtura.plots.style import (
     label_y,
     open_frame,
     paper,
+    point_look,
 )
 from mixtura.plots.text import MAX_LENGTH
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -50,18 +52,30 @@ class Cloud:
         Component of each of them.
     sentence : str
         What was left out, if anything.
+    imputed : boolean array of shape (n, D), optional
+        Which of their values were missing and are imputed.
     """
 
     fit: Fit
     rows: Array
     labels: IntegerArray
     sentence: str
+    imputed: BooleanArray | None = None
 
     @classmethod
-    def of(cls, fit: Fit, rows: Array, labels: IntegerArray) -> "Cloud":
+    def of(
+        cls, fit: Fit, rows: Array, labels: IntegerArray, imputed: BooleanArray | None = None
+    ) -> "Cloud":
         """Return the cloud of at most 10,000 of the rows."""
         kept, sentence = subsample(rows.shape[0], MAX_POINTS)
-        return cls(fit, rows[kept], labels[kept], sentence)
+        marks = None if imputed is None else imputed[kept]
+        return cls(fit, rows[kept], labels[kept], sentence, marks)
+
+    def hollow(self, *features: int) -> BooleanArray:
+        """Return which rows have an imputed value in some features, shape (n,)."""
+        if self.imputed is None:
+            return np.zeros(len(self.rows), dtype=bool)
+        return np.asarray(self.imputed[:, list(features)].any(axis=1))
 
     def covariances(self, first: int, second: int) -> Array:
         """Return the components' covariance matrices of two features, shape (K, 2, 2)."""
@@ -98,6 +112,7 @@ def draw_scatter(ax: "Axes", cloud: Cloud, first: int, second: int, *, small: bo
     """Draw rows and ellipses in two features."""
     many = cloud.labels.size > RASTER_THRESHOLD
     size = 3.0 if many else (4.0 if small else 5.5)
+    hollow = cloud.hollow(first, second)
     for k in range(cloud.fit.n_parts):
         member = cloud.labels == k
         ax.scatter(
@@ -105,11 +120,14 @@ def draw_scatter(ax: "Axes", cloud: Cloud, first: int, second: int, *, small: bo
             cloud.rows[member, second],
             s=size**2,
             marker=component_marker(k),
-            color=component_colour(k),
-            edgecolors="none" if many else paper(),
-            linewidths=0.0 if many else 0.3,
-            alpha=0.5 if many else 0.85,
             rasterized=many,
+            **point_look(
+                k,
+                hollow[member],
+                edgecolors="none" if many else paper(),
+                linewidths=0.0 if many else 0.3,
+                alpha=0.5 if many else 0.85,
+            ),
         )
     ax.autoscale_view()
     draw_ellipses(ax, cloud, first, second)
@@ -201,7 +219,8 @@ def _label_edges(axes: np.ndarray, names: list[str]) -> None:
 def _explain(corner: "Axes", cloud: Cloud, n_features: int, chosen: str) -> None:
     """Put the legend into the empty upper right corner."""
     n_components = cloud.fit.n_parts
-    sentences = [s for s in (ELLIPSE_SENTENCE, chosen, cloud.sentence) if s]
+    marked = IMPUTED_SENTENCE if cloud.hollow(*range(cloud.rows.shape[1])).any() else ""
+    sentences = [s for s in (ELLIPSE_SENTENCE, marked, chosen, cloud.sentence) if s]
     drawn = component_legend(
         corner,
         cloud.fit,

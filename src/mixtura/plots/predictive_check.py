@@ -71,6 +71,11 @@ def predictive_check(
     n_features = rows.shape[1]
     names = [f"x{d}" for d in range(n_features)] if feature_names is None else list(feature_names)
     listed = list(range(min(n_features, 4))) if features is None else list(features)
+    for d in listed:
+        if np.isnan(rows[:, d]).all():
+            raise InvalidArgumentError(
+                f"has no value at all in column {names[d]!r}: leave the column out", argument="x"
+            )
     n_columns = min(len(listed), 2)
     shape = (-(-len(listed) // n_columns), n_columns)
     if ax is None:

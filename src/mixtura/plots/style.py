@@ -4,8 +4,11 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mixtura.fit import Fit
 from mixtura.plots.text import MAX_LENGTH, printable, shortened
+from mixtura.typing import BooleanArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -63,6 +66,31 @@ def component_colour(component: int) -> str:
 def component_marker(component: int) -> str:
     """Return the marker shape of a component."""
     return MARKERS[component % len(MARKERS)]
+
+
+IMPUTED_SENTENCE = "hollow: imputed values"
+
+
+def point_look(component: int, hollow: BooleanArray | None, **look: Any) -> dict[str, Any]:
+    """Return the look of a component's points, those of imputed values hollow.
+
+    Parameters
+    ----------
+    component : int
+        The component.
+    hollow : boolean array of shape (n,), optional
+        Which of the points are hollow.
+    **look
+        How they look otherwise, as ``scatter`` takes it.
+    """
+    colour = component_colour(component)
+    if hollow is None or not hollow.any():
+        return {"color": colour, **look}
+    from matplotlib.colors import to_rgba
+
+    faces = np.tile(to_rgba(colour), (hollow.size, 1))
+    faces[hollow, 3] = 0.0
+    return look | {"facecolors": faces, "edgecolors": colour, "linewidths": 0.7, "alpha": None}
 
 
 def ink() -> str:

@@ -10,17 +10,18 @@ from mixtura.plots.beeswarm import Lanes, lane_numbers
 from mixtura.plots.canvas import single_axes, size_in_points
 from mixtura.plots.observations import as_column, subsample
 from mixtura.plots.style import (
+    IMPUTED_SENTENCE,
     PLAIN_TEXT,
     RASTER_THRESHOLD,
-    component_colour,
     component_marker,
     label_x,
     note,
     open_frame,
     paper,
+    point_look,
     shown,
 )
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -35,6 +36,7 @@ def swarm(
     *,
     feature_name: str | None = None,
     labels: Sequence[object] | None = None,
+    imputed: Any = None,
     ax: "Axes | None" = None,
     figure: "FigureBase | None" = None,
 ) -> "Axes":
@@ -52,6 +54,8 @@ def swarm(
         Name of the feature, shown as it is: never read as math or markup.
     labels : sequence of length N, optional
         Groups of the rows (of any kind); each is given a lane, a colour and a marker of its own.
+    imputed : boolean array of shape (N,), optional
+        Which values were missing and are imputed; these are hollow.
     ax : matplotlib Axes, optional
         Axes to draw on.
     figure : matplotlib Figure or SubFigure, optional
@@ -80,7 +84,8 @@ def swarm(
         raise InvalidArgumentError(
             f"must have at most {MAX_LANES} distinct values; got {len(names)}", argument="labels"
         )
-    return draw_lanes(values, lanes, names, feature_name, ax, figure)
+    marks = None if imputed is None else np.asarray(imputed, dtype=bool).reshape(values.shape)
+    return draw_lanes(values, lanes, names, feature_name, ax, figure, marks)
 
 
 def draw_lanes(
@@ -90,6 +95,7 @@ def draw_lanes(
     feature_name: str | None,
     ax: "Axes | None",
     figure: "FigureBase | None",
+    imputed: BooleanArray | None = None,
 ) -> "Axes":
     """Draw points in one lane for each name, the first at the top; one nameless lane for none."""
     n_lanes = max(len(names), 1)
@@ -99,17 +105,21 @@ def draw_lanes(
     # A tenth is left for what the labels and margins will take of the axes.
     arrangement = Lanes(values[kept], lanes[kept], n_lanes, 0.9 * width, 0.9 * height)
     offsets, diameter, side_by_side = arrangement.arrange()
+    hollow = np.zeros(kept.size, dtype=bool) if imputed is None else imputed[kept]
     for lane, member in enumerate(arrangement.members):
         ax.scatter(
             values[kept][member],
             lane - offsets[member],
             s=(diameter * 0.94) ** 2,
             marker=component_marker(lane),
-            color=component_colour(lane),
-            edgecolors=paper() if side_by_side else "none",
-            linewidths=0.4 if side_by_side else 0.0,
-            alpha=None if side_by_side else 0.6,
             rasterized=kept.size > RASTER_THRESHOLD,
+            **point_look(
+                lane,
+                hollow[member],
+                edgecolors=paper() if side_by_side else "none",
+                linewidths=0.4 if side_by_side else 0.0,
+                alpha=None if side_by_side else 0.6,
+            ),
         )
     ax.set_ylim(n_lanes - 0.5, -0.5)
     if names:
@@ -119,7 +129,7 @@ def draw_lanes(
         ax.set_yticks([])
     ax.spines["left"].set_visible(False)
     label_x(ax, "x" if feature_name is None else feature_name)
-    note(ax, sentence)
+    note(ax, sentence, IMPUTED_SENTENCE if hollow.any() else "")
     open_frame(ax)
     return ax
 

@@ -7,7 +7,7 @@ import numpy as np
 from mixtura.fit import Fit
 from mixtura.plots.canvas import single_axes
 from mixtura.plots.curves import MarginalCurves
-from mixtura.plots.observations import as_responsibilities, as_rows, subsample
+from mixtura.plots.observations import as_marks, as_responsibilities, as_rows, subsample
 from mixtura.plots.pairs import MAX_POINTS, Cloud, draw_ellipses
 from mixtura.plots.separation import best_features
 from mixtura.plots.style import (
@@ -21,11 +21,13 @@ from mixtura.plots.style import (
     note,
     open_frame,
 )
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import FigureBase
+
+IMPUTED_MARK = "crossed: imputed values"
 
 DOUBTFUL = 0.1
 """Uncertainty above which a row counts as doubtful: its best component has less than 0.9."""
@@ -36,6 +38,7 @@ def uncertainty(
     x: Any,
     responsibilities: Any,
     *,
+    imputed: Any = None,
     ax: "Axes | None" = None,
     figure: "FigureBase | None" = None,
 ) -> "Axes":
@@ -56,6 +59,8 @@ def uncertainty(
         The rows, in the data's units.
     responsibilities : array of shape (N, K)
         Probability of each component for each row.
+    imputed : boolean array of shape (N, D), optional
+        Which values were missing and are imputed; points of such have a small cross.
     ax : matplotlib Axes, optional
         Axes to draw on.
     figure : matplotlib Figure or SubFigure, optional
@@ -72,6 +77,7 @@ def uncertainty(
     """
     rows = as_rows(x, fit)
     shares = as_responsibilities(responsibilities, rows.shape[0], fit)
+    marks = as_marks(imputed, rows)
     doubt = row_uncertainty(shares)
     n_doubtful = int((doubt > DOUBTFUL).sum())
     kept, sentence = subsample(rows.shape[0], MAX_POINTS)
@@ -79,15 +85,18 @@ def uncertainty(
     said = f"{n_doubtful:,} of {doubt.size:,} rows above {DOUBTFUL}"
     if rows.shape[1] == 1:
         ax = single_axes(ax, figure, (6.4, 3.2))
-        _draw_along(ax, fit, rows[kept, 0], best, doubt[kept])
+        hollow = np.zeros(kept.size, dtype=bool) if marks is None else marks[kept, 0]
+        _draw_along(ax, fit, rows[kept, 0], (best, hollow), doubt[kept])
         chosen = ""
     else:
         ax = single_axes(ax, figure, (6.4, 4.6))
         features, chosen = best_features(fit, 2)
-        cloud = Cloud(fit, rows[kept], best, sentence)
+        cloud = Cloud(fit, rows[kept], best, sentence, None if marks is None else marks[kept])
+        hollow = cloud.hollow(*features.tolist())
         _draw_map(ax, cloud, features, doubt[kept])
         said = f"filled: {said}" if n_doubtful else said
-    note(ax, said, chosen, sentence)
+    marked = IMPUTED_MARK if hollow.any() else ""
+    note(ax, said, marked, chosen, sentence)
     open_frame(ax)
     return ax
 
@@ -99,7 +108,22 @@ def row_uncertainty(responsibilities: Array) -> Array:
     return np.clip(1.0 - responsibilities.max(axis=1), 0.0, 1.0)
 
 
-def _draw_along(ax: "Axes", fit: Fit, values: Array, best: IntegerArray, doubt: Array) -> None:
+def _mark(ax: "Axes", across: Array, along: Array, hollow: BooleanArray) -> None:
+    """Put a small cross on points of imputed values."""
+    if hollow.any():
+        look = {"marker": "x", "color": ink(), "linewidths": 0.5, "s": 9, "zorder": 4}
+        ax.scatter(across[hollow], along[hollow], **look)
+
+
+def _draw_along(
+    ax: "Axes",
+    fit: Fit,
+    values: Array,
+    assigned: tuple[IntegerArray, BooleanArray],
+    doubt: Array,
+) -> None:
+    """Draw rows of given components, some of imputed values, against their uncertainty."""
+    best, hollow = assigned
     many = values.size > RASTER_THRESHOLD
     points, curve = _uncertainty_line(fit, values)
     ax.plot(points, curve, color="#999999", linewidth=1.0, zorder=0)
@@ -116,6 +140,7 @@ def _draw_along(ax: "Axes", fit: Fit, values: Array, best: IntegerArray, doubt: 
             rasterized=many,
             clip_on=False,
         )
+    _mark(ax, values, doubt, hollow)
     ax.axhline(DOUBTFUL, color=ink(), linewidth=0.8, linestyle=(0, (4, 2)))
     largest = max(doubt.max(initial=0.0), curve.max(initial=0.0))
     ax.set_ylim(0.0, max(1.08 * largest, 0.2))
@@ -164,6 +189,7 @@ def _draw_map(ax: "Axes", cloud: Cloud, features: IntegerArray, doubt: Array) ->
             zorder=3,
             **look,
         )
+    _mark(ax, cloud.rows[:, first], cloud.rows[:, second], cloud.hollow(first, second))
     ax.autoscale_view()
     draw_ellipses(ax, cloud, first, second, means=False)
     label_x(ax, cloud.fit.feature_names[first])

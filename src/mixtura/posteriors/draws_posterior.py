@@ -312,6 +312,8 @@ class DrawsPosterior(Posterior):
 
     def log_predictive(self, rows: Rows, engine: Engine) -> Array:
         averaged = self.averaged(rows.n_rows)
+        if rows.is_labelled:
+            return averaged._predictive_of_labelled(rows, engine)
         total = np.full(rows.n_rows, -np.inf)
         for potentials in averaged._stacked(max(1, STACKED // self.model.n_components)):
             total = np.logaddexp(total, engine.log_density(rows, potentials))
@@ -320,6 +322,15 @@ class DrawsPosterior(Posterior):
             own = BackgroundPotential(np.log(weight), self.model.background)
             total = np.logaddexp(total, engine.background_density(rows, own))
         return total - np.log(averaged.n_draws)
+
+    def _predictive_of_labelled(self, rows: Rows, engine: Engine) -> Array:
+        """Return the log predictive density of rows whose labels name components of each draw."""
+        # Of several draws together they would name those of the first.
+        found, share = np.full(rows.n_rows, -np.inf), -np.log(self.n_draws)
+        for number in range(self.n_draws):
+            potentials = self.model.potentials(self.draw(number))
+            found = np.logaddexp(found, engine.log_density(rows, potentials) + share)
+        return found
 
     def responsibilities(self, rows: Rows, engine: Engine) -> Array:
         averaged, size = self.averaged(rows.n_rows, MOST_SHARED), self.model.n_components

@@ -79,6 +79,8 @@ def fingerprints(values: Array) -> Unsigned:
     64 bits: among a million rows two different ones are alike with a probability of 3e-8.
     """
     bits = np.ascontiguousarray(values, dtype=np.float64) + 0.0  # zero has two signs
+    if np.isnan(bits).any():
+        bits[np.isnan(bits)] = np.nan  # as has what is missing
     mixed = np.full(len(bits), bits.shape[1], dtype=np.uint64)
     for column in bits.view(np.uint64).T:
         mixed ^= column

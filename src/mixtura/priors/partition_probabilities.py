@@ -64,6 +64,38 @@ class Partitions(ABC):
             Source of the random numbers.
         """
 
+    def least_weight(self, concentration: float, n_rows: int) -> float:
+        """Return the weight above which :meth:`draw_atoms` finds all atoms; of finitely many 0."""
+        return 0.0
+
+    def draw_atoms(
+        self,
+        count: Array,
+        n_components: int,
+        concentration: float,
+        least: float,
+        rng: np.random.Generator,
+    ) -> Array:
+        """Return the weights (T,) of clusters, drawn given a partition, and of all other atoms.
+
+        Of other atoms those of weights above a least one, and perhaps smaller ones.
+
+        Parameters
+        ----------
+        count : array of shape (t,)
+            Rows of each cluster; their weights come first.
+        n_components : int
+            Number of components K of a prior that has so many.
+        concentration, least : float
+            Concentration, and the least weight.
+        rng : Generator
+            Source of the random numbers.
+        """
+        n_slots = self.n_slots(n_components, count.size)
+        whole = np.append(count, np.zeros(n_slots - count.size))
+        occupied, value = np.array([count.size]), np.array([concentration])
+        return self.draw_weights(whole[None], occupied, value, rng)[0]
+
 
 @final
 @dataclass(frozen=True)

@@ -14,6 +14,9 @@ from mixtura.typing import Array, IntegerArray
 TINY = float(np.finfo(float).tiny)
 """In place of gamma and beta variables that underflow."""
 
+MOST_STICKS = 64
+"""Sticks beyond which, on average, none is broken off for a row to choose."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -93,3 +96,30 @@ class ProcessPartitions(Partitions):
         left = np.cumprod(np.where(is_free, beyond, 1.0), axis=1)
         before = np.hstack([np.ones((len(count), 1)), left[:, :-1]])
         return np.where(is_free, rest * before * share, rows) / total
+
+    def least_weight(self, concentration: float, n_rows: int) -> float:
+        numbers = np.arange(1.0, MOST_STICKS + 1.0)
+        left = (concentration + numbers * self.discount) / (
+            concentration + 1.0 + (numbers - 1.0) * self.discount
+        )
+        return max(0.5 / max(n_rows, 1), float(np.prod(left)))
+
+    def draw_atoms(
+        self,
+        count: Array,
+        n_components: int,
+        concentration: float,
+        least: float,
+        rng: np.random.Generator,
+    ) -> Array:
+        # Sticks are broken off what the clusters leave until no further one can be large.
+        start = concentration + self.discount * count.size
+        rows, rest = rng.standard_gamma(count - self.discount), rng.standard_gamma(start)
+        total = max(float(rows.sum() + rest), TINY)
+        weights, left, number = (rows / total).tolist(), rest / total, 0
+        while left > least:
+            number += 1
+            share = rng.beta(1.0 - self.discount, start + number * self.discount)
+            weights.append(left * share)
+            left *= 1.0 - share
+        return np.array(weights)

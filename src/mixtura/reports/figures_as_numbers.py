@@ -1,5 +1,6 @@
 """What the pictures of a report show, as tables."""
 
+from collections.abc import Sequence
 from itertools import pairwise
 
 import numpy as np
@@ -8,12 +9,13 @@ from scipy.special import ndtr
 from mixtura.fit import Fit
 from mixtura.plots.bins import bin_edges
 from mixtura.plots.curves import MarginalCurves
+from mixtura.plots.missing_cells import MissingPatterns
 from mixtura.plots.profile import MAX_FEATURES, standardised
 from mixtura.plots.separation import best_features
 from mixtura.plots.uncertainty import row_uncertainty
 from mixtura.reports.numbers import exact, share, significant
 from mixtura.reports.tables import Table, name, truncated
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 N_BINS = 12
 MAX_STEPS = 12
@@ -22,6 +24,8 @@ MOST_DOUBTFUL = 10
 
 
 def _edges(values: Array) -> Array:
+    if not values.size:
+        return np.array([0.0, 0.0])
     low, high = float(values.min()), float(values.max())
     edges = bin_edges(values, low, high, N_BINS)
     return np.array([low, high]) if edges is None else edges
@@ -83,9 +87,10 @@ def objective(fit: Fit) -> Table:
 def density(fit: Fit, x: Array, weights: Array | None) -> Table:
     """Return the observed and the fitted share of rows in equal intervals of one feature."""
     (feature,), chosen = best_features(fit, 1)
-    values = x[:, feature]
+    there = ~np.isnan(x[:, feature])
+    values = x[there, feature]
     edges = _edges(values)
-    counts = _counts(values, edges, weights)
+    counts = _counts(values, edges, None if weights is None else weights[there])
     observed = counts / max(float(counts.sum()), np.finfo(float).tiny)
     total = _shares(MarginalCurves.predictive(fit, int(feature)), edges).sum(axis=1)
     by_component = _shares(MarginalCurves.of(fit, int(feature)), edges)
@@ -94,7 +99,7 @@ def density(fit: Fit, x: Array, weights: Array | None) -> Table:
     columns = (
         "interval",
         "data",
-        "all components",
+        fit.total_name,
         *(name(fit.component_name(k), 32) for k in range(listed)),
     )
     rows = tuple(
@@ -116,6 +121,20 @@ def _shares(marginals: MarginalCurves, edges: Array) -> Array:
     """Return the share of each component in intervals between E edges, shape (E - 1, K)."""
     standard = (edges[:, None] - marginals.means) / marginals.deviations
     return marginals.weights * np.diff(ndtr(standard), axis=0)
+
+
+def missing(is_missing: BooleanArray, feature_names: Sequence[str]) -> Table:
+    """Return how many rows lack which cells, the most frequent patterns first."""
+    found = MissingPatterns.of(is_missing)
+    rows = []
+    for cells, count in zip(found.is_missing, found.counts.tolist(), strict=True):
+        lacking = [name(feature_names[d], 24) for d in np.flatnonzero(cells).tolist()]
+        told = ", ".join(lacking[:MAX_COLUMNS]) or "none"
+        if len(lacking) > MAX_COLUMNS:
+            told += f" and {len(lacking) - MAX_COLUMNS} more"
+        rows.append((told, f"{count:,}"))
+    kept, note = truncated(rows, 30, "patterns")
+    return Table("Missing cells by pattern", ("missing", "rows"), kept, note)
 
 
 def clusters(fit: Fit, x: Array, labels: IntegerArray) -> Table:

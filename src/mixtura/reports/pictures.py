@@ -11,6 +11,7 @@ import numpy as np
 from mixtura import plots
 from mixtura.data import ArrayRows
 from mixtura.fit import Fit
+from mixtura.plots.missing_cells import MissingPatterns
 from mixtura.plots.profile import MAX_FEATURES
 from mixtura.plots.style import RASTER_THRESHOLD
 from mixtura.plots.swarm import lanes_size
@@ -18,7 +19,7 @@ from mixtura.reports import figures_as_numbers as numbers_of
 from mixtura.reports.content import Picture
 from mixtura.reports.svg import INK, PAPER, svg_of
 from mixtura.reports.tables import Table
-from mixtura.typing import Array, IntegerArray
+from mixtura.typing import Array, BooleanArray, IntegerArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +32,9 @@ RESOLUTION = 110.0
 
 COARSER = (80.0, 60.0)
 """Dots per inch of whole drawings, where the budget asks for them."""
+
+SHOWN_PATTERNS = 12
+"""Patterns of missing cells that are drawn at most."""
 
 MANY_COMPONENTS = 12
 """Components above which a drawing holds one feature fewer."""
@@ -69,6 +73,11 @@ class PictureData:
     weights: Array | None = None
     max_features: int = 4
     is_alone: bool = True
+
+    @property
+    def imputed(self) -> BooleanArray | None:
+        """Which values were missing, (N, D); None where none were."""
+        return self.given.is_missing if self.given.has_missing else None
 
 
 @final
@@ -127,6 +136,8 @@ def objective_drawing(fit: Fit) -> Drawing:
 def fit_drawings(evidence: PictureData) -> list[Drawing]:
     """Return the drawings of a fit with its rows."""
     drawings = [_density(evidence), _clusters(evidence)]
+    if evidence.given.has_missing:
+        drawings.insert(0, _missing(evidence))
     if evidence.fit.model.n_components > 1:
         drawings.append(_uncertainty(evidence))
         if evidence.x.shape[1] > 2 and evidence.fit.tells_components:
@@ -134,8 +145,25 @@ def fit_drawings(evidence: PictureData) -> list[Drawing]:
     return drawings
 
 
+def _missing(evidence: PictureData) -> Drawing:
+    rows, names = evidence.given, evidence.fit.feature_names
+    found = MissingPatterns.of(rows.is_missing)
+    lines = min(found.counts.size, SHOWN_PATTERNS)
+    return Drawing(
+        "missing",
+        "Missing cells",
+        "A line for each pattern: filled squares are cells that are there, empty ones are missing.",
+        (min(2.2 + 0.42 * rows.n_features, 8.0), 1.4 + 0.24 * lines),
+        lambda figure: plots.missing(
+            rows.values, feature_names=names, max_patterns=SHOWN_PATTERNS, figure=figure
+        ),
+        numbers_of.missing(rows.is_missing, names),
+    )
+
+
 def _density(evidence: PictureData) -> Drawing:
     fit, x = evidence.fit, evidence.x
+    there = x if evidence.imputed is None else np.where(evidence.imputed, np.nan, x)
     one = x.shape[1] == 1
     caption = (
         "The area under a component's line is its weight; the area under the dashed sum is one."
@@ -152,9 +180,9 @@ def _density(evidence: PictureData) -> Drawing:
         caption,
         (6.2 if is_narrow else 8.6, 3.4) if one else (6.6, 5.0),
         lambda figure: plots.density(
-            fit, x, weights=evidence.weights, max_features=evidence.max_features, figure=figure
+            fit, there, weights=evidence.weights, max_features=evidence.max_features, figure=figure
         ),
-        numbers_of.density(fit, x, evidence.weights),
+        numbers_of.density(fit, there, evidence.weights),
     )
 
 
@@ -172,7 +200,12 @@ def _clusters(evidence: PictureData) -> Drawing:
         "Each row in the component that it most probably belongs to.",
         size,
         lambda figure: plots.clusters(
-            fit, x, evidence.labels, max_features=evidence.max_features, figure=figure
+            fit,
+            x,
+            evidence.labels,
+            imputed=evidence.imputed,
+            max_features=evidence.max_features,
+            figure=figure,
         ),
         numbers_of.clusters(fit, x, evidence.labels),
     )
@@ -185,7 +218,9 @@ def _uncertainty(evidence: PictureData) -> Drawing:
         "How certain the assignments are",
         "Uncertainty is one minus the probability of the row's most probable component.",
         (6.0, 3.0) if x.shape[1] == 1 else (6.2, 4.2),
-        lambda figure: plots.uncertainty(fit, x, evidence.responsibilities, figure=figure),
+        lambda figure: plots.uncertainty(
+            fit, x, evidence.responsibilities, imputed=evidence.imputed, figure=figure
+        ),
         numbers_of.uncertainty(fit, evidence.responsibilities),
     )
 

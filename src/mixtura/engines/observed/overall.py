@@ -74,6 +74,8 @@ def completed_rows(rows: ArrayRows, overall: SufficientStatistics) -> ArrayRows:
 
 def _columns(rows: ArrayRows, some: BooleanArray) -> ArrayRows:
     errors = rows.errors
+    if some.all():
+        return rows  # no copy, and what was observed of them is known
     if errors is not None:
         errors = errors[:, some] if errors.ndim == 2 else errors[:, some][:, :, some]
     return ArrayRows(rows.values[:, some], rows.weights, None, errors)

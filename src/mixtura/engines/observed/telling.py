@@ -110,3 +110,27 @@ def drawn_values(rows: ArrayRows, potentials: Potentials, seed: int) -> Array:
         about = part.drawn(labels, source.normals(positions, rows.n_features))
         found[positions] = potentials.mean[labels] + about
     return found
+
+
+def completed_given(
+    rows: ArrayRows, potentials: Potentials, labels: IntegerArray, normals: Array
+) -> Array:
+    """Return true values of rows (N, D) given what was observed, and components (N,).
+
+    Drawn by standard normal numbers (N, D).
+    """
+    found, covariances = rows.values.astype(np.float64), covariances_of(potentials)
+    for patterns in rows.observation.patterns:
+        is_exact = patterns.has_cells if patterns.errors is None else None
+        done = 0
+        for part in parts_of(patterns, potentials.mean, covariances):
+            positions = part.patterns.positions
+            own = labels[positions]
+            about = part.drawn(own, normals[positions])
+            drawn = potentials.mean[own] + about
+            if is_exact is not None:  # what is there stays as it is, to the bit
+                some = slice(done, done + len(positions))
+                drawn = np.where(is_exact[some], patterns.values[some], drawn)
+            found[positions] = drawn
+            done += len(positions)
+    return found

@@ -6,7 +6,7 @@ from typing import ClassVar, final
 
 import numpy as np
 
-from mixtura.data import Rows
+from mixtura.data import ArrayRows, Rows
 from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.fit import Problem, ScaledProblem, option
 from mixtura.inference.mcmc.chain_methods import ChainMethod, ChainSetup, each_on_its_own
@@ -90,7 +90,6 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
 
     name = "collapsed"
     averages_parameters = True
-    takes_labels = False
     objective_name = "mean log joint density of rows and partition"
     stream = 0x636F_6C6C
     decisive: ClassVar[tuple[str, ...]] = (*ChainMethod.decisive, "moves")
@@ -116,6 +115,7 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
                 remedy=("use ", Setting("inference", "gibbs")),
             )
         rows = each_on_its_own(scaled.rows, self.name)
+        _refuse_shared_classes(rows)
         given = (problem.engine, plan, partitions, clusters, self.moves)
         most = MOST_LABELS // self.chains
         return PartitionSampler(model, rows, *given, most_labels=most)
@@ -133,6 +133,8 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         n_clusters = int(max(one.occupied[: plan.draws].max() for one in past))
         size = sampler.partitions.n_slots(problem.model.n_components, n_clusters)
         model = replace(scaled.model, n_components=size)
+        numbers = np.broadcast_to(sampler.slots(size), (len(past), plan.draws, size))
+        has_background = model.background is not None
         seeds = [problem.stream(OF_PARAMETERS, n) for n in range(len(past))]
         histories = [one.log_joint[: plan.sweeps] for one in past]
         found = [
@@ -142,17 +144,29 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         posterior = DrawsPosterior(
             model,
             Draws.beside(found),
-            numbers=np.broadcast_to(np.arange(size), (len(past), plan.draws, size)),
-            partitions=_kept(problem.rows, past, plan.draws),
+            numbers=numbers,
+            partitions=None if has_background else _kept(problem.rows, past, plan.draws),
         )
         exchangeable = model.weight_prior.is_exchangeable
         is_given = problem.keep_numbering and exchangeable
         first = scaled.model.typical(given.starts[0].statistics) if is_given else None
-        chains = Chains(posterior, histories, names, first, of_partitions=True)
+        held = scaled.rows.held
+        chains = Chains(posterior, histories, names, first, of_partitions=True, held=held)
         return (
             replace(problem, model=replace(problem.model, n_components=size)),
             replace(scaled, model=model),
             chains,
+        )
+
+
+def _refuse_shared_classes(rows: Rows) -> None:
+    """Raise InvalidArgumentError where a class of rows has several components."""
+    labels = rows.labels if isinstance(rows, ArrayRows) else None
+    if labels is not None and any(size > 1 for size in labels.classes.sizes):
+        raise InvalidArgumentError(
+            *(Setting("inference", "collapsed"), " takes one component for each label: "),
+            *(Setting("components_per_class"), " must be 1"),
+            remedy=("use ", Setting("inference", ("map", "ml", "vb", "gibbs"))),
         )
 
 

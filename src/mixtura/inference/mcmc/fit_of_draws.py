@@ -148,10 +148,11 @@ def _numbered(chains: Chains, n_rows: float) -> tuple[DrawsPosterior, float]:
     exchangeable = prior.is_exchangeable
     if not exchangeable and not chains.of_partitions:
         return posterior, 0.0
-    if not exchangeable and posterior.weights.size * posterior.weights.shape[2] > MOST_ALIGNED:
-        return posterior.relabelled(np.argsort(-posterior.weights, axis=2, kind="stable")), 0.0
     n_components = posterior.weights.shape[2]
     free = np.setdiff1d(np.arange(n_components), chains.held)
+    if not exchangeable and posterior.weights.size * posterior.weights.shape[2] > MOST_ALIGNED:
+        by_weight = np.argsort(-posterior.weights[:, :, free], axis=2, kind="stable")
+        return posterior.relabelled(_held_apart(by_weight, free, n_components)), 0.0
     if free.size < 2 and chains.held.size:
         return posterior, 0.0
     parts = _components(posterior, free)
@@ -208,8 +209,10 @@ def _in_data_units(
     if factor is None:
         return drawn
     draws = drawn.draws.rescaled(1.0 / factor)
-    more = float(problem.rows.weight_of_cells() @ np.log(factor))
-    log_likelihood, joint = draws.log_likelihood + more, draws.log_joint[0, 0] + more
+    logs, total = np.log(factor), problem.rows.total_weight
+    log_likelihood = draws.log_likelihood + float(problem.rows.weight_of_cells() @ logs)
+    # Rows beside a partition are complete, drawn cells included.
+    joint = draws.log_joint[0, 0] + float(np.full(logs.size, total) @ logs)
     if not of_rows:
         # The densities differ by a constant: it is found at one draw.
         joint = log_likelihood[0, 0] + problem.model.log_prior(draws.at(0, 0))

@@ -1,13 +1,14 @@
 """One chain of a collapsed sampler: partitions of the rows, and parameters drawn given them."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 
-from mixtura.data import Rows
+from mixtura.data import ArrayRows, Rows
+from mixtura.data.known_labels import UNKNOWN
 from mixtura.engines import Engine
 from mixtura.engines.allocation import Allocator, numbered
 from mixtura.inference.mcmc.chain_runs import (
@@ -19,6 +20,7 @@ from mixtura.inference.mcmc.chain_runs import (
     generator_of,
 )
 from mixtura.inference.mcmc.gibbs_chains import drawn
+from mixtura.inference.mcmc.observed_partitions import Completed, KeptVisits, ObservedSweeps
 from mixtura.inference.mcmc.stretches import (
     KEPT,
     MOST_HELD,
@@ -29,6 +31,8 @@ from mixtura.inference.mcmc.stretches import (
     PartitionStretch,
     joined,
 )
+from mixtura.messages.assignments import Soft
+from mixtura.messages.background import BACKGROUND
 from mixtura.messages.draws import Draws
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.prior_arrays import ClusterSteps, MatrixSteps
@@ -57,12 +61,15 @@ class PartitionState(RunState):
         State of the generator.
     past : tuple of PartitionStretch
         The sweeps so far.
+    values : array of shape (n, D)
+        The rows that were not observed in full, completed.
     """
 
     labels: IntegerArray
     concentration: float
     random: Any
     past: tuple[PartitionStretch, ...] = ()
+    values: Array = field(default_factory=lambda: np.empty((0, 0)))
 
     @property
     def sweeps(self) -> int:
@@ -110,6 +117,15 @@ class PartitionSampler(Runner[PartitionState]):
     def _allocator(self) -> Allocator:
         return self.engine.allocator(self.rows, self.clusters)
 
+    @cached_property
+    def _observed(self) -> ObservedSweeps | None:
+        """Sweeps over rows that are incomplete, or of which something is known, if they are."""
+        if self.rows.is_plain and self.model.background is None:
+            return None
+        assert isinstance(self.rows, ArrayRows)
+        given = (self.engine, self.partitions, self.clusters, (self.scans, self.moves))
+        return ObservedSweeps(self.model, self.rows, *given)
+
     def begin(self, start: SufficientStatistics, seed: np.random.SeedSequence) -> PartitionState:
         # Rows get components by a draw given the start's statistics.
         of_start, of_rows, of_chain = seed.spawn(3)
@@ -125,9 +141,15 @@ class PartitionSampler(Runner[PartitionState]):
     ) -> PartitionState:
         """Return a chain before its first sweep, whose first partition is given."""
         value = self.partitions.concentration if concentration is None else concentration
-        return PartitionState(numbered(labels), value, np.random.PCG64(seed).state)
+        random = np.random.PCG64(seed).state
+        if self._observed is None:
+            return PartitionState(numbered(labels), value, random)
+        first = self._observed.begin(labels)
+        return PartitionState(first.labels, value, random, (), first.values)
 
     def advance(self, state: PartitionState, sweeps: int) -> PartitionState:
+        if self._observed is not None:
+            return self._advanced(self._observed, state, sweeps)
         rng, begin, plan = generator_of(state.random), state.sweeps, self.plan
         labels, concentration, n_rows = state.labels, state.concentration, len(state.labels)
         steps = self.partitions.steps(n_rows, concentration)
@@ -158,6 +180,65 @@ class PartitionSampler(Runner[PartitionState]):
         before = tuple(one.thinned(every) for one in state.past) if every else state.past
         return PartitionState(labels, concentration, random, (*before, stretch))
 
+    def _advanced(
+        self, observed: ObservedSweeps, state: PartitionState, sweeps: int
+    ) -> PartitionState:
+        """Return a chain of rows that were not observed in full after some more sweeps."""
+        rng, begin, plan = generator_of(state.random), state.sweeps, self.plan
+        concentration, now = state.concentration, Completed(state.labels, state.values)
+        n_before = plan.kept_before(begin)
+        n_after = plan.kept_before(begin + sweeps)
+        every = spacing(len(state.labels), n_after, self.most_labels)
+        log_joint, kept = np.empty(sweeps), KeptVisits(self.model, n_before, every)
+        for number in range(sweeps):
+            if not self.partitions.is_known:
+                counts = observed.count(now.labels)
+                concentration = self.partitions.draw_concentration(concentration, *counts, rng)
+            now, visited = observed.stretch(now, concentration, rng)
+            log_joint[number] = visited.log_joint
+            if plan.kept_before(begin + number + 1) > plan.kept_before(begin + number):
+                kept.add(visited, concentration)
+        random = rng.bit_generator.state
+        before = tuple(one.thinned(every) for one in state.past) if every else state.past
+        past = (*before, kept.stretch(log_joint, len(state.labels)))
+        return PartitionState(now.labels, concentration, random, past, now.values)
+
+    def slots(self, n_components: int) -> IntegerArray:
+        """Return which cluster each component has, (K,): those of labels have their own."""
+        held = self.rows.held
+        if not held.size:
+            return np.arange(n_components)
+        found = np.empty(n_components, dtype=np.intp)
+        others = np.setdiff1d(np.arange(n_components), held)
+        found[np.concatenate([held, others])] = np.arange(n_components)
+        return found
+
+    def share_of_clusters(self, members: Array, rng: np.random.Generator) -> Array | float:
+        """Return what a background leaves of the weights, drawn given the units of clusters (S,).
+
+        Of shape (S, 1); one without a background.
+        """
+        box = self.model.background
+        if box is None:
+            return 1.0
+        assert self._observed is not None
+        counts = (self._observed.n_units - members, members)
+        first, second = (p + n for p, n in zip(box.concentration, counts, strict=True))
+        return 1.0 - rng.beta(first, second)[:, None]
+
+    def log_likelihoods(self, model: MixtureModel, parameters: MixtureParameters) -> Array:
+        """Return the log likelihoods (S,) of S mixtures, one after the other, in nats."""
+        K = model.n_components
+        if self._observed is None:
+            return self.engine.log_likelihoods(self.rows, model.potentials(parameters), K)
+        found = []
+        for start in range(0, parameters.weights.size, K):
+            some = slice(start, start + K)
+            own = (parameters.weights[some], parameters.means[some], parameters.covariances[some])
+            potentials = model.potentials(MixtureParameters(*own))
+            found.append(self.engine.sweep(self.rows, potentials, Soft()).log_normalizer)
+        return np.array(found)
+
     def monitored(self, states: Sequence[PartitionState], plan: ChainPlan) -> list[Array]:
         log_joint = [np.concatenate([one.log_joint for one in state.past]) for state in states]
         occupied = [np.concatenate([one.occupied for one in state.past]) for state in states]
@@ -168,6 +249,8 @@ class PartitionSampler(Runner[PartitionState]):
             "labels": np.stack([state.labels for state in states]).astype(np.float64),
             "current": np.array([state.concentration for state in states]),
         }
+        if states[0].values.size:
+            arrays["completed"] = np.stack([state.values for state in states])
         if states[0].past:
             past = [joined(state.past) for state in states]
             # Clusters of all chains one after the other: there are not as many of each.
@@ -183,19 +266,30 @@ class PartitionSampler(Runner[PartitionState]):
     ) -> list[PartitionState]:
         labels = checked(arrays["labels"], (chains, self.rows.n_rows)).astype(np.int64)
         current = checked(arrays["current"], (chains,))
-        if (labels.min(axis=1) != 0).any() or not (current > 0).all():
+        least = 0 if self.model.background is None else BACKGROUND
+        if labels.min() < least or (labels == UNKNOWN).any() or not (current > 0).all():
             raise ValueError("not labels from 0 on")
+        values = self._completed(arrays, chains)
         past: list[tuple[PartitionStretch, ...]] = [() for _ in range(chains)]
         if "log_joint" in arrays:
             past = [(one,) for one in self._past(arrays, chains)]
         states = []
         for number in range(chains):
             generator_of(header["random"][number])
-            if np.unique(labels[number]).size != labels[number].max() + 1:
+            own = labels[number][labels[number] >= 0]
+            if np.unique(own).size != own.max(initial=-1) + 1:
                 raise ValueError("labels with gaps")
-            value, random = float(current[number]), header["random"][number]
-            states.append(PartitionState(labels[number], value, random, past[number]))
+            given = (labels[number], float(current[number]), header["random"][number])
+            states.append(PartitionState(*given, past[number], values[number]))
         return states
+
+    def _completed(self, arrays: Mapping[str, Array], chains: int) -> Array:
+        """Return the completed rows (C, n, D) of an archive."""
+        observed = self._observed
+        n_rows = 0 if observed is None else observed.incomplete.size
+        if not n_rows:
+            return np.empty((chains, 0, 0))
+        return checked(arrays["completed"], (chains, n_rows, self.model.n_features))
 
     def _past(self, arrays: Mapping[str, Array], chains: int) -> list[PartitionStretch]:
         """Return the stretch of each chain that arrays hold, every size checked."""
@@ -206,10 +300,12 @@ class PartitionSampler(Runner[PartitionState]):
         log_joint = checked(arrays["log_joint"], (chains, sweeps))
         occupied, concentration = (checked(arrays[n], (chains, draws)) for n in OF_DRAWS)
         totals = occupied.sum(axis=1).astype(np.int64)
-        if (occupied < 1).any() or (occupied != np.rint(occupied)).any():
+        least = 1 if self.model.background is None else 0
+        if (occupied < least).any() or (occupied != np.rint(occupied)).any():
             raise ValueError("not numbers of clusters")
-        cells = {"count": (), "mean": (self.model.n_features,), "second": self.model.structure[1:]}
-        parts = [checked(arrays[n], (int(totals.sum()), *cells[n])) for n in OF_CLUSTERS]
+        cells = {"mean": (self.model.n_features,), "second": self.model.structure[1:]}
+        given = {"members": arrays["count"], **arrays}  # earlier files have rows alone
+        parts = [checked(given[n], (int(totals.sum()), *cells.get(n, ()))) for n in OF_CLUSTERS]
         cuts = [np.split(part, np.cumsum(totals)[:-1]) for part in parts]
         steps, labels = self._partitions(arrays, occupied)
         return [
@@ -277,15 +373,17 @@ def parameters_given(
     """
     rng, K, n_draws = np.random.default_rng(seed), model.n_components, len(log_joint)
     occupied = past.occupied[:n_draws].astype(np.int64)
-    place = np.arange(K) < occupied[:, None]
-    count = np.zeros(place.shape)
-    count[place] = past.count[: occupied.sum()]
-    weights = sampler.partitions.draw_weights(count, occupied, past.concentration[:n_draws], rng)
-    pivot = np.zeros((*place.shape, model.n_features)) + past.mean[0]
+    place, total = np.arange(K) < occupied[:, None], occupied.sum()
+    count, members = np.zeros(place.shape), np.zeros(place.shape)
+    count[place], members[place] = past.count[:total], past.members[:total]
+    weights = sampler.partitions.draw_weights(members, occupied, past.concentration[:n_draws], rng)
+    weights = weights * sampler.share_of_clusters(members.sum(axis=1), rng)
+    pivot = np.zeros((*place.shape, model.n_features)) + past.mean[:1].sum(axis=0)
     second = np.zeros((n_draws, *model.structure))
-    pivot[place], second[place] = past.mean[: occupied.sum()], past.second[: occupied.sum()]
+    pivot[place], second[place] = past.mean[:total], past.second[:total]
     means, covariances, log_likelihood = np.empty_like(pivot), np.empty_like(second), []
     together = max(1, MOST_TOGETHER // second[0].size)
+    slots = sampler.slots(K)
     for start in range(0, n_draws, together):
         some = slice(start, start + together)
         parts = (part[some].reshape(-1, *part.shape[2:]) for part in (count, pivot, second))
@@ -293,8 +391,13 @@ def parameters_given(
         # Components of several draws beside each other: they are drawn at once.
         moments = SufficientStatistics(counts, np.zeros_like(pivots), seconds, pivots)
         found = model.component_prior.draw_given(moments, pivots, seconds, rng)
-        means[some] = found[0].reshape(means[some].shape)
-        covariances[some] = found[1].reshape(covariances[some].shape)
-        potentials = model.potentials(MixtureParameters(weights[some].reshape(-1), *found))
-        log_likelihood.append(sampler.engine.log_likelihoods(sampler.rows, potentials, K))
+        means[some] = found[0].reshape(means[some].shape)[:, slots]
+        covariances[some] = found[1].reshape(covariances[some].shape)[:, slots]
+        weights[some] = weights[some][:, slots]
+        parameters = MixtureParameters(
+            weights[some].reshape(-1),
+            means[some].reshape(found[0].shape),
+            covariances[some].reshape(found[1].shape),
+        )
+        log_likelihood.append(sampler.log_likelihoods(model, parameters))
     return Draws(weights, means, covariances, np.concatenate(log_likelihood), log_joint)

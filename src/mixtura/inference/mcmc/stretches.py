@@ -14,7 +14,7 @@ from mixtura.typing import Array, IntegerArray
 MOST_HELD = 1 << 20
 """Labels of rows and draws that wait until the moments of their clusters are found together."""
 
-OF_CLUSTERS = ("count", "mean", "second")
+OF_CLUSTERS = ("count", "mean", "second", "members")
 OF_DRAWS = ("occupied", "concentration")
 """Names of arrays in a file of chains."""
 
@@ -42,6 +42,8 @@ class PartitionStretch:
         Their means.
     second : array of shape (M, ...)
         Second moments about these.
+    members : array of shape (M,)
+        How often they count for the weights: as their rows, but groups once.
     log_joint : array of shape (T,)
         Log density of rows and partition after each of the T sweeps, in nats.
     steps : integer array of shape (P,)
@@ -55,6 +57,7 @@ class PartitionStretch:
     count: Array
     mean: Array
     second: Array
+    members: Array
     log_joint: Array
     steps: IntegerArray
     labels: Unsigned
@@ -133,6 +136,7 @@ class KeptDraws:
             count,
             mean,
             second,
+            count,
             log_joint,
             np.concatenate(self._steps),
             np.concatenate(self._labels),

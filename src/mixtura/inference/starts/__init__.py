@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from mixtura.messages.lazy import Registry, lazy_attributes
 
 if TYPE_CHECKING:
-    from mixtura.inference.starts.apart import StartApart, close_rows
+    from mixtura.inference.starts.apart import StartApart, close_rows, units_of_box
     from mixtura.inference.starts.base import Initializer
     from mixtura.inference.starts.beside_fixed import StartBesideFixed
     from mixtura.inference.starts.best_of_clusterings import Elicitation, Elicited, Search, after
@@ -24,6 +24,7 @@ __all__ = [
     "after",
     "close_rows",
     "given_start",
+    "units_of_box",
 ]
 
 INITIALIZERS: "Registry[Initializer]" = Registry(
@@ -52,5 +53,6 @@ __getattr__ = lazy_attributes(
         "after": "mixtura.inference.starts.best_of_clusterings",
         "close_rows": "mixtura.inference.starts.apart",
         "given_start": "mixtura.inference.starts.given",
+        "units_of_box": "mixtura.inference.starts.apart",
     },
 )

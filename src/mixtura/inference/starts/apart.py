@@ -16,7 +16,7 @@ from mixtura.messages.assignments import Soft
 from mixtura.messages.background import Background
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
-from mixtura.typing import BooleanArray
+from mixtura.typing import Array, BooleanArray, StructureShape
 
 NEIGHBOURS = 10
 """Of a row, by the distance of the last of which the density about it is judged."""
@@ -76,10 +76,22 @@ def close_rows(rows: Rows, engine: Engine, background: Background) -> tuple[Arra
     return rows.once(("close rows", engine), find)
 
 
+def units_of_box(background: Background, structure: StructureShape) -> Array:
+    """Return what columns (D,) are multiplied by, so that no search depends on their units.
+
+    The sides of the box are then one; their product where components have one variance for all.
+    """
+    logs = np.log(background.sides)
+    is_common = len(structure) == 2 and structure[1] == 1
+    return np.exp(-np.full_like(logs, logs.mean()) if is_common else -logs)
+
+
 @final
 @dataclass(frozen=True, eq=False)
 class StartApart(Initializer):
     """Another start, of the rows that lie close together alone, and a sweep of all rows from it.
+
+    The other start sees them in units of the box.
 
     Parameters
     ----------
@@ -102,7 +114,10 @@ class StartApart(Initializer):
             share = FIRST_SHARE
         else:
             some, share = close_rows(rows, engine, background)
-            found = self.start.statistics(alone, some, engine, number, seed)
+            units = units_of_box(background, model.structure)
+            seen = rows.once(("in units of the box", engine), lambda: some.rescaled(units))
+            found = self.start.statistics(alone.rescaled(units), seen, engine, number, seed)
+            found = found.rescaled(1.0 / units)
             prior = model.weight_prior
             found = found.permuted(prior.matching_order(found.count))
         share = max(share, FIRST_SHARE)
