@@ -8,13 +8,14 @@ from mixtura.data import ArrayRows
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.engines.native import NativeEngine
 from mixtura.estimator.problem import in_units_of, overall_moments
-from mixtura.families import CovarianceFamily
+from mixtura.families import CovarianceFamily, RestrictedFamily
 from mixtura.fit import Fit, Inference, Problem, Start
 from mixtura.inference import MAP, ML, VB
 from mixtura.inference.mcmc.gibbs_chains import ChainPlan, ChainState, Sampler
 from mixtura.inference.point_estimates import OPTIMIZERS
 from mixtura.inference.starts import INITIALIZERS, Elicitation, Initializer
 from mixtura.inference.starts.given import GivenResponsibilities
+from mixtura.messages.covariance_terms import CovarianceTerms
 from mixtura.messages.draws import Draws
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
@@ -79,6 +80,8 @@ def random_parameters(
         covariances = root @ root.transpose(0, 2, 1) / (2 * n_features + 1)
     else:
         covariances = rng.gamma(4.0, 0.25, structure)
+    if isinstance(family, RestrictedFamily):
+        covariances = family.best(CovarianceTerms(np.ones(n_components), covariances))
     weights = rng.dirichlet(np.full(n_components, 3.0))
     means = offset + 2.0 * scale * rng.standard_normal((n_components, n_features))
     return MixtureParameters(weights, means, covariances * scale**2)

@@ -222,9 +222,8 @@ def _common_units(problem: Problem, earlier: Fit) -> Array | None:
     model, parameters = problem.model, earlier.parameters
     variances = model.family.variances(parameters.covariances, model.n_components, model.n_features)
     reach = (np.abs(parameters.means) + np.sqrt(variances)).max(axis=0)
-    structure = model.structure
     magnitude = np.maximum(problem.rows.magnitude(), reach)
-    return safe_factor(magnitude, common=len(structure) == 2 and structure[1] == 1)
+    return safe_factor(magnitude, common=model.family.has_common_unit)
 
 
 def _likelihood_bound(model: MixtureModel, found: Sum) -> float:

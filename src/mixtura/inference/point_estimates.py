@@ -47,6 +47,7 @@ class MAP(AddsRows):
     n_rows: int | None = option(None, N_ROWS)
     name = "map"
     takes_fixed = True
+    takes_restricted = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
@@ -84,6 +85,7 @@ class ML(AddsRows):
     objective_name = "log likelihood"
     uses_flat_priors = True
     takes_fixed = True
+    takes_restricted = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
@@ -96,9 +98,11 @@ class ML(AddsRows):
 
 def _optimizer(method: MAP | ML, problem: Problem) -> Optimizer[Any]:
     if method.batch_size is None:
-        # Quasi-Newton steps know nothing of a background's weight, nor of what is fixed.
+        # Quasi-Newton steps know nothing of a background's weight, nor of what is fixed, nor of
+        # what restricted covariances share.
         model = problem.model
         is_free = model.background is None and model.fixed is None
+        is_free = is_free and not model.family.is_restricted
         return OPTIMIZERS[method.optimizer if is_free else "em"]
     from mixtura.inference.minibatch import Incremental
 

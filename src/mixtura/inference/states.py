@@ -122,7 +122,8 @@ class Mode(StateSummary):
         return evaluate(model, rows, engine, model.mode(statistics))
 
     def next_state(self, model: MixtureModel, rows: Rows, engine: Engine, state: State) -> State:
-        parameters, old = model.mode(state.statistics), state.parameters.weights
+        parameters = model.mode(state.statistics, state.parameters)
+        old = state.parameters.weights
         if not (self.is_inside(model, state) and _is_inside(model, parameters)):
             # With weights at the edge the mode is one of several: it must not be a worse one.
             density = model.weight_prior.posterior(state.statistics.count).log_density

@@ -1,0 +1,81 @@
+"""mclust's VEE, EEV, VEV and EVV: matrices that share volume, shape, or shape and axes."""
+
+from typing import final
+
+import numpy as np
+
+from mixtura.families.relative_volumes import volumes_and_matrix, volumes_and_shape
+from mixtura.families.restricted import RestrictedMatrices, about_axes
+from mixtura.messages.covariance_terms import CovarianceTerms
+from mixtura.typing import Array
+
+
+@final
+class VEE(RestrictedMatrices):
+    """Ellipsoids of one shape and direction: volumes vary."""
+
+    name = "VEE"
+    description = "own volume, one shape and orientation"
+    shares_volume = False
+    shares_shape = True
+    shares_axes = True
+
+    def solved(self, terms: CovarianceTerms, near: Array | None) -> Array:
+        volumes, matrix = volumes_and_matrix(terms.count, terms.scatter)
+        return volumes[:, None, None] * matrix
+
+
+@final
+class EEV(RestrictedMatrices):
+    """Ellipsoids of one volume and shape: directions vary."""
+
+    name = "EEV"
+    description = "one volume and shape, own orientation"
+    has_common_unit = True
+    shares_volume = True
+    shares_shape = True
+    shares_axes = False
+
+    def solved(self, terms: CovarianceTerms, near: Array | None) -> Array:
+        values, axes = _spectra(terms.scatter)
+        variances = values.sum(axis=0) / terms.count.sum()
+        return about_axes(axes, np.broadcast_to(variances, values.shape))
+
+
+@final
+class VEV(RestrictedMatrices):
+    """Ellipsoids of one shape: volumes and directions vary."""
+
+    name = "VEV"
+    description = "own volume, one shape, own orientation"
+    has_common_unit = True
+    shares_volume = False
+    shares_shape = True
+    shares_axes = False
+
+    def solved(self, terms: CovarianceTerms, near: Array | None) -> Array:
+        values, axes = _spectra(terms.scatter)
+        volumes, shape = volumes_and_shape(terms.count, values)
+        return about_axes(axes, volumes[:, None] * shape)
+
+
+@final
+class EVV(RestrictedMatrices):
+    """Ellipsoids of one volume: shapes and directions vary."""
+
+    name = "EVV"
+    description = "one volume, own shape and orientation"
+    shares_volume = True
+    shares_shape = False
+    shares_axes = False
+
+    def solved(self, terms: CovarianceTerms, near: Array | None) -> Array:
+        logs = np.linalg.slogdet(terms.scatter)[1] / terms.scatter.shape[1]
+        means = np.exp(logs)
+        return terms.scatter * (means.sum() / terms.count.sum() / means)[:, None, None]
+
+
+def _spectra(scatter: Array) -> tuple[Array, Array]:
+    """Return eigenvalues (K, D) in rising order, none below zero, and eigenvectors (K, D, D)."""
+    values, axes = np.linalg.eigh(scatter)
+    return np.maximum(values, 0.0), axes
