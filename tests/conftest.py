@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from covering_array import spare
+from laws.running import FREE
 from mixtura.engines import ENGINES, Engine, ReferenceEngine
 from mixtura.engines.native import NativeEngine
 from mixtura.errors import InvalidArgumentError
@@ -77,10 +78,6 @@ def pytest_collection() -> Iterator[None]:
 def rng() -> np.random.Generator:
     """Return a fresh stream, the same in every test."""
     return np.random.default_rng(SEED)
-
-
-FREE = sorted(name for name, family in FAMILIES.items() if not family.is_restricted)
-"""Families of which the structure shape says all; to rows the others are one of these."""
 
 
 @pytest.fixture(params=FREE, scope="session")
