@@ -32,7 +32,7 @@ PICTURE = (".svg", ".png")
 def select(
     data: options.Data,
     column: options.Columns = None,
-    components: options.SeveralComponents = "1:10",
+    components: options.SeveralComponents = "1:9",
     families: options.Families = "full",
     weights: options.Weights = None,
     missing: options.Missing = "integrate",

@@ -11,7 +11,7 @@ from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, ModelFileError, Setting
 from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
 from mixtura.estimator.known_parameters import fit_of_parameters
-from mixtura.families import CovarianceFamily, univariate
+from mixtura.families import MCLUST_NAMES, CovarianceFamily, families_like, univariate
 from mixtura.fit import Inference, Start
 from mixtura.inference.starts import Elicitation, Elicited, Initializer, given_start
 from mixtura.messages.conversion import short_repr
@@ -96,6 +96,25 @@ def check_stored(given: Mapping[str, Any]) -> None:
 def covariance_family(value: Any, argument: str = "covariance_type") -> CovarianceFamily:
     """Return the covariance family of a name."""
     return FAMILIES[OneOf(FAMILIES).read(value, argument)]
+
+
+def family_names(value: Any, argument: str) -> list[str]:
+    """Return the names of the covariance families that a name, "all" or a pattern stands for.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it stands for none.
+    """
+    found = families_like(value) if isinstance(value, str) else []
+    if not found:
+        raise InvalidArgumentError(
+            f"must be {', '.join(map(repr, FAMILIES))}, mclust's "
+            f"{', '.join(map(repr, MCLUST_NAMES))}, 'all', or a pattern such as 'V**'; "
+            f"got {value!r}",
+            argument=argument,
+        )
+    return found
 
 
 def family_of_rows(value: Any, n_features: int) -> CovarianceFamily:

@@ -39,6 +39,11 @@ LARGEST = 1e152
 FARTHEST = 1e100
 """Widths of a component that a row may lie away: the square, summed over rows, is a number."""
 
+UP_TO_A_CONSTANT = (
+    "Objective: the prior of covariances that share parts is known up to a constant, which is "
+    "left out."
+)
+
 STRANGE = 1e3
 """Standard deviations of all rows so far: a batch this far away, or this wide, is doubtful."""
 
@@ -215,16 +220,20 @@ def build_model(
     arguments.check_parameters(given)
     n_components = arguments.parameter(given, "n_components")
     family = arguments.family_of_rows(given["covariance_type"], n_features)
+    method = arguments.inference_method(given["inference"])
     priors = arguments.priors(
         given["weight_prior"],
         given["component_prior"],
-        arguments.inference_method(given["inference"]),
+        method,
         data,
         family,
         n_components,
     )
     model = MixtureModel(n_components, n_features, priors.weights, priors.components, family)
-    return model, priors.assumptions, priors.found
+    assumptions = priors.assumptions
+    if model.family.is_restricted and not method.uses_flat_priors:
+        assumptions = (*assumptions, UP_TO_A_CONSTANT)
+    return model, assumptions, priors.found
 
 
 def background_of(value: Any, rows: Rows, names: tuple[str, ...]) -> Background | None:

@@ -1,5 +1,6 @@
 """Covariance families and their registry."""
 
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from mixtura.messages.lazy import Registry, lazy_attributes
@@ -22,6 +23,7 @@ __all__ = [
     "EVV",
     "FAMILIES",
     "MCLUST_NAMES",
+    "MCLUST_ORDER",
     "VEE",
     "VEI",
     "VEV",
@@ -34,6 +36,7 @@ __all__ = [
     "Tied",
     "TiedDiagonal",
     "TiedSpherical",
+    "families_like",
     "univariate",
 ]
 
@@ -46,6 +49,12 @@ MCLUST_NAMES = {
     "VVV": "full",
 }
 """mclust's names of the families that have another one here: both are taken everywhere."""
+
+MCLUST_ORDER = (
+    *("EII", "VII", "EEI", "VEI", "EVI", "VVI"),
+    *("EEE", "VEE", "EVE", "VVE", "EEV", "VEV", "EVV", "VVV"),
+)
+"""The fourteen families of volume, shape and orientation, from few parameters to many."""
 
 FAMILIES: "Registry[CovarianceFamily]" = Registry(
     __name__,
@@ -91,6 +100,25 @@ __getattr__ = lazy_attributes(
         "VVE": "mixtura.families.one_orientation",
     },
 )
+
+
+def families_like(text: str) -> list[str]:
+    """Return the names of the families that a text stands for; none where it is unknown.
+
+    Parameters
+    ----------
+    text : str
+        A name; "all" for mclust's fourteen; or a pattern such as "V**" or "*EV", in which ``*``
+        stands for any letters and ``?`` for one, of mclust's names or else of the others.
+    """
+    if text in FAMILIES:
+        return [text]
+    pattern = "*" if text == "all" else text
+    for names in (MCLUST_ORDER, tuple(FAMILIES)):
+        found = [name for name in names if fnmatchcase(name, pattern)]
+        if found and any(sign in pattern for sign in "*?["):
+            return found
+    return []
 
 
 def univariate(family: "CovarianceFamily", dimensions: tuple[int, ...]) -> "CovarianceFamily":

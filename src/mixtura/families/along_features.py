@@ -18,7 +18,8 @@ class VEI(RestrictedVariances):
     shares_shape = True
 
     def solved(self, terms: CovarianceTerms, near: Array | None) -> Array:
-        volumes, shape = volumes_and_shape(terms.count, terms.scatter)
+        volumes = None if near is None else geometric_means(near)
+        volumes, shape = volumes_and_shape(terms.count, terms.scatter, volumes)
         return volumes[:, None] * shape
 
 

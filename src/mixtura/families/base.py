@@ -33,6 +33,9 @@ class CovarianceFamily(ABC):
     shares_volume: ClassVar[bool] = False
     """Whether a restricted family has one volume for all components."""
 
+    shares_axes: ClassVar[bool | None] = False
+    """Whether a restricted family has the same axes for all components; None: the features."""
+
     has_common_unit: ClassVar[bool] = False
     """Whether a change of one column's unit leads out of the family."""
 

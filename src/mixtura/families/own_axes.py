@@ -21,7 +21,7 @@ class VEE(RestrictedMatrices):
     shares_axes = True
 
     def solved(self, terms: CovarianceTerms, near: Array | None) -> Array:
-        volumes, matrix = volumes_and_matrix(terms.count, terms.scatter)
+        volumes, matrix = volumes_and_matrix(terms.count, terms.scatter, volumes_of(near))
         return volumes[:, None, None] * matrix
 
 
@@ -55,7 +55,7 @@ class VEV(RestrictedMatrices):
 
     def solved(self, terms: CovarianceTerms, near: Array | None) -> Array:
         values, axes = _spectra(terms.scatter)
-        volumes, shape = volumes_and_shape(terms.count, values)
+        volumes, shape = volumes_and_shape(terms.count, values, volumes_of(near))
         return about_axes(axes, volumes[:, None] * shape)
 
 
@@ -70,9 +70,16 @@ class EVV(RestrictedMatrices):
     shares_axes = False
 
     def solved(self, terms: CovarianceTerms, near: Array | None) -> Array:
-        logs = np.linalg.slogdet(terms.scatter)[1] / terms.scatter.shape[1]
-        means = np.exp(logs)
+        means = volumes_of(terms.scatter)
+        assert means is not None
         return terms.scatter * (means.sum() / terms.count.sum() / means)[:, None, None]
+
+
+def volumes_of(matrices: Array | None) -> Array | None:
+    """Return the D-th roots of the determinants of matrices (K, D, D), where there are any."""
+    if matrices is None:
+        return None
+    return np.exp(np.linalg.slogdet(matrices)[1] / matrices.shape[-1])
 
 
 def _spectra(scatter: Array) -> tuple[Array, Array]:

@@ -13,8 +13,8 @@ GRID = 8
 """Angles at which every search along a plane begins, beside each matrix's own best one."""
 
 REFINEMENTS = 6
-MOST_STEPS = 200
-HALVINGS = 8
+MOST_STEPS, MOST_SWEEPS = 100, 10
+HALVINGS = 5
 LONGEST = 0.5
 """Angle by which no plane turns more in one step."""
 
@@ -209,18 +209,18 @@ def _along(scatter: Array, axes: Array) -> Array:
 
 def _settled(objective: OrientationObjective, scatter: Array, axes: Array) -> Array:
     """Return where steps lead from axes: the gradient vanishes there."""
-    last, value = np.inf, objective.value(_along(scatter, axes))
+    value, n_sweeps = objective.value(_along(scatter, axes)), 0
     for _ in range(MOST_STEPS):
         here = Bend.at(objective, axes.T @ scatter @ axes)
-        steepest = float(np.abs(here.gradient).max()) / objective.scale
-        if steepest <= AT_REST or (steepest <= 1e3 * AT_REST and steepest >= 0.5 * last):
+        if float(np.abs(here.gradient).max()) <= AT_REST * objective.scale:
             break
-        last = steepest
         move = here.newton()
         length = min(1.0, LONGEST / max(float(np.abs(move).max()), 1e-300))
         slope = float(here.gradient @ move)
         slack = 4.0 * EPSILON * (abs(value) + objective.scale)
-        there = axes
+        if -slope <= slack:
+            # Less is left to gain than values resolve: the step is as good as its gradient.
+            return turned_by(axes, length * move)
         for _ in range(HALVINGS):
             there = turned_by(axes, length * move)
             new = objective.value(_along(scatter, there))
@@ -230,7 +230,8 @@ def _settled(objective: OrientationObjective, scatter: Array, axes: Array) -> Ar
         else:
             there = _swept(objective, scatter, axes)
             new = objective.value(_along(scatter, there))
-            if new >= value - slack:
+            n_sweeps += 1
+            if not new < value - 4.0 * slack or n_sweeps > MOST_SWEEPS:
                 break
         axes, value = there, new
     return axes
@@ -245,8 +246,14 @@ def turned_by(axes: Array, angles: Array) -> Array:
 def skew(entries: Array, size: int) -> Array:
     """Return the skew-symmetric matrix (D, D) of entries above its diagonal."""
     found = np.zeros((size, size))
-    found[np.triu_indices(size, 1)] = entries
+    found[planes_of(size)] = entries
     return found - found.T
+
+
+@lru_cache(maxsize=64)
+def planes_of(size: int) -> tuple[IntegerArray, IntegerArray]:
+    """Return the two axes of each plane of D axes."""
+    return np.triu_indices(size, 1)
 
 
 @final
@@ -275,7 +282,7 @@ class Bend:
     @cached_property
     def planes(self) -> tuple[IntegerArray, IntegerArray]:
         """The two axes of each plane."""
-        return np.triu_indices(self.turned.shape[1], 1)
+        return planes_of(self.turned.shape[1])
 
     @cached_property
     def gradient(self) -> Array:
@@ -291,7 +298,8 @@ class Bend:
                 factor = np.linalg.cholesky(self._hessian())
             except np.linalg.LinAlgError:
                 return self._truncated()
-            return -np.linalg.solve(factor.T, np.linalg.solve(factor, self.gradient))
+            half = np.linalg.solve(factor, self.gradient)
+            return -np.asarray(np.linalg.solve(factor.T, half), dtype=np.float64)
         return self._truncated()
 
     def _hessian(self) -> Array:
@@ -411,7 +419,7 @@ def _best_angles(objective: OrientationObjective, turned: Array, pairs: IntegerA
 
     own = np.arctan2(-gamma, -beta)
     grid = np.broadcast_to(np.arange(GRID) * (2.0 * np.pi / GRID), (p.size, GRID))
-    tried = np.concatenate([grid, own], axis=1)
+    tried: Array = np.concatenate([grid, own], axis=1, dtype=np.float64)
     values, first, second = at(tried)
     rows = np.arange(p.size)
     best = values.argmin(axis=1)

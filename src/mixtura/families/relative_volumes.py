@@ -11,13 +11,15 @@ from mixtura.typing import Array
 _Whitened: TypeAlias = tuple[float, Array]
 
 MOST_STEPS = 200
-LONGEST = 4.0
-"""Of a step, in log volumes."""
+LONGEST, SMALL = 4.0, 3e-8
+"""Of a step, in log volumes; after a small one what is left is its square."""
 
 EPSILON = float(np.finfo(np.float64).eps)
 
 
-def volumes_and_shape(count: Array, spread: Array) -> tuple[Array, Array]:
+def volumes_and_shape(
+    count: Array, spread: Array, near: Array | None = None
+) -> tuple[Array, Array]:
     """Return volumes (K,) and one shape (D,) of determinant one, of axes that are given.
 
     They minimise ``sum_k count_k D log v_k + sum_kd spread_kd / (v_k a_d)``.
@@ -28,6 +30,8 @@ def volumes_and_shape(count: Array, spread: Array) -> tuple[Array, Array]:
         Powers, above zero.
     spread : array of shape (K, D)
         Second moments along the axes.
+    near : array of shape (K,), optional
+        Volumes near those that are sought.
     """
 
     def whitened(logs: Array) -> _Whitened:
@@ -35,13 +39,16 @@ def volumes_and_shape(count: Array, spread: Array) -> tuple[Array, Array]:
         total = own.sum(axis=0)
         return float(np.log(total).sum()), own / total
 
-    logs = _log_volumes(count, spread.mean(axis=1), whitened, spread.shape[1])
+    begin = spread.mean(axis=1) / count if near is None else near
+    logs = _log_volumes(count, np.log(begin), whitened, spread.shape[1])
     common = (spread * np.exp(-logs)[:, None]).sum(axis=0) / count.sum()
     width = np.exp(np.log(common).mean())
     return np.exp(logs) * width, common / width
 
 
-def volumes_and_matrix(count: Array, scatter: Array) -> tuple[Array, Array]:
+def volumes_and_matrix(
+    count: Array, scatter: Array, near: Array | None = None
+) -> tuple[Array, Array]:
     """Return volumes (K,) and one matrix (D, D) of determinant one.
 
     They minimise ``sum_k count_k D log v_k + trace(scatter_k C^-1) / v_k``.
@@ -52,6 +59,8 @@ def volumes_and_matrix(count: Array, scatter: Array) -> tuple[Array, Array]:
         Powers, above zero.
     scatter : array of shape (K, D, D)
         Second moments.
+    near : array of shape (K,), optional
+        Volumes near those that are sought.
     """
     n_features = scatter.shape[1]
     unit = np.eye(n_features)
@@ -64,7 +73,8 @@ def volumes_and_matrix(count: Array, scatter: Array) -> tuple[Array, Array]:
         return 2.0 * float(np.log(np.diag(lower)).sum()), both
 
     traces = np.einsum("kdd->k", scatter) / n_features
-    logs = _log_volumes(count, traces, whitened, n_features)
+    begin = traces / count if near is None else near
+    logs = _log_volumes(count, np.log(begin), whitened, n_features)
     common = np.tensordot(np.exp(-logs), scatter, axes=1) / count.sum()
     common = 0.5 * (common + common.T)
     width = np.exp(np.linalg.slogdet(common)[1] / n_features)
@@ -72,7 +82,7 @@ def volumes_and_matrix(count: Array, scatter: Array) -> tuple[Array, Array]:
 
 
 def _log_volumes(
-    count: Array, traces: Array, whitened: Callable[[Array], _Whitened], n_features: int
+    count: Array, logs: Array, whitened: Callable[[Array], _Whitened], n_features: int
 ) -> Array:
     """Return log volumes, up to what all share, at which each has its share of the whole.
 
@@ -80,12 +90,10 @@ def _log_volumes(
     minimise is ``D sum_k count_k log v_k + total log det B``, convex in the log volumes.
     """
     total, size = count.sum(), count.size
-    logs = np.log(traces / count)
     if size == 1:
         return np.zeros(1)
     determinant, parts = whitened(logs)
     value = n_features * float(count @ logs) + total * determinant
-    residual = np.inf
     for _ in range(MOST_STEPS):
         flat = parts.reshape(size, -1)
         shares = parts.sum(axis=1) if parts.ndim == 2 else np.einsum("kdd->k", parts)
@@ -95,13 +103,11 @@ def _log_volumes(
         # Volumes are free up to what all share: the flat direction is given a curvature.
         along = 1.0 / unit
         curvature += np.outer(along, along) / (along @ along)
-        curvature[np.diag_indices(size)] += EPSILON
+        curvature.flat[:: size + 1] += EPSILON
         step = -unit * np.linalg.solve(curvature, unit * gradient)
         step *= min(1.0, LONGEST / max(float(np.abs(step).max()), 1e-300))
-        now = float(np.abs(step).max())
-        if now <= 2.0 * EPSILON or (now <= 1e-12 and now >= residual):
-            break
-        residual = now
+        if float(np.abs(step).max()) <= SMALL:
+            return logs + step
         length = 1.0
         while True:
             there = logs + length * step

@@ -35,6 +35,9 @@ class RestrictedFamily(CovarianceFamily):
     def best(self, terms: CovarianceTerms, near: Array | None = None) -> Array:
         """Return the covariances of the family that minimise terms, held above the floor."""
         occupied = terms.occupied
+        if not self.shares_shape and occupied.is_flat:
+            # A shape of a component's own would take its determinant to zero.
+            occupied = occupied.lifted
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
             try:
                 found = self.solved(occupied, near)
@@ -57,8 +60,6 @@ class RestrictedFamily(CovarianceFamily):
 
     shares_shape: ClassVar[bool]
     """Whether all components have one shape."""
-    shares_axes: ClassVar[bool | None]
-    """Whether all components have the same axes; None where these are the features."""
 
 
 class RestrictedMatrices(RestrictedFamily, MatrixFamily):

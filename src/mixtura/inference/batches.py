@@ -71,12 +71,13 @@ class Addition(Optimizer[Sum]):
         return Sum(state, state.statistics)
 
     def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: Sum) -> Sum:
-        potentials = self.summary.potentials(model, search.statistics)
+        near = search.state.parameters
+        potentials = self.summary.potentials(model, search.statistics, near)
         total = self.kept + visited(rows, engine, potentials) * self.factor
         data_term = total.log_normalizer + summed_scores(
-            self.summary.potentials(model, total), total
+            self.summary.potentials(model, total, near), total
         )
-        state = self.summary.state_of(model, total, data_term)
+        state = self.summary.state_of(model, total, data_term, near)
         return Sum(followed(search.state, state), total)
 
     def state(self, search: Sum) -> State:

@@ -58,6 +58,13 @@ class CovarianceTerms:
         more = np.diag(floor) if self.scatter.ndim == 3 else floor
         return replace(self, scatter=self.scatter + own * more)
 
+    @property
+    def is_flat(self) -> bool:
+        """Whether a component's own scatter is below the floor in some direction."""
+        return self.floor is not None and self.is_narrow(
+            self.scatter / self.count.reshape(-1, *(1,) * (self.scatter.ndim - 1))
+        )
+
     def is_narrow(self, covariances: Array) -> bool:
         """Whether covariances of the scatter's shape are not finite or below the floor."""
         if not np.isfinite(covariances).all():

@@ -136,7 +136,13 @@ class ModelGuide(Guide):
     def parameters(
         self, statistics: SufficientStatistics, near: MixtureParameters | None = None
     ) -> MixtureParameters:
+        if not self.family.is_restricted:
+            return super().parameters(statistics)
         count = np.maximum(statistics.count, 0.0)
+        if near is None:  # one beginning, that of the pooled moments, is enough of a short run
+            means = statistics.mean()
+            pooled = statistics.scatter(means).sum(axis=0)
+            near = MixtureParameters(count, means, np.broadcast_to(pooled, statistics.structure))
         parts = self.model.component_mode(statistics, near)
         return MixtureParameters(count / count.sum(), *parts)
 
