@@ -113,7 +113,7 @@ class Choice:
     def check_columns(self, number: int) -> None:
         """Refuse families of which the priors are for none, now that the columns are known."""
         possible = self.settings.possible_covariances(number)
-        if not set(possible) & set(self.families):
+        if not set(possible) & {FAMILIES.name(name) for name in self.families}:
             raise InvalidArgumentError(
                 f"--mean-prior does not go with --families {','.join(self.families)} where there "
                 f"are {counted(number, 'column')}: take of {either(possible)}"

@@ -1,6 +1,7 @@
 """Covariance families and their registry."""
 
 from fnmatch import fnmatchcase
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from mixtura.messages.lazy import Registry, lazy_attributes
@@ -40,14 +41,16 @@ __all__ = [
     "univariate",
 ]
 
-MCLUST_NAMES = {
-    "EII": "tied_spherical",
-    "VII": "spherical",
-    "EEI": "tied_diag",
-    "VVI": "diag",
-    "EEE": "tied",
-    "VVV": "full",
-}
+MCLUST_NAMES = MappingProxyType(
+    {
+        "EII": "tied_spherical",
+        "VII": "spherical",
+        "EEI": "tied_diag",
+        "VVI": "diag",
+        "EEE": "tied",
+        "VVV": "full",
+    }
+)
 """mclust's names of the families that have another one here: both are taken everywhere."""
 
 MCLUST_ORDER = (
