@@ -54,14 +54,16 @@ def _solved(
     objective: OrientationObjective, terms: CovarianceTerms, near: Array | None
 ) -> tuple[Array, Array]:
     """Return the best common axes, and the scatter along them."""
-    return best_orientation(objective, terms.scatter, None if near is None else axes_of(near))
+    start = None if near is None else axes_of(near)
+    return best_orientation(objective, terms.scatter, start)
 
 
-def axes_of(covariances: Array) -> Array:
-    """Return the common axes (D, D) of matrices (K, D, D) that have such.
+def axes_of(covariances: Array) -> Array | None:
+    """Return the common axes (D, D) of matrices (K, D, D) that have such; None of degenerate ones.
 
     A sum in unlike proportions has the axes of all, where that of two may have equal variances.
     """
     traces = np.einsum("kdd->k", covariances)
     shares = np.sqrt(2.0 + np.arange(len(covariances))) / traces
-    return np.asarray(np.linalg.eigh(np.tensordot(shares, covariances, axes=1))[1])
+    total = np.tensordot(shares, covariances, axes=1)
+    return np.asarray(np.linalg.eigh(total)[1]) if np.isfinite(total).all() else None

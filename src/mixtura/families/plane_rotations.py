@@ -13,7 +13,7 @@ GRID = 8
 """Angles at which every search along a plane begins, beside each matrix's own best one."""
 
 REFINEMENTS = 6
-MOST_STEPS, MOST_SWEEPS = 100, 10
+MOST_STEPS, MOST_SWEEPS = 50, 5
 HALVINGS = 5
 LONGEST = 0.5
 """Angle by which no plane turns more in one step."""

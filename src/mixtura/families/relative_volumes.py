@@ -10,10 +10,14 @@ from mixtura.typing import Array
 
 _Whitened: TypeAlias = tuple[float, Array]
 
-MOST_STEPS = 200
+MOST_STEPS = 60
 LONGEST, SMALL = 4.0, 3e-8
 """Of a step, in log volumes; after a small one what is left is its square."""
 
+SHORTEST = 1e-4
+"""Share of a step of Newton's below which values are rounding."""
+
+TINY = float(np.finfo(np.float64).tiny)
 EPSILON = float(np.finfo(np.float64).eps)
 
 
@@ -39,7 +43,7 @@ def volumes_and_shape(
         total = own.sum(axis=0)
         return float(np.log(total).sum()), own / total
 
-    begin = spread.mean(axis=1) / count if near is None else near
+    begin = _begin(spread.mean(axis=1) / count, near)
     logs = _log_volumes(count, np.log(begin), whitened, spread.shape[1])
     common = (spread * np.exp(-logs)[:, None]).sum(axis=0) / count.sum()
     width = np.exp(np.log(common).mean())
@@ -73,12 +77,18 @@ def volumes_and_matrix(
         return 2.0 * float(np.log(np.diag(lower)).sum()), both
 
     traces = np.einsum("kdd->k", scatter) / n_features
-    begin = traces / count if near is None else near
+    begin = _begin(traces / count, near)
     logs = _log_volumes(count, np.log(begin), whitened, n_features)
     common = np.tensordot(np.exp(-logs), scatter, axes=1) / count.sum()
     common = 0.5 * (common + common.T)
     width = np.exp(np.linalg.slogdet(common)[1] / n_features)
     return np.exp(logs) * width, common / width
+
+
+def _begin(traces: Array, near: Array | None) -> Array:
+    """Return volumes near those that are sought, where they are volumes, or average variances."""
+    is_volume = near is not None and np.isfinite(near).all() and (near > 0.0).all()
+    return near if near is not None and is_volume else np.maximum(traces, TINY)
 
 
 def _log_volumes(
@@ -114,8 +124,10 @@ def _log_volumes(
             ahead, parts_there = whitened(there)
             new = n_features * float(count @ there) + total * ahead
             slack = 8.0 * EPSILON * (abs(value) + total * n_features)
-            if new <= value + slack or length < 1e-6:
+            if new <= value + slack:
                 break
             length *= 0.5
+            if length < SHORTEST:
+                return logs
         logs, value, parts = there, new, parts_there
     return logs

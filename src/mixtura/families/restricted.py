@@ -33,19 +33,28 @@ class RestrictedFamily(CovarianceFamily):
         """
 
     def best(self, terms: CovarianceTerms, near: Array | None = None) -> Array:
-        """Return the covariances of the family that minimise terms, held above the floor."""
+        """Return the covariances of the family that minimise terms, held above the floor.
+
+        Where the floor takes part they are those of the family near, if these are no worse.
+        """
         occupied = terms.occupied
-        if not self.shares_shape and occupied.is_flat:
-            # A shape of a component's own would take its determinant to zero.
-            occupied = occupied.lifted
         with np.errstate(divide="ignore", invalid="ignore", over="ignore", under="ignore"):
-            try:
-                found = self.solved(occupied, near)
-            except np.linalg.LinAlgError:
-                found = np.full(terms.scatter.shape, np.nan)
-            if occupied.is_narrow(found):
-                return self.solved(occupied.lifted, near)
-        return found
+            # A shape of a component's own would take its determinant to zero.
+            found = None if occupied.is_flat and not self.shares_shape else self._found(terms, near)
+            if found is not None and not occupied.is_narrow(found):
+                return found
+            found = self._found(occupied.lifted, near)
+            if found is None or not np.isfinite(found).all():
+                found = self.solved(occupied.pooled, None)
+            if near is None or not occupied.value(near) < occupied.value(found):
+                return found
+            return near
+
+    def _found(self, terms: CovarianceTerms, near: Array | None) -> Array | None:
+        try:
+            return self.solved(terms.occupied, near)
+        except np.linalg.LinAlgError:
+            return None
 
     def n_covariance_parameters(self, n_components: int, n_features: int) -> int:
         planes = n_features * (n_features - 1) // 2 if self.shares_axes is not None else 0

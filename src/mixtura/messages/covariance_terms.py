@@ -59,6 +59,12 @@ class CovarianceTerms:
         return replace(self, scatter=self.scatter + own * more)
 
     @property
+    def pooled(self) -> "CovarianceTerms":
+        """The same of all components together, each with its share: what never fails."""
+        share = (self.count / self.count.sum()).reshape(-1, *(1,) * (self.scatter.ndim - 1))
+        return replace(self.lifted, scatter=share * self.lifted.scatter.sum(axis=0))
+
+    @property
     def is_flat(self) -> bool:
         """Whether a component's own scatter is below the floor in some direction."""
         return self.floor is not None and self.is_narrow(
@@ -78,11 +84,15 @@ class CovarianceTerms:
         return bool((lowest < 1.0).any())
 
     def value(self, covariances: Array) -> float:
-        """Return the function at covariances of the scatter's shape."""
+        """Return the function at covariances of the scatter's shape; infinity of singular ones."""
         if covariances.ndim == 2:
             logs = np.log(covariances).sum(axis=1)
             traces = (self.scatter / covariances).sum(axis=1)
         else:
             logs = np.linalg.slogdet(covariances)[1]
-            traces = np.trace(np.linalg.solve(covariances, self.scatter), axis1=1, axis2=2)
-        return float(self.count @ logs + traces.sum())
+            try:
+                traces = np.trace(np.linalg.solve(covariances, self.scatter), axis1=1, axis2=2)
+            except np.linalg.LinAlgError:
+                return np.inf
+        found = float(self.count @ logs + traces.sum())
+        return found if np.isfinite(found) else np.inf

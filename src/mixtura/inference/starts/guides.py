@@ -22,6 +22,8 @@ REFRESHED = 5
 """Steps after which the extent of all rows, in widths of the groups, is found anew."""
 
 
+TINY = float(np.finfo(np.float64).tiny)
+
 NO_COVARIANCE = NO_EXTENT.covariance
 
 
@@ -141,7 +143,7 @@ class ModelGuide(Guide):
         count = np.maximum(statistics.count, 0.0)
         if near is None:  # one beginning, that of the pooled moments, is enough of a short run
             means = statistics.mean()
-            pooled = statistics.scatter(means).sum(axis=0)
+            pooled = statistics.scatter(means).sum(axis=0) / max(statistics.total, TINY)
             near = MixtureParameters(count, means, np.broadcast_to(pooled, statistics.structure))
         parts = self.model.component_mode(statistics, near)
         return MixtureParameters(count / count.sum(), *parts)
