@@ -9,10 +9,14 @@ from mixtura.families.plane_rotations import (
     LogProducts,
     OrientationObjective,
     best_orientation,
+    starts,
 )
 from mixtura.families.restricted import RestrictedMatrices, about_axes, geometric_means
 from mixtura.messages.covariance_terms import CovarianceTerms
 from mixtura.typing import Array
+
+ROUGHLY = 3
+"""Steps towards an orientation where a component has collapsed."""
 
 
 @final
@@ -55,7 +59,10 @@ def _solved(
 ) -> tuple[Array, Array]:
     """Return the best common axes, and the scatter along them."""
     start = None if near is None else axes_of(near)
-    return best_orientation(objective, terms.scatter, start)
+    if not terms.is_lifted:
+        return best_orientation(objective, terms.scatter, start)
+    start = starts(terms.scatter)[0] if start is None else start
+    return best_orientation(objective, terms.scatter, start, ROUGHLY)
 
 
 def axes_of(covariances: Array) -> Array | None:

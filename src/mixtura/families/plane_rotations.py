@@ -13,7 +13,7 @@ GRID = 8
 """Angles at which every search along a plane begins, beside each matrix's own best one."""
 
 REFINEMENTS = 6
-MOST_STEPS, MOST_SWEEPS = 50, 5
+MOST_STEPS, MOST_SWEEPS, MOST_CONJUGATE = 50, 5, 50
 HALVINGS = 5
 LONGEST = 0.5
 """Angle by which no plane turns more in one step."""
@@ -159,7 +159,10 @@ def rounds(n_features: int) -> tuple[IntegerArray, ...]:
 
 
 def best_orientation(
-    objective: OrientationObjective, scatter: Array, start: Array | None = None
+    objective: OrientationObjective,
+    scatter: Array,
+    start: Array | None = None,
+    most_steps: int = MOST_STEPS,
 ) -> tuple[Array, Array]:
     """Return the axes (D, D), as columns, under which an objective is smallest, and variances.
 
@@ -171,6 +174,8 @@ def best_orientation(
         The matrices.
     start : array of shape (D, D), optional
         Axes to begin from; without any, several are tried.
+    most_steps : int
+        Steps of Newton's after which a search ends that has not come to rest.
 
     Returns
     -------
@@ -187,7 +192,7 @@ def best_orientation(
         ends = [_settled(objective, scatter, axes) for axes in begun[:MOST_ENDS]]
         best = min(ends, key=height)
     else:
-        best = _settled(objective, scatter, start)
+        best = _settled(objective, scatter, start, most_steps)
     return best, _along(scatter, best)
 
 
@@ -207,10 +212,12 @@ def _along(scatter: Array, axes: Array) -> Array:
     return ((scatter @ axes) * axes).sum(axis=1)
 
 
-def _settled(objective: OrientationObjective, scatter: Array, axes: Array) -> Array:
+def _settled(
+    objective: OrientationObjective, scatter: Array, axes: Array, most_steps: int = MOST_STEPS
+) -> Array:
     """Return where steps lead from axes: the gradient vanishes there."""
     value, n_sweeps = objective.value(_along(scatter, axes)), 0
-    for _ in range(MOST_STEPS):
+    for _ in range(most_steps):
         here = Bend.at(objective, axes.T @ scatter @ axes)
         if float(np.abs(here.gradient).max()) <= AT_REST * objective.scale:
             break
@@ -361,7 +368,7 @@ class Bend:
         ahead = along = left / widths
         size = float(left @ ahead)
         enough = size * min(0.01, size**0.5)
-        for number in range(2 * left.size):
+        for number in range(min(left.size, MOST_CONJUGATE)):
             bent = self._times(along)
             curvature = float(along @ bent)
             if not curvature > 0.0:

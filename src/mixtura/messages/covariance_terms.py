@@ -27,11 +27,14 @@ class CovarianceTerms:
         Second moments about the means and the prior's scale, of matrices or of variances.
     floor : array of shape (D,), optional
         The smallest variances that are allowed.
+    is_lifted : bool
+        Whether rows were blurred by these: of components that have collapsed no digit matters.
     """
 
     count: Array
     scatter: Array
     floor: Array | None = None
+    is_lifted: bool = False
 
     @property
     def occupied(self) -> "CovarianceTerms":
@@ -56,7 +59,7 @@ class CovarianceTerms:
         floor = np.zeros(self.scatter.shape[-1]) if self.floor is None else self.floor
         own = self.count.reshape(-1, *(1,) * (self.scatter.ndim - 1))
         more = np.diag(floor) if self.scatter.ndim == 3 else floor
-        return replace(self, scatter=self.scatter + own * more)
+        return replace(self, scatter=self.scatter + own * more, is_lifted=True)
 
     @property
     def pooled(self) -> "CovarianceTerms":
