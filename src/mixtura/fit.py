@@ -417,8 +417,7 @@ class Problem:
 
     def in_safe_units(self) -> ScaledProblem:
         """Return model and rows in the units in which the rows are to be swept."""
-        structure = self.model.structure
-        common = len(structure) == 2 and structure[1] == 1
+        common = self.model.family.has_common_unit
         factor = safe_factor(self.rows.magnitude(), common=common)
         if factor is None:
             return ScaledProblem(self.model, self.rows, None)
@@ -444,6 +443,8 @@ class Inference(NamedOptions, ABC):
     """Whether components of rows may be known."""
     takes_fixed: ClassVar[bool] = False
     """Whether parameters of components may be given."""
+    takes_restricted: ClassVar[bool] = False
+    """Whether components may share volume, shape or orientation alone."""
     default_max_iter: ClassVar[int]
 
     def __post_init__(self) -> None:

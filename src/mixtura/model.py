@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.families import CovarianceFamily, univariate
+from mixtura.families import CovarianceFamily, RestrictedFamily, univariate
 from mixtura.messages.background import BACKGROUND, Background, BackgroundPotential
 from mixtura.messages.fixed_parameters import FixedParameters
 from mixtura.messages.parameters import MixtureParameters
@@ -90,6 +90,9 @@ class MixtureModel:
             object.__setattr__(self, "family", univariate(self.family, dimensions))
         self.weight_prior.check(self.n_components)
         self.component_prior.check(self.structure, self.n_components, self.n_features)
+        refusal = self.component_prior.restriction_refusal(self.structure)
+        if self.family.is_restricted and refusal is not None:
+            raise InvalidArgumentError(refusal)
 
     @property
     def structure(self) -> StructureShape:
@@ -110,13 +113,17 @@ class MixtureModel:
         components = self.component_prior.steps(self.n_features)
         if weights is None or components is None or self.background is not None:
             return None
+        if self.family.is_restricted:
+            return None
         return ChainSteps(weights, components)
 
     @property
     def cluster_steps(self) -> ClusterSteps | MatrixSteps | None:
         """What tells the rows of a cluster, its parameters integrated out, where anything does."""
         structure = self.family.structure(2, self.n_features)
-        if structure[0] == 1:  # clusters that share a covariance depend on each other
+        if (
+            self.family.is_restricted or structure[0] == 1
+        ):  # clusters that share a covariance depend on each other
             return None
         return self.component_prior.clusters(structure, self.n_features)
 
@@ -124,7 +131,7 @@ class MixtureModel:
     def climb_steps(self) -> ClimbSteps | None:
         """The way to the mode as numbers, where the priors have such."""
         components = self.component_prior.mode_steps(self.structure, self.n_features)
-        if self.background is not None or self.fixed is not None:
+        if self.background is not None or self.fixed is not None or self.family.is_restricted:
             return None
         if components is None or not self.weight_prior.has_constant_powers:
             return None
@@ -135,40 +142,84 @@ class MixtureModel:
     def variational_steps(self) -> VariationalSteps | None:
         """The steps of variational Bayes as numbers, where the priors have such."""
         concentration = self.weight_prior.concentrations(self.n_components)
-        if concentration is None or self.background is not None:
+        if concentration is None or self.background is not None or self.family.is_restricted:
             return None
         prior = self.component_prior
         from mixtura.priors.factors import variational_steps
 
         return variational_steps(concentration, prior, self.structure, self.n_features)
 
-    def mode(self, statistics: SufficientStatistics) -> MixtureParameters:
-        """Return the parameters of highest posterior density given sufficient statistics."""
+    def component_mode(
+        self, statistics: SufficientStatistics, near: MixtureParameters | None = None
+    ) -> tuple[Array, Array]:
+        """Return the means and covariances of highest posterior density given statistics.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+            Moments of the rows.
+        near : MixtureParameters, optional
+            Where a search for common axes begins; the density there is then no higher.
+        """
+        family, prior = self.family, self.component_prior
+        if not isinstance(family, RestrictedFamily):
+            return prior.posterior(statistics).mode()
+        share = family.share(self.n_components, self.n_features)
+        means, terms = prior.restricted_terms(statistics, share)
+        return means, family.best(terms, None if near is None else near.covariances)
+
+    def component_log_density(self, parameters: MixtureParameters) -> float:
+        """Return the log prior density of means and covariances, in nats.
+
+        Of a restricted family up to a constant, by which its own volume would divide it.
+        """
+        of_components = parameters.means, parameters.covariances
+        if not self.family.is_restricted:
+            return self.component_prior.log_density(*of_components)
+        share = self.family.share(self.n_components, self.n_features)
+        return self.component_prior.restricted_log_density(*of_components, share)
+
+    def mode(
+        self, statistics: SufficientStatistics, near: MixtureParameters | None = None
+    ) -> MixtureParameters:
+        """Return the parameters of highest posterior density given sufficient statistics.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+            Moments of the rows.
+        near : MixtureParameters, optional
+            Where a search for common axes begins.
+        """
         weights = self.weight_prior.posterior(statistics.of_weights).mode(self.n_components)
         if self.fixed is not None:
-            return self._mode_beside(self.fixed, statistics, weights)
+            return self._mode_beside(self.fixed, statistics, weights, near)
         weights = self._beside_background(weights, statistics)
-        return MixtureParameters(weights, *self.component_prior.posterior(statistics).mode())
+        return MixtureParameters(weights, *self.component_mode(statistics, near))
 
     def typical(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return parameters to which the statistics belong: the mode, where there is one."""
         weights = self.weight_prior.posterior(statistics.of_weights).typical(self.n_components)
         weights = self._beside_background(weights, statistics)
-        return MixtureParameters(weights, *self.component_prior.posterior(statistics).mode())
+        return MixtureParameters(weights, *self.component_mode(statistics))
 
     def potentials(self, parameters: MixtureParameters) -> Potentials:
         """Return what an engine needs to score rows under the parameters."""
         return potentials_of(self.family, parameters, self.background)
 
     def _mode_beside(
-        self, fixed: FixedParameters, statistics: SufficientStatistics, weights: Array
+        self,
+        fixed: FixedParameters,
+        statistics: SufficientStatistics,
+        weights: Array,
+        near: MixtureParameters | None,
     ) -> MixtureParameters:
         """Return the parameters of highest posterior density beside those that are given."""
         pull = self.component_prior.pull_of_means
         assert pull is not None
         weights = self._beside_background(fixed.weights_beside(weights), statistics)
         about = fixed.about_means(statistics, pull)
-        modes = self.component_prior.posterior(about).mode()
+        modes = self.component_mode(about, near)
         return MixtureParameters(weights, *fixed.placed(*modes))
 
     def _beside_background(self, weights: Array, statistics: SufficientStatistics) -> Array:
@@ -180,15 +231,16 @@ class MixtureModel:
         )
 
     def log_prior(self, parameters: MixtureParameters) -> float:
-        """Return the log prior density of the parameters, in nats, all constants included."""
+        """Return the log prior density of the parameters, in nats, all constants included.
+
+        Of a restricted family without that by which its own volume would divide the density.
+        """
         weights, of_background = parameters.weights, 0.0
         if self.background is not None:
             total = weights.sum()
             weights, of_background = weights / total, self.background.log_density(1.0 - total)
         of_weights = self.weight_prior.log_density(weights) + of_background
-        return of_weights + self.component_prior.log_density(
-            parameters.means, parameters.covariances
-        )
+        return of_weights + self.component_log_density(parameters)
 
     def rescaled(self, factor: Array) -> "MixtureModel":
         """Return the model of ``x * factor``, factor of shape (D,)."""
@@ -212,6 +264,10 @@ class MixtureModel:
         InvalidArgumentError
             If a prior is flat and so has nothing to draw from.
         """
+        if self.family.is_restricted:
+            raise InvalidArgumentError(
+                f"a prior of {self.family.name!r} covariances cannot be drawn from"
+            )
         rng = np.random.default_rng(random_state)
         weights = self.weight_prior.draw(rng, self.n_components)
         if self.background is not None:

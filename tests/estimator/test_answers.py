@@ -48,6 +48,8 @@ def covariance_matrices(gmm):
     """The public covariances as (K, D, D), by scikit-learn's reading of their shapes."""
     covariances, (n_components, n_features) = gmm.covariances_, gmm.means_.shape
     identity = np.eye(n_features)
+    if FAMILIES[gmm.covariance_type].is_restricted:  # exported in full, or along the axes
+        return covariances if covariances.ndim == 3 else covariances[:, :, None] * identity
     return {
         "full": lambda: covariances,
         "tied": lambda: np.broadcast_to(covariances, (n_components, n_features, n_features)),

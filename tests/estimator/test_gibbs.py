@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 import mixtura
+from laws.running import FREE
 from mixtura import CollapsedGibbs, GaussianMixtureModel, Gibbs, select
 from mixtura.datasets import load_iris
 from mixtura.errors import InvalidArgumentError, ModelFileError
-from mixtura.families import FAMILIES
 
 # So few draws do not always agree.
 pytestmark = pytest.mark.filterwarnings("ignore:the chains do not agree")
@@ -25,7 +25,7 @@ def sampled(rows, random_state=0, **arguments):
     return GaussianMixtureModel(3, **method).fit(rows)
 
 
-@pytest.fixture(scope="module", params=sorted(FAMILIES))
+@pytest.fixture(scope="module", params=FREE)
 def fitted(request, iris):
     return sampled(iris, covariance_type=request.param)
 

@@ -22,6 +22,7 @@ from mixtura.diagnostics.candidates import CRITERIA, Candidate, ordered, with_sh
 from mixtura.engines import base as engine_base
 from mixtura.errors import ConvergenceWarning, DataError, InvalidArgumentError
 from mixtura.estimator.held_out import Folds
+from mixtura.families import MCLUST_ORDER
 from mixtura.inference.starts import clusterings
 from mixtura.priors import Dirichlet
 
@@ -435,3 +436,26 @@ def test_labels_of_sampled_candidates_count_under_each_draw() -> None:
         logs.append(logsumexp(own, axis=1))
     expected = (logsumexp(logs, axis=0) - np.log(len(logs))).sum()
     assert chosen.best.log_likelihood == pytest.approx(expected, abs=1e-8)
+
+
+def test_families_may_be_all_or_patterns_of_mclusts_names() -> None:
+    rows = load_iris().data[:, :2]
+
+    def tried(families) -> list[str]:
+        return [c.covariance_type for c in select(rows, 1, families, inference="ml").table]
+
+    assert tried("all") == list(MCLUST_ORDER)
+    assert tried("*EV") == ["EEV", "VEV"]
+    assert tried("V**") == [name for name in MCLUST_ORDER if name[0] == "V"]
+    assert tried(["full", "VVV", "E*E", "tied"]) == ["full", "EEE", "EVE"]
+    assert tried("tied*") == ["tied", "tied_diag", "tied_spherical"]
+    with pytest.raises(InvalidArgumentError, match="'all', or a pattern such as"):
+        select(rows, 1, "X**")
+
+
+def test_all_families_of_iris_are_won_by_the_one_that_mclust_chooses() -> None:
+    # mclust_choices of shared/references/values.json: VEV, 2, and BIC -561.728462.
+    chosen = select(load_iris().data, (2, 3), "all", inference="ml")
+    assert (chosen.best.n_components, chosen.best.covariance_type) == (2, "VEV")
+    assert chosen.best.bic == pytest.approx(561.728462, abs=1e-6)
+    assert len(chosen.table) == 28

@@ -1,5 +1,6 @@
 """Data sets, models with elicited priors, and fits without the estimator."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -8,18 +9,33 @@ from mixtura.data import ArrayRows
 from mixtura.engines import Engine, ReferenceEngine
 from mixtura.engines.native import NativeEngine
 from mixtura.estimator.problem import in_units_of, overall_moments
-from mixtura.families import CovarianceFamily
+from mixtura.families import FAMILIES, CovarianceFamily, RestrictedFamily
 from mixtura.fit import Fit, Inference, Problem, Start
 from mixtura.inference import MAP, ML, VB
 from mixtura.inference.mcmc.gibbs_chains import ChainPlan, ChainState, Sampler
 from mixtura.inference.point_estimates import OPTIMIZERS
 from mixtura.inference.starts import INITIALIZERS, Elicitation, Initializer
 from mixtura.inference.starts.given import GivenResponsibilities
+from mixtura.messages.covariance_terms import CovarianceTerms
 from mixtura.messages.draws import Draws
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
 from mixtura.priors import Dirichlet, FlatWeights
 from mixtura.priors.elicitation import likelihood_floor
+
+FREE = sorted(name for name, family in FAMILIES.items() if not family.is_restricted)
+"""Families of which the structure shape says all; to rows the others are one of these."""
+
+RESTRICTED = sorted(name for name, family in FAMILIES.items() if family.is_restricted)
+
+
+def families_and_methods(methods: Iterable[str]) -> list[tuple[str, str]]:
+    """Return every method with every free family, and each restricted one with "map" or "ml"."""
+    chosen = sorted(methods)
+    points = [name for name in chosen if name in ("map", "ml")]
+    covered = [(name, points[i % len(points)]) for i, name in enumerate(RESTRICTED)]
+    return [(family, method) for family in FREE for method in chosen] + covered
+
 
 METHODS: dict[str, Inference] = {
     f"{method.name} {optimizer}": method(optimizer=optimizer)
@@ -79,6 +95,8 @@ def random_parameters(
         covariances = root @ root.transpose(0, 2, 1) / (2 * n_features + 1)
     else:
         covariances = rng.gamma(4.0, 0.25, structure)
+    if isinstance(family, RestrictedFamily):
+        covariances = family.best(CovarianceTerms(np.ones(n_components), covariances))
     weights = rng.dirichlet(np.full(n_components, 3.0))
     means = offset + 2.0 * scale * rng.standard_normal((n_components, n_features))
     return MixtureParameters(weights, means, covariances * scale**2)

@@ -17,7 +17,7 @@ from scipy.special import betaln, gammaln, logsumexp
 
 import mixtura
 from laws.enumeration import normal_inverse_wishart
-from laws.running import blobs, random_parameters
+from laws.running import FREE, blobs, families_and_methods, random_parameters
 from mixtura import BACKGROUND, GaussianMixtureModel
 from mixtura.data import ArrayRows
 from mixtura.engines import ENGINES
@@ -95,7 +95,7 @@ def box_logs(rows: ArrayRows, box: Background) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["plain", "weights", "missing", "errors", "all"])
 @pytest.mark.parametrize("engine", sorted(ENGINES))
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", FREE)
 def test_sweeps_share_rows_with_the_background(family: str, engine: str, kind: str) -> None:
     rows, run = some_rows(kind), ENGINES[engine]()
     chosen = FAMILIES[family]
@@ -176,8 +176,7 @@ def test_without_a_background_nothing_changes(method: str) -> None:
     assert one.predict_proba(rows).shape == (60, 3)
 
 
-@pytest.mark.parametrize("method", sorted(METHODS))
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize(("family", "method"), families_and_methods(METHODS))
 def test_far_rows_are_told_from_groups(family: str, method: str) -> None:
     rows, truth = with_far_rows(1)
     gmm = fitted(method, rows, covariance_type=family)

@@ -16,7 +16,7 @@ from sklearn.metrics import adjusted_rand_score
 
 import mixtura
 from laws.enumeration import normal_inverse_wishart
-from laws.running import blobs, random_parameters
+from laws.running import FREE, blobs, families_and_methods, random_parameters
 from mixtura import BACKGROUND, GaussianMixtureModel
 from mixtura.data import ArrayRows, Classes, KnownLabels
 from mixtura.engines import ENGINES
@@ -60,7 +60,7 @@ def fitted(method: str, rows: Any, n_components: int = 3, **given: Any) -> Any:
 @pytest.mark.parametrize("has_background", [False, True])
 @pytest.mark.parametrize("kind", ["plain", "weights", "all"])
 @pytest.mark.parametrize("engine", sorted(ENGINES))
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize("family", FREE)
 def test_sweeps_of_groups(family: str, engine: str, kind: str, has_background: bool) -> None:
     rng = np.random.default_rng(0)
     values = blobs(rng, N, D, 3, apart=0.7)
@@ -137,8 +137,7 @@ def test_no_group_is_no_change(method: str) -> None:
         assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
-@pytest.mark.parametrize("method", ["map", "ml", "vb"])
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize(("family", "method"), families_and_methods(["map", "ml", "vb"]))
 def test_groups_of_one_are_rows(family: str, method: str) -> None:
     rows = blobs(np.random.default_rng(1), 90, 2, 3)
     one = fitted(method, rows, covariance_type=family)
@@ -147,8 +146,7 @@ def test_groups_of_one_are_rows(family: str, method: str) -> None:
     assert other.means_ == pytest.approx(one.means_, abs=1e-2)
 
 
-@pytest.mark.parametrize("method", sorted(METHODS))
-@pytest.mark.parametrize("family", sorted(FAMILIES))
+@pytest.mark.parametrize(("family", "method"), families_and_methods(METHODS))
 def test_rows_of_a_group_share_a_component(family: str, method: str) -> None:
     rows, groups, truth = grouped_rows()
     gmm = fitted(method, rows, groups=groups, covariance_type=family)

@@ -69,6 +69,7 @@ CASES = [
     (kind, family_name)
     for kind in KINDS
     for family_name, family in FAMILIES.items()
+    if not family.is_restricted
     if kind == "conjugate" or len(family.structure(2, 2)) == 2
 ]
 every_case = pytest.mark.parametrize(("kind", "family_name"), CASES)

@@ -148,9 +148,9 @@ def test_the_class_and_the_command_find_the_new_members(followed: Path) -> None:
 
 LAWS = {
     "engine": ("test_engine_laws.py", "threads and (sampled or projected)"),
-    "family": ("test_family_laws.py", "VVI"),
+    "family": ("test_family_laws.py", "axial"),
     "inference": ("test_resolution_laws.py", "cem"),
-    "start": ("test_initialization_laws.py", "rings and VVI"),
+    "start": ("test_initialization_laws.py", "rings and axial"),
 }
 """Some of the laws that run over the registries, and which of their tests are of the new member."""
 

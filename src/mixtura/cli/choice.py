@@ -11,6 +11,7 @@ from mixtura.cli.streams import Talk, tell
 from mixtura.cli.wording import counted, in_options, quoted
 from mixtura.errors import InvalidArgumentError, either
 from mixtura.estimator.choices import FAMILIES
+from mixtura.families import families_like
 
 if TYPE_CHECKING:
     from mixtura.data.tabular import FileTable
@@ -52,21 +53,24 @@ def _range(text: str) -> range | None:
 
 
 def names_of(text: str) -> list[str]:
-    """Return the families of ``full,diag``.
+    """Return the families of ``full,diag``, ``all`` or ``V**``, each once.
 
     Raises
     ------
     InvalidArgumentError
         If one of them is unknown.
     """
-    names = [name.strip() for name in text.split(",")]
-    for name in names:
-        if name not in FAMILIES:
+    found: dict[str, str] = {}
+    for name in (part.strip() for part in text.split(",")):
+        names = families_like(name)
+        if not names:
             raise InvalidArgumentError(
-                f"--families must be of {', '.join(FAMILIES)}, with commas between them; "
-                f"got {quoted(name)}"
+                f"--families must be of {', '.join(FAMILIES)}, with commas between them, or all, "
+                f"or a pattern of mclust's names such as V**; got {quoted(name)}"
             )
-    return list(dict.fromkeys(names))
+        for one in names:
+            found.setdefault(FAMILIES.name(one), one)
+    return list(found.values())
 
 
 @final
@@ -109,7 +113,7 @@ class Choice:
     def check_columns(self, number: int) -> None:
         """Refuse families of which the priors are for none, now that the columns are known."""
         possible = self.settings.possible_covariances(number)
-        if not set(possible) & set(self.families):
+        if not set(possible) & {FAMILIES.name(name) for name in self.families}:
             raise InvalidArgumentError(
                 f"--mean-prior does not go with --families {','.join(self.families)} where there "
                 f"are {counted(number, 'column')}: take of {either(possible)}"

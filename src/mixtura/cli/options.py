@@ -188,7 +188,8 @@ Families = Annotated[
         "--families",
         metavar="NAMES",
         help="What shape the components have and share; several with commas between them. "
-        f"Of {', '.join(FAMILIES)}.",
+        f"Of {', '.join(FAMILIES)}, or mclust's names; all fourteen as all, or a pattern such as "
+        "V**.",
         panel=MODEL,
     ),
 ]

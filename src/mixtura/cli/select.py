@@ -33,7 +33,7 @@ def select(
     data: options.Data,
     column: options.Columns = None,
     exclude: options.Exclude = None,
-    components: options.SeveralComponents = "1:10",
+    components: options.SeveralComponents = "1:9",
     families: options.Families = "full",
     weights: options.Weights = None,
     missing: options.Missing = "integrate",

@@ -189,7 +189,7 @@ class FitSettings:
     def check_columns(self, number: int) -> None:
         """Refuse a covariance that the priors are not for, now that the columns are known."""
         possible = self.possible_covariances(number)
-        if self.covariance not in possible:
+        if FAMILIES.name(self.covariance) not in possible:
             raise InvalidArgumentError(
                 f"--mean-prior does not go with --covariance {self.covariance} where there are "
                 f"{counted(number, 'column')}: add --covariance diag (or {either(possible[1:])})"

@@ -155,7 +155,8 @@ def _on_values(
 def _too_few_rows(model: MixtureModel, count: Array, row_weight: float) -> list[Doubt]:
     """Return the doubt that components have fewer rows than a covariance matrix needs."""
     n_features = model.n_features
-    if len(model.structure) == 2 or n_features == 1:
+    # Axes that all components have the rows of all tell.
+    if len(model.structure) == 2 or n_features == 1 or model.family.shares_axes:
         return []
     rows = count / row_weight
     if model.structure[0] == 1:

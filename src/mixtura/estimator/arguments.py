@@ -11,7 +11,7 @@ from mixtura.engines import Engine
 from mixtura.errors import InvalidArgumentError, ModelFileError, Setting
 from mixtura.estimator.choices import FAMILIES, INFERENCES, INITIALIZERS
 from mixtura.estimator.known_parameters import fit_of_parameters
-from mixtura.families import CovarianceFamily
+from mixtura.families import MCLUST_NAMES, CovarianceFamily, families_like, univariate
 from mixtura.fit import Inference, Start
 from mixtura.inference.starts import Elicitation, Elicited, Initializer, given_start
 from mixtura.messages.conversion import short_repr
@@ -99,13 +99,41 @@ def covariance_family(value: Any, argument: str = "covariance_type") -> Covarian
     return FAMILIES[OneOf(FAMILIES).read(value, argument)]
 
 
+def family_names(value: Any, argument: str) -> list[str]:
+    """Return the names of the covariance families that a name, "all" or a pattern stands for.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If it stands for none.
+    """
+    found = families_like(value) if isinstance(value, str) else []
+    if not found:
+        raise InvalidArgumentError(
+            f"must be {', '.join(map(repr, FAMILIES))}, mclust's "
+            f"{', '.join(map(repr, MCLUST_NAMES))}, 'all', or a pattern such as 'V**'; "
+            f"got {value!r}",
+            argument=argument,
+        )
+    return found
+
+
+def family_of_rows(value: Any, n_features: int) -> CovarianceFamily:
+    """Return the covariance family of a name for D features: of one, the family that coincides."""
+    family = covariance_family(value)
+    return univariate(family, (2, 3)) if n_features == 1 and family.is_restricted else family
+
+
 def families_for(prior: ComponentPrior, n_components: int, n_features: int) -> list[str]:
     """Return the names of the families that a prior is for, in a space of D features."""
     return [
         name
         for name, family in FAMILIES.items()
         if n_features == 1
-        or len(family.structure(n_components, n_features)) in prior.structure_dimensions
+        or (
+            len(family.structure(n_components, n_features)) in prior.structure_dimensions
+            and not (family.is_restricted and prior.restriction_refusal(family.structure(2, 2)))
+        )
     ]
 
 

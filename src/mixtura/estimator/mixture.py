@@ -47,7 +47,10 @@ class GaussianMixtureModel(AnalysisViews):
     n_components : int, default=1
         Number of components K.
     covariance_type : str, default="full"
-        What they share: "full", "tied", "diag", "spherical", "tied_diag" or "tied_spherical".
+        What they share: "full", "tied", "diag", "spherical", "tied_diag" or "tied_spherical", or
+        one of mclust's fourteen names, which say whether volume, shape and orientation are equal,
+        vary or are none: of these "VEI", "EVI", "VEE", "EVE", "VVE", "EEV", "VEV" and "EVV" are
+        for "map" and "ml" alone.
     weight_prior : Dirichlet, DirichletProcess, PitmanYor or MixtureOfFiniteMixtures, optional
         Prior of the weights; uniform by default. Must be left out with ``inference="ml"``.
     component_prior : NormalInverseWishart, NormalInverseGamma, Independent or KnownScale, optional
@@ -336,7 +339,8 @@ class GaussianMixtureModel(AnalysisViews):
             Component means.
         covariances : array
             In the shape that ``covariances_`` has: (K, D, D) full, (D, D) tied, (K, D) diag, (K,)
-            spherical, (D,) tied_diag, () tied_spherical.
+            spherical, (D,) tied_diag, () tied_spherical; of the families that share volume, shape
+            or orientation (K, D, D), or (K, D) of "VEI" and "EVI".
         covariance_type : str, default="full"
             What they share.
         feature_names : sequence of D str, optional

@@ -57,7 +57,7 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         self.weights_ = parameters.weights
         self.background_weight_ = fit.background_weight
         self.means_ = parameters.means
-        self.covariances_ = family.public(parameters.covariances.reshape(family.structure(*sizes)))
+        self.covariances_ = family.public(family.placed(parameters.covariances, *sizes))
         self.scales_ = np.sqrt(fit.model.family.variances(parameters.covariances, *sizes))
         self.posterior_ = fit.posterior
         self.objective_ = fit.objective

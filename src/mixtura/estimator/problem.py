@@ -14,7 +14,7 @@ from mixtura.engines import Engine
 from mixtura.engines.resolution import ColumnResolution, resolution
 from mixtura.errors import DataError, DataWarning, Doubt, InvalidArgumentError, Setting
 from mixtura.estimator import arguments
-from mixtura.families import CovarianceFamily, univariate
+from mixtura.families import FAMILIES, CovarianceFamily, univariate
 from mixtura.fit import Fit, Inference, Problem
 from mixtura.inference.starts import (
     Elicitation,
@@ -40,6 +40,11 @@ LARGEST = 1e152
 FARTHEST = 1e100
 """Widths of a component that a row may lie away: the square, summed over rows, is a number."""
 
+UP_TO_A_CONSTANT = (
+    "Objective: the prior of covariances that share parts is known up to a constant, which is "
+    "left out."
+)
+
 STRANGE = 1e3
 """Standard deviations of all rows so far: a batch this far away, or this wide, is doubtful."""
 
@@ -58,9 +63,10 @@ def build_problem(
     n_components = arguments.parameter(given, "n_components")
     method = arguments.inference_method(given["inference"])
     arguments.repeatable(given["random_state"], method)
-    family = arguments.covariance_family(given["covariance_type"])
+    family = arguments.family_of_rows(given["covariance_type"], rows.n_features)
+    _refuse_restricted(method, family)
     _check_magnitude(rows.magnitude(), names)
-    moments = overall_moments(rows, engine, family.structure(1, rows.n_features))
+    moments = overall_moments(rows, engine, _units_of(family, rows.n_features))
     facts = known_of(rows, engine, moments, n_components, names)
     units = 1.0 if moments.factor is None else moments.factor
     spacing = facts.spacing * units
@@ -137,7 +143,30 @@ def _fixed(
     labels = rows.labels if isinstance(rows, ArrayRows) else None
     names = () if labels is None else labels.classes.component_names()
     sizes = (model.n_components, model.n_features)
+    if "covariances" in given and model.family.is_restricted:
+        raise InvalidArgumentError(
+            *("fixed covariances are not for ", Setting("covariance_type", model.family.name)),
+            *(", whose components share parts of theirs"),
+            remedy=("fix means and weights alone, or use ", Setting("covariance_type", "full")),
+        )
     return fixed_parameters(given, names, sizes, model.structure)
+
+
+def _refuse_restricted(method: Inference, family: CovarianceFamily) -> None:
+    """Raise InvalidArgumentError where a method does not take what a family shares."""
+    if not family.is_restricted or method.takes_restricted:
+        return
+    free = [name for name, one in FAMILIES.items() if not one.is_restricted]
+    raise InvalidArgumentError(
+        *(Setting("inference", method.name), " takes no "),
+        *(Setting("covariance_type", family.name), f", only {', '.join(free[:-1])} or {free[-1]}"),
+        remedy=("use one of these, or ", Setting("inference", ("map", "ml"))),
+    )
+
+
+def _units_of(family: CovarianceFamily, n_features: int) -> StructureShape:
+    """Return the structure shape of one component whose columns need the family's units."""
+    return (1, 1) if family.has_common_unit else family.structure(1, n_features)
 
 
 def _refuse_known(method: Inference, rows: Rows, background: Background | None) -> None:
@@ -192,17 +221,21 @@ def build_model(
     """Return the model that an estimator's parameters describe, what was assumed, and found."""
     arguments.check_parameters(given)
     n_components = arguments.parameter(given, "n_components")
-    family = arguments.covariance_family(given["covariance_type"])
+    family = arguments.family_of_rows(given["covariance_type"], n_features)
+    method = arguments.inference_method(given["inference"])
     priors = arguments.priors(
         given["weight_prior"],
         given["component_prior"],
-        arguments.inference_method(given["inference"]),
+        method,
         data,
         family,
         n_components,
     )
     model = MixtureModel(n_components, n_features, priors.weights, priors.components, family)
-    return model, priors.assumptions, priors.found
+    assumptions = priors.assumptions
+    if model.family.is_restricted and not method.uses_flat_priors:
+        assumptions = (*assumptions, UP_TO_A_CONSTANT)
+    return model, assumptions, priors.found
 
 
 def background_of(value: Any, rows: Rows, names: tuple[str, ...]) -> Background | None:
@@ -319,7 +352,7 @@ def known_of(
 def _check_unchanged(given: Mapping[str, Any], method: Inference, fit: Fit) -> None:
     """Raise InvalidArgumentError where the parameters are no longer those of the fit."""
     model = fit.model
-    family = arguments.covariance_family(given["covariance_type"])
+    family = arguments.family_of_rows(given["covariance_type"], model.n_features)
     if model.n_features == 1:
         family = univariate(family, model.component_prior.structure_dimensions)
     for name, now, then in (
@@ -378,7 +411,7 @@ def _batch_doubts(fit: Fit, rows: Rows, engine: Engine) -> tuple[Doubt, ...]:
     n_rows = rows.n_rows + (0 if fit.online is None else fit.online.n_rows)
     if n_rows < fit.model.n_components:
         doubts.append(Doubt(DataWarning, fewer_rows(n_rows, fit.model.n_components)))
-    moments = overall_moments(rows, engine, fit.model.family.structure(1, rows.n_features))
+    moments = overall_moments(rows, engine, _units_of(fit.model.family, rows.n_features))
     units = 1.0 if moments.factor is None else moments.factor
     found, width = moments.mean / units, np.sqrt(moments.variances) / units
     parameters = fit.parameters

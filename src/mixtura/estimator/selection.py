@@ -30,6 +30,7 @@ from mixtura.errors import (
     MixturaWarning,
 )
 from mixtura.estimator import GaussianMixtureModel, arguments, row_validation
+from mixtura.estimator.choices import FAMILIES
 from mixtura.estimator.held_out import Folds, held_out_density
 from mixtura.messages.validation import Called, Whole, whole_number
 
@@ -110,7 +111,7 @@ class Selection:
 
 def select(
     X: Any,
-    components: int | Iterable[int] = range(1, 11),
+    components: int | Iterable[int] = range(1, 10),
     families: str | Iterable[str] = ("full",),
     *,
     criterion: str | None = None,
@@ -135,10 +136,11 @@ def select(
     ----------
     X : array or frame of shape (N, D), or one named column
         The rows, as for :meth:`GaussianMixtureModel.fit`.
-    components : int or iterable of int, default=range(1, 11)
+    components : int or iterable of int, default=range(1, 10)
         Numbers of components K.
     families : str or iterable of str, default=("full",)
-        Names of covariance families.
+        Names of covariance families; "all" for mclust's fourteen, or patterns of their names such
+        as "V**" (volumes vary) and "*EV". A family that is named twice is fitted once.
     criterion : str, optional
         "bic", "icl" (also "icl_soft"), "icl_hard" or "aic", smaller is better; "cv", the log
         density of rows by cross-validation, or "elbo", with "vb" only, larger is better. By
@@ -236,9 +238,11 @@ def _numbers(components: Any) -> list[int]:
 def _names(families: Any) -> list[str]:
     """Return the names of the families, each once."""
     given = _listed(families, "families", "the name of a covariance family or several")
+    names: dict[str, str] = {}
     for value in given:
-        arguments.covariance_family(value, "families")
-    return list(dict.fromkeys(given))
+        for name in arguments.family_names(value, "families"):
+            names.setdefault(FAMILIES.name(name), name)
+    return list(names.values())
 
 
 def _listed(value: Any, name: str, accepted: str) -> list[Any]:

@@ -244,8 +244,9 @@ class FittedViews(Imputation, ABC):
     def to_sklearn(self) -> Any:
         """Return a fitted :class:`sklearn.mixture.GaussianMixture` with the same density.
 
-        "tied_diag" and "tied_spherical" become its "diag" and "spherical", of the same density, but
-        it counts every component's variances as parameters: take ``bic`` and ``aic`` of this class.
+        "tied_diag" and "tied_spherical" become its "diag" and "spherical", and families that share
+        volume, shape or orientation its "full" ("diag"), of the same density, but it counts every
+        component's variances as parameters: take ``bic`` and ``aic`` of this class.
         It computes in the precision of the rows. Of float32 rows near 1e4 its log densities of
         families without correlations may be off by several nats, near 1e5 by hundreds: pass it
         float64 rows.

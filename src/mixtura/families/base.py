@@ -27,6 +27,18 @@ class CovarianceFamily(ABC):
     description: ClassVar[str]
     """One line for tables and reports."""
 
+    is_restricted: ClassVar[bool] = False
+    """Whether components share more than the structure shape says, such as a shape alone."""
+
+    shares_volume: ClassVar[bool] = False
+    """Whether a restricted family has one volume for all components."""
+
+    shares_axes: ClassVar[bool | None] = False
+    """Whether a restricted family has the same axes for all components; None: the features."""
+
+    has_common_unit: ClassVar[bool] = False
+    """Whether a change of one column's unit leads out of the family."""
+
     @abstractmethod
     def structure(self, n_components: int, n_features: int) -> StructureShape:
         """Return the structure shape for K components of D features."""
@@ -63,6 +75,20 @@ class CovarianceFamily(ABC):
         """Return the number of free parameters: weights, means and covariances."""
         weights_and_means = n_components - 1 + n_components * n_features
         return weights_and_means + self.n_covariance_parameters(n_components, n_features)
+
+    def placed(self, covariances: Array, n_components: int, n_features: int) -> Array:
+        """Return covariances of this family, or of a coinciding one, in its structure shape.
+
+        With one feature a fit may hold variances for matrices, and one for K that are equal.
+        """
+        structure = self.structure(n_components, n_features)
+        found = covariances.reshape(-1, *structure[1:])
+        return found if found.shape == structure else np.broadcast_to(found, structure).copy()
+
+    def share(self, n_components: int, n_features: int) -> float:
+        """Return how many matrices' worth of free parameters a component has, one at most."""
+        all_together = self.n_covariance_parameters(n_components, n_features)
+        return all_together / (n_components * self.n_covariance_parameters(1, n_features))
 
     def variances(self, covariances: Array, n_components: int, n_features: int) -> Array:
         """Return the marginal variances, shape (K, D), in squared units of the data."""

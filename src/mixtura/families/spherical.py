@@ -14,6 +14,7 @@ class Spherical(VectorFamily):
 
     name = "spherical"
     description = "each component one variance for all features"
+    has_common_unit = True
 
     def structure(self, n_components: int, n_features: int) -> StructureShape:
         return (n_components, 1)
@@ -34,6 +35,7 @@ class TiedSpherical(VectorFamily):
 
     name = "tied_spherical"
     description = "one variance for all components and features"
+    has_common_unit = True
 
     def structure(self, n_components: int, n_features: int) -> StructureShape:
         return (1, 1)

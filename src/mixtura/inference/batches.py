@@ -71,12 +71,13 @@ class Addition(Optimizer[Sum]):
         return Sum(state, state.statistics)
 
     def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: Sum) -> Sum:
-        potentials = self.summary.potentials(model, search.statistics)
+        near = search.state.parameters
+        potentials = self.summary.potentials(model, search.statistics, near)
         total = self.kept + visited(rows, engine, potentials) * self.factor
         data_term = total.log_normalizer + summed_scores(
-            self.summary.potentials(model, total), total
+            self.summary.potentials(model, total, near), total
         )
-        state = self.summary.state_of(model, total, data_term)
+        state = self.summary.state_of(model, total, data_term, near)
         return Sum(followed(search.state, state), total)
 
     def state(self, search: Sum) -> State:
@@ -222,9 +223,8 @@ def _common_units(problem: Problem, earlier: Fit) -> Array | None:
     model, parameters = problem.model, earlier.parameters
     variances = model.family.variances(parameters.covariances, model.n_components, model.n_features)
     reach = (np.abs(parameters.means) + np.sqrt(variances)).max(axis=0)
-    structure = model.structure
     magnitude = np.maximum(problem.rows.magnitude(), reach)
-    return safe_factor(magnitude, common=len(structure) == 2 and structure[1] == 1)
+    return safe_factor(magnitude, common=model.family.has_common_unit)
 
 
 def _likelihood_bound(model: MixtureModel, found: Sum) -> float:

@@ -70,7 +70,7 @@ class Incremental(Optimizer[DecayedStatistics]):
         parts = list(search.parts)
         total = reduce(add, parts) if parts else search.state.statistics
         for number, batch in enumerate(rows.batches(self.batch_size)):
-            potentials = self.summary.potentials(model, total)
+            potentials = self.summary.potentials(model, total, search.state.parameters)
             if number == len(parts):
                 # The first visit: nothing to replace yet, so nothing is updated on the way.
                 parts.append(visited(batch, engine, potentials))
@@ -89,9 +89,10 @@ class Incremental(Optimizer[DecayedStatistics]):
         if not rows.held.size:
             order = model.weight_prior.preferred_order(total.count)
             total = total.permuted(order)
-        potentials = self.summary.potentials(model, total)
+        near = before.parameters.permuted(order)
+        potentials = self.summary.potentials(model, total, near)
         data_term = total.log_normalizer + summed_scores(potentials, total)
-        state = followed(before, self.summary.state_of(model, total, data_term))
+        state = followed(before, self.summary.state_of(model, total, data_term, near))
         return DecayedStatistics(state, tuple(part.permuted(order) for part in parts))
 
     def state(self, search: DecayedStatistics) -> State:

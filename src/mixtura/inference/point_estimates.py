@@ -48,6 +48,7 @@ class MAP(AddsRows):
     name = "map"
     is_point = True
     takes_fixed = True
+    takes_restricted = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
@@ -86,6 +87,7 @@ class ML(AddsRows):
     uses_flat_priors = True
     is_point = True
     takes_fixed = True
+    takes_restricted = True
     default_max_iter = 10_000
 
     def fit(self, problem: Problem) -> Fit:
@@ -98,9 +100,11 @@ class ML(AddsRows):
 
 def _optimizer(method: MAP | ML, problem: Problem) -> Optimizer[Any]:
     if method.batch_size is None:
-        # Quasi-Newton steps know nothing of a background's weight, nor of what is fixed.
+        # Quasi-Newton steps know nothing of a background's weight, nor of what is fixed, nor of
+        # what restricted covariances share.
         model = problem.model
         is_free = model.background is None and model.fixed is None
+        is_free = is_free and not model.family.is_restricted
         return OPTIMIZERS[method.optimizer if is_free else "em"]
     from mixtura.inference.minibatch import Incremental
 

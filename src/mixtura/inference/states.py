@@ -79,8 +79,23 @@ class StateSummary(ABC):
         return self.state(model, rows, engine, state.statistics)
 
     @abstractmethod
-    def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
-        """Return how rows are scored under the posterior that statistics give."""
+    def potentials(
+        self,
+        model: MixtureModel,
+        statistics: SufficientStatistics,
+        near: MixtureParameters | None = None,
+    ) -> Potentials:
+        """Return how rows are scored under the posterior that statistics give.
+
+        Parameters
+        ----------
+        model : MixtureModel
+            The model.
+        statistics : SufficientStatistics
+            Moments of the rows.
+        near : MixtureParameters, optional
+            Where a search for common axes begins.
+        """
 
     @abstractmethod
     def scored_by(self, model: MixtureModel, state: State) -> Potentials:
@@ -88,7 +103,11 @@ class StateSummary(ABC):
 
     @abstractmethod
     def state_of(
-        self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
+        self,
+        model: MixtureModel,
+        statistics: SufficientStatistics,
+        data_term: float,
+        near: MixtureParameters | None = None,
     ) -> State:
         """Return the state under the posterior that statistics give, its data term being known."""
 
@@ -122,7 +141,8 @@ class Mode(StateSummary):
         return evaluate(model, rows, engine, model.mode(statistics))
 
     def next_state(self, model: MixtureModel, rows: Rows, engine: Engine, state: State) -> State:
-        parameters, old = model.mode(state.statistics), state.parameters.weights
+        parameters = model.mode(state.statistics, state.parameters)
+        old = state.parameters.weights
         if not (self.is_inside(model, state) and _is_inside(model, parameters)):
             # With weights at the edge the mode is one of several: it must not be a worse one.
             density = model.weight_prior.posterior(state.statistics.count).log_density
@@ -130,16 +150,25 @@ class Mode(StateSummary):
                 parameters = replace(parameters, weights=old)
         return evaluate(model, rows, engine, parameters)
 
-    def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
-        return model.potentials(model.mode(statistics))
+    def potentials(
+        self,
+        model: MixtureModel,
+        statistics: SufficientStatistics,
+        near: MixtureParameters | None = None,
+    ) -> Potentials:
+        return model.potentials(model.mode(statistics, near))
 
     def scored_by(self, model: MixtureModel, state: State) -> Potentials:
         return model.potentials(state.parameters)
 
     def state_of(
-        self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
+        self,
+        model: MixtureModel,
+        statistics: SufficientStatistics,
+        data_term: float,
+        near: MixtureParameters | None = None,
     ) -> State:
-        parameters = model.mode(statistics)
+        parameters = model.mode(statistics, near)
         found = replace(statistics, log_normalizer=data_term)
         return State(parameters, found, data_term + model.log_prior(parameters))
 
@@ -179,14 +208,23 @@ class Expected(StateSummary):
         bound = found.log_normalizer - posterior.divergence()
         return State(posterior.parameters, found, bound, basis)
 
-    def potentials(self, model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
+    def potentials(
+        self,
+        model: MixtureModel,
+        statistics: SufficientStatistics,
+        near: MixtureParameters | None = None,
+    ) -> Potentials:
         return VariationalPosterior(model, statistics).expected_potentials
 
     def scored_by(self, model: MixtureModel, state: State) -> Potentials:
         return _posterior(model, state).expected_potentials
 
     def state_of(
-        self, model: MixtureModel, statistics: SufficientStatistics, data_term: float
+        self,
+        model: MixtureModel,
+        statistics: SufficientStatistics,
+        data_term: float,
+        near: MixtureParameters | None = None,
     ) -> State:
         posterior = VariationalPosterior(model, statistics)
         found = replace(statistics, log_normalizer=data_term)

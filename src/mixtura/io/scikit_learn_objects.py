@@ -16,7 +16,8 @@ SCIKIT_LEARN_FAMILIES = {"tied_diag": "diag", "tied_spherical": "spherical"}
 def to_sklearn(fit: Fit, covariance_type: str) -> Any:
     """Return a fitted :class:`sklearn.mixture.GaussianMixture` with the fit's density.
 
-    The two families that scikit-learn lacks become its "diag" and "spherical".
+    Families that scikit-learn lacks become the more general ones that it has: "full" and "diag",
+    and "spherical".
     """
     from sklearn.mixture import GaussianMixture
 
@@ -26,10 +27,12 @@ def to_sklearn(fit: Fit, covariance_type: str) -> Any:
         )
     model, parameters = fit.model, fit.parameters
     sizes = (model.n_components, model.n_features)
-    known = SCIKIT_LEARN_FAMILIES.get(covariance_type, covariance_type)
-    target = FAMILIES[known]
     family = FAMILIES[covariance_type]
-    covariances = parameters.covariances.reshape(family.structure(*sizes))
+    known = SCIKIT_LEARN_FAMILIES.get(family.name, family.name)
+    if family.is_restricted:
+        known = "full" if len(family.structure(*sizes)) == 3 else "diag"
+    target = FAMILIES[known]
+    covariances = family.placed(parameters.covariances, *sizes)
     wanted = target.structure(*sizes)
     covariances = np.broadcast_to(covariances, wanted).copy()
     mixture: Any = GaussianMixture(model.n_components, covariance_type=known)

@@ -57,6 +57,8 @@ class Registry(MutableMapping[str, Member], Generic[Member]):
         Where each member's class is, as seen from the package: ``module.Class``.
     make : callable, optional
         Makes a member of the class; by default the class is the member.
+    aliases : mapping of str to str, optional
+        Further names by which members are found; they are not listed.
     """
 
     def __init__(
@@ -64,11 +66,17 @@ class Registry(MutableMapping[str, Member], Generic[Member]):
         package: str,
         members: Mapping[str, str],
         make: Callable[[Any], Member] = lambda found: found,
+        aliases: Mapping[str, str] | None = None,
     ) -> None:
+        self._aliases = {} if aliases is None else aliases
         self._package = package
         self._places = dict(members)
         self._make = make
         self._loaded: dict[str, Member] = {}
+
+    def name(self, name: str) -> str:
+        """Return the name under which a member is listed, of that or an alias."""
+        return name if name in self._places else self._aliases.get(name, name)
 
     @property
     def modules(self) -> dict[str, str]:
@@ -77,6 +85,7 @@ class Registry(MutableMapping[str, Member], Generic[Member]):
         return {name: f"{self._package}.{module}" for name, module in places.items() if module}
 
     def __getitem__(self, name: str) -> Member:
+        name = self.name(name)
         if name not in self._loaded:
             module, _, attribute = self._places[name].rpartition(".")
             found = getattr(import_module(f"{self._package}.{module}"), attribute)
@@ -98,7 +107,7 @@ class Registry(MutableMapping[str, Member], Generic[Member]):
         return len(self._places)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._places
+        return name in self._places or name in self._aliases
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self)})"

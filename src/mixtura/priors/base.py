@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self, final
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError, Part, Remedy, Setting
+from mixtura.messages.covariance_terms import CovarianceTerms
 from mixtura.messages.named_options import NamedOptions
 from mixtura.messages.potentials import Tail
 from mixtura.messages.prior_arrays import (
@@ -324,6 +325,39 @@ class ComponentPrior(Prior):
     @abstractmethod
     def posterior(self, statistics: SufficientStatistics) -> ComponentPosterior:
         """Return the posterior given sufficient statistics."""
+
+    def restriction_refusal(self, structure: StructureShape) -> str | None:
+        """Return why no restricted family goes with the prior, and what does; None where one may.
+
+        A restricted family is one whose covariances share more than a structure shape says.
+        """
+        return (
+            f"{type(self).__name__} is not for this covariance_type: use NormalInverseWishart "
+            "(NormalInverseGamma for 'VEI' and 'EVI') with a known scale, or inference='ml'"
+        )
+
+    def restricted_terms(
+        self, statistics: SufficientStatistics, share: float
+    ) -> tuple[Array, CovarianceTerms]:
+        """Return the means of highest density, and what restricted covariances are chosen by.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+            Of each component's own covariance.
+        share : float
+            How many times the prior of a covariance counts for each component: one where each
+            has its own, less where they share something.
+        """
+        raise InvalidArgumentError(f"{type(self).__name__} takes no restricted covariances")
+
+    def restricted_log_density(self, means: Array, covariances: Array, share: float) -> float:
+        """Return the log density of means and restricted covariances, up to a constant, in nats.
+
+        That of each covariance counts ``share`` times; what the family's own volume would divide
+        it by is left out.
+        """
+        raise InvalidArgumentError(f"{type(self).__name__} takes no restricted covariances")
 
     def draw_given(
         self,

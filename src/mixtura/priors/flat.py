@@ -7,6 +7,7 @@ from typing import final
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.covariance_terms import CovarianceTerms
 from mixtura.messages.prior_arrays import ModeSteps, flat_steps
 from mixtura.messages.statistics import ZERO, SufficientStatistics
 from mixtura.priors.base import (
@@ -91,6 +92,19 @@ class FlatComponents(ComponentPrior):
 
     def posterior(self, statistics: SufficientStatistics) -> "FlatPosterior":
         return FlatPosterior(self, statistics)
+
+    def restriction_refusal(self, structure: StructureShape) -> None:
+        return None
+
+    def restricted_terms(
+        self, statistics: SufficientStatistics, share: float
+    ) -> tuple[Array, CovarianceTerms]:
+        means = statistics.mean()
+        floor = self._floor(means.shape[1])
+        return means, CovarianceTerms(statistics.count, statistics.scatter(means), floor)
+
+    def restricted_log_density(self, means: Array, covariances: Array, share: float) -> float:
+        return 0.0
 
     def log_density(self, means: Array, covariances: Array) -> float:
         return 0.0

@@ -7,6 +7,7 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.covariance_terms import CovarianceTerms
 from mixtura.messages.potentials import StudentTail
 from mixtura.messages.prior_arrays import (
     ClusterSteps,
@@ -181,6 +182,28 @@ class NormalInverseGamma(HierarchicalPrior, AveragedComponents):
             scale=self._scale + 0.5 * (statistics.scatter(mean) + pull),
         )
 
+    def restriction_refusal(self, structure: StructureShape) -> str | None:
+        if self.learns_scale:
+            return super().restriction_refusal(structure)
+        if np.ndim(self.shape) > 0:
+            return (
+                "NormalInverseGamma shape must be one number where components share a volume or "
+                "a shape"
+            )
+        return None
+
+    def restricted_terms(
+        self, statistics: SufficientStatistics, share: float
+    ) -> tuple[Array, CovarianceTerms]:
+        rows = self.given_scale(share * self._scale)._conjugate(statistics)
+        # Each mean adds one to the power of its own variance.
+        worth = 2.0 * share * (float(np.asarray(self.shape)) + 1.0) + 1.0
+        return np.asarray(rows.mean), CovarianceTerms(statistics.count + worth, 2.0 * rows._scale)
+
+    def restricted_log_density(self, means: Array, covariances: Array, share: float) -> float:
+        of_means, of_variances = self._log_densities(means, covariances)
+        return float(share * of_variances.sum() + of_means.sum())
+
     def draw_given(
         self,
         statistics: SufficientStatistics,
@@ -219,6 +242,11 @@ class NormalInverseGamma(HierarchicalPrior, AveragedComponents):
     def log_density(self, means: Array, covariances: Array) -> float:
         if self.learns_scale:
             return self.integrated_log_density(means, covariances)
+        of_means, of_variances = self._log_densities(means, covariances)
+        return float(of_variances.sum() + of_means.sum())
+
+    def _log_densities(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        """Return the log densities of means (K, D) and of variances (in the structure shape)."""
         shape, scale = np.asarray(self.shape), self._scale
         logs = np.log(covariances)
         constant = shape * np.log(scale) - gammaln(shape)
@@ -227,7 +255,7 @@ class NormalInverseGamma(HierarchicalPrior, AveragedComponents):
         of_means = 0.5 * (
             np.log(self.shrinkage) - LOG_TWO_PI - logs - self.shrinkage * deviations * deviations
         )
-        return float(of_variances.sum() + of_means.sum())
+        return of_means, of_variances
 
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
         if self.learns_scale:

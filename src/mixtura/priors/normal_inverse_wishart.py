@@ -8,6 +8,7 @@ import numpy as np
 from scipy.special import digamma, gammaln
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.covariance_terms import CovarianceTerms
 from mixtura.messages.linalg import covariance_factor, precision_factor
 from mixtura.messages.potentials import StudentTail
 from mixtura.messages.prior_arrays import (
@@ -220,6 +221,22 @@ class NormalInverseWishart(HierarchicalPrior, AveragedComponents):
             scale=self._matrix(structure[-1]) + statistics.scatter(mean) + pull,
         )
 
+    def restriction_refusal(self, structure: StructureShape) -> str | None:
+        return super().restriction_refusal(structure) if self.learns_scale else None
+
+    def restricted_terms(
+        self, statistics: SufficientStatistics, share: float
+    ) -> tuple[Array, CovarianceTerms]:
+        n_features = statistics.structure[-1]
+        rows = self.given_scale(share * self._matrix(n_features))._conjugate(statistics)
+        # Each mean adds one to the power of its own covariance.
+        worth = share * (float(self._freedom(n_features)) + n_features + 1.0) + 1.0
+        return np.asarray(rows.mean), CovarianceTerms(statistics.count + worth, rows._scale)
+
+    def restricted_log_density(self, means: Array, covariances: Array, share: float) -> float:
+        of_means, of_covariances = self._log_densities(means, covariances)
+        return float(share * of_covariances.sum() + of_means.sum())
+
     def draw_given(
         self,
         statistics: SufficientStatistics,
@@ -271,6 +288,11 @@ class NormalInverseWishart(HierarchicalPrior, AveragedComponents):
     def log_density(self, means: Array, covariances: Array) -> float:
         if self.learns_scale:
             return self.integrated_log_density(means, covariances)
+        of_means, of_covariances = self._log_densities(means, covariances)
+        return float(of_covariances.sum() + of_means.sum())
+
+    def _log_densities(self, means: Array, covariances: Array) -> tuple[Array, Array]:
+        """Return the log densities of the means (K,) and of the covariances (K or 1,)."""
         n_features = means.shape[1]
         freedom = self._freedom(n_features)
         factor = precision_factor(covariances)
@@ -283,7 +305,7 @@ class NormalInverseWishart(HierarchicalPrior, AveragedComponents):
             - log_det
             - self.shrinkage * feature_sum(residual * residual)
         )
-        return float(of_covariances.sum() + of_means.sum())
+        return of_means, of_covariances
 
     def gradient(self, means: Array, covariances: Array) -> tuple[Array, Array]:
         if self.learns_scale:

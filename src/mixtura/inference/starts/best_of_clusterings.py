@@ -8,7 +8,7 @@ from numpy.random import SeedSequence
 
 from mixtura.data import Rows
 from mixtura.engines import Engine
-from mixtura.families import CovarianceFamily
+from mixtura.families import FAMILIES, CovarianceFamily
 from mixtura.fit import canonical_order
 from mixtura.inference.starts.base import Initializer, label_statistics
 from mixtura.inference.starts.ends import End, Rival
@@ -75,17 +75,54 @@ class Elicitation:
     resolution: Array | None = None
 
     def groups(self, family: CovarianceFamily, n_sharing: float) -> Elicited:
-        """Return how wide groups of the rows are, as many as are expected to share them."""
-        n_groups = max(1, round(n_sharing))
-        structure = family.structure(n_groups, self.rows.n_features)
-        searcher = searcher_of(self.rows, n_groups, self.engine)
-        is_held = searcher.sample.n_rows <= n_groups
-        within = WithinGroups(self.moments, structure, n_sharing, self.resolution, is_held=is_held)
-        ends = searcher.ends(ElicitingGuide(family, structure, within), n_groups)
-        scale = ends[0].guide.scale
-        assert scale is not None
-        statistics = tuple(end.statistics for end in ends)
-        return Elicited(within, scale, statistics, searcher.rival(ends))
+        """Return how wide groups of the rows are, as many as are expected to share them.
+
+        Of a restricted family they are those of the family without restrictions; their ends are
+        followed by those of families that share more, which may lead to better ones.
+        """
+        if not family.is_restricted:
+            return self._found(family, n_sharing)[0]
+        is_matrix = len(family.structure(1, 1)) == 3
+        free = FAMILIES["full" if is_matrix else "diag"]
+        found = self._found(free, n_sharing)[0]
+        ends = found.ends
+        for name in ("tied", "spherical") if is_matrix else ("tied_diag", "spherical"):
+            ends += self._led_to(free, *self._found(FAMILIES[name], n_sharing)[1:])
+        return replace(found, ends=ends)
+
+    def _led_to(
+        self, free: CovarianceFamily, searcher: Searcher, ends: list[End]
+    ) -> tuple[SufficientStatistics, ...]:
+        """Return the statistics that the ends of another family have for a free one."""
+        found = []
+        for end in ends:
+            sizes = end.parameters.means.shape
+            matrices = end.guide.family.expand(end.parameters.covariances, *sizes)
+            parameters = replace(end.parameters, covariances=free.compact(matrices))
+            swept = self.engine.sweep(searcher.sample, free.potentials(parameters), Soft())
+            found.append(swept * searcher.scale)
+        return tuple(found)
+
+    def _found(
+        self, family: CovarianceFamily, n_sharing: float
+    ) -> tuple[Elicited, Searcher, list[End]]:
+        """Return the groups of a family without restrictions, sought once in the same rows."""
+
+        def find() -> tuple[Elicited, Searcher, list[End]]:
+            n_groups = max(1, round(n_sharing))
+            structure = family.structure(n_groups, self.rows.n_features)
+            searcher = searcher_of(self.rows, n_groups, self.engine)
+            held = searcher.sample.n_rows <= n_groups
+            within = WithinGroups(self.moments, structure, n_sharing, self.resolution, is_held=held)
+            ends = searcher.ends(ElicitingGuide(family, structure, within), n_groups)
+            scale = ends[0].guide.scale
+            assert scale is not None
+            statistics = tuple(end.statistics for end in ends)
+            return Elicited(within, scale, statistics, searcher.rival(ends)), searcher, ends
+
+        spacing = None if self.resolution is None else self.resolution.tobytes()
+        key = ("groups", family, n_sharing, self.moments, self.engine, spacing)
+        return self.rows.once(key, find)
 
 
 @final

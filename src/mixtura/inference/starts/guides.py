@@ -22,6 +22,8 @@ REFRESHED = 5
 """Steps after which the extent of all rows, in widths of the groups, is found anew."""
 
 
+TINY = float(np.finfo(np.float64).tiny)
+
 NO_COVARIANCE = NO_EXTENT.covariance
 
 
@@ -86,8 +88,18 @@ class Guide(ABC):
     def copy(self) -> "Guide":
         """Return a guide that stands where this one does and goes its own way."""
 
-    def parameters(self, statistics: SufficientStatistics) -> MixtureParameters:
-        """Return weights in proportion to the counts, and the components' mode."""
+    def parameters(
+        self, statistics: SufficientStatistics, near: MixtureParameters | None = None
+    ) -> MixtureParameters:
+        """Return weights in proportion to the counts, and the components' mode.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+            Moments of the rows.
+        near : MixtureParameters, optional
+            Where a search for common axes begins.
+        """
         return mode_under(self.next_prior(statistics), statistics)
 
 
@@ -119,9 +131,26 @@ class ModelGuide(Guide):
     def steps(
         self, statistics: SufficientStatistics, rest: float
     ) -> tuple[ModeSteps, ScaleSteps | None] | None:
+        if self.family.is_restricted:
+            return None
         return steps_under(self.model.component_prior, statistics)
 
+    def parameters(
+        self, statistics: SufficientStatistics, near: MixtureParameters | None = None
+    ) -> MixtureParameters:
+        if not self.family.is_restricted:
+            return super().parameters(statistics)
+        count = np.maximum(statistics.count, 0.0)
+        if near is None:  # one beginning, that of the pooled moments, is enough of a short run
+            means = statistics.mean()
+            pooled = statistics.scatter(means).sum(axis=0) / max(statistics.total, TINY)
+            near = MixtureParameters(count, means, np.broadcast_to(pooled, statistics.structure))
+        parts = self.model.component_mode(statistics, near)
+        return MixtureParameters(count / count.sum(), *parts)
+
     def leading(self) -> Leading | None:
+        if self.family.is_restricted:
+            return None
         prior, n_features = self.model.component_prior, self.model.n_features
         modes = prior.mode_steps(self.structure, n_features)
         return None if modes is None else Leading(modes, None, NO_EXTENT)
@@ -134,7 +163,7 @@ class ModelGuide(Guide):
         if isinstance(prior, FlatComponents):
             multiples = prior.in_floor_units(parameters.covariances)
             return -np.inf if (multiples < DEGENERATE).any() else 0.0
-        return prior.log_density(parameters.means, parameters.covariances)
+        return self.model.component_log_density(parameters)
 
     @property
     def may_collapse(self) -> bool:

@@ -51,5 +51,5 @@ def swept_statistics(
 def _potentials(model: MixtureModel, statistics: SufficientStatistics) -> Potentials:
     """Return the potentials at the components' mode, of weights in proportion to the counts."""
     weights = np.maximum(statistics.count, 0.0)
-    means, covariances = model.component_prior.posterior(statistics).mode()
-    return model.potentials(MixtureParameters(weights / weights.sum(), means, covariances))
+    parts = model.component_mode(statistics)
+    return model.potentials(MixtureParameters(weights / weights.sum(), *parts))

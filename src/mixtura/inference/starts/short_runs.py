@@ -57,7 +57,7 @@ def short_run(
             parameters = MixtureParameters(run.weights, run.means, run.covariances)
             continue
         before, earlier = guide.scale, None if parameters is None else statistics.log_normalizer
-        parameters, left = guide.parameters(statistics), left - 1
+        parameters, left = guide.parameters(statistics, parameters), left - 1
         potentials = guide.family.potentials(parameters)
         statistics = engine.sweep(rows, potentials, Soft()) * limits.factor
         if limits.rest > 0.0 and before is not None and guide.scale is not None:
