@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields, replace
-from fnmatch import fnmatch
 from typing import Any, Self, final
 
 import numpy as np
@@ -16,7 +15,6 @@ from mixtura.data.row_weights import row_weights
 from mixtura.engines import Engine, best_engine
 from mixtura.errors import DataError, Doubt, InvalidArgumentError, Message
 from mixtura.estimator import GaussianMixtureModel, arguments, class_mixtures, row_validation
-from mixtura.estimator.choices import FAMILIES
 from mixtura.estimator.class_mixtures import ClassCandidate, ClassTask, SharedMixture
 from mixtura.estimator.foreign_names import explained, with_options
 from mixtura.estimator.held_out import Folds
@@ -477,12 +475,7 @@ def _families(value: Any) -> list[str]:
     is_one = isinstance(value, str) or not isinstance(value, Iterable)
     found: list[str] = []
     for one in [value] if is_one else value:
-        matching: list[str] = []
-        if isinstance(one, str):
-            pattern = "*" if one == ALL else one
-            matching = [name for name in FAMILIES if fnmatch(name, pattern)]
-        # A further name of a family, or an error that says what would be accepted.
-        found += matching or [arguments.covariance_family(one).name]
+        found += arguments.family_names(one, "covariance_type")
     if not found:
         raise InvalidArgumentError("must name a family; got none", argument="covariance_type")
     return list(dict.fromkeys(found))
