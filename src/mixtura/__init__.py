@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
+    from mixtura.data.table_scans import scan
     from mixtura.estimator import GaussianMixtureModel, load
     from mixtura.estimator.imputer import MixtureImputer
     from mixtura.estimator.selection import Selection, select
@@ -37,6 +38,7 @@ __all__ = [
     "plots",
     "ppl",
     "priors",
+    "scan",
     "select",
 ]
 
@@ -53,6 +55,7 @@ _MODULE_OF = {
     "Selection": "mixtura.estimator.selection",
     "VB": "mixtura.inference",
     "load": "mixtura.estimator",
+    "scan": "mixtura.data.table_scans",
     "select": "mixtura.estimator.selection",
 }
 

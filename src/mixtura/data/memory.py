@@ -285,6 +285,8 @@ class ArrayRows(Rows):
         return self.n_rows <= tile_rows(self.n_features)
 
     def tiles(self) -> Iterator[Tile]:
+        """Yield the rows in tiles, in order."""
+
         def find() -> tuple[Tile, ...]:
             starts = tile_starts(self.n_rows, self.n_features)
             if len(starts) <= 1:

@@ -398,8 +398,9 @@ def incomplete(rows: Rows) -> ArrayRows | None:
 
 def _incomplete_anywhere(rows: Rows) -> ArrayRows | PartedRows | None:
     """Return rows of which some cells are missing or have errors, wherever they lie."""
-    known = isinstance(rows, ArrayRows | PartedRows) and not rows.is_complete
-    return rows if known else None
+    if not isinstance(rows, ArrayRows | PartedRows) or rows.is_complete:
+        return None
+    return rows
 
 
 def _first_row(rows: Rows) -> Array:

@@ -6,6 +6,7 @@ functions do the same, with the same bits, for rows that are read or swept elsew
 
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,6 @@ from mixtura.engines.observed.integration import Sweeper
 from mixtura.messages.assignments import Assignment
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
-from mixtura.typing import Array
 
 
 def in_tiles(rows: Rows, potentials: Potentials) -> ArrayRows | PartedRows | None:
@@ -44,14 +44,14 @@ def swept_in_tiles(
     return total
 
 
-def _told(tell: Callable[[Rows, Potentials], Array], potentials: Potentials, tile: Tile) -> Array:
+def _told(tell: Callable[[Rows, Potentials], Any], potentials: Potentials, tile: Tile) -> Any:
     return tell(tile.rows, potentials)
 
 
 def told_in_tiles(
-    tell: Callable[[Rows, Potentials], Array],
+    tell: Callable[[Rows, Potentials], Any],
     rows: ArrayRows | PartedRows,
     potentials: Potentials,
-) -> Array:
+) -> Any:
     """Return numbers (N, ...) that are told of rows, tile by tile."""
     return np.concatenate(list(rows.each(partial(_told, tell, potentials))))

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, final
 
 import numpy as np
 
-from mixtura.data import ArrayRows
+from mixtura.data import ArrayRows, PartedRows
 from mixtura.diagnostics import information_criteria
 from mixtura.diagnostics.candidates import CRITERIA, Candidate, Criterion, rank, with_shortfalls
 from mixtura.errors import (
@@ -22,6 +22,7 @@ from mixtura.errors import (
     MixturaWarning,
 )
 from mixtura.estimator import GaussianMixtureModel, arguments, row_validation
+from mixtura.estimator.scanned_rows import entropy_of, scored
 from mixtura.messages.validation import Called, whole_number
 
 Progress: TypeAlias = Callable[[Candidate, int, int], None]
@@ -241,9 +242,9 @@ class _SharedRows:
 
     def __init__(self, X: Any, sample_weight: Any, measurement_error: Any) -> None:
         self._given, self._lock = (X, sample_weight, measurement_error), Lock()
-        self._checked: tuple[ArrayRows, dict[str, Any]] | None = None
+        self._checked: tuple[ArrayRows | PartedRows, dict[str, Any]] | None = None
 
-    def of(self, gmm: GaussianMixtureModel) -> ArrayRows:
+    def of(self, gmm: GaussianMixtureModel) -> ArrayRows | PartedRows:
         """Return the rows, after telling an estimator what it knows of rows that it has checked."""
         with self._lock:
             if self._checked is None:
@@ -272,14 +273,11 @@ def _fit(gmm: GaussianMixtureModel, shared: _SharedRows) -> _Outcome:
         return _Outcome(Candidate(size, family, seconds=spent, error=said), None, error)
 
 
-def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows) -> Candidate:
+def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows | PartedRows) -> Candidate:
     """Return the row of a fit, with the criteria of the class."""
     fit, engine, rows = gmm.fit_, gmm._engine(), rows.with_cells
-    by_row = fit.posterior.log_predictive(rows, engine)
-    weights = np.ones_like(by_row) if rows.weights is None else rows.weights
-    log_likelihood, total = float(weights @ by_row), float(weights.sum())
-    shares = fit.posterior.responsibilities(rows, engine)
-    entropy = information_criteria.assignment_entropy(shares, weights)
+    log_likelihood, total = scored(rows, fit.posterior, engine)
+    entropy = entropy_of(rows, fit.posterior, engine)
     n_parameters = fit.model.n_parameters
     bounded = arguments.inference_method(gmm.inference).bounds_evidence
     return Candidate(

@@ -1,13 +1,18 @@
 """What a fitted estimator shows, and where it can go."""
 
 from abc import ABC
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from mixtura.data import ArrayRows, PartedRows
+from mixtura.data.row_scans import RowScan
 from mixtura.estimator import arguments
 from mixtura.estimator.imputation import Imputation
+from mixtura.estimator.scanned_rows import sample_sentence
+from mixtura.fit import Fit
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.validation import FeatureIndex, FilePath, Flag
 
@@ -27,11 +32,20 @@ class FittedViews(Imputation, ABC):
         check_is_fitted(self)
         if not hasattr(self, "_training"):
             return summarize(self.fit_)
-        rows, engine = self._training.read().with_cells, self._engine()
+        rows, engine = self._shown(None).with_cells, self._engine()
         shares = self.posterior_.responsibilities(rows, engine)
         occupied = posterior_summaries.occupied(self.posterior_, rows, engine)
+        if isinstance(self._training, PartedRows):
+            labels = self.posterior_.labels(rows, engine)
+            fit = self._with_sample_told(rows, self._training.n_rows)
+            return summarize(fit, labels, shares, weights=rows.weights, occupied=occupied)
         labels = rows.of_given(self.labels_)
         return summarize(self.fit_, labels, shares, weights=rows.weights, occupied=occupied)
+
+    def _with_sample_told(self, shown: ArrayRows, n_rows: int) -> Fit:
+        """Return the fit, which says that a sample of its rows is shown."""
+        told = sample_sentence(shown.n_rows, n_rows)
+        return replace(self.fit_, assumptions=(*self.fit_.assumptions, told))
 
     def report(self, X: Any = None, measurement_error: Any = None, labels: Any = None) -> Any:
         """Return the report of the fit on rows (the training rows where X is None).
@@ -41,8 +55,14 @@ class FittedViews(Imputation, ABC):
         from mixtura.reports import build_report
 
         rows = self._shown(X, measurement_error, labels).with_cells
+        streamed = getattr(self, "_training", None) if X is None else None
+        if isinstance(X, RowScan):
+            streamed = X.opened(to_fit=False).rows
+        fit = self.fit_
+        if isinstance(streamed, PartedRows):
+            fit = self._with_sample_told(rows, streamed.n_rows)
         return build_report(
-            self.fit_,
+            fit,
             rows,
             labels=self.posterior_.labels(rows, self._engine()),
             responsibilities=self.posterior_.responsibilities(rows, self._engine()),

@@ -1,0 +1,93 @@
+"""Tables that are written piece by piece, whole or not at all."""
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixtura.errors import InvalidArgumentError
+
+ENDINGS = (".parquet", ".arrow", ".feather", ".csv")
+
+
+def write_pieces(
+    path: str | Path,
+    names: Sequence[str],
+    pieces: Iterator[Sequence[np.ndarray]],
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write columns that come piece by piece to a file.
+
+    Parameters
+    ----------
+    path : str or Path
+        Its ending says how: ``.parquet``, ``.arrow`` or ``.feather``, or ``.csv``.
+    names : sequence of str
+        Names of the columns.
+    pieces : iterator of sequences of arrays of shape (n,)
+        The columns, some rows after others.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the ending is unknown, the file exists, or it cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in ENDINGS:
+        raise InvalidArgumentError(
+            f"must end in one of {', '.join(ENDINGS)}; got {str(path)!r}", argument="to"
+        )
+    if path.exists() and not overwrite:
+        raise InvalidArgumentError(f"{str(path)!r} exists: choose another name", argument="to")
+    try:
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+        os.close(handle)
+    except OSError as error:
+        raise InvalidArgumentError(f"{str(path)!r} cannot be written: {error.strerror}") from None
+    try:
+        _write(temporary, path.suffix.lower(), names, pieces)
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(temporary, 0o666 & ~mask)
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _write(
+    place: str, ending: str, names: Sequence[str], pieces: Iterator[Sequence[np.ndarray]]
+) -> None:
+    import pyarrow as pa
+
+    writer: Any = None
+    try:
+        for columns in pieces:
+            table = pa.table([pa.array(column) for column in columns], names=list(names))
+            if writer is None:
+                writer = _writer(place, ending, table.schema)
+            writer.write_table(table)
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _writer(place: str, ending: str, schema: Any) -> Any:
+    import pyarrow as pa
+
+    if ending == ".parquet":
+        import pyarrow.parquet as pq
+
+        return pq.ParquetWriter(place, schema)
+    if ending == ".csv":
+        from pyarrow import csv
+
+        return csv.CSVWriter(place, schema)
+    return pa.ipc.new_file(place, schema)

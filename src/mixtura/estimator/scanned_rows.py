@@ -1,0 +1,167 @@
+"""Rows of a scan, as an estimator fits them, answers about them and shows them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mixtura.data import ArrayRows, PartedRows, Tile
+from mixtura.data.row_scans import OpenedScan, RowScan
+from mixtura.data.table_output import write_pieces
+from mixtura.diagnostics.information_criteria import assignment_entropy
+from mixtura.engines import Engine
+from mixtura.errors import DataError, InvalidArgumentError
+from mixtura.posteriors import Posterior
+from mixtura.typing import Array, BooleanArray
+
+PICTURED = 1 << 13
+"""Rows of a scan, about, that pictures and reports show."""
+
+
+def opened_scan(
+    estimator: Any, scan: RowScan, others: dict[str, Any], *, reset: bool
+) -> OpenedScan:
+    """Return the rows of a scan, whose features an estimator gets or must have.
+
+    Parameters
+    ----------
+    estimator : GaussianMixtureModel
+        With ``reset`` it gets their number and names.
+    scan : RowScan
+        The rows.
+    others : dict
+        What was given beside them; a scan says it itself.
+    reset : bool
+        Whether these are the first rows that the estimator sees.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If something else was given beside the scan.
+    DataError
+        If the rows cannot be used, or have other features.
+    """
+    for name, value in others.items():
+        if value is not None:
+            raise InvalidArgumentError(
+                "belongs to the scan: name its column when scanning", argument=name
+            )
+    known = vars(estimator).get("feature_names_in_")
+    if not reset and known is not None and scan.is_named:
+        scan = scan.with_columns([str(name) for name in known])
+    report = print if vars(estimator).get("verbose") else None
+    if reset:
+        opened = scan.opened(to_fit=True, report=report)
+        vars(estimator)["n_features_in_"] = len(scan.names)
+        vars(estimator).pop("feature_names_in_", None)
+        if scan.is_named:
+            vars(estimator)["feature_names_in_"] = np.asarray(scan.names, dtype=object)
+        return opened
+    if len(scan.names) != estimator.n_features_in_:
+        raise DataError(
+            f"{scan.label}: has {len(scan.names)} columns, and the model was fitted to "
+            f"{estimator.n_features_in_}"
+        )
+    return scan.opened(to_fit=False, report=report)
+
+
+def told(rows: ArrayRows | PartedRows, tell: Callable[[ArrayRows], Any], axis: int = 0) -> Any:
+    """Return what is told of rows, of those of a scan tile by tile."""
+    if isinstance(rows, ArrayRows):
+        return tell(rows)
+    return np.concatenate([tell(tile.rows) for tile in rows.tiles()], axis=axis)
+
+
+def missing_cells(rows: ArrayRows) -> BooleanArray:
+    """Return which cells of rows are missing, shape (N, D)."""
+    return rows.is_missing
+
+
+def values_of(rows: ArrayRows) -> Array:
+    """Return the values of rows, shape (N, D)."""
+    return rows.values
+
+
+def scored(
+    rows: ArrayRows | PartedRows, posterior: Posterior, engine: Engine
+) -> tuple[float, float]:
+    """Return log likelihood and weight of the rows that have cells, of a scan tile by tile."""
+    log_likelihood = total = 0.0
+    whole = isinstance(rows, ArrayRows)
+    for tile in (Tile(0, 0, rows),) if whole else rows.tiles():
+        some = tile.rows.with_cells
+        by_row = posterior.log_predictive(some, engine)
+        weights = np.ones_like(by_row) if some.weights is None else some.weights
+        log_likelihood += float(weights @ by_row)
+        total += float(weights.sum())
+    return log_likelihood, total
+
+
+def entropy_of(rows: ArrayRows | PartedRows, posterior: Posterior, engine: Engine) -> float:
+    """Return the entropy of the responsibilities of the rows that have cells, in nats."""
+    if isinstance(rows, ArrayRows):
+        return assignment_entropy(posterior.responsibilities(rows, engine), rows.weights)
+    entropy = 0.0
+    for tile in rows.tiles():
+        some = tile.rows.with_cells
+        shares = posterior.responsibilities(some, engine)
+        entropy += assignment_entropy(shares, some.weights)
+    return entropy
+
+
+def written(
+    scan: Any,
+    rows: ArrayRows | PartedRows,
+    tell: Callable[[ArrayRows], Array],
+    names: list[str],
+    to: str | Path,
+) -> Path:
+    """Write what is told of rows to a file, with the rows' numbers from 1.
+
+    Parameters
+    ----------
+    scan : RowScan or rows
+        Where the rows are from.
+    rows : ArrayRows or PartedRows
+        The rows.
+    tell : callable
+        Returns numbers (n,) or (n, columns) of the rows of a tile.
+    names : list of str
+        Names of the columns.
+    to : str or Path
+        The file, as :func:`write_pieces` takes it.
+    """
+
+    def pieces() -> Iterator[list[np.ndarray]]:
+        if isinstance(rows, ArrayRows) and not isinstance(scan, RowScan):
+            yield _columns(np.arange(rows.n_rows), tell(rows))
+            return
+        tiles = rows.tiles()
+        if isinstance(rows, ArrayRows):
+            positions = np.concatenate(list(scan.positions(rows)))
+            for tile in tiles:
+                yield _columns(positions[tile.start : tile.stop], tell(tile.rows))
+            return
+        for tile, where in zip(tiles, scan.positions(rows), strict=True):
+            yield _columns(where, tell(tile.rows))
+
+    return write_pieces(to, ["row", *names], pieces())
+
+
+def _columns(positions: np.ndarray, found: Array) -> list[np.ndarray]:
+    table = found[:, None] if found.ndim == 1 else found
+    return [positions + 1, *(np.ascontiguousarray(column) for column in table.T)]
+
+
+def shown_sample(rows: ArrayRows | PartedRows, engine: Engine) -> ArrayRows:
+    """Return rows to be shown: of a scan that is streamed about so many, chosen by contents."""
+    return rows if isinstance(rows, ArrayRows) else engine.subsample(rows, PICTURED)
+
+
+def sample_sentence(n_shown: int, n_rows: int) -> str:
+    """Return what a report says of rows of which it shows a sample."""
+    return (
+        f"Tables and pictures of rows show {n_shown:,} of the {n_rows:,} rows of a scan, chosen by "
+        "their contents."
+    )
