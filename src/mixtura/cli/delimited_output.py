@@ -80,9 +80,12 @@ def assignment_columns(
     return names, columns
 
 
-def table_output(option: str, path: str | None) -> Output | None:
+def table_output(
+    option: str, path: str | None, endings: tuple[str, ...] | None = None
+) -> Output | None:
     """Return the file that a table goes to, or None for standard output."""
-    return None if path in (None, "-") else Output(option, str(path), tuple(DELIMITERS))
+    known = tuple(DELIMITERS) if endings is None else endings
+    return None if path in (None, "-") else Output(option, str(path), known)
 
 
 def deliver(

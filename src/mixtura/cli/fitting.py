@@ -1,7 +1,7 @@
 """``mixtura fit``."""
 
 from mixtura.cli import options
-from mixtura.cli.inputs import RowSettings, read_rows
+from mixtura.cli.inputs import RowSettings, given_rows, read_rows
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.priors import PriorTexts
 from mixtura.cli.results import CHECKPOINT, Findings, FitFiles, deliver_fit
@@ -26,6 +26,7 @@ def fit(
     errors: options.Errors = None,
     labels: options.Labels = None,
     groups: options.Groups = None,
+    memory: options.Memory = None,
     background: options.Background = None,
     inference: options.Method = "map",
     mean_prior: options.MeanPrior = None,
@@ -65,6 +66,7 @@ def fit(
       mixtura fit flowers.csv -c petal_length -k 2 \\
           --mean-prior normal:0,10 --scale-prior inverse-gamma:1,1
       zcat flowers.csv.gz | mixtura fit - -k 3 --json
+      mixtura fit big.parquet -k 5 --memory 2GB
     """
     talk = Talk(quiet, verbose)
     settings = FitSettings(
@@ -89,12 +91,12 @@ def fit(
     of_rows = RowSettings(missing, errors, weights, labels, groups)
     of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
-    table = read_rows(data, column, of_rows, talk)
+    table = read_rows(data, column, of_rows, talk, memory)
     settings.check_columns(len(table.names))
     with talk.working("fitting") as progress:
         gmm = settings.estimator(talk, progress)
         gmm.fit(
-            table,
+            given_rows(table),
             sample_weight=table.weights,
             measurement_error=table.errors,
             labels=table.labels,

@@ -71,7 +71,8 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A CSV, TSV, Parquet or Arrow file, or - for standard input.",
+        help="A CSV, TSV, Parquet or Arrow file, or - for standard input; for fit, select and "
+        "predict also a directory or a quoted pattern of files.",
         show_default=False,
     ),
 ]
@@ -90,6 +91,16 @@ Columns = Annotated[
         "--column",
         metavar="NAME",
         help="A column to model; repeat it for several. All numeric columns by default.",
+        panel=MODEL,
+    ),
+]
+Memory = Annotated[
+    str | None,
+    _option(
+        "--memory",
+        metavar="SIZE",
+        help="How much of the rows is kept in memory, such as 2GB; larger DATA are read piece by "
+        "piece, again for each sweep. A quarter of what is free by default.",
         panel=MODEL,
     ),
 ]
@@ -361,10 +372,11 @@ Checkpoint = Annotated[
     _option(
         "--checkpoint",
         metavar="FILE",
-        help="Keep the chains in this file while they run. The same command goes on from it after "
-        "an interruption, to the same draws, and replaces the results that the interruption left; "
-        "when it has ended, the file is deleted.",
-        panel=GIBBS_ONLY,
+        help="Keep in this file how far the fit is: chains of gibbs and collapsed, or what sweeps "
+        "of map, ml and vb found. The same command goes on from it after an interruption, to the same "
+        "result, and replaces the results that the interruption left; when it has ended, the file "
+        "is deleted.",
+        panel=RESULTS,
     ),
 ]
 CheckpointSeconds = Annotated[

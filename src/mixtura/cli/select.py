@@ -37,6 +37,7 @@ def select(
     weights: options.Weights = None,
     missing: options.Missing = "integrate",
     errors: options.Errors = None,
+    memory: options.Memory = None,
     background: options.Background = None,
     inference: options.Method = "map",
     criterion: options.Criterion = None,
@@ -103,7 +104,7 @@ def select(
     of_rows = RowSettings(missing, errors, weights)
     of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
-    table = read_rows(data, column, of_rows, talk)
+    table = read_rows(data, column, of_rows, talk, memory)
     search.check_columns(len(table.names))
     chosen = search.run(table, talk)
     # A reader of the report should know that the model was chosen on the same rows.

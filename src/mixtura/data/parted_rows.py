@@ -1,7 +1,7 @@
 """Rows in parts that are held one at a time, or elsewhere: only sums of them come together."""
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar, final
@@ -80,6 +80,12 @@ class PartedRows(Rows):
     @abstractmethod
     def facts(self) -> RowFacts:
         """What is known of all rows."""
+
+    @property
+    def identity(self) -> Hashable:
+        """What tells these rows from others, in a form that ``repr`` shows."""
+        facts = self.facts
+        return facts.n_rows, facts.total_weight, facts.magnitude.tolist()
 
     def each(self, function: Callable[[Tile], Result]) -> Iterable[Result]:
         """Return what a function returns of each tile, in their order."""

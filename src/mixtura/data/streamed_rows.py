@@ -2,7 +2,7 @@
 
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
 from typing import Any, final
@@ -235,6 +235,11 @@ class StreamedRows(PartedRows):
         return self._facts
 
     @property
+    def identity(self) -> Hashable:
+        checksums = [(entry.position, entry.checksum) for entry in self._found.entries]
+        return super().identity, self._fingerprint, self.reading.layout.wanted, checksums
+
+    @property
     def unobserved(self) -> Unobserved:
         own = self._facts.unobserved
         return replace(own, n_blank=own.n_blank + self._found.n_blank)
@@ -304,7 +309,11 @@ class StreamedRows(PartedRows):
         )
 
     def positions(self) -> Iterator[IntegerArray]:
-        """Yield where the rows of each tile lie in the source; all is read."""
+        """Yield where the rows of each tile lie in the source; read anew if some are left out."""
+        if not (self._found.n_blank or self._found.n_dropped):
+            for entry in self._found.entries:
+                yield np.arange(entry.start, entry.start + entry.n_rows)
+            return
         chunks = self.reading.chunks(0, lambda n_blank, n_dropped: None)
         for chunk in cut(chunks, chain(self._sizes(0), repeat(1))):
             yield chunk.positions

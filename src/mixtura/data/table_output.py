@@ -10,7 +10,7 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError
 
-ENDINGS = (".parquet", ".arrow", ".feather", ".csv")
+ENDINGS = (".parquet", ".arrow", ".feather", ".csv", ".tsv")
 
 
 def write_pieces(
@@ -86,8 +86,9 @@ def _writer(place: str, ending: str, schema: Any) -> Any:
         import pyarrow.parquet as pq
 
         return pq.ParquetWriter(place, schema)
-    if ending == ".csv":
+    if ending in (".csv", ".tsv"):
         from pyarrow import csv
 
-        return csv.CSVWriter(place, schema)
+        options = csv.WriteOptions(delimiter="," if ending == ".csv" else "\t")
+        return csv.CSVWriter(place, schema, write_options=options)
     return pa.ipc.new_file(place, schema)

@@ -226,6 +226,9 @@ class TableScan(RowScan):
         """Return where rows lie in the source, shape (n,) for each tile."""
         if isinstance(rows, StreamedRows):
             return rows.positions()
+        opened = self._opened
+        if opened is not None and opened.rows is rows and not (opened.n_blank or opened.n_dropped):
+            return iter((np.arange(rows.n_rows),))
         reading = Reading(self._source, self._layout, False)
         return (chunk.positions for chunk in reading.chunks(0, lambda n_blank, n_dropped: None))
 

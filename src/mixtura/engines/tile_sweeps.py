@@ -12,7 +12,8 @@ import numpy as np
 
 from mixtura.data import ArrayRows, PartedRows, Rows, Tile
 from mixtura.engines.observed.integration import Sweeper
-from mixtura.messages.assignments import Assignment
+from mixtura.engines.remembered_rows import RememberedRows
+from mixtura.messages.assignments import Assignment, Soft
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
 
@@ -36,6 +37,9 @@ def swept_in_tiles(
     engine: Sweeper, rows: ArrayRows | PartedRows, potentials: Potentials, assignment: Assignment
 ) -> SufficientStatistics:
     """Return the statistics of the rows of all tiles, added in their order."""
+    if isinstance(rows, RememberedRows) and isinstance(assignment, Soft) and not potentials.tail:
+        origin = rows.origin
+        return rows.remembered(potentials, lambda: engine.sweep(origin, potentials, assignment))
     total: SufficientStatistics | None = None
     for part in rows.each(partial(_swept, engine, potentials, assignment)):
         total = part if total is None else total + part

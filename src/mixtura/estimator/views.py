@@ -37,8 +37,10 @@ class FittedViews(Imputation, ABC):
         occupied = posterior_summaries.occupied(self.posterior_, rows, engine)
         if isinstance(self._training, PartedRows):
             labels = self.posterior_.labels(rows, engine)
-            fit = self._with_sample_told(rows, self._training.n_rows)
-            return summarize(fit, labels, shares, weights=rows.weights, occupied=occupied)
+            known = {"weights": rows.weights, "occupied": occupied}
+            summary = summarize(self.fit_, labels, shares, **known)
+            told = sample_sentence(rows.n_rows, self._training.n_rows)
+            return replace(summary, sentences=(*summary.sentences, told))
         labels = rows.of_given(self.labels_)
         return summarize(self.fit_, labels, shares, weights=rows.weights, occupied=occupied)
 
