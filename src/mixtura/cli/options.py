@@ -374,8 +374,8 @@ Checkpoint = Annotated[
         metavar="FILE",
         help="Keep in this file how far the fit is: chains of gibbs and collapsed, or what sweeps "
         "of map, ml and vb found. The same command goes on from it after an interruption, to the "
-        "same result, and replaces the results that the interruption left; when it has ended, the file "
-        "is deleted.",
+        "same result, and replaces the results that the interruption left; when it has ended, the "
+        "file is deleted.",
         panel=RESULTS,
     ),
 ]

@@ -15,6 +15,7 @@ from mixtura.errors import InvalidArgumentError
 from mixtura.typing import Array
 
 Result = TypeVar("Result")
+Engine = TypeVar("Engine")
 
 
 @final
@@ -90,6 +91,10 @@ class PartedRows(Rows):
     def each(self, function: Callable[[Tile], Result]) -> Iterable[Result]:
         """Return what a function returns of each tile, in their order."""
         return map(function, self.tiles())
+
+    def swept_by(self, engine: Engine) -> Engine:
+        """Return the engine that sweeps each tile, where it is not the one that is asked."""
+        return engine
 
     @property
     def n_rows(self) -> int:

@@ -40,6 +40,8 @@ def swept_in_tiles(
     if isinstance(rows, RememberedRows) and isinstance(assignment, Soft) and not potentials.tail:
         origin = rows.origin
         return rows.remembered(potentials, lambda: engine.sweep(origin, potentials, assignment))
+    if isinstance(rows, PartedRows):
+        engine = rows.swept_by(engine)
     total: SufficientStatistics | None = None
     for part in rows.each(partial(_swept, engine, potentials, assignment)):
         total = part if total is None else total + part

@@ -20,6 +20,7 @@ from mixtura.diagnostics import information_criteria
 from mixtura.engines import Engine, best_engine
 from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import arguments, row_validation
+from mixtura.estimator.collections import collection_rows, is_collection, told_of_collection
 from mixtura.estimator.scanned_rows import (
     entropy_of,
     opened_scan,
@@ -96,14 +97,16 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         *,
         reset: bool,
     ) -> Any:
+        others = {
+            "sample_weight": sample_weight,
+            "measurement_error": measurement_error,
+            "labels": labels,
+            "groups": groups,
+        }
         if isinstance(X, RowScan):
-            others = {
-                "sample_weight": sample_weight,
-                "measurement_error": measurement_error,
-                "labels": labels,
-                "groups": groups,
-            }
             return self._scanned(X, others, reset=reset)
+        if is_collection(X):
+            return collection_rows(self, X, others, reset=reset)
         values = self._validated(X, reset=reset)
         weights = None if sample_weight is None else self._weights(sample_weight, values)
         names = getattr(self, "feature_names_in_", None)
@@ -205,6 +208,9 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         to: str | Path | None,
     ) -> Any:
         """Return what is told of rows, or write it to a file."""
+        if is_collection(X) and to is None:
+            n_columns = None if names in (["component"], ["log_density"]) else len(names)
+            return told_of_collection(self, X, tell, n_columns, self._engine())
         rows, engine = self._rows(X, measurement_error), self._engine()
         if to is None:
             return told(rows, lambda some: tell(some, engine))

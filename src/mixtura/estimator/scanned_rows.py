@@ -1,6 +1,7 @@
 """Rows of a scan, as an estimator fits them, answers about them and shows them."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -88,26 +89,31 @@ def scored(
 ) -> tuple[float, float]:
     """Return log likelihood and weight of the rows that have cells, of a scan tile by tile."""
     log_likelihood = total = 0.0
-    whole = isinstance(rows, ArrayRows)
-    for tile in (Tile(0, 0, rows),) if whole else rows.tiles():
-        some = tile.rows.with_cells
-        by_row = posterior.log_predictive(some, engine)
-        weights = np.ones_like(by_row) if some.weights is None else some.weights
-        log_likelihood += float(weights @ by_row)
-        total += float(weights.sum())
+    tell = partial(_scored_tile, posterior, engine)
+    parts = (tell(Tile(0, 0, rows)),) if isinstance(rows, ArrayRows) else rows.each(tell)
+    for one, weight in parts:
+        log_likelihood += one
+        total += weight
     return log_likelihood, total
+
+
+def _scored_tile(posterior: Posterior, engine: Engine, tile: Tile) -> tuple[float, float]:
+    some = tile.rows.with_cells
+    by_row = posterior.log_predictive(some, engine)
+    weights = np.ones_like(by_row) if some.weights is None else some.weights
+    return float(weights @ by_row), float(weights.sum())
+
+
+def _entropy_of_tile(posterior: Posterior, engine: Engine, tile: Tile) -> float:
+    some = tile.rows.with_cells
+    return assignment_entropy(posterior.responsibilities(some, engine), some.weights)
 
 
 def entropy_of(rows: ArrayRows | PartedRows, posterior: Posterior, engine: Engine) -> float:
     """Return the entropy of the responsibilities of the rows that have cells, in nats."""
     if isinstance(rows, ArrayRows):
         return assignment_entropy(posterior.responsibilities(rows, engine), rows.weights)
-    entropy = 0.0
-    for tile in rows.tiles():
-        some = tile.rows.with_cells
-        shares = posterior.responsibilities(some, engine)
-        entropy += assignment_entropy(shares, some.weights)
-    return entropy
+    return sum(rows.each(partial(_entropy_of_tile, posterior, engine)), 0.0)
 
 
 def written(
@@ -142,6 +148,10 @@ def written(
             positions = np.concatenate(list(scan.positions(rows)))
             for tile in tiles:
                 yield _columns(positions[tile.start : tile.stop], tell(tile.rows))
+            return
+        if not isinstance(scan, RowScan):
+            for tile in tiles:
+                yield _columns(np.arange(tile.start, tile.stop), tell(tile.rows))
             return
         for tile, where in zip(tiles, scan.positions(rows), strict=True):
             yield _columns(where, tell(tile.rows))
