@@ -1,7 +1,9 @@
 """Rows of Dask collections: the same bytes for any number of workers, and after kills."""
 
+import pickle
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ import pandas as pd
 import pytest
 
 import mixtura
+from mixtura.data import memory
 from mixtura.errors import DataError, InvalidArgumentError
 
 dask = pytest.importorskip("dask", reason="Dask is not installed: pip install mixtura[dask]")
@@ -127,3 +130,45 @@ def test_columns_of_words_and_lost_workers_are_one_error(rows: np.ndarray) -> No
     array = da.from_array(rows, chunks=(CUTS, 5)).map_blocks(broken, dtype=float)
     with pytest.raises(DataError, match="the disk is gone"):
         model().fit(array)
+
+
+def test_payloads_are_as_small_as_their_sums(rows: np.ndarray) -> None:
+    from mixtura.data import ArrayRows, Tile
+    from mixtura.engines import best_engine
+    from mixtura.engines.tile_sweeps import _packed, _swept, unpacked
+    from mixtura.messages.assignments import Soft
+    from mixtura.messages.potentials import Potentials
+
+    K, D = 20, 50
+    values = np.random.default_rng(0).standard_normal((500, D))
+    potentials = Potentials(
+        np.zeros(K), np.zeros(K), values[:K], np.broadcast_to(np.eye(D), (K, D, D)).copy()
+    )
+    sweep = partial(_swept, best_engine(1), potentials, Soft())
+    tile = Tile(0, 0, ArrayRows(values))
+    packed, found = _packed(sweep, tile), sweep(tile)
+    again = unpacked(packed, potentials)
+    for name in ("count", "first", "second", "pivot", "log_normalizer"):
+        np.testing.assert_array_equal(getattr(again, name), getattr(found, name))
+    # Count, first moments and one triangle of each component, and less than a KB beside them.
+    assert len(pickle.dumps(packed, protocol=5)) < 8 * K * (1 + D + D * (D + 1) // 2) + 1000
+
+
+def test_workers_that_read_a_scan_give_the_bytes_of_this_process(
+    rows: np.ndarray, tmp_path: Path, client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(memory, "TILE_BLOCKS", 1)
+    frame = pd.DataFrame(rows, columns=list("abcde")).assign(weight=np.linspace(0.5, 2.0, N_ROWS))
+    frame.iloc[::9, 2] = np.nan
+    frame.to_parquet(tmp_path / "rows.parquet", row_group_size=7_000)
+    given = {"columns": list("abcde"), "weights": "weight"}
+    expected = model_bytes(
+        model().fit(mixtura.scan(tmp_path / "rows.parquet", memory=1, **given)), tmp_path
+    )
+    scan = mixtura.scan(tmp_path / "rows.parquet", cluster=client, **given)
+    assert model_bytes(model().fit(scan), tmp_path) == expected
+    frame.to_csv(tmp_path / "rows.csv", index=False)
+    scan = mixtura.scan(tmp_path / "rows.csv", cluster=client, **given)
+    gmm = model().fit(scan)
+    assert model_bytes(gmm, tmp_path) == expected
+    assert pd.read_parquet(gmm.predict(scan, to=tmp_path / "out.parquet")).shape == (N_ROWS, 2)

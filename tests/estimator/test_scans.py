@@ -410,3 +410,35 @@ def test_arguments_beside_a_scan_are_refused(tmp_path: Path) -> None:
     scan = mixtura.scan(tmp_path / "rows.npy")
     with pytest.raises(mixtura.errors.InvalidArgumentError, match="sample_weight belongs to the s"):
         model().fit(scan, sample_weight=np.ones(100))
+
+
+@pytest.mark.parametrize("inference", ["collapsed"])
+def test_what_needs_all_rows_at_once_says_so(inference: str, tmp_path: Path) -> None:
+    np.save(tmp_path / "rows.npy", rows_of(1, 20_000))
+    scan = mixtura.scan(tmp_path / "rows.npy", memory=LITTLE)
+    with pytest.raises(
+        mixtura.errors.InvalidArgumentError, match="needs all rows in memory, and these 20,000 rows"
+    ):
+        model(inference).fit(scan)
+
+
+def test_weights_of_a_scan_are_too_many_for_copies(tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(1, 20_000), columns=NAMES).assign(weight=2)
+    pq.write_table(pa.table(frame), tmp_path / "rows.parquet")
+    scan = mixtura.scan(tmp_path / "rows.parquet", NAMES, weights="weight", memory=LITTLE)
+    with pytest.raises(mixtura.errors.InvalidArgumentError, match="'gibbs' with weights needs all"):
+        model(mixtura.Gibbs(chains=1, draws=4, warmup=4)).fit(scan)
+
+
+def test_duckdb_and_zarr_are_scanned(frame: pd.DataFrame, tmp_path: Path) -> None:
+    duckdb = pytest.importorskip("duckdb")
+    zarr = pytest.importorskip("zarr")
+    expected = model_bytes(model().fit(frame), tmp_path)
+    pq.write_table(pa.table(frame), tmp_path / "rows.parquet", row_group_size=9_000)
+    relation = duckdb.sql(f"select * from '{tmp_path}/rows.parquet'")
+    scan = mixtura.scan(relation, memory=LITTLE)
+    assert model_bytes(model().fit(scan), tmp_path) == expected
+    array = zarr.create_array(tmp_path / "z", shape=frame.shape, dtype=float, chunks=(999, 4))
+    array[:] = frame.to_numpy()
+    expected = model_bytes(model().fit(frame.to_numpy()), tmp_path)
+    assert model_bytes(model().fit(mixtura.scan(array, memory=LITTLE)), tmp_path) == expected

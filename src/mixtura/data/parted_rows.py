@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar, final
 
@@ -37,6 +37,8 @@ class RowFacts:
         What was not observed of the rows.
     n_weighted : int
         Rows whose weight is above zero.
+    has_weights : bool
+        Whether rows have weights of their own.
     """
 
     n_rows: int
@@ -45,6 +47,7 @@ class RowFacts:
     weight_of_cells: Array
     unobserved: Unobserved
     n_weighted: int
+    has_weights: bool
 
     def __add__(self, other: "RowFacts") -> "RowFacts":
         return RowFacts(
@@ -54,6 +57,7 @@ class RowFacts:
             self.weight_of_cells + other.weight_of_cells,
             self.unobserved + other.unobserved,
             self.n_weighted + other.n_weighted,
+            self.has_weights or other.has_weights,
         )
 
 
@@ -67,6 +71,7 @@ def facts_of_tile(tile: Tile) -> RowFacts:
         rows.weight_of_cells(),
         rows.unobserved,
         rows.n_rows if weights is None else int((weights > 0.0).sum()),
+        weights is not None,
     )
 
 
@@ -91,6 +96,11 @@ class PartedRows(Rows):
     def each(self, function: Callable[[Tile], Result]) -> Iterable[Result]:
         """Return what a function returns of each tile, in their order."""
         return map(function, self.tiles())
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether functions of tiles run in other processes."""
+        return False
 
     def swept_by(self, engine: Engine) -> Engine:
         """Return the engine that sweeps each tile, where it is not the one that is asked."""
@@ -137,6 +147,11 @@ class PartedRows(Rows):
         """Number of rows whose weight is above zero."""
         return self.facts.n_weighted
 
+    @property
+    def has_weights(self) -> bool:
+        """Whether rows have weights of their own."""
+        return self.facts.has_weights
+
     def magnitude(self) -> Array:
         return self.facts.magnitude
 
@@ -181,12 +196,15 @@ class PartedRows(Rows):
         """Return rows of which each tile is a function of the tile of these."""
         return MappedRows(self, function)
 
-    def held_whole(self, what: str) -> ArrayRows:
-        """Raise InvalidArgumentError: something asks for all rows at once."""
-        raise InvalidArgumentError(
-            f"{what} needs all rows in memory, and {self.n_rows:,} rows of a scan are read piece "
-            "by piece",
-            remedy="raise the scan's memory, or give it fewer rows",
+    def complete_values(self, method: str) -> Array:
+        raise self.too_many(f"inference={method!r}")
+
+    def too_many(self, what: str) -> InvalidArgumentError:
+        """Return the error that something needs all rows at once."""
+        return InvalidArgumentError(
+            f"{what} needs all rows in memory, and these {self.n_rows:,} rows are read piece by "
+            "piece",
+            remedy="raise the memory of the scan, or give it fewer rows",
         )
 
 
@@ -230,6 +248,13 @@ class _DerivedRows(PartedRows):
     def factor(self) -> Array:
         return self._origin.factor
 
+    @property
+    def is_elsewhere(self) -> bool:
+        return self._origin.is_elsewhere
+
+    def swept_by(self, engine: Engine) -> Engine:
+        return self._origin.swept_by(engine)
+
 
 @final
 class RescaledRows(_DerivedRows):
@@ -247,8 +272,7 @@ class RescaledRows(_DerivedRows):
     def facts(self) -> RowFacts:
         own = self._origin.facts
         magnitude = own.magnitude * self._by
-        parts = (own.weight_of_cells, own.unobserved, own.n_weighted)
-        return RowFacts(own.n_rows, own.total_weight, magnitude, *parts)
+        return replace(own, magnitude=magnitude)
 
 
 @final

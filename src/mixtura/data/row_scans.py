@@ -46,7 +46,15 @@ class OpenedScan:
 
 
 class RowScan(ABC):
-    """Rows by where they are."""
+    """Rows by where they are.
+
+    Attributes
+    ----------
+    cluster : distributed.Client or None
+        Whose workers sweep the rows.
+    """
+
+    cluster: Any = None
 
     @property
     @abstractmethod

@@ -87,6 +87,10 @@ class ArrowScan(ScannedFile):
         with damage_reported(open_source(path), format_), self._open() as file:
             self.schema = self._reader(file).schema
 
+    @property
+    def _arguments(self) -> tuple[Any, ...]:
+        return self.path, self._format
+
     def _open(self) -> Any:
         return open_source(self.path).open_arrow()
 

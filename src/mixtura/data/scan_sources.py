@@ -145,6 +145,14 @@ class ScannedFile(ABC):
         text = str(self.path)
         return text if text.isprintable() and len(text) <= 200 else shown(text, limit=200)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What was opened is opened anew by the process that gets it.
+        return type(self), self._arguments
+
+    @property
+    def _arguments(self) -> tuple[Any, ...]:
+        return (self.path,)
+
     @abstractmethod
     def batches(self, names: Sequence[str], start: int) -> Iterator[tuple[int, list[Any]]]:
         """Yield first rows, from 0, and columns of batches, from row ``start`` or before on."""
@@ -229,6 +237,13 @@ class ArraySource(ScanSource):
             part = np.asarray(self._array[first : first + step])
             yield Batch(first, part if is_all else part[:, positions])
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        if self._path is None or not str(self._path).endswith(".npy"):
+            raise DataError(
+                f"{self.label}: only arrays in .npy files can be read by other processes"
+            )
+        return npy_source, (self._path, self.label)
+
     def _step(self) -> int:
         """Return how many rows are read at a time: whole chunks, of which a file has none else."""
         chunks = getattr(self._array, "chunks", None)
@@ -257,3 +272,18 @@ def stat_of(path: Any) -> tuple[int, int, int]:
         said = error.strerror or "could not be read"
         raise DataError(f"{path}: {said[:1].lower()}{said[1:]}") from None
     return found.st_size, found.st_mtime_ns, found.st_ino
+
+
+def npy_source(path: Any, label: str) -> ArraySource:
+    """Return the array of a ``.npy`` file, which is not read yet.
+
+    Raises
+    ------
+    DataError
+        If it is none.
+    """
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{label}: could not be read as a NumPy file: {error}") from None
+    return ArraySource(array, label, path)

@@ -226,7 +226,7 @@ class StreamedRows(PartedRows):
     ) -> None:
         assert found.facts is not None
         self.reading, self._found, self._cuts = reading, found, cuts
-        self._fingerprint = reading.source.fingerprint()
+        self.fingerprint = reading.source.fingerprint()
         self.report = report
         self._facts = found.facts
 
@@ -237,7 +237,7 @@ class StreamedRows(PartedRows):
     @property
     def identity(self) -> Hashable:
         checksums = [(entry.position, entry.checksum) for entry in self._found.entries]
-        return super().identity, self._fingerprint, self.reading.layout.wanted, checksums
+        return super().identity, self.fingerprint, self.reading.layout.wanted, checksums
 
     @property
     def unobserved(self) -> Unobserved:
@@ -247,6 +247,11 @@ class StreamedRows(PartedRows):
     @property
     def has_missing(self) -> bool:
         return self._facts.unobserved.n_missing + self._facts.unobserved.n_blank > 0
+
+    @property
+    def entries(self) -> list[TileEntry]:
+        """What was seen of the tiles."""
+        return self._found.entries
 
     @property
     def n_held(self) -> int:
@@ -284,7 +289,7 @@ class StreamedRows(PartedRows):
             If they are not what they were.
         """
         entries = self._found.entries
-        if self.reading.source.fingerprint() != self._fingerprint:
+        if self.reading.source.fingerprint() != self.fingerprint:
             _refuse_changed(self.reading)
         chunks = self.reading.chunks(entries[first].position, lambda n_blank, n_dropped: None)
         number = first
@@ -295,7 +300,7 @@ class StreamedRows(PartedRows):
             number += 1
         if number < len(entries):
             _refuse_changed(self.reading)
-        if self.reading.source.fingerprint() != self._fingerprint:
+        if self.reading.source.fingerprint() != self.fingerprint:
             _refuse_changed(self.reading)
 
     def _is_as_before(self, number: int, chunk: Chunk) -> bool:

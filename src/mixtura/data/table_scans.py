@@ -13,7 +13,7 @@ from mixtura.data.memory_limits import memory_limit
 from mixtura.data.row_scans import OpenedScan, RowScan
 from mixtura.data.scan_files import FilesSource, found_files, scanned_file
 from mixtura.data.scan_layout import Layout, Reading
-from mixtura.data.scan_sources import ArraySource, ScanSource
+from mixtura.data.scan_sources import ArraySource, ScanSource, npy_source
 from mixtura.data.sources import shown
 from mixtura.data.streamed_rows import FirstPass, StreamedRows, first_pass, whole_rows
 from mixtura.errors import DataError, InvalidArgumentError
@@ -35,6 +35,7 @@ def scan(
     missing: str = "integrate",
     memory: int | float | str | None = None,
     cuts: Sequence[int] | None = None,
+    cluster: Any = None,
 ) -> "TableScan":
     """Name rows that need not fit in memory; estimators take the result wherever they take rows.
 
@@ -67,6 +68,9 @@ def scan(
     cuts : sequence of int, optional
         Numbers of rows after which sums are cut, in place of tiles, such as those of the
         partitions of a Dask collection; each part must fit in memory.
+    cluster : distributed.Client, optional
+        A client of a Dask cluster, whose workers can read the source: they read the tiles, keep
+        them, and sweep them.
 
     Returns
     -------
@@ -92,7 +96,8 @@ def scan(
         raise DataError(f"{found.label}: no column of data is left")
     layout = Layout(taken, weights, dict(errors or {}), labels, groups, rules[missing])
     layout.check(found)
-    return TableScan(found, layout, memory, None if cuts is None else tuple(map(int, cuts)))
+    given = None if cuts is None else tuple(map(int, cuts))
+    return TableScan(found, layout, memory, given, cluster)
 
 
 def _names(source: ScanSource, columns: Any) -> tuple[str, ...]:
@@ -122,6 +127,8 @@ class TableScan(RowScan):
         How much may be kept.
     cuts : tuple of int, optional
         Numbers of rows of the parts that are summed up on their own.
+    cluster : distributed.Client, optional
+        Whose workers sweep the rows.
     """
 
     def __init__(
@@ -130,8 +137,10 @@ class TableScan(RowScan):
         layout: Layout,
         memory: Any = None,
         cuts: tuple[int, ...] | None = None,
+        cluster: Any = None,
     ) -> None:
         self._source, self._layout, self._memory, self._cuts = source, layout, memory, cuts
+        self.cluster = cluster
         self._limit = memory_limit(memory)
         self._opened: OpenedScan | None = None
 
@@ -169,7 +178,7 @@ class TableScan(RowScan):
         errors = {of: error for of, error in self._layout.errors.items() if of in names}
         layout = replace(self._layout, names=tuple(names), errors=errors)
         layout.check(self._source)
-        return TableScan(self._source, layout, self._memory, self._cuts)
+        return TableScan(self._source, layout, self._memory, self._cuts, self.cluster)
 
     def opened(self, *, to_fit: bool, report: Callable[[str], None] | None = None) -> "OpenedScan":
         """Return the rows: in memory if they fit, else as they are read.
@@ -198,7 +207,8 @@ class TableScan(RowScan):
     def _open(self, to_fit: bool, report: Callable[[str], None] | None) -> "OpenedScan":
         reading = Reading(self._source, self._layout, to_fit)
         before = self._source.fingerprint()
-        found = first_pass(reading, self._limit, self._cuts)
+        limit = self._limit if self.cluster is None else 1
+        found = first_pass(reading, limit, self._cuts)
         if found.facts is None:
             why = "every row has missing values" if found.n_dropped else "has no rows"
             raise DataError(f"{self.label}: {why}")
@@ -207,7 +217,7 @@ class TableScan(RowScan):
             _check_total(self.label, self._layout.weights, found.facts.total_weight)
         if to_fit:
             self._check_values(found)
-        if found.is_whole and self._cuts is None:
+        if found.is_whole and self._cuts is None and self.cluster is None:
             rows: Any = whole_rows(found, len(self.names))
         else:
             rows = StreamedRows(reading, found, self._cuts, report)
@@ -281,11 +291,7 @@ def source_of(source: Any) -> ScanSource:
 
 def _of_paths(given: list[Any], label: str) -> ScanSource:
     if len(given) == 1 and Path(given[0]).suffix.lower() == ".npy":
-        try:
-            array = np.load(given[0], mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError) as error:
-            raise DataError(f"{label}: could not be read as a NumPy file: {error}") from None
-        return ArraySource(array, label, given[0])
+        return npy_source(given[0], label)
     files, keys = [], []
     for one in given:
         found, of_each = found_files(one)

@@ -8,7 +8,7 @@ where the first one was cut off, to the same bits.
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 
@@ -70,6 +70,13 @@ class RememberedRows(PartedRows):
 
     def each(self, function: Callable[[Tile], Result]) -> Iterable[Result]:
         return self.origin.each(function)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        return isinstance(self.origin, PartedRows) and self.origin.is_elsewhere
+
+    def swept_by(self, engine: Any) -> Any:
+        return self.origin.swept_by(engine) if isinstance(self.origin, PartedRows) else engine
 
     @property
     def facts(self) -> RowFacts:

@@ -1,6 +1,7 @@
 """Rows of a scan, as an estimator fits them, answers about them and shows them."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -58,13 +59,26 @@ def opened_scan(
         vars(estimator).pop("feature_names_in_", None)
         if scan.is_named:
             vars(estimator)["feature_names_in_"] = np.asarray(scan.names, dtype=object)
-        return opened
+        return _on_cluster(scan, opened)
     if len(scan.names) != estimator.n_features_in_:
         raise DataError(
             f"{scan.label}: has {len(scan.names)} columns, and the model was fitted to "
             f"{estimator.n_features_in_}"
         )
-    return scan.opened(to_fit=False, report=report)
+    return _on_cluster(scan, scan.opened(to_fit=False, report=report))
+
+
+def _on_cluster(scan: RowScan, opened: OpenedScan) -> OpenedScan:
+    """Return the rows of a scan where they are swept: on the workers of its cluster, if any."""
+    rows = opened.rows
+    if scan.cluster is None or isinstance(rows, ArrayRows):
+        return opened
+    from mixtura.data.streamed_rows import StreamedRows
+    from mixtura.engines.distributed.cluster_scans import cluster_rows
+
+    assert isinstance(rows, StreamedRows)
+    elsewhere: Any = rows.once("cluster", lambda: cluster_rows(rows, scan.cluster))
+    return replace(opened, rows=elsewhere)
 
 
 def told(rows: ArrayRows | PartedRows, tell: Callable[[ArrayRows], Any], axis: int = 0) -> Any:
@@ -153,7 +167,8 @@ def written(
             for tile in tiles:
                 yield _columns(np.arange(tile.start, tile.stop), tell(tile.rows))
             return
-        for tile, where in zip(tiles, scan.positions(rows), strict=True):
+        where_of = scan.positions(scan.opened(to_fit=False).rows)
+        for tile, where in zip(tiles, where_of, strict=True):
             yield _columns(where, tell(tile.rows))
 
     return write_pieces(to, ["row", *names], pieces())

@@ -42,11 +42,14 @@ class Partition:
     weights : array of shape (n,), optional
     n_blank : int
         Rows without any cell, which were left out.
+    errors : array of shape (n, D), optional
+        Variances of measurement errors.
     """
 
     values: Array
     weights: Array | None
     n_blank: int
+    errors: Array | None = None
 
     @property
     def checksum(self) -> int:
@@ -55,8 +58,9 @@ class Partition:
         if place in _known and _known[place][0]() is self.values:
             return _known[place][1]
         found = zlib.crc32(self.values.data.cast("B")) if self.values.size else 0
-        if self.weights is not None and self.weights.size:
-            found = zlib.crc32(self.weights.data.cast("B"), found)
+        for part in (self.weights, self.errors):
+            if part is not None and part.size:
+                found = zlib.crc32(np.ascontiguousarray(part).data.cast("B"), found)
         _known[place] = weakref.ref(self.values, lambda _: _known.pop(place, None)), found
         return found
 
@@ -121,54 +125,61 @@ class PartitionPlace:
     Parameters
     ----------
     number, start, n_rows : int
-    checksum : int
+        Its number, its first row, and how many rows there are in all.
+    checksum : int or None
+        Of its numbers; None where its source says if it changes.
     has_missing : bool
+        Whether a cell is missing.
     """
 
     number: int
     start: int
     n_rows: int
-    checksum: int
+    checksum: int | None
     has_missing: bool
 
 
 def on_partition(part: Partition, place: PartitionPlace, function: Callable[[Tile], Any]) -> Any:
     """Return what a function returns of a partition, or raise a DataError if it has changed."""
-    if part.checksum != place.checksum:
+    if place.checksum is not None and part.checksum != place.checksum:
         raise DataError(
             f"partition {place.number} of the collection has other rows, or another order, than "
             "when it was first computed: persist it, or write it to files"
         )
-    rows = ArrayRows(part.values, part.weights)
+    errors = part.errors if part.errors is None or part.errors.any() else None
+    rows = ArrayRows(part.values, part.weights, None, errors)
     rows.once("missing", lambda: place.has_missing)
     return function(Tile(place.number, place.start, rows.as_tile_of(place.n_rows)))
 
 
 @final
 class DaskRows(PartedRows):
-    """Rows of the partitions of a Dask DataFrame or array.
+    """Rows in partitions that lie on the workers of a cluster.
 
     Parameters
     ----------
     parts : sequence of delayed Partition
-        The partitions, persisted.
-    found : sequence of PartitionFacts
-        What was seen of them.
+        The partitions that have rows, persisted.
+    places : sequence of PartitionPlace
+        Where they lie among all rows.
+    facts : RowFacts
+        What is known of all rows.
+    n_blank : int
+        Rows without any cell, which were left out.
+    client : distributed.Client, optional
+        Whose workers have them; by default the client that is there.
     """
 
-    def __init__(self, parts: list[Any], found: list[PartitionFacts]) -> None:
-        kept = [number for number, one in enumerate(found) if one.facts.n_rows]
-        if not kept:
-            raise DataError("the collection has no rows")
-        self._parts = [parts[number] for number in kept]
-        self._blank = sum(one.n_blank for one in found)
-        self._facts = summed_facts(found[number].facts for number in kept)
-        self._places, start = list[PartitionPlace](), 0
-        for number in kept:
-            one = found[number]
-            place = PartitionPlace(number, start, self._facts.n_rows, one.checksum, one.has_missing)
-            self._places.append(place)
-            start += one.facts.n_rows
+    def __init__(
+        self,
+        parts: list[Any],
+        places: list[PartitionPlace],
+        facts: RowFacts,
+        n_blank: int,
+        client: Any = None,
+    ) -> None:
+        self._parts, self._places, self._facts = parts, places, facts
+        self._blank, self._client = n_blank, client
 
     @property
     def facts(self) -> RowFacts:
@@ -189,6 +200,10 @@ class DaskRows(PartedRows):
         starts = [place.start for place in self._places]
         return tuple(np.diff([*starts, self._facts.n_rows]).tolist())
 
+    @property
+    def is_elsewhere(self) -> bool:
+        return True
+
     def swept_by(self, engine: Any) -> Any:
         return one_threaded(engine)
 
@@ -199,7 +214,7 @@ class DaskRows(PartedRows):
     def each(self, function: Callable[[Tile], Result]) -> Iterable[Result]:
         delayed = _dask().delayed
 
-        client = client_that_is_there()
+        client = self._client or client_that_is_there()
         given: Any = function
         if client is not None and _is_large(function):
             given = client.scatter(function, broadcast=True, hash=False)
@@ -207,11 +222,11 @@ class DaskRows(PartedRows):
             delayed(on_partition, pure=False)(part, place, given)
             for part, place in zip(self._parts, self._places, strict=True)
         ]
-        return computed(tasks)
+        return computed(tasks, self._client)
 
     def tiles(self) -> Iterator[Tile]:
         for part, place in zip(self._parts, self._places, strict=True):
-            (held,) = computed([part])
+            (held,) = computed([part], self._client)
             yield on_partition(held, place, _same)
 
 
@@ -248,7 +263,7 @@ def client_that_is_there() -> Any:
         return None
 
 
-def computed(tasks: list[Any]) -> list[Any]:
+def computed(tasks: list[Any], client: Any = None) -> list[Any]:
     """Return what tasks return, in their order.
 
     Raises
@@ -256,7 +271,7 @@ def computed(tasks: list[Any]) -> list[Any]:
     DataError
         If Dask cannot run them: a client is gone, or workers were lost again and again.
     """
-    dask, client = _dask(), client_that_is_there()
+    dask, client = _dask(), client or client_that_is_there()
     try:
         if client is None:
             return list(dask.compute(*tasks, scheduler="threads"))
@@ -327,16 +342,33 @@ def dask_rows(X: Any, sample_weight: Any, *, to_fit: bool) -> DaskRows:
             )
     make = delayed(partial(prepared, leaves_blank=to_fit), pure=False)
     held = [make(part, weight) for part, weight in zip(parts, weights, strict=True)]
-    held = _persisted(held)
+    held = persisted(held)
     found = computed([delayed(first_look, pure=False)(part) for part in held])
     odd = [number for number, one in enumerate(found) if one.has_infinite]
     if odd:
         raise DataError(f"partition {odd[0]} of the collection has infinite cells")
-    return DaskRows(held, found)
+    return _rows_of(held, found)
 
 
-def _persisted(tasks: list[Any]) -> list[Any]:
-    dask, client = _dask(), client_that_is_there()
+def _rows_of(parts: list[Any], found: list[PartitionFacts]) -> DaskRows:
+    """Return the partitions that have rows, with where they lie."""
+    kept = [number for number, one in enumerate(found) if one.facts.n_rows]
+    if not kept:
+        raise DataError("the collection has no rows")
+    facts = summed_facts(found[number].facts for number in kept)
+    places, start = list[PartitionPlace](), 0
+    for number in kept:
+        one = found[number]
+        known = (facts.n_rows, one.checksum, one.has_missing)
+        places.append(PartitionPlace(number, start, *known))
+        start += one.facts.n_rows
+    n_blank = sum(one.n_blank for one in found)
+    return DaskRows([parts[number] for number in kept], places, facts, n_blank)
+
+
+def persisted(tasks: list[Any], client: Any = None) -> list[Any]:
+    """Return tasks whose results are kept where they were computed."""
+    dask, client = _dask(), client or client_that_is_there()
     try:
         if client is None:
             return list(dask.persist(*tasks, scheduler="threads"))
