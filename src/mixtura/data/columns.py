@@ -121,6 +121,16 @@ def fill(target: Array, values: "pa.ChunkedArray") -> None:
         start += len(numbers)
 
 
+def filled_matrix(batch: "pa.RecordBatch") -> Array:
+    """Return the numeric columns of a batch as float64 (n, D), missing cells as NaN."""
+    import pyarrow as pa
+
+    matrix = np.empty((batch.num_rows, batch.num_columns))
+    for position, column in enumerate(batch.columns):
+        fill(matrix[:, position], pa.chunked_array([column]))
+    return matrix
+
+
 def plain(chunk: "pa.Array") -> "pa.Array":
     """Return integers or floats in place of dictionaries, runs and decimals of them.
 

@@ -92,3 +92,20 @@ def _writer(place: str, ending: str, schema: Any) -> Any:
         options = csv.WriteOptions(delimiter="," if ending == ".csv" else "\t")
         return csv.CSVWriter(place, schema, write_options=options)
     return pa.ipc.new_file(place, schema)
+
+
+def payload_batch(number: int, payload: bytes) -> Any:
+    """Return an Arrow batch of one row: the number of a part, and bytes."""
+    import pyarrow as pa
+
+    columns = [pa.array([number], pa.int32()), pa.array([payload], pa.binary())]
+    return pa.RecordBatch.from_arrays(columns, names=["part", "payload"])
+
+
+def extended_batch(batch: Any, names: Sequence[str], found: np.ndarray) -> Any:
+    """Return an Arrow batch with further columns: whole numbers as int64, others as float64."""
+    import pyarrow as pa
+
+    type_ = pa.int64() if found.dtype.kind in "iu" else pa.float64()
+    arrays = [*batch.columns, *(pa.array(column, type_) for column in found.T)]
+    return pa.RecordBatch.from_arrays(arrays, names=[*batch.schema.names, *names])

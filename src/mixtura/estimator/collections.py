@@ -1,4 +1,4 @@
-"""Rows of Dask collections, as an estimator fits them and answers about them."""
+"""Rows of Dask collections and Spark DataFrames, fitted and answered about."""
 
 from collections.abc import Callable
 from functools import partial
@@ -13,18 +13,22 @@ from mixtura.typing import Array
 
 
 def is_collection(X: Any) -> bool:
-    """Return whether rows are a Dask collection."""
-    return type(X).__module__.partition(".")[0] in ("dask", "dask_expr")
+    """Return whether rows are a Dask collection or a Spark DataFrame."""
+    return type(X).__module__.partition(".")[0] in ("dask", "dask_expr", "pyspark")
+
+
+def _is_spark(X: Any) -> bool:
+    return type(X).__module__.partition(".")[0] == "pyspark"
 
 
 def collection_rows(estimator: Any, X: Any, others: dict[str, Any], *, reset: bool) -> Any:
-    """Return the rows of a Dask collection, whose features an estimator gets or must have.
+    """Return the rows of a collection, whose features an estimator gets or must have.
 
     Parameters
     ----------
     estimator : GaussianMixtureModel
         With ``reset`` it gets their number and names.
-    X : Dask DataFrame or array of shape (N, D)
+    X : Dask DataFrame or array, or Spark DataFrame, of shape (N, D)
         The rows.
     others : dict
         What was given beside them.
@@ -38,16 +42,13 @@ def collection_rows(estimator: Any, X: Any, others: dict[str, Any], *, reset: bo
     DataError
         If the rows cannot be used, or have other features.
     """
-    from mixtura.engines.distributed.dask_rows import dask_names, dask_rows
-
     for name in ("measurement_error", "labels", "groups"):
         if others[name] is not None:
             raise InvalidArgumentError("is not taken beside a Dask collection yet", argument=name)
-    names = dask_names(X)
     known = vars(estimator)
-    if not reset:
-        X = _as_fitted(estimator, X, names)
-    rows = dask_rows(X, others["sample_weight"], to_fit=reset)
+    rows, names = (_spark if _is_spark(X) else _dask)(
+        estimator, X, others["sample_weight"], reset=reset
+    )
     if not reset:
         return rows
     known["n_features_in_"] = rows.n_features
@@ -58,6 +59,29 @@ def collection_rows(estimator: Any, X: Any, others: dict[str, Any], *, reset: bo
     if nothing.size and rows.unobserved.n_missing:
         raise DataError(f"X has no value at all in column {nothing[0]}: leave the column out")
     return rows
+
+
+def _dask(estimator: Any, X: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any]:
+    from mixtura.engines.distributed.dask_rows import dask_names, dask_rows
+
+    names = dask_names(X)
+    if not reset:
+        X = _as_fitted(estimator, X, names)
+    return dask_rows(X, sample_weight, to_fit=reset), names
+
+
+def _spark(estimator: Any, X: Any, sample_weight: Any, *, reset: bool) -> tuple[Any, Any]:
+    from mixtura.engines.distributed.spark_rows import spark_names, spark_rows
+
+    if sample_weight is not None and not isinstance(sample_weight, str):
+        raise InvalidArgumentError(
+            "must be the name of a column of a Spark DataFrame", argument="sample_weight"
+        )
+    if not reset:
+        names = [str(name) for name in estimator.feature_names_in_]
+        X = X.select(*names, *([sample_weight] if sample_weight else []))
+    names = tuple(name for name in spark_names(X) if name != sample_weight)
+    return spark_rows(X, sample_weight, to_fit=reset), names
 
 
 def _as_fitted(estimator: Any, X: Any, names: tuple[str, ...] | None) -> Any:
@@ -81,10 +105,12 @@ def told_of_collection(
     estimator: Any,
     X: Any,
     tell: Callable[[ArrayRows, Engine], Any],
-    n_columns: int | None,
+    names: list[str],
     engine: Engine,
 ) -> Any:
-    """Return what is told of rows as a Dask collection of the same partitions.
+    """Return what is told of rows: a Dask collection of the same partitions, or a Spark DataFrame.
+
+    The latter has the columns of the one that was given, and what is told beside them.
 
     Parameters
     ----------
@@ -94,16 +120,23 @@ def told_of_collection(
         The rows.
     tell : callable
         Tells numbers of rows, by an engine.
-    n_columns : int, optional
-        How many numbers of each row; None for one.
+    names : list of str
+        What the numbers of each row are called.
     engine : Engine
         The engine.
     """
     from mixtura.engines.distributed.dask_rows import dask_names, one_threaded, told_by_partition
 
-    X = _as_fitted(estimator, X, dask_names(X))
-    dtype = np.dtype(np.intp if getattr(tell, "__name__", "") == "labels" else np.float64)
     told = partial(_told_values, tell, one_threaded(engine))
+    is_label = getattr(tell, "__name__", "") == "labels"
+    if _is_spark(X):
+        from mixtura.engines.distributed.spark_rows import told_of_frame
+
+        fitted = [str(name) for name in estimator.feature_names_in_]
+        return told_of_frame(X, fitted, told, names, "bigint" if is_label else "double")
+    n_columns = None if is_label or names == ["log_density"] else len(names)
+    X = _as_fitted(estimator, X, dask_names(X))
+    dtype = np.dtype(np.intp if is_label else np.float64)
     return told_by_partition(X, told, n_columns, dtype)
 
 

@@ -209,8 +209,7 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
     ) -> Any:
         """Return what is told of rows, or write it to a file."""
         if is_collection(X) and to is None:
-            n_columns = None if names in (["component"], ["log_density"]) else len(names)
-            return told_of_collection(self, X, tell, n_columns, self._engine())
+            return told_of_collection(self, X, tell, names, self._engine())
         rows, engine = self._rows(X, measurement_error), self._engine()
         if to is None:
             return told(rows, lambda some: tell(some, engine))
