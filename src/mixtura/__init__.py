@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mixtura import datasets, errors, inference, plots, ppl, priors
+    from mixtura.data.table_scans import scan
     from mixtura.estimator import GaussianMixtureModel, load
     from mixtura.estimator.classifier import MixtureClassifier
     from mixtura.estimator.imputer import MixtureImputer
@@ -42,6 +43,7 @@ __all__ = [
     "plots",
     "ppl",
     "priors",
+    "scan",
     "select",
 ]
 
@@ -61,6 +63,7 @@ _MODULE_OF = {
     "VB": "mixtura.inference",
     "bootstrap_lrt": "mixtura.estimator.likelihood_ratio",
     "load": "mixtura.estimator",
+    "scan": "mixtura.data.table_scans",
     "select": "mixtura.estimator.selection",
 }
 

@@ -259,7 +259,7 @@ def test_help_has_an_example(run, command) -> None:
         ("fit {} --inference gibbs --max-iter 5", "has neither"),
         ("fit {} --inference collapsed --max-iter 5", "--draws and --warmup"),
         ("fit {} --inference collapsed --covariance tied", "--inference gibbs"),
-        ("fit {} --checkpoint c", "--checkpoint: only with --inference gibbs"),
+        ("fit {} --inference svi --checkpoint c", "--checkpoint: only with --inference"),
         ("fit {} --inference gibbs --checkpoint-seconds 1", "needs --checkpoint FILE"),
         ("fit {} --inference gibbs --checkpoint c --checkpoint-seconds -1", "--checkpoint-seconds"),
         ("fit {} --inference gibbs --checkpoint .", "directory"),

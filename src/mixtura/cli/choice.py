@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, final
 
+from mixtura.cli.inputs import given_rows
 from mixtura.cli.priors import weight_prior
 from mixtura.cli.settings import FitSettings
 from mixtura.cli.streams import Talk, tell
@@ -14,6 +15,7 @@ from mixtura.estimator.choices import FAMILIES
 from mixtura.families import families_like
 
 if TYPE_CHECKING:
+    from mixtura.cli.scanned_tables import ScannedTable
     from mixtura.data.tabular import FileTable
     from mixtura.diagnostics.candidates import Candidate
     from mixtura.estimator.selection import Selection
@@ -119,14 +121,14 @@ class Choice:
                 f"are {counted(number, 'column')}: take of {either(possible)}"
             )
 
-    def run(self, table: "FileTable", talk: Talk) -> "Selection":
+    def run(self, table: "FileTable | ScannedTable", talk: Talk) -> "Selection":
         """Fit every candidate and choose."""
         from mixtura.estimator.selection import select as choose
 
         total = len(self.numbers) * len(self.families)
         with talk.counting("fitting", total) as advance:
             return choose(
-                table,
+                given_rows(table),
                 self.numbers,
                 self.families,
                 criterion=self.criterion,

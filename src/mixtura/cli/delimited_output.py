@@ -138,9 +138,12 @@ def assignment_columns(
     return names, columns
 
 
-def table_output(option: str, path: str | None) -> Output | None:
+def table_output(
+    option: str, path: str | None, endings: tuple[str, ...] | None = None
+) -> Output | None:
     """Return the file that a table goes to, or None for standard output."""
-    return None if path in (None, "-") else Output(option, str(path), (*DELIMITERS, PARQUET))
+    known = (*DELIMITERS, PARQUET) if endings is None else endings
+    return None if path in (None, "-") else Output(option, str(path), known)
 
 
 def is_binary(output: Output | None) -> bool:

@@ -1,7 +1,7 @@
 """``mixtura fit``."""
 
 from mixtura.cli import method_options, options
-from mixtura.cli.inputs import RowSettings, read_rows
+from mixtura.cli.inputs import RowSettings, given_rows, read_rows
 from mixtura.cli.option_values import names_of_components
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.priors import PriorTexts
@@ -31,6 +31,7 @@ def fit(
     marks: options.Marks = False,
     labels: options.Labels = None,
     groups: options.Groups = None,
+    memory: options.Memory = None,
     background: options.Background = None,
     background_prior: options.BackgroundPrior = None,
     inference: options.Method = "map",
@@ -76,6 +77,7 @@ def fit(
           --mean-prior normal:0,10 --scale-prior inverse-gamma:1,1
       mixtura fit flowers.csv -k 4 --bootstrap 999 --clusters entropy
       zcat flowers.csv.gz | mixtura fit - -k 3 --json
+      mixtura fit big.parquet -k 5 --memory 2GB
     """
     talk = Talk(quiet, verbose)
     settings = FitSettings(
@@ -106,12 +108,12 @@ def fit(
     )
     of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
-    table = read_rows(data, column, of_rows, talk)
+    table = read_rows(data, column, of_rows, talk, memory)
     settings.check_columns(len(table.names))
     with talk.working("fitting") as progress:
         gmm = settings.estimator(talk, progress)
         gmm.fit(
-            table,
+            given_rows(table),
             sample_weight=table.weights,
             measurement_error=table.errors,
             labels=table.labels,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self, final
 
 from mixtura.cli.delimited_output import guarded_text
+from mixtura.cli.scanned_tables import ScannedTable, is_scanned, scanned_table
 from mixtura.cli.streams import Talk
 from mixtura.cli.wording import counted, quoted
 from mixtura.errors import DataError, InvalidArgumentError
@@ -101,8 +102,12 @@ class RowSettings:
 
 
 def read_rows(
-    source: str, columns: list[str] | None, settings: RowSettings, talk: Talk
-) -> "FileTable":
+    source: str,
+    columns: list[str] | None,
+    settings: RowSettings,
+    talk: Talk,
+    memory: str | None = None,
+) -> "FileTable | ScannedTable":
     """Read DATA and say on standard error what was guessed.
 
     Parameters
@@ -115,12 +120,18 @@ def read_rows(
         What is to be made of the rows.
     talk : Talk
         How much is said.
+    memory : str, optional
+        How much of the rows may be in memory; larger DATA are scanned.
 
     Raises
     ------
     DataError
         If the data cannot be used.
     """
+    if is_scanned(source, memory):
+        scanned = scanned_table(source, columns, settings.options(), memory)
+        _describe(scanned, talk)
+        return scanned
     from mixtura.data.tabular import read_table
 
     stdin = _standard_input(source, talk)
@@ -130,7 +141,10 @@ def read_rows(
 
 
 def read_rows_for(
-    model: Any, source: str, talk: Talk, settings: RowSettings | None = None
+    model: Any,
+    source: str,
+    talk: Talk,
+    settings: RowSettings | None = None,
 ) -> "FileTable":
     """Read the columns that a fitted model is about, whatever their order in the file.
 
@@ -208,9 +222,38 @@ def _standard_input(source: str, talk: Talk) -> io.BytesIO | None:
     return io.BytesIO(sys.stdin.buffer.read())
 
 
-def _describe(table: "FileTable", talk: Talk) -> None:
+def scanned_rows_for(
+    model: Any, source: str, talk: Talk, settings: RowSettings, memory: str | None
+) -> ScannedTable | None:
+    """Return the columns that a fitted model is about as a scan; None of DATA that fit in memory.
+
+    Raises
+    ------
+    DataError
+        If there is no such column.
+    """
+    if not is_scanned(source, memory):
+        return None
+    names = getattr(model, "feature_names_in_", None)
+    columns = None if names is None else [str(name) for name in names]
+    table = scanned_table(source, columns, settings.options(), memory)
+    _describe(table, talk)
+    return table
+
+
+def given_rows(table: "FileTable | ScannedTable") -> Any:
+    """Return what a method of an estimator takes as its rows."""
+    return table.scan if isinstance(table, ScannedTable) else table
+
+
+def _describe(table: "FileTable | ScannedTable", talk: Talk) -> None:
     from mixtura.data.sources import listed
 
+    if isinstance(table, ScannedTable):
+        columns = len(table.names)
+        extent = f"{counted(columns, 'column')} ({listed(table.names)})"
+        talk.note(f"{table.source}: {extent}. {' '.join(table.notes)}")
+        return
     rows, columns = table.values.shape
     extent = f"{counted(rows, 'row')} of {counted(columns, 'column')} ({listed(table.names)})"
     weighted = "" if table.weights is None else " with weights"

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from mixtura.cli.options import option_of
+from mixtura.cli.options import RESULTS, option_of
 
 SAMPLERS_ONLY = "Only with --inference gibbs, collapsed or nuts"
 GIBBS_ONLY = "Only with --inference gibbs or collapsed"
@@ -61,10 +61,11 @@ Checkpoint = Annotated[
     option_of(
         "--checkpoint",
         metavar="FILE",
-        help="Keep the chains in this file while they run. The same command goes on from it after "
-        "an interruption, to the same draws, and replaces the results that the interruption left; "
-        "when it has ended, the file is deleted.",
-        panel=GIBBS_ONLY,
+        help="Keep in this file how far the fit is: chains of gibbs and collapsed, or what sweeps "
+        "of map, ml and vb found. The same command goes on from it after an interruption, to the "
+        "same result, and replaces the results that the interruption left; when it has ended, the "
+        "file is deleted.",
+        panel=RESULTS,
     ),
 ]
 CheckpointSeconds = Annotated[

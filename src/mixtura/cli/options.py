@@ -34,7 +34,8 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A CSV, TSV, Parquet or Arrow file, or - for standard input.",
+        help="A CSV, TSV, Parquet or Arrow file, or - for standard input; for fit, select and "
+        "predict also a directory or a quoted pattern of files.",
         show_default=False,
     ),
 ]
@@ -91,6 +92,16 @@ Marks = Annotated[
         "--marks",
         help="Leave out currency signs and codes of a text, and divide percentages by 100.",
         panel=READING,
+    ),
+]
+Memory = Annotated[
+    str | None,
+    option_of(
+        "--memory",
+        metavar="SIZE",
+        help="How much of the rows is kept in memory, such as 2GB; larger DATA are read piece by "
+        "piece, again for each sweep. A quarter of what is free by default.",
+        panel=MODEL,
     ),
 ]
 Weights = Annotated[

@@ -13,8 +13,9 @@ from mixtura.cli.delimited_output import (
     rounded,
     table_output,
 )
-from mixtura.cli.inputs import RowSettings, read_rows_for
+from mixtura.cli.inputs import RowSettings, read_rows_for, scanned_rows_for
 from mixtura.cli.outputs import check_outputs
+from mixtura.cli.scanned_tables import STREAMED, deliver_pieces, is_scanned, told_pieces
 from mixtura.cli.streams import Talk
 from mixtura.errors import InvalidArgumentError
 
@@ -78,6 +79,7 @@ def predict(
     thousands: options.Thousands = None,
     decimal: options.Decimal = None,
     marks: options.Marks = False,
+    memory: options.Memory = None,
     proba: Probabilities = False,
     score: Score = False,
     outliers: Outliers = None,
@@ -108,11 +110,21 @@ def predict(
         raise InvalidArgumentError(
             f"--outliers must be a share between 0 and 1, as 0.01; got {outliers:g}"
         )
-    target = table_output("--output", output)
+    scans = is_scanned(data, memory)
+    if scans and (outliers is not None or keep or keep_all):
+        option = "--outliers" if outliers is not None else "--keep" if keep else "--keep-all"
+        raise InvalidArgumentError(f"{option}: not for DATA that are read piece by piece")
+    target = table_output("--output", output, STREAMED if scans else None)
     check_outputs([target] if target else [], [model, data], force=force)
     from mixtura.estimator import load
 
     gmm = load(model)
+    scanned = scanned_rows_for(gmm, data, talk, of_rows, memory)
+    if scanned is not None:
+        deliver_pieces(
+            told_pieces(gmm, scanned, proba=proba, score=score), target, talk, force=force
+        )
+        return
     table = read_rows_for(gmm, data, talk, of_rows)
     digits = None if is_binary(target) else DIGITS
     names, columns = _assigned(gmm, table, talk, proba=proba, digits=digits)

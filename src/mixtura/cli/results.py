@@ -13,6 +13,7 @@ from mixtura.cli.delimited_output import DELIMITERS, assignment_columns, delimit
 from mixtura.cli.failures import ExitCode
 from mixtura.cli.outputs import Output, write_output
 from mixtura.cli.resuming import remember
+from mixtura.cli.scanned_tables import ScannedTable, deliver_pieces, told_pieces
 from mixtura.cli.settings import FitSettings
 from mixtura.cli.streams import Talk, is_decorated, result, result_width, show
 from mixtura.errors import InterruptedWarning, InvalidArgumentError
@@ -77,7 +78,7 @@ class Findings:
     ----------
     gmm : GaussianMixtureModel
         The fitted model.
-    table : FileTable
+    table : FileTable or ScannedTable
         The rows.
     seed : int or None
         Seed of the run, where it is known.
@@ -92,7 +93,7 @@ class Findings:
     """
 
     gmm: "GaussianMixtureModel"
-    table: "FileTable"
+    table: "FileTable | ScannedTable"
     seed: int | None = None
     title: str | None = None
     names: tuple[str, ...] = ()
@@ -119,8 +120,20 @@ class Findings:
     @property
     def rows(self) -> "ArrayRows":
         """The rows that were fitted, with what is known of them; of a loaded model the table's."""
+        return self.table.rows if "_training" not in vars(self.gmm) else self.gmm._shown(None)
+
+    @property
+    def of_sample(self) -> tuple[str, ...]:
+        """What is said where a sample of the rows is shown; nothing where all are."""
+        from mixtura.data import PartedRows
+        from mixtura.estimator.scanned_rows import sample_sentence
+
         kept = vars(self.gmm).get("_training")
-        return self.table.rows if kept is None else kept.read()
+        if isinstance(self.table, ScannedTable) and kept is None:
+            kept = self.table.scan.opened(to_fit=False).rows
+        if not isinstance(kept, PartedRows):
+            return ()
+        return (sample_sentence(self.rows.n_rows, kept.n_rows),)
 
     def report(self, *, pictures: bool) -> "Report":
         """Return the report of the fit on the rows."""
@@ -136,7 +149,7 @@ class Findings:
             weights=rows.weights,
             engine=engine,
             source=self.table.source,
-            notes=(*self.table.notes, *self.told),
+            notes=(*self.table.notes, *self.told, *self.of_sample),
             seed=self.seed,
             pictures=pictures,
             **({} if self.title is None else {"title": self.title}),
@@ -170,15 +183,17 @@ class Findings:
             bootstrap=self.bootstrap,
             told=self.told,
         )
-        return replace(summary, doubts=())
+        return replace(summary, doubts=(), sentences=(*summary.sentences, *self.of_sample))
 
     def assignments(self, path: str) -> str:
         """Return the table of assignments for a file of that name."""
         from mixtura.engines import best_engine
 
         responsibilities = self.gmm.posterior_.responsibilities(self.rows, best_engine(1))
+        assert not isinstance(self.table, ScannedTable)  # of which it is written piece by piece
+        numbers = self.table.numbers
         columns = assignment_columns(
-            *(self.gmm.labels_, responsibilities, self.table.numbers, len(self.gmm.means_))
+            *(self.gmm.labels_, responsibilities, numbers, len(self.gmm.means_))
         )
         return delimited(*columns, path)
 
@@ -260,6 +275,10 @@ def deliver_files(
     makers : mapping of str to callable
         What makes further contents of the name of a file.
     """
+    pieces = None
+    if isinstance(findings.table, ScannedTable) and "assignments" in outputs:
+        pieces = outputs["assignments"]
+        outputs = {what: output for what, output in outputs.items() if what != "assignments"}
     makers = {
         "report": lambda path: findings.page(),
         "assignments": findings.assignments,
@@ -272,6 +291,10 @@ def deliver_files(
             write_output(outputs[what], content, force=force)
             written.append(outputs[what])
             talk.note(f"wrote {outputs[what].path}")
+        if pieces is not None and isinstance(findings.table, ScannedTable):
+            told = told_pieces(findings.gmm, findings.table, proba=True)
+            deliver_pieces(told, pieces, talk, force=force)
+            written.append(pieces)
         if "model" in outputs:
             model = outputs["model"]
             findings.gmm.save(model.target, overwrite=force or model.may_exist)

@@ -43,6 +43,7 @@ def select(
     marks: options.Marks = False,
     labels: options.Labels = None,
     groups: options.Groups = None,
+    memory: options.Memory = None,
     background: options.Background = None,
     background_prior: options.BackgroundPrior = None,
     inference: options.Method = "map",
@@ -113,7 +114,7 @@ def select(
     )
     of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
-    table = read_rows(data, column, of_rows, talk)
+    table = read_rows(data, column, of_rows, talk, memory)
     search.check_columns(len(table.names))
     chosen = search.run(table, talk)
     # A reader of the report should know that the model was chosen on the same rows.

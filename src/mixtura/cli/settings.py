@@ -76,7 +76,7 @@ class SufficiencySettings(MethodSettings):
 @final
 @dataclass(frozen=True)
 class CheckpointSettings(MethodSettings):
-    """Where and how often Gibbs sampling keeps its chains; None for its own defaults.
+    """Where, and samplers how often, a fit keeps how far it is; None for its own defaults.
 
     Parameters
     ----------

@@ -73,6 +73,11 @@ class Rows(ABC):
     def n_features(self) -> int:
         """Number of features D."""
 
+    @property
+    def planned_rows(self) -> int:
+        """Number of rows for which engines choose what they do: of a part those of the whole."""
+        return self.n_rows
+
     def weight_of_cells(self) -> Array:
         """Return the weight of the observed cells of each column, shape (D,)."""
         return np.full(self.n_features, self.total_weight)

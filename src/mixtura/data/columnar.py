@@ -42,7 +42,7 @@ def open_columnar(source: ByteSource, format_: Format) -> RawTable:
     import pyarrow as pa
 
     read = _read_parquet if format_ is Format.PARQUET else _arrow_reader(format_)
-    with _damage_reported(source, format_):
+    with damage_reported(source, format_):
         schema = _schema(source, format_)
         names, types = tuple(schema.names), list(schema.types)  # damaged names do not decode
     if not names:
@@ -51,7 +51,7 @@ def open_columnar(source: ByteSource, format_: Format) -> RawTable:
 
     def load(indices: Sequence[int]) -> list[Column]:
         wanted = [i for i in indices if is_numeric(types[i])]
-        with _damage_reported(source, format_):
+        with damage_reported(source, format_):
             loaded.update(zip(wanted, read(source, schema, wanted), strict=True))
         return [_column(i, types[i], loaded.get(i)) for i in indices]
 
@@ -62,7 +62,7 @@ def open_columnar(source: ByteSource, format_: Format) -> RawTable:
             return Place(None, "?")
 
     def words(index: int) -> "pa.ChunkedArray":
-        with _damage_reported(source, format_):
+        with damage_reported(source, format_):
             (values,) = read(source, schema, [index])
             if pa.types.is_dictionary(values.type):
                 values = values.cast(values.type.value_type)
@@ -76,7 +76,10 @@ def open_columnar(source: ByteSource, format_: Format) -> RawTable:
 
 
 @contextmanager
-def _damage_reported(source: ByteSource, format_: Format) -> Iterator[None]:
+def damage_reported(
+    source: ByteSource, format_: Format, where: Callable[[], str] = str
+) -> Iterator[None]:
+    """Turn whatever a damaged file raises into a DataError that names it."""
     # Damaged files raise nearly anything: ArrowInvalid, OSError, MemoryError, UnicodeDecodeError.
     try:
         yield
@@ -84,7 +87,7 @@ def _damage_reported(source: ByteSource, format_: Format) -> Iterator[None]:
         raise
     except Exception as error:
         raise DataError(
-            f"{source.label}: could not be read as {format_.value}, it may be damaged "
+            f"{source.label}: {where()}could not be read as {format_.value}, it may be damaged "
             f"or incomplete: {one_line(error)}"
         ) from None
 

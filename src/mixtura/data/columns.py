@@ -1,11 +1,14 @@
 """What every file format hands over: columns that are numbers, or why they are not."""
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
 import numpy as np
 
+from mixtura.data.sources import listed, shown
+from mixtura.errors import DataError
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
@@ -118,6 +121,16 @@ def fill(target: Array, values: "pa.ChunkedArray") -> None:
         start += len(numbers)
 
 
+def filled_matrix(batch: "pa.RecordBatch") -> Array:
+    """Return the numeric columns of a batch as float64 (n, D), missing cells as NaN."""
+    import pyarrow as pa
+
+    matrix = np.empty((batch.num_rows, batch.num_columns))
+    for position, column in enumerate(batch.columns):
+        fill(matrix[:, position], pa.chunked_array([column]))
+    return matrix
+
+
 def plain(chunk: "pa.Array") -> "pa.Array":
     """Return integers or floats in place of dictionaries, runs and decimals of them.
 
@@ -148,3 +161,27 @@ def counts_rows(values: "pa.ChunkedArray") -> bool:
     numbers = np.empty(len(values))
     fill(numbers, values)
     return numbers[0] in (0.0, 1.0) and bool(np.all(np.diff(numbers) == 1.0))
+
+
+def position_of(label: str, names: Sequence[str], name: str) -> int:
+    """Return the position of a column that is asked for by name.
+
+    Raises
+    ------
+    DataError
+        If there is none, or several.
+    """
+    found = [i for i, known in enumerate(names) if known == name]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        places = " and ".join(str(i + 1) for i in found)
+        raise DataError(
+            f"{label}: columns {places} are both called {shown(name)}: rename one of them"
+        )
+    folded = {known.casefold(): known for known in reversed(names)}
+    close = difflib.get_close_matches(str(name).casefold(), folded, n=1)
+    hint = f" (did you mean {shown(folded[close[0]])}?)" if close else ""
+    raise DataError(
+        f"{label}: there is no column {shown(name)}{hint}; there are {listed(tuple(names))}"
+    )

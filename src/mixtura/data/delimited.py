@@ -6,9 +6,10 @@
 import csv
 import io
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Any, final
 
 from mixtura.data.columns import Column, Place, RawTable, is_numeric
 from mixtura.data.dialect import (
@@ -95,6 +96,12 @@ def open_delimited(source: ByteSource, numbers: NumberFormat = AS_THEY_STAND) ->
     )
 
 
+def _text_of(source: ByteSource) -> _Text:
+    found = scan(source)
+    dialect = guess_dialect(source, found.encoding)
+    return _Text(source, found.encoding, dialect, found.odd_quotes, found.blank_tail)
+
+
 def _load(text: _Text, indices: Sequence[int]) -> list[Column]:
     table = _parse(text, indices)
     if text.odd_quotes:
@@ -115,11 +122,12 @@ def _words(text: _Text, index: int) -> "pa.ChunkedArray":
     return pc.if_else(pc.is_in(trimmed, pa.array(sorted(MISSING))), None, trimmed)
 
 
-def _parse(text: _Text, indices: Sequence[int], *, as_text: bool = False) -> "pa.Table":
-    import pyarrow as pa
+def _options(
+    text: _Text, indices: Sequence[int], types: "Mapping[str, pa.DataType] | None"
+) -> tuple[Any, Any, Any]:
+    """Return how pyarrow is to read, parse and convert columns."""
     from pyarrow import csv as arrow_csv
 
-    one_column = text.width == 1
     read = arrow_csv.ReadOptions(
         # Positions stand for names, which need not be unique.
         column_names=[str(i) for i in range(text.width)],
@@ -131,7 +139,7 @@ def _parse(text: _Text, indices: Sequence[int], *, as_text: bool = False) -> "pa
         delimiter=text.delimiter,
         newlines_in_values=True,
         # In a file of one column an empty line is a missing value.
-        ignore_empty_lines=not one_column,
+        ignore_empty_lines=text.width > 1,
     )
     convert = arrow_csv.ConvertOptions(
         null_values=sorted(MISSING),
@@ -140,15 +148,79 @@ def _parse(text: _Text, indices: Sequence[int], *, as_text: bool = False) -> "pa
         false_values=[],
         decimal_point=text.dialect.decimal,
         include_columns=[str(i) for i in indices],
-        column_types=dict.fromkeys(map(str, indices), pa.string()) if as_text else None,
+        column_types=types,
     )
+    return read, parse, convert
+
+
+def _parse(text: _Text, indices: Sequence[int], *, as_text: bool = False) -> "pa.Table":
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    types = dict.fromkeys(map(str, indices), pa.string()) if as_text else None
+    options = _options(text, indices, types)
     try:
         with text.source.open_arrow() as file:
-            table = arrow_csv.read_csv(file, read, parse, convert)
+            table = arrow_csv.read_csv(file, *options)
     except pa.ArrowInvalid as error:
         _refuse_ragged_row(text)
         raise DataError(f"{text.label}: could not be parsed: {one_line(error)}") from None
-    return table.slice(0, table.num_rows - text.blank_tail) if one_column else table
+    return table.slice(0, table.num_rows - text.blank_tail) if text.width == 1 else table
+
+
+@contextmanager
+def text_reader(
+    source: ByteSource, indices: Sequence[int], types: "Mapping[str, pa.DataType] | None"
+) -> Iterator[Any]:
+    """Open a text whose columns are read block by block, called by their positions.
+
+    Parameters
+    ----------
+    source : ByteSource
+        The text.
+    indices : sequence of int
+        Positions of the columns.
+    types : mapping of str to pyarrow.DataType, or None
+        Types of the columns by position; None to guess them from the first block.
+
+    Raises
+    ------
+    DataError
+        If its cells are apart by runs of blanks, or it ends in empty lines that may be rows.
+    """
+    from pyarrow import csv as arrow_csv
+
+    text = _text_of(source)
+    if text.dialect.delimiter == " " or (text.width == 1 and text.blank_tail):
+        raise DataError(
+            f"{source.label}: large texts whose cells are apart by blanks, or that end in empty "
+            "lines, are not read in pieces: write the table as Parquet"
+        )
+    read, parse, convert = _options(text, indices, types)
+    with source.open_arrow() as file:
+        yield arrow_csv.open_csv(file, read, parse, convert)
+
+
+def located_cell(
+    source: ByteSource, index: int, first: int, is_right: Callable[[str], bool]
+) -> tuple[int, int, str] | None:
+    """Return row, line and text of the first cell of a column that is wrong; slow.
+
+    Parameters
+    ----------
+    source : ByteSource
+        The text.
+    index : int
+        Position of the column.
+    first : int
+        Rows before which none is looked at.
+    is_right : callable
+        Whether a cell is as it should be.
+    """
+    for row, (line, cells) in enumerate(_rows(_text_of(source))):
+        if row >= first and index < len(cells) and not is_right(cells[index]):
+            return row, line, cells[index]
+    return None
 
 
 def _column(

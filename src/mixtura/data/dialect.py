@@ -65,7 +65,7 @@ _NUMBERS = {mark: re.compile(number_pattern(mark)) for mark in ".,"}
 
 @final
 @dataclass(frozen=True)
-class Scan:
+class TextScan:
     """What one pass over all characters tells.
 
     Parameters
@@ -115,7 +115,7 @@ class Dialect:
     notes: tuple[str, ...]
 
 
-def scan(source: ByteSource) -> Scan:
+def scan(source: ByteSource) -> TextScan:
     """Find the encoding and refuse what is not text.
 
     Raises
@@ -142,7 +142,7 @@ def scan(source: ByteSource) -> Scan:
     return _scan_as(source, "latin-1")
 
 
-def _scan_as(source: ByteSource, encoding: str) -> Scan:
+def _scan_as(source: ByteSource, encoding: str) -> TextScan:
     decoder = codecs.getincrementaldecoder(encoding)()
     quotes = lines = tail = 0
     blank = True
@@ -166,7 +166,7 @@ def _scan_as(source: ByteSource, encoding: str) -> Scan:
                 break
     if blank:
         raise DataError(f"{source.label}: is empty")
-    return Scan(encoding, quotes % 2 == 1, max(0, tail - 1))
+    return TextScan(encoding, quotes % 2 == 1, max(0, tail - 1))
 
 
 def guess_dialect(

@@ -1,7 +1,8 @@
 """Rows of a NumPy array."""
 
-from collections.abc import Callable, Iterator
-from typing import Any, final
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar, final
 
 import numpy as np
 
@@ -10,10 +11,50 @@ from mixtura.data.known_labels import KnownLabels
 from mixtura.data.observed import Observation, Unobserved, observation_of
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
+Result = TypeVar("Result")
+
 BLOCK_ENTRIES = 1 << 16
 """Numbers in a block: half a megabyte, which stays in cache."""
 
 SIDE_BY_SIDE = 256
+
+TILE_BLOCKS = 32
+"""Blocks of a tile, 16 MB: many rows are swept tile by tile, wherever they lie."""
+
+
+def tile_rows(n_features: int) -> int:
+    """Return the number of rows of a tile, a function of the number of features alone."""
+    return max(1, BLOCK_ENTRIES // n_features) * TILE_BLOCKS
+
+
+def tile_starts(n_rows: int, n_features: int) -> range:
+    """Return where the tiles of so many rows begin."""
+    return range(0, n_rows, tile_rows(n_features))
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """Consecutive rows that are swept together.
+
+    Parameters
+    ----------
+    number : int
+        Number of the tile, from 0.
+    start : int
+        Position of its first row in the data.
+    rows : ArrayRows
+        The rows.
+    """
+
+    number: int
+    start: int
+    rows: "ArrayRows"
+
+    @property
+    def stop(self) -> int:
+        """Position after its last row."""
+        return self.start + self.rows.n_rows
 
 
 @final
@@ -52,7 +93,8 @@ class ArrayRows(Rows):
         self.errors = errors
         self.kept = kept
         self.labels = labels
-        self._whole = Block(0, values, weights)
+        self.whole = Block(0, values, weights)
+        self._planned: int | None = None
 
     @property
     def n_rows(self) -> int:
@@ -63,8 +105,26 @@ class ArrayRows(Rows):
         return self.values.shape[1]
 
     @property
+    def planned_rows(self) -> int:
+        if self._planned is not None:
+            return self._planned
+        return min(self.n_rows, tile_rows(self.n_features))
+
+    def as_tile_of(self, n_rows: int) -> "ArrayRows":
+        """Return these rows, a tile of so many, for which engines choose what they do."""
+        self._planned = min(n_rows, tile_rows(self.n_features))
+        return self
+
+    def as_tile_like(self, other: "ArrayRows") -> "ArrayRows":
+        """Return these rows, made of a tile of others."""
+        self._planned = other._planned
+        return self
+
+    @property
     def total_weight(self) -> float:
-        return float(self.n_rows if self.weights is None else self.weights.sum())
+        if self.weights is None:
+            return float(self.n_rows)
+        return float(sum(float(piece.row_weights.sum()) for piece in self.pieces()))
 
     @property
     def factor(self) -> Array:
@@ -210,7 +270,38 @@ class ArrayRows(Rows):
             yield Block(start, self.values[start:stop], weights)
 
     def pieces(self) -> Iterator[Block]:
-        return iter((self._whole,))
+        starts = tile_starts(self.n_rows, self.n_features)
+        if len(starts) <= 1:
+            yield self.whole
+            return
+        for start in starts:
+            stop = start + starts.step
+            weights = None if self.weights is None else self.weights[start:stop]
+            yield Block(start, self.values[start:stop], weights)
+
+    @property
+    def is_one_tile(self) -> bool:
+        """Whether there are no more rows than a tile has."""
+        return self.n_rows <= tile_rows(self.n_features)
+
+    def tiles(self) -> Iterator[Tile]:
+        """Yield the rows in tiles, in order."""
+
+        def find() -> tuple[Tile, ...]:
+            starts = tile_starts(self.n_rows, self.n_features)
+            if len(starts) <= 1:
+                return (Tile(0, 0, self),)
+            parts = [self.taken(slice(start, start + starts.step)) for start in starts]
+            return tuple(
+                Tile(number, start, rows.as_tile_of(self.n_rows))
+                for number, (start, rows) in enumerate(zip(starts, parts, strict=True))
+            )
+
+        return iter(self.once("tiles", find))
+
+    def each(self, function: Callable[[Tile], Result]) -> Iterable[Result]:
+        """Return what a function returns of each tile, in their order."""
+        return map(function, self.tiles())
 
     def batches(self, size: int) -> Iterator[Rows]:
         if self.labels is not None and self.labels.groups is not None:
@@ -243,8 +334,10 @@ class ArrayRows(Rows):
     def weight_of_cells(self) -> Array:
         if not self.has_missing:
             return super().weight_of_cells()
-        weights = np.ones(self.n_rows) if self.weights is None else self.weights
-        return np.asarray(weights @ ~self.is_missing, dtype=np.float64)
+        total = np.zeros(self.n_features)
+        for piece in self.pieces():
+            total += piece.row_weights @ ~np.isnan(piece.values)
+        return total
 
     def magnitude(self) -> Array:
         return self.once("magnitude", self._magnitude)

@@ -1,6 +1,5 @@
 """Read the numbers of a table from CSV, TSV, Parquet, Arrow or standard input."""
 
-import difflib
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, BinaryIO, NoReturn, final
 
 import numpy as np
 
-from mixtura.data.columns import Column, RawTable, counts_rows, fill
+from mixtura.data.columns import Column, RawTable, counts_rows, fill, position_of
 from mixtura.data.file_table import FileTable, MissingCells
 from mixtura.data.number_format import AS_THEY_STAND, NumberFormat
 from mixtura.data.sources import ByteSource, Format, detect_format, listed, open_source, shown
@@ -226,20 +225,7 @@ def _requested(raw: RawTable, columns: Sequence[str]) -> list[int]:
 
 
 def _position(raw: RawTable, name: str) -> int:
-    found = [i for i, known in enumerate(raw.names) if known == name]
-    if len(found) == 1:
-        return found[0]
-    if found:
-        places = " and ".join(str(i + 1) for i in found)
-        raise DataError(
-            f"{raw.label}: columns {places} are both called {shown(name)}: rename one of them"
-        )
-    folded = {known.casefold(): known for known in reversed(raw.names)}
-    close = difflib.get_close_matches(str(name).casefold(), folded, n=1)
-    hint = f" (did you mean {shown(folded[close[0]])}?)" if close else ""
-    raise DataError(
-        f"{raw.label}: there is no column {shown(name)}{hint}; there are {listed(raw.names)}"
-    )
+    return position_of(raw.label, raw.names, name)
 
 
 def _take(

@@ -3,6 +3,7 @@
 import numpy as np
 
 from mixtura.data.base import Rows
+from mixtura.data.parted_rows import PartedRows
 from mixtura.typing import Array
 
 ROUNDING = 1e-12
@@ -10,6 +11,8 @@ ROUNDING = 1e-12
 
 
 def _together(rows: Rows) -> tuple[Array, Array]:
+    if isinstance(rows, PartedRows):
+        raise rows.too_many("a prior whose bound depends on tied rows")
     blocks = [(block.values, block.row_weights) for block in rows.blocks()]
     return np.concatenate([values for values, _ in blocks]), np.concatenate([w for _, w in blocks])
 

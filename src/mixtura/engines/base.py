@@ -3,10 +3,11 @@
 from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
-from mixtura.data import ArrayRows, Rows
+from mixtura.data import ArrayRows, PartedRows, Rows
 from mixtura.engines.allocation import Allocator
 from mixtura.engines.ascent import Ascent
 from mixtura.engines.beside_background import array_rows, beside, uniform_log_density
@@ -15,7 +16,12 @@ from mixtura.engines.content_keys import content_sample, in_order
 from mixtura.engines.far_rows import may_be_far
 from mixtura.engines.label_parts import drawn_values_by_label, told_by_label
 from mixtura.engines.observed.integration import Sweeper
-from mixtura.engines.observed.overall import completed_rows, most_looked_at, overall_statistics
+from mixtura.engines.observed.overall import (
+    completed_in_tiles,
+    completed_rows,
+    most_looked_at,
+    overall_statistics,
+)
 from mixtura.engines.observed.telling import completed_given, drawn_values, told_values
 from mixtura.engines.search import Leading, SearchEnd, SearchPlan, Starts
 from mixtura.engines.sorting import SortedColumns, sorted_columns
@@ -344,8 +350,11 @@ class Engine(Sweeper):
         rows = rows.unlabelled
 
         def find() -> SortedColumns:
-            weights = [block.weights for block in rows.blocks()]
-            n_rows = rows.n_rows - sum(int((w == 0).sum()) for w in weights if w is not None)
+            if isinstance(rows, PartedRows):
+                n_rows = rows.n_weighted
+            else:
+                weights = [block.weights for block in rows.blocks()]
+                n_rows = rows.n_rows - sum(int((w == 0).sum()) for w in weights if w is not None)
             sample = self.subsample(rows, LOOKED_AT)
             return sorted_columns(sample, n_rows, rows.total_weight)
 
@@ -361,17 +370,20 @@ class Engine(Sweeper):
 
         For starts, which look at complete rows.
         """
-        some = incomplete(rows)
+        some = _incomplete_anywhere(rows)
         if some is None:
             return rows
 
-        def find() -> ArrayRows:
-            return completed_rows(some, self.overall(some, matrix=True)).with_labels(some.labels)
+        def find() -> Rows:
+            fill = partial(completed_rows, overall=self.overall(some, matrix=True))
+            if isinstance(some, PartedRows):
+                return some.mapped(fill)
+            return completed_in_tiles(some, fill).with_labels(some.labels)
 
         return rows.once(("completed", self), find)
 
     def _overall(self, rows: Rows, *, matrix: bool) -> SufficientStatistics:
-        some = incomplete(rows)
+        some = _incomplete_anywhere(rows)
         if some is not None:
             if matrix:
                 return overall_statistics(
@@ -382,7 +394,7 @@ class Engine(Sweeper):
         shape = (1, rows.n_features)
         structure = (1, *shape[1:], rows.n_features) if matrix else shape
         blank, factor = np.zeros(1), np.zeros(structure)
-        first = next(iter(rows.blocks())).values[:1].astype(np.float64)
+        first = _first_row(rows)
         rough = self.sweep(rows, Potentials(blank, blank, first, factor), Soft())
         # The second pass is about the mean, where no digits cancel.
         return self.sweep(rows, Potentials(blank, blank, rough.mean(), factor), Soft())
@@ -391,6 +403,18 @@ class Engine(Sweeper):
 def incomplete(rows: Rows) -> ArrayRows | None:
     """Return rows of which some cells are missing or have errors; None where all are exact."""
     return rows if isinstance(rows, ArrayRows) and not rows.is_complete else None
+
+
+def _incomplete_anywhere(rows: Rows) -> ArrayRows | PartedRows | None:
+    """Return rows of which some cells are missing or have errors, wherever they lie."""
+    if not isinstance(rows, ArrayRows | PartedRows) or rows.is_complete:
+        return None
+    return rows
+
+
+def _first_row(rows: Rows) -> Array:
+    """Return the first row, shape (1, D)."""
+    return next(iter(rows.blocks())).values[:1].astype(np.float64)
 
 
 def _apart(potentials: Potentials, n_components: int) -> Iterator[Potentials]:

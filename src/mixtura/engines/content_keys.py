@@ -1,11 +1,12 @@
 """Rows chosen by what they hold: equal rows share one fate, whatever their order."""
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
-from mixtura.data import ArrayRows, Block, Rows
+from mixtura.data import ArrayRows, Block, PartedRows, Rows, Tile
+from mixtura.data.parted_rows import joined
 from mixtura.typing import Array, IntegerArray
 
 DISCRETE = 16
@@ -33,21 +34,55 @@ def content_sample(
         if isinstance(rows, ArrayRows) and rows.values.flags.c_contiguous:
             return rows
         return _together(rows, list(rows.blocks()))
-    if isinstance(rows, ArrayRows) and not rows.is_plain:
+    if not rows.is_plain:
         return _observed_sample(rows, most)
     limit = int(most / rows.n_rows * 2.0**64)
-    chosen = [_taken_from(block, below(block.values, limit)) for block in rows.blocks()]
+    if isinstance(rows, PartedRows):
+        parts = list(rows.each(partial(_below_of_tile, limit, below)))
+        chosen = [block for part in parts for block in part]
+    else:
+        chosen = [_taken_from(block, below(block.values, limit)) for block in rows.blocks()]
     hashes = np.concatenate([row_hashes(block.values) for block in chosen])
     if np.unique(hashes).size < most // DISCRETE:
         return _distinct(rows, most)
     return _together(rows, chosen)
 
 
-def _observed_sample(rows: ArrayRows, most: int) -> ArrayRows:
+def _below_of_tile(
+    limit: int, below: Callable[[Array, int], IntegerArray], tile: Tile
+) -> list[Block]:
+    """Return the rows of a tile whose hash is below a limit."""
+    return [_taken_from(block, below(block.values, limit)) for block in tile.rows.blocks()]
+
+
+def _observed_sample(rows: Rows, most: int) -> ArrayRows:
     """Return about so many rows with missing cells, errors or labels, told by what is there."""
+    limit = int(most / rows.n_rows * 2.0**64)
+    if isinstance(rows, ArrayRows) and (rows.is_one_tile or rows.is_labelled):
+        return _observed_below(rows, limit, most // DISCRETE)
+    tiles = _tiled(rows)
+    sample = joined(list(tiles.each(partial(_observed_of_tile, limit))))
+    n_different = np.unique(row_hashes(canonical(sample.values))).size
+    if n_different < most // DISCRETE and not rows.has_errors:
+        return _distinct(rows, most)
+    return sample
+
+
+def _tiled(rows: Rows) -> ArrayRows | PartedRows:
+    if isinstance(rows, ArrayRows | PartedRows):
+        return rows
+    return _together(rows, list(rows.blocks()))
+
+
+def _observed_of_tile(limit: int, tile: Tile) -> ArrayRows:
+    return _observed_below(tile.rows, limit, 0)
+
+
+def _observed_below(rows: ArrayRows, limit: int, fewest: int) -> ArrayRows:
+    """Return the rows whose hash is below a limit; all where fewer than so many differ."""
     hashes = row_hashes(canonical(rows.values))
-    chosen = hashes < np.uint64(int(most / rows.n_rows * 2.0**64))
-    if np.unique(hashes[chosen]).size < most // DISCRETE:
+    chosen = hashes < np.uint64(limit)
+    if np.unique(hashes[chosen]).size < fewest:
         chosen[:] = True
     if rows.weights is not None:
         chosen &= rows.weights > 0.0
@@ -101,22 +136,26 @@ def _taken_from(block: Block, positions: IntegerArray) -> Block:
 
 def _distinct(rows: Rows, most: int) -> ArrayRows:
     """Return the distinct rows, each with the weight of all that equal it."""
-    weights = np.concatenate([block.row_weights for block in rows.blocks()])
-    hashes = np.concatenate([row_hashes(block.values) for block in rows.blocks()])
-    found, first, where = np.unique(hashes, return_index=True, return_inverse=True)
-    mass: Array = np.bincount(where, weights=weights).astype(np.float64, copy=False)
+    found, values, mass = np.empty(0, np.uint64), np.empty((0, rows.n_features)), np.empty(0)
+    for hashes, own, weights in _tiled(rows).each(_distinct_of_tile):
+        both = np.concatenate([found, hashes])
+        all_values, all_mass = np.concatenate([values, own]), np.concatenate([mass, weights])
+        found, first, where = np.unique(both, return_index=True, return_inverse=True)
+        mass = np.bincount(where, weights=all_mass).astype(np.float64, copy=False)
+        values = all_values[first]
     kept = mass > 0
     if found.size > most:
         kept &= found < np.uint64(most / found.size * 2.0**64)
-    return ArrayRows(_taken(rows, first[kept]), mass[kept], rows.factor)
+    return ArrayRows(values[kept], mass[kept], rows.factor)
 
 
-def _taken(rows: Rows, numbers: np.ndarray) -> Array:
-    taken = np.empty((numbers.size, rows.n_features))
-    for block in rows.blocks():
-        inside = (numbers >= block.start) & (numbers < block.start + len(block.values))
-        taken[inside] = block.values[numbers[inside] - block.start]
-    return taken
+def _distinct_of_tile(tile: Tile) -> tuple[np.ndarray, Array, Array]:
+    """Return hashes (n,), values (n, D) and weights (n,) of the distinct rows of a tile."""
+    rows = tile.rows
+    hashes = np.concatenate([row_hashes(canonical(b.values)) for b in rows.blocks()])
+    found, first, where = np.unique(hashes, return_index=True, return_inverse=True)
+    mass: Array = np.bincount(where, weights=rows.whole.row_weights).astype(np.float64, copy=False)
+    return found, rows.values[first].astype(np.float64), mass
 
 
 def _together(rows: Rows, blocks: list[Block]) -> ArrayRows:

@@ -31,6 +31,7 @@ from mixtura.engines.observed.telling import (
     told_densities,
     told_responsibilities,
 )
+from mixtura.engines.tile_sweeps import in_tiles, swept_in_tiles, told_in_tiles
 from mixtura.messages.assignments import Assignment, Sampled, shares
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
@@ -47,6 +48,8 @@ class ReferenceEngine(Engine):
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
+        if (parted := in_tiles(rows, potentials)) is not None:
+            return swept_in_tiles(self, parted, potentials, assignment)
         if (known := labelled(rows)) is not None:
             return swept_known(self, known, potentials, assignment)
         if potentials.background is not None:
@@ -59,6 +62,8 @@ class ReferenceEngine(Engine):
         return total
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
+        if (parted := in_tiles(rows, potentials)) is not None:
+            return told_in_tiles(self.responsibilities, parted, potentials)
         if (known := labelled(rows)) is not None:
             return shares_known(self, known, potentials)
         if potentials.background is not None:
@@ -72,6 +77,8 @@ class ReferenceEngine(Engine):
         return told_shares(rows, potentials, result)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
+        if (parted := in_tiles(rows, potentials)) is not None:
+            return told_in_tiles(self.log_density, parted, potentials)
         if (known := labelled(rows)) is not None:
             return densities_known(self, known, potentials)
         if potentials.background is not None:
@@ -82,6 +89,8 @@ class ReferenceEngine(Engine):
         return np.concatenate(parts)
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        if (parted := in_tiles(rows, potentials)) is not None:
+            return told_in_tiles(self.labels, parted, potentials)
         if (known := labelled(rows)) is not None:
             return labels_known(self, known, potentials)
         if potentials.background is not None:

@@ -1,14 +1,16 @@
 """Complete rows, and true values, of an estimator that is fitted."""
 
 from abc import ABC
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from mixtura.data import ArrayRows
+from mixtura.data import ArrayRows, PartedRows
 from mixtura.data.frames import framed, framed_like
 from mixtura.errors import InvalidArgumentError
 from mixtura.estimator.predictions import Predictions
+from mixtura.estimator.scanned_rows import missing_cells, told, values_of
 from mixtura.messages import validation
 from mixtura.typing import Array, BooleanArray
 
@@ -68,10 +70,12 @@ class Imputation(Predictions, ABC):
                 raise InvalidArgumentError(
                     "is for how='draw': of expectations there is one", argument="n_draws"
                 )
-            filled = self.posterior_.completed(rows, self._engine()).copy()
+            engine = self._engine()
+            filled = told(rows, lambda some: self.posterior_.completed(some, engine).copy())
             return self._framed(X, filled)
         drawn = self._drawn(rows, n_draws, random_state)
-        return np.where(rows.is_missing, drawn, rows.values)
+        missing, values = (told(rows, one) for one in (missing_cells, values_of))
+        return np.where(missing, drawn, values)
 
     def _framed(self, X: Any, filled: Array) -> Any:
         """Return complete rows in the container that was asked for, or else in that of X."""
@@ -87,7 +91,8 @@ class Imputation(Predictions, ABC):
         errors are [Bovy2011]_; missing ones are filled in.
         """
         rows = self._rows(X, measurement_error)
-        return self.posterior_.expected_rows(rows, self._engine())
+        engine = self._engine()
+        return told(rows, lambda some: self.posterior_.expected_rows(some, engine))
 
     def sample_values(
         self,
@@ -100,7 +105,9 @@ class Imputation(Predictions, ABC):
         """Draw the true values of rows, given what was observed, shape (n_draws, N, D)."""
         return self._drawn(self._rows(X, measurement_error), n_draws, random_state)
 
-    def _drawn(self, rows: ArrayRows, n_draws: int, random_state: Any) -> Array:
+    def _drawn(self, rows: ArrayRows | PartedRows, n_draws: int, random_state: Any) -> Array:
         n_draws = validation.whole_number(n_draws, "n_draws", 1)
         rng = self._generator(random_state, "values")
-        return self.posterior_.sample_rows(rows, self._engine(), n_draws, rng)
+        engine = self._engine()
+        draw = partial(self.posterior_.sample_rows, engine=engine, n_draws=n_draws, rng=rng)
+        return told(rows, draw, axis=1)

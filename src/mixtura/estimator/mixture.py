@@ -8,7 +8,7 @@ from typing import Any, Self, final
 import numpy as np
 from sklearn.utils.metaestimators import available_if
 
-from mixtura.data import ArrayRows, Classes
+from mixtura.data import ArrayRows, Classes, PartedRows
 from mixtura.data.kept_rows import KeptRows
 from mixtura.data.known_labels import group_names
 from mixtura.errors import InvalidArgumentError
@@ -31,9 +31,10 @@ def _adds_rows(estimator: Any) -> bool:
     return not known or isinstance(arguments.inference_method(value), AddsRows)
 
 
-def classes_of(rows: ArrayRows, earlier: Classes) -> Classes:
+def classes_of(rows: ArrayRows | PartedRows, earlier: Classes) -> Classes:
     """Return what the labels of rows are, or were before."""
-    return earlier if rows.labels is None else rows.labels.classes
+    known = rows.labels if isinstance(rows, ArrayRows) else None
+    return earlier if known is None else known.classes
 
 
 @final
@@ -201,7 +202,8 @@ class GaussianMixtureModel(AnalysisViews):
         Parameters
         ----------
         X : array or frame of shape (N, D), or one named column
-            NumPy array, pandas, polars or Arrow frame, or a Series.
+            NumPy array, pandas, polars or Arrow frame, or a Series; or a scan of rows that lie in
+            files (:func:`mixtura.scan`).
         y : ignored
         sample_weight : array of shape (N,), optional
             Non-negative weights; a weight of two counts as two rows.
@@ -309,9 +311,11 @@ class GaussianMixtureModel(AnalysisViews):
         before = rows.unobserved if earlier is None else earlier.unobserved + rows.unobserved
         classes = classes_of(rows, Classes() if earlier is None else earlier.classes)
         fit = replace(method.update(problem, earlier), unobserved=before, classes=classes)
-        labels = fit.posterior.labels(rows, engine)
+        labels = None if isinstance(rows, PartedRows) else fit.posterior.labels(rows, engine)
         self._adopt(fit)
         self._groups_met, self.labels_ = met, labels
+        if labels is None:
+            vars(self).pop("labels_")
         vars(self).pop("_training", None)
         row_validation.warn_of(fit.doubts)
         return self
@@ -386,17 +390,22 @@ class GaussianMixtureModel(AnalysisViews):
             )
         return before | now
 
-    def _fit_rows(self, rows: ArrayRows) -> Fit:
+    def _fit_rows(self, rows: ArrayRows | PartedRows) -> Fit:
         """Fit the model to checked rows, and return the fit that was adopted."""
         engine = self._engine()
         vars(self).pop("_groups_met", None)
         seen = rows.with_counted_labels.with_cells
         method, problem = build_problem(vars(self), seen, engine, self._feature_names())
-        slowness.tell_once(rows.values.size * problem.model.n_components)
+        size = rows.n_rows * rows.n_features
+        slowness.tell_once(size * problem.model.n_components)
         fit = replace(
             method.fit(problem), unobserved=rows.unobserved, classes=classes_of(rows, Classes())
         )
         self._adopt(fit)
+        if isinstance(rows, PartedRows):
+            vars(self).pop("labels_", None)
+            self._training = rows
+            return fit
         self.labels_ = fit.posterior.labels(rows, engine)
         self._training = rows.once("kept", lambda: KeptRows.of(rows))
         return fit

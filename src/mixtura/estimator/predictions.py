@@ -1,6 +1,8 @@
 """What a fitted estimator answers about rows: the base of the class."""
 
 from abc import ABC
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -8,17 +10,27 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.data import ArrayRows, KnownLabels
+from mixtura.data import ArrayRows, KnownLabels, PartedRows
 from mixtura.data.frames import default_names
 from mixtura.data.kept_rows import KeptRows
 from mixtura.data.known_labels import known_labels, with_groups
 from mixtura.data.measurement_errors import error_variances
+from mixtura.data.row_scans import RowScan
 from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import information_criteria
 from mixtura.engines import Engine, best_engine
 from mixtura.errors import InvalidArgumentError, UnknownArgumentError
 from mixtura.estimator import arguments, row_validation
+from mixtura.estimator.collections import collection_rows, is_collection, told_of_collection
 from mixtura.estimator.foreign_names import unknown, with_options
+from mixtura.estimator.scanned_rows import (
+    lost_by_assignment,
+    opened_scan,
+    scored,
+    shown_sample,
+    told,
+    written,
+)
 from mixtura.fit import Fit
 from mixtura.messages import validation
 from mixtura.posteriors import Posterior
@@ -46,7 +58,7 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
     labels_: IntegerArray
     n_features_in_: int
     feature_names_in_: Any
-    _training: KeptRows
+    _training: KeptRows | PartedRows
 
     def _adopt(self, fit: Fit) -> None:
         """Set the fitted attributes from a fit."""
@@ -94,7 +106,17 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         groups: Any,
         *,
         reset: bool,
-    ) -> ArrayRows:
+    ) -> Any:
+        others = {
+            "sample_weight": sample_weight,
+            "measurement_error": measurement_error,
+            "labels": labels,
+            "groups": groups,
+        }
+        if isinstance(X, RowScan):
+            return self._scanned(X, others, reset=reset)
+        if is_collection(X):
+            return collection_rows(self, X, others, reset=reset)
         values = self._validated(X, reset=reset)
         weights = None if sample_weight is None else self._weights(sample_weight, values)
         names = getattr(self, "feature_names_in_", None)
@@ -102,6 +124,19 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         known = None if labels is None else self._labels(labels, len(values), reset=reset)
         known = known if groups is None else with_groups(known, groups, len(values))
         return ArrayRows(values, weights, None, errors, None, known)
+
+    def _scanned(self, scan: RowScan, others: dict[str, Any], *, reset: bool) -> Any:
+        """Return the rows of a scan, with what is known of their components where they are few."""
+        opened = opened_scan(self, scan, others, reset=reset)
+        rows = opened.rows
+        if not isinstance(rows, ArrayRows) or (opened.labels is None and opened.groups is None):
+            return rows
+        n_rows, known = rows.n_rows, None
+        if opened.labels is not None:
+            known = self._labels(opened.labels, n_rows, reset=reset)
+        if opened.groups is not None:
+            known = with_groups(known, opened.groups, n_rows)
+        return rows.with_labels(known)
 
     def _labels(self, labels: Any, n_rows: int, *, reset: bool) -> KnownLabels | None:
         given = vars(self)
@@ -117,7 +152,7 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         own = vars(self).get("_sklearn_output_config", {})
         return str(own.get("transform", get_config()["transform_output"]))
 
-    def _rows(self, X: Any, measurement_error: Any = None) -> ArrayRows:
+    def _rows(self, X: Any, measurement_error: Any = None) -> Any:
         check_is_fitted(self)
         return self._checked_rows(X, None, measurement_error, None, None, reset=False)
 
@@ -130,42 +165,85 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
     def _shown(self, X: Any, measurement_error: Any = None, labels: Any = None) -> ArrayRows:
         check_is_fitted(self)
         if X is not None:
-            return self._checked_rows(X, None, measurement_error, labels, None, reset=False)
+            rows = self._checked_rows(X, None, measurement_error, labels, None, reset=False)
+            return shown_sample(rows, self._engine())
         if not hasattr(self, "_training"):
             raise InvalidArgumentError(
                 "the training rows are not kept by partial_fit, in files and in pickles: pass X"
             )
+        if isinstance(self._training, PartedRows):
+            return shown_sample(self._training, self._engine())
         return self._training.read()
 
-    def predict(self, X: Any, measurement_error: Any = None) -> IntegerArray:
+    def predict(
+        self, X: Any, measurement_error: Any = None, *, to: str | Path | None = None
+    ) -> Any:
         """Return the most probable component of each row, shape (N,).
 
         Here and below, missing cells of a row and its errors, as ``fit`` takes them, are integrated
         out; a row without values goes by the weights.
-        """
-        rows = self._rows(X, measurement_error)
-        return self.posterior_.labels(rows, self._engine())
 
-    def predict_proba(self, X: Any, measurement_error: Any = None) -> Array:
+        Parameters
+        ----------
+        X : array, frame or scan of shape (N, D)
+            The rows.
+        measurement_error : array, optional
+            Their errors, as for ``fit``.
+        to : str or Path, optional
+            A file that is written in place of what would be returned: ``.parquet``, ``.arrow`` or
+            ``.csv``, with the rows' numbers from 1. Of a scan it is written piece by piece.
+
+        Returns
+        -------
+        integer array of shape (N,), or the Path of the file
+        """
+        check_is_fitted(self)
+        return self._told(X, measurement_error, self.posterior_.labels, ["component"], to)
+
+    def predict_proba(
+        self, X: Any, measurement_error: Any = None, *, to: str | Path | None = None
+    ) -> Any:
         """Return the probability of each component for each row, shape (N, K).
 
-        With a background shape (N, K + 1): its probability comes last.
+        With a background shape (N, K + 1): its probability comes last. ``to`` names a file, as for
+        ``predict``.
         """
-        rows = self._rows(X, measurement_error)
-        return self.posterior_.responsibilities(rows, self._engine())
+        check_is_fitted(self)
+        n_components = len(self.weights_)
+        names = [f"probability_{k}" for k in range(n_components)]
+        names += ["probability_background"] * (self.fit_.n_parts - n_components)
+        return self._told(X, measurement_error, self.posterior_.responsibilities, names, to)
+
+    def _told(
+        self,
+        X: Any,
+        measurement_error: Any,
+        tell: Callable[[ArrayRows, Engine], Any],
+        names: list[str],
+        to: str | Path | None,
+    ) -> Any:
+        """Return what is told of rows, or write it to a file."""
+        if is_collection(X) and to is None:
+            return told_of_collection(self, X, tell, names, self._engine())
+        rows, engine = self._rows(X, measurement_error), self._engine()
+        if to is None:
+            return told(rows, lambda some: tell(some, engine))
+        return written(X, rows, lambda some: tell(some, engine), names, to)
 
     def transform(self, X: Any) -> Array:
         """Return the responsibilities of each row, shape (N, K)."""
         return self.predict_proba(X)
 
-    def score_samples(self, X: Any, measurement_error: Any = None) -> Array:
+    def score_samples(
+        self, X: Any, measurement_error: Any = None, *, to: str | Path | None = None
+    ) -> Any:
         """Return the log predictive density of each row, shape (N,), in nats.
 
         Of the values that were observed: of true ones, or with errors of measured ones. That of a
-        row without values is zero.
+        row without values is zero. ``to`` names a file, as for ``predict``.
         """
-        rows = self._rows(X, measurement_error)
-        return self.posterior_.log_predictive(rows, self._engine())
+        check_is_fitted(self)
+        return self._told(X, measurement_error, self.posterior_.log_predictive, ["log_density"], to)
 
     def score(  # type: ignore[override]  # DensityMixin's does nothing
         self, X: Any, y: Any = None, sample_weight: Any = None, measurement_error: Any = None
@@ -204,8 +282,13 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         """
         rows = self._rows(X)
         n_draws = validation.whole_number(n_draws, "n_draws", 1)
-        seed = int(self._generator(random_state, "assignments").integers(2**63))
-        return self.posterior_.sample_assignments(rows, self._engine(), n_draws, seed)
+        rng = self._generator(random_state, "assignments")
+
+        def draw(some: ArrayRows) -> Any:
+            seed = int(rng.integers(2**63))
+            return self.posterior_.sample_assignments(some, self._engine(), n_draws, seed)
+
+        return told(rows, draw, axis=1)
 
     def bic(self, X: Any, sample_weight: Any = None, measurement_error: Any = None) -> float:
         """Return the Bayesian information criterion on the rows; smaller is better."""
@@ -233,20 +316,17 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         """
         how = ASSIGNMENTS.read(assignment, "assignment")
         log_likelihood, total, rows = self._scored(X, sample_weight, measurement_error)
-        shares = self.posterior_.responsibilities(rows, self._engine())
-        loss = ASSIGNMENT_LOSSES[how](shares, rows.weights)
+        loss = lost_by_assignment(rows, self.posterior_, self._engine(), ASSIGNMENT_LOSSES[how])
         return information_criteria.icl(log_likelihood, self.fit_.model.n_parameters, total, loss)
 
     def _scored(
         self, X: Any, sample_weight: Any, measurement_error: Any
-    ) -> tuple[float, float, ArrayRows]:
+    ) -> tuple[float, float, ArrayRows | PartedRows]:
         """Return the log likelihood of the rows that have cells, their weight, and these rows."""
         check_is_fitted(self)
         given = self._checked_rows(X, sample_weight, measurement_error, None, None, reset=False)
         rows = given.with_cells
-        by_row = self.posterior_.log_predictive(rows, self._engine())
-        weights = np.ones_like(by_row) if rows.weights is None else rows.weights
-        return float(weights @ by_row), float(weights.sum()), rows
+        return (*scored(rows, self.posterior_, self._engine()), rows)
 
     def _generator(self, random_state: Any, purpose: str) -> np.random.Generator:
         root = arguments.seed_sequence(self.random_state if random_state is None else random_state)

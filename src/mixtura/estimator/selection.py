@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, final
 
 import numpy as np
 
-from mixtura.data import ArrayRows
+from mixtura.data import ArrayRows, PartedRows
 from mixtura.data.known_labels import with_groups
 from mixtura.diagnostics import information_criteria
 from mixtura.diagnostics.candidates import (
@@ -32,6 +32,7 @@ from mixtura.errors import (
 from mixtura.estimator import GaussianMixtureModel, arguments, row_validation
 from mixtura.estimator.choices import FAMILIES
 from mixtura.estimator.held_out import Folds, held_out_density
+from mixtura.estimator.scanned_rows import lost_by_assignment, scored
 from mixtura.messages.validation import Called, Whole, whole_number
 
 Progress: TypeAlias = Callable[[Candidate, int, int], None]
@@ -280,10 +281,10 @@ class _SharedRows:
     ) -> None:
         self._given, self._lock = (X, sample_weight, measurement_error), Lock()
         self._labels, self._groups = labels, groups
-        self._checked: tuple[ArrayRows, dict[str, Any]] | None = None
+        self._checked: tuple[ArrayRows | PartedRows, dict[str, Any]] | None = None
         self._labelled: dict[int, ArrayRows] = {}
 
-    def of(self, gmm: GaussianMixtureModel) -> ArrayRows:
+    def of(self, gmm: GaussianMixtureModel) -> ArrayRows | PartedRows:
         """Return the rows, after telling an estimator what it knows of rows that it has checked."""
         with self._lock:
             if self._checked is None:
@@ -294,6 +295,11 @@ class _SharedRows:
             vars(gmm).update(told)
             if self._labels is None and self._groups is None:
                 return rows
+            if isinstance(rows, PartedRows):
+                name = "groups" if self._labels is None else "labels"
+                raise InvalidArgumentError(
+                    "is for rows in memory", argument=name, remedy=f"name a column as scan({name}=)"
+                )
             size = gmm.n_components
             if size not in self._labelled:
                 self._labelled[size] = self._with_labels(gmm, rows)
@@ -323,6 +329,8 @@ def _fit(gmm: GaussianMixtureModel, shared: _SharedRows, folds: Folds | None) ->
             raise KeyboardInterrupt  # the user wants the whole search to stop
         judged = _candidate(gmm, rows)
         if folds is not None:
+            if isinstance(rows, PartedRows):
+                raise InvalidArgumentError("'cv' is for rows in memory", argument="criterion")
             held_out = held_out_density(gmm, rows, folds)
             judged = replace(judged, cv=held_out, seconds=time.perf_counter() - began)
         return _Outcome(judged, gmm, None)
@@ -334,15 +342,14 @@ def _fit(gmm: GaussianMixtureModel, shared: _SharedRows, folds: Folds | None) ->
         return _Outcome(Candidate(size, family, seconds=spent, error=said), None, error)
 
 
-def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows) -> Candidate:
+def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows | PartedRows) -> Candidate:
     """Return the row of a fit, with the criteria of the class."""
     fit, engine, rows = gmm.fit_, gmm._engine(), rows.with_cells
-    by_row = fit.posterior.log_predictive(rows, engine)
-    weights = np.ones_like(by_row) if rows.weights is None else rows.weights
-    log_likelihood, total = float(weights @ by_row), float(weights.sum())
-    shares = fit.posterior.responsibilities(rows, engine)
-    entropy = information_criteria.assignment_entropy(shares, weights)
-    hard = information_criteria.assignment_loss(shares, weights)
+    log_likelihood, total = scored(rows, fit.posterior, engine)
+    entropy, hard = (
+        lost_by_assignment(rows, fit.posterior, engine, loss)
+        for loss in (information_criteria.assignment_entropy, information_criteria.assignment_loss)
+    )
     n_parameters = fit.model.n_parameters
     bounded = arguments.inference_method(gmm.inference).bounds_evidence
     return Candidate(

@@ -2,14 +2,19 @@
 
 from abc import ABC
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sklearn.utils.validation import check_is_fitted
 
+from mixtura.data import ArrayRows, PartedRows
+from mixtura.data.row_scans import RowScan
 from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import arguments
 from mixtura.estimator.imputation import Imputation
+from mixtura.estimator.scanned_rows import sample_sentence
+from mixtura.fit import Fit
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.validation import FeatureIndex, FilePath, Flag
 
@@ -39,10 +44,14 @@ class FittedViews(Imputation, ABC):
         told = () if clusters is None else clusters.sentences
         if not hasattr(self, "_training"):
             return summarize(self.fit_, bootstrap=bootstrap, told=told)
-        rows, engine = self._training.read().with_cells, self._engine()
+        rows, engine = self._shown(None).with_cells, self._engine()
         shares = self.posterior_.responsibilities(rows, engine)
         occupied = posterior_summaries.occupied(self.posterior_, rows, engine)
-        labels = rows.of_given(self.labels_)
+        if isinstance(self._training, PartedRows):
+            labels = self.posterior_.labels(rows, engine)
+            told = (*told, sample_sentence(rows.n_rows, self._training.n_rows))
+        else:
+            labels = rows.of_given(self.labels_)
         return summarize(
             self.fit_,
             labels,
@@ -61,6 +70,11 @@ class FittedViews(Imputation, ABC):
             raise InvalidArgumentError(
                 "must be None or what bootstrap() of this fit returned", argument="bootstrap"
             )
+
+    def _with_sample_told(self, shown: ArrayRows, n_rows: int) -> Fit:
+        """Return the fit, which says that a sample of its rows is shown."""
+        told = sample_sentence(shown.n_rows, n_rows)
+        return replace(self.fit_, assumptions=(*self.fit_.assumptions, told))
 
     def report(
         self,
@@ -84,8 +98,14 @@ class FittedViews(Imputation, ABC):
         check_is_fitted(self)
         self._check_own(bootstrap)
         rows = self._shown(X, measurement_error, labels).with_cells
+        streamed = getattr(self, "_training", None) if X is None else None
+        if isinstance(X, RowScan):
+            streamed = X.opened(to_fit=False).rows
+        fit = self.fit_
+        if isinstance(streamed, PartedRows):
+            fit = self._with_sample_told(rows, streamed.n_rows)
         return build_report(
-            self.fit_ if component_names is None else self.fit_.named(component_names),
+            fit if component_names is None else fit.named(component_names),
             rows,
             labels=self.posterior_.labels(rows, self._engine()),
             responsibilities=self.posterior_.responsibilities(rows, self._engine()),

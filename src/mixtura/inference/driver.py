@@ -81,6 +81,19 @@ class _End:
     state: State
 
 
+def optimise_kept(problem: Problem, method: Any, limits: Limits) -> Fit:
+    """Run the optimizer as :func:`optimise` does, its sweeps kept in the method's checkpoint."""
+    if method.checkpoint is None:
+        return optimise(problem, method.name, method.objective_name, limits)
+    from mixtura.inference.sweep_journal import journaled
+
+    problem, journal = journaled(problem, method.checkpoint)
+    fit = optimise(problem, method.name, method.objective_name, limits)
+    if journal is not None and not method.keep_checkpoint:
+        journal.remove()
+    return fit
+
+
 def optimise(problem: Problem, method: str, objective_name: str, limits: Limits) -> Fit:
     """Run the optimizer from every start and return the best end as a fit."""
     began = time.perf_counter()

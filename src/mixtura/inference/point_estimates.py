@@ -1,15 +1,16 @@
 """Point estimates: the posterior mode and the maximum of the likelihood."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 from mixtura.fit import AddsRows, Fit, Inference, Problem, option
-from mixtura.inference.driver import limits_of, optimise
+from mixtura.inference.driver import limits_of, optimise_kept
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.quasi_newton import QuasiNewton
 from mixtura.inference.schedules import BATCH_SIZE, DECAY, N_ROWS, Schedule
 from mixtura.inference.states import Mode
-from mixtura.messages.validation import OneOf
+from mixtura.messages.validation import FilePath, Flag, OneOf
 
 OPTIMIZERS: dict[str, Optimizer[Any]] = {"quasi-newton": QuasiNewton(), "em": CoordinateAscent()}
 """Every registered optimizer by name."""
@@ -39,12 +40,20 @@ class MAP(AddsRows):
         For ``partial_fit`` alone: how many rows there are in all (with weights: their sum).
         The rows seen then stand for that many, and may come any number of times. By default
         each row that comes is a new one.
+    checkpoint : str or Path, optional
+        A file that keeps what each sweep over all rows found, a few numbers for each component.
+        The same fit, run again after it was cut off, goes on from there, to the same bits; when it
+        has ended, the file is deleted. Rows of less than 16 MB are fitted anew.
+    keep_checkpoint : bool, default=False
+        Whether the file stays.
     """
 
     optimizer: str = option("quasi-newton", OneOf(OPTIMIZERS))
     batch_size: int | None = option(None, BATCH_SIZE)
     decay: float = option(1.0, DECAY)
     n_rows: int | None = option(None, N_ROWS)
+    checkpoint: str | Path | None = option(None, FilePath(optional=True), stored=False, shown=False)
+    keep_checkpoint: bool = option(False, Flag(), stored=False, shown=False)
     name = "map"
     is_point = True
     takes_fixed = True
@@ -54,7 +63,7 @@ class MAP(AddsRows):
     def fit(self, problem: Problem) -> Fit:
         problem.refuse_unbounded()
         limits = limits_of(self, problem, _optimizer(self, problem))
-        return optimise(problem, self.name, self.objective_name, limits)
+        return optimise_kept(problem, self, limits)
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
         problem.refuse_unbounded()
@@ -76,12 +85,16 @@ class ML(AddsRows):
         As for :class:`MAP`.
     n_rows : int, optional
         As for :class:`MAP`.
+    checkpoint, keep_checkpoint : path, bool
+        As for :class:`MAP`.
     """
 
     optimizer: str = option("quasi-newton", OneOf(OPTIMIZERS))
     batch_size: int | None = option(None, BATCH_SIZE)
     decay: float = option(1.0, DECAY)
     n_rows: int | None = option(None, N_ROWS)
+    checkpoint: str | Path | None = option(None, FilePath(optional=True), stored=False, shown=False)
+    keep_checkpoint: bool = option(False, Flag(), stored=False, shown=False)
     name = "ml"
     objective_name = "log likelihood"
     uses_flat_priors = True
@@ -92,7 +105,7 @@ class ML(AddsRows):
 
     def fit(self, problem: Problem) -> Fit:
         limits = limits_of(self, problem, _optimizer(self, problem))
-        return optimise(problem, self.name, self.objective_name, limits)
+        return optimise_kept(problem, self, limits)
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
         return _updated(self, problem, earlier, Schedule(self.decay, self.n_rows))

@@ -1,13 +1,15 @@
 """Variational Bayes: expected x soft x full sweeps."""
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, final
 
 from mixtura.fit import AddsRows, Fit, Problem, option
-from mixtura.inference.driver import limits_of, optimise
+from mixtura.inference.driver import limits_of, optimise_kept
 from mixtura.inference.expectation_maximization import CoordinateAscent, Optimizer
 from mixtura.inference.schedules import BATCH_SIZE, DECAY, N_ROWS, Schedule
 from mixtura.inference.states import Expected
+from mixtura.messages.validation import FilePath, Flag
 
 
 @final
@@ -32,11 +34,15 @@ class VB(AddsRows):
         For ``partial_fit`` alone: how many rows there are in all (with weights: their sum).
         The rows seen then stand for that many, and may come any number of times: stochastic
         variational inference [Hoffman2013]_. By default each row that comes is a new one.
+    checkpoint, keep_checkpoint : path, bool
+        As for :class:`MAP`.
     """
 
     batch_size: int | None = option(None, BATCH_SIZE)
     decay: float = option(1.0, DECAY)
     n_rows: int | None = option(None, N_ROWS)
+    checkpoint: str | Path | None = option(None, FilePath(optional=True), stored=False, shown=False)
+    keep_checkpoint: bool = option(False, Flag(), stored=False, shown=False)
 
     name = "vb"
     averages_parameters = True
@@ -57,7 +63,7 @@ class VB(AddsRows):
 
             optimizer = Incremental(summary, self.batch_size)
         limits = limits_of(self, problem, optimizer)
-        return optimise(problem, self.name, self.objective_name, limits)
+        return optimise_kept(problem, self, limits)
 
     def update(self, problem: Problem, earlier: Fit | None) -> Fit:
         from mixtura.inference.batches import Online

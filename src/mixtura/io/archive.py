@@ -33,7 +33,16 @@ def write_archive(
     packed = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     text = json.dumps(header, allow_nan=False)
     metadata = {"header": text, "sha256": _digest(text, packed)}
-    write_atomically(path, save(packed, metadata), overwrite=overwrite)
+    write_atomically(path, _in_order(save(packed, metadata)), overwrite=overwrite)
+
+
+def _in_order(content: bytes) -> bytes:
+    """Return an archive whose head is in the order of its names: safetensors' own is random."""
+    size = int.from_bytes(content[:8], "little")
+    head = json.dumps(json.loads(content[8 : 8 + size]), sort_keys=True, separators=(",", ":"))
+    packed = head.encode()
+    packed += b" " * (-len(packed) % 8)
+    return len(packed).to_bytes(8, "little") + packed + content[8 + size :]
 
 
 def read_archive(

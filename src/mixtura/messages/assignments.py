@@ -1,7 +1,7 @@
 """Assignments: what a row's scores say about which component it belongs to."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, final
 
 import numpy as np
@@ -42,6 +42,9 @@ class Assignment(ABC):
     is_given: ClassVar[bool] = False
     """Whether the responsibilities are known beforehand."""
 
+    first_row: int = 0
+    """Position among all rows of what is row 0 here, by which random numbers are keyed."""
+
     @abstractmethod
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
         """Return responsibilities of shape (n, K) whose rows sum to one.
@@ -65,6 +68,10 @@ class Assignment(ABC):
 
     def at(self, positions: IntegerArray) -> "Assignment":
         """Return the assignment of the rows at some positions (n,), which are rows 0 ... n - 1."""
+        return self
+
+    def of_rows(self, start: int, stop: int) -> "Assignment":
+        """Return the assignment of the rows from ``start`` to before ``stop``, as rows 0, 1 ..."""
         return self
 
     def of_part(self, number: int) -> "Assignment":
@@ -104,10 +111,16 @@ class Sampled(Assignment):
         Seed of the run.
     sweep : int
         Number of the sweep within the run.
+    first_row : int
+        Position among all rows of what is row 0 here.
     """
 
     seed: int
     sweep: int = 0
+    first_row: int = 0
+
+    def of_rows(self, start: int, stop: int) -> "Sampled":
+        return replace(self, first_row=self.first_row + start)
 
     def assign(self, scores: Array, log_normalizer: Array, first_row: int) -> Array:
         positions = np.arange(first_row, first_row + scores.shape[0])
@@ -115,7 +128,7 @@ class Sampled(Assignment):
 
     def drawn(self, probabilities: Array, positions: IntegerArray) -> IntegerArray:
         """Return components drawn with probabilities (n, K) for the rows at positions (n,)."""
-        uniform = uniforms_at(row_key(self.seed, self.sweep), positions)
+        uniform = uniforms_at(row_key(self.seed, self.sweep), positions + self.first_row)
         cumulative = np.cumsum(probabilities, axis=1)
         # Compare with the last sum rather than with 1: rounding must not pick a component K.
         below = cumulative <= (uniform * cumulative[:, -1])[:, None]
@@ -126,12 +139,13 @@ class Sampled(Assignment):
         if number == 0:
             return self
         words = np.random.SeedSequence(self.seed, spawn_key=(PARTS, number)).generate_state(2)
-        return Sampled(int(words[0]) << 32 | int(words[1]), self.sweep)
+        return Sampled(int(words[0]) << 32 | int(words[1]), self.sweep, self.first_row)
 
     def uniforms_of_rows(self, n_rows: int) -> Array:
         """Return a number from 0 to below 1 for each row, others than those of its component."""
         sequence = np.random.SeedSequence(self.seed, spawn_key=(self.sweep, MEMBERS))
-        return row_uniforms(int(sequence.generate_state(1, np.uint64)[0]), 0, n_rows)
+        key = int(sequence.generate_state(1, np.uint64)[0])
+        return row_uniforms(key, self.first_row, n_rows)
 
     def normals(self, positions: IntegerArray, n_features: int) -> Array:
         """Return standard normal numbers for the cells of the rows at positions (n,), (n, D).
@@ -140,7 +154,7 @@ class Sampled(Assignment):
         """
         sequence = np.random.SeedSequence(self.seed, spawn_key=(self.sweep, CELLS))
         keys = sequence.generate_state(n_features, np.uint64)
-        uniforms = [uniforms_at(int(key), positions) for key in keys]
+        uniforms = [uniforms_at(int(key), positions + self.first_row) for key in keys]
         # In the middle of the smallest steps: neither 0 nor 1, of which there is no quantile.
         return np.asarray(ndtri(np.stack(uniforms, axis=1) + 0.5 * STEP))
 
@@ -190,6 +204,9 @@ class Given(Assignment):
     def data_term(self, scores: Array, log_normalizer: Array) -> Array:
         return np.zeros_like(log_normalizer)
 
+    def of_rows(self, start: int, stop: int) -> "Given":
+        return Given(self.responsibilities[start:stop])
+
     def at(self, positions: IntegerArray) -> "Given":
         return Given(self.responsibilities[positions])
 
@@ -215,6 +232,9 @@ class Labelled(Assignment):
 
     def data_term(self, scores: Array, log_normalizer: Array) -> Array:
         return np.zeros_like(log_normalizer)
+
+    def of_rows(self, start: int, stop: int) -> "Labelled":
+        return Labelled(self.labels[start:stop])
 
     def at(self, positions: IntegerArray) -> "Labelled":
         return Labelled(self.labels[positions])

@@ -11,7 +11,7 @@ from pyro import poutine
 from pyro.infer import MCMC, NUTS
 from pyro.infer.autoguide.initialization import init_to_value
 
-from mixtura.data import ArrayRows, Rows
+from mixtura.data import ArrayRows, PartedRows, Rows
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
 from mixtura.ppl.isolation import isolated
@@ -115,6 +115,8 @@ def target_program(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any],
     """Return the program and its arguments; with weights the one that counts rows by them."""
     if isinstance(rows, ArrayRows) and not rows.is_complete:
         return _stochastic(build_observed_program(model)), observed_arguments(rows)
+    if isinstance(rows, PartedRows):
+        raise rows.too_many("inference='nuts'")
     blocks = list(rows.blocks())
     values = np.concatenate([block.values for block in blocks])
     weights = np.concatenate([block.row_weights for block in blocks])

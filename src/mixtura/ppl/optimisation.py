@@ -11,7 +11,7 @@ from pyro.infer.autoguide import AutoDelta
 from pyro.infer.autoguide.initialization import init_to_median, init_to_value
 from pyro.nn import PyroParam
 
-from mixtura.data import ArrayRows, Rows
+from mixtura.data import ArrayRows, PartedRows, Rows
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.model import MixtureModel
 from mixtura.ppl.descent import Control, Descent, descend
@@ -79,6 +79,8 @@ def _objective(model: MixtureModel, rows: Rows) -> tuple[Callable[..., Any], Any
     if isinstance(rows, ArrayRows) and not rows.is_complete:
         program = build_observed_program(model)
         return program, Trace_ELBO(max_plate_nesting=1), observed_arguments(rows)
+    if isinstance(rows, PartedRows):
+        raise rows.too_many("inference='svi'")
     blocks = list(rows.blocks())
     values = np.concatenate([block.values for block in blocks])
     weights = np.concatenate([block.row_weights for block in blocks])

@@ -39,7 +39,7 @@ def native_ascent(
     threads: Callable[[], int],
 ) -> Ascent | None:
     """Return where steps of EM lead; ``Engine.ascent`` says what is what."""
-    (piece,) = rows.pieces()
+    piece = rows.whole
     n_components, n_features = begin.first.shape
     structure = begin.structure
     check_structure(structure, n_components, n_features)

@@ -120,7 +120,7 @@ def native_climb(
     threads: Callable[[], int],
 ) -> Climb:
     """Return where steps lead; ``Engine.climb`` says what is what."""
-    (piece,) = rows.pieces()
+    piece = rows.whole
     n_components, n_features = begin.means.shape
     structure = begin.covariances.shape
     check_structure(structure, n_components, n_features)

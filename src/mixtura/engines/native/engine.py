@@ -50,6 +50,7 @@ from mixtura.engines.observed.telling import (
 )
 from mixtura.engines.reference import ReferenceEngine
 from mixtura.engines.search import Leading, SearchEnd, SearchPlan, Starts
+from mixtura.engines.tile_sweeps import in_tiles, swept_in_tiles, told_in_tiles
 from mixtura.engines.variation import Factors, Variation
 from mixtura.messages.assignments import Assignment, Sampled, Soft, row_key
 from mixtura.messages.potentials import Potentials
@@ -101,6 +102,8 @@ class NativeEngine(Engine):
     def sweep(
         self, rows: Rows, potentials: Potentials, assignment: Assignment
     ) -> SufficientStatistics:
+        if (parted := in_tiles(rows, potentials)) is not None:
+            return swept_in_tiles(self, parted, potentials, assignment)
         if (known := labelled(rows)) is not None:
             return swept_known(self, known, potentials, assignment)
         if potentials.background is not None:
@@ -126,6 +129,8 @@ class NativeEngine(Engine):
         return ObservedPasses(potentials, self._threads)
 
     def responsibilities(self, rows: Rows, potentials: Potentials) -> Array:
+        if (parted := in_tiles(rows, potentials)) is not None:
+            return told_in_tiles(self.responsibilities, parted, potentials)
         if (known := labelled(rows)) is not None:
             return shares_known(self, known, potentials)
         if potentials.background is not None:
@@ -141,6 +146,8 @@ class NativeEngine(Engine):
         return told_shares(rows, potentials, shares)
 
     def log_density(self, rows: Rows, potentials: Potentials) -> Array:
+        if (parted := in_tiles(rows, potentials)) is not None:
+            return told_in_tiles(self.log_density, parted, potentials)
         if (known := labelled(rows)) is not None:
             return densities_known(self, known, potentials)
         if potentials.background is not None:
@@ -156,6 +163,8 @@ class NativeEngine(Engine):
         return densities
 
     def labels(self, rows: Rows, potentials: Potentials) -> IntegerArray:
+        if (parted := in_tiles(rows, potentials)) is not None:
+            return told_in_tiles(self.labels, parted, potentials)
         if (known := labelled(rows)) is not None:
             return labels_known(self, known, potentials)
         if potentials.background is not None:
@@ -196,8 +205,7 @@ class NativeEngine(Engine):
         is_small = self.expanded_from is None or size < self.expanded_from
         if not is_small or not isinstance(rows, ArrayRows) or not rows.is_complete:
             return super()._overall(rows, matrix=matrix)
-        (piece,) = rows.pieces()
-        return overall_of(piece, self._threads, is_matrix=matrix)
+        return overall_of(rows.whole, self._threads, is_matrix=matrix)
 
     def log_likelihoods(self, rows: Rows, potentials: Potentials, n_components: int) -> Array:
         mixtures = self._mixtures(rows, potentials, n_components)
@@ -337,7 +345,7 @@ class NativeEngine(Engine):
 
     def _expands(self, rows: Rows, potentials: Potentials) -> bool:
         """Return whether sweeps are to be had in expanded form, if their digits allow."""
-        size = rows.n_rows * potentials.mean.size
+        size = rows.planned_rows * potentials.mean.size
         if self.expanded_from is None or size < self.expanded_from:
             return False
         return self.expanded_from == 0 or is_faster(potentials, size / self.expanded_from)

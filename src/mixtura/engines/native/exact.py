@@ -92,7 +92,7 @@ class Exact:
             address(rows),
             single,
             n_rows,
-            piece.start,
+            piece.start + assignment.first_row,
             address_of(weights),
             self.at,
             *self.shape,

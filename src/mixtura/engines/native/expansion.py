@@ -106,7 +106,7 @@ class Expansion:
             address(rows),
             single,
             len(rows),
-            piece.start,
+            piece.start + assignment.first_row,
             address_of(weights),
             *self.at,
             number,

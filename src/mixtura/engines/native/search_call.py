@@ -37,7 +37,7 @@ def native_search(
     threads: Callable[[], int],
 ) -> list[SearchEnd]:
     """Return where starts lead; ``Engine.search`` says what is what."""
-    (piece,) = rows.pieces()
+    piece = rows.whole
     n_components, structure = shape
     n_features = piece.values.shape[1]
     check_structure(structure, n_components, n_features)

@@ -96,7 +96,7 @@ def native_variation(
     threads: Callable[[], int],
 ) -> Variation:
     """Return where steps lead; ``Engine.variation`` says what is what."""
-    (piece,) = rows.pieces()
+    piece = rows.whole
     structure, means = begin.found.structure, begin.found.pivot
     prior = _prior_numbers(steps, structure, means)
     n_components, n_features = means.shape

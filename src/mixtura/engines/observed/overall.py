@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from mixtura.data import ArrayRows
+from mixtura.data import ArrayRows, Rows
 from mixtura.engines.observed.parts import Part, parts_of
 from mixtura.messages.assignments import Assignment, Soft
 from mixtura.messages.linalg import precision_factors
@@ -28,20 +28,20 @@ LEAST_SHARE = 0.01
 """Of a column's variance that is left at the start where errors seem to be all of it."""
 
 
-def most_looked_at(rows: ArrayRows) -> int:
+def most_looked_at(rows: Rows) -> int:
     """Return how many rows suffice for their moments: fewer of many features."""
     size = rows.n_features
     return max(20 * size, min(LOOKED_AT, MULTIPLICATIONS // size**3))
 
 
-def overall_statistics(rows: ArrayRows, sample: ArrayRows, sweep: Sweep) -> SufficientStatistics:
+def overall_statistics(rows: Rows, sample: ArrayRows, sweep: Sweep) -> SufficientStatistics:
     """Return the statistics of all rows as one component, about its mean.
 
     Mean and covariance of one normal distribution of the true and complete rows, by EM.
 
     Parameters
     ----------
-    rows : ArrayRows
+    rows : Rows
         The rows.
     sample : ArrayRows
         Those of them that are looked at.
@@ -69,6 +69,14 @@ def completed_rows(rows: ArrayRows, overall: SufficientStatistics) -> ArrayRows:
         expected = mean[0, varied] + part.expected()[0]
         given = values[place]
         values[place] = np.where(np.isnan(given), expected, given)
+    return ArrayRows(values, rows.weights, rows.factor)
+
+
+def completed_in_tiles(rows: ArrayRows, fill: Callable[[ArrayRows], ArrayRows]) -> ArrayRows:
+    """Return rows of which each tile is completed on its own, as those of a scan are."""
+    if rows.is_one_tile:
+        return fill(rows)
+    values = np.concatenate([fill(tile.rows).values for tile in rows.tiles()])
     return ArrayRows(values, rows.weights, rows.factor)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, ClassVar, Generic, final
 
 import numpy as np
 
-from mixtura.data import ArrayRows, Rows
+from mixtura.data import ArrayRows, PartedRows, Rows
 from mixtura.errors import Doubt, InterruptedWarning, InvalidArgumentError, Setting
 from mixtura.fit import Fit, Inference, Problem, ScaledProblem, Start, option
 from mixtura.inference.mcmc.chain_runs import ChainPlan, Runner, State
@@ -242,6 +242,10 @@ def each_on_its_own(rows: Rows, method: str) -> Rows:
     InvalidArgumentError
         If a weight is no whole number, or all weights together are more than memory holds.
     """
+    if isinstance(rows, PartedRows):
+        if not rows.has_weights:
+            return rows
+        raise rows.too_many(f"inference={method!r} with weights")
     blocks = [
         (block.values, block.row_weights) for block in rows.blocks() if block.weights is not None
     ]

@@ -1,0 +1,1 @@
+"""Rows on several machines: statistics come back, rows stay where they are."""
