@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mixtura import GaussianMixtureModel
+from mixtura import GaussianMixtureModel, bootstrap_lrt, select
 from mixtura.errors import InvalidArgumentError, UnknownArgumentError
 from mixtura.estimator.foreign_names import HINTS
 from mixtura.inference import Gibbs
@@ -116,3 +116,17 @@ def test_names_of_columns_are_checked_by_names_out() -> None:
     assert list(gmm.get_feature_names_out(["a", "b"])) == ["component0", "component1"]
     with pytest.raises(ValueError, match="number of features"):
         gmm.get_feature_names_out(["a", "b", "c"])
+
+
+@pytest.mark.parametrize(
+    ("search", "name", "own"),
+    [
+        (select, "n_components", "components"),
+        (select, "covariance_type", "families"),
+        (bootstrap_lrt, "n_components", "max_components"),
+        (bootstrap_lrt, "families", "covariance_type"),
+    ],
+)
+def test_searches_say_what_takes_the_place_of_a_single_model(search, name: str, own: str) -> None:
+    with pytest.raises(UnknownArgumentError, match=rf"{name} is no parameter.*give {own}"):
+        search(ROWS, **{name: 2})

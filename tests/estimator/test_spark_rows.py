@@ -42,6 +42,7 @@ def model_bytes(gmm: mixtura.GaussianMixtureModel, folder: Path) -> bytes:
     return (folder / "model").read_bytes()
 
 
+@pytest.mark.calibrate  # a session of Spark takes a minute
 def test_partitions_are_swept_where_they_lie(session: Any, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     means = 4.0 * rng.standard_normal((N_COMPONENTS, 5))

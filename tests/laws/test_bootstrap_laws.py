@@ -205,10 +205,9 @@ def test_what_cannot_be_counted_or_fitted_is_said() -> None:
 
 def test_tests_of_the_number_do_not_depend_on_threads_and_tell_their_progress() -> None:
     told: list[tuple[int, int]] = []
-    one = bootstrap_lrt(
-        FAITHFUL, "tied", n_replicates=8, random_state=0, progress=lambda *now: told.append(now)
-    )
-    two = bootstrap_lrt(FAITHFUL, "tied", n_replicates=8, random_state=0, n_jobs=3)
+    options = {"n_replicates": 8, "level": 0.12, "random_state": 0}
+    one = bootstrap_lrt(FAITHFUL, "tied", progress=lambda *now: told.append(now), **options)
+    two = bootstrap_lrt(FAITHFUL, "tied", n_jobs=3, **options)
     assert len(one.tests) == len(two.tests)
     for left, right in zip(one.tests, two.tests, strict=True):
         np.testing.assert_array_equal(left.replicates, right.replicates)

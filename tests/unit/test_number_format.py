@@ -32,7 +32,7 @@ def values(text: str, **options: object) -> list[list[float]]:
         ("a;b\n1_000;2\n5;3\n", {"thousands": "_"}, [1000.0, 5.0]),
         ("a;b\n1,5;2\n2;3\n", {"decimal": ","}, [1.5, 2.0]),
         ("a;b\n$5;2\n-$3.5;3\nUSD 7;4\n8 €;5\n", {"marks": True}, [5.0, -3.5, 7.0, 8.0]),
-        ("a;b\n50 %;2\n12.5%;3\n2;4\n", {"marks": True}, [0.5, 0.125, 2.0]),
+        ("a;b\n50 %;2\n12.5%;3\n2 %;4\n", {"marks": True}, [0.5, 0.125, 0.02]),
         ("a;b\n1.234,50 €;2\n-7 €;3\n", {"thousands": ".", "marks": True}, [1234.5, -7.0]),
     ],
 )  # fmt: skip
@@ -70,6 +70,13 @@ def test_other_marks_are_refused(options: dict[str, str], name: str) -> None:
     with pytest.raises(InvalidArgumentError) as caught:
         NumberFormat(**options)
     assert caught.value.argument == name
+
+
+def test_cells_with_and_without_percent_signs_are_refused() -> None:
+    with pytest.raises(DataError, match="'a' has cells with a percent sign and cells without"):
+        read_table(
+            "-", ["a"], stdin=io.BytesIO(b"a;b\n50 %;2\n0.1;3\n"), numbers=NumberFormat(marks=True)
+        )
 
 
 CONTENT = ("x,y\n" + "".join(f"{i},{i * i}\n" for i in range(200))).encode()

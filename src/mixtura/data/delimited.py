@@ -27,6 +27,9 @@ from mixtura.errors import DataError
 if TYPE_CHECKING:
     import pyarrow as pa
 
+MIXED = "cells with a percent sign and cells without"
+"""What a column holds of which no one knows whether 5 is 5 or 500 percent."""
+
 _BLOCK_BYTES = 1 << 22
 _CELL_LIMIT = "a cell is longer than 131072 characters: is a quote not closed?"
 
@@ -259,6 +262,9 @@ def _column_of_words(
     words = pc.replace_substring(pc.if_else(missing, None, trimmed), decimal, ".")
     found = pc.cast(words, pa.float64())
     if percent is not None:
+        is_percent = pc.sum(pc.and_(percent, pc.invert(missing))).as_py() or 0
+        if 0 < is_percent < present:
+            return Column(index, None, present, numeric, kind=MIXED)
         found = pc.if_else(percent, pc.divide(found, 100.0), found)
     return Column(index, found, present, numeric)
 

@@ -145,7 +145,7 @@ def _asked(
     exclude: Sequence[str],
 ) -> _Asked:
     data = None if columns is None else _requested(raw, columns)
-    excluded = frozenset(_position(raw, name) for name in exclude)
+    excluded = frozenset(_position(raw, name) for name in _apart(raw, exclude))
     both = excluded & set(data or ())
     if both:
         name = shown(raw.names[min(both)])
@@ -212,16 +212,22 @@ def _open(origin: ByteSource, numbers: NumberFormat) -> RawTable:
 def _requested(raw: RawTable, columns: Sequence[str]) -> list[int]:
     asked = [columns] if isinstance(columns, str) else list(columns)
     # Names may stand together with commas between them, unless that is itself a name.
-    names: list[str] = []
-    for name in asked:
-        is_one = name in raw.names or "," not in name
-        names += [name] if is_one else [part.strip() for part in name.split(",")]
+    names = _apart(raw, asked)
     if not names:
         raise DataError(f"{raw.label}: no column was asked for; there are {listed(raw.names)}")
     for name, count in Counter(names).items():
         if count > 1:
             raise DataError(f"{raw.label}: column {shown(name)} was asked for {count} times")
     return [_position(raw, name) for name in names]
+
+
+def _apart(raw: RawTable, asked: Sequence[str]) -> list[str]:
+    """Return names, which may stand together with commas between them unless that is a name."""
+    names: list[str] = []
+    for name in asked:
+        is_one = name in raw.names or "," not in name
+        names += [name] if is_one else [part.strip() for part in name.split(",")]
+    return names
 
 
 def _position(raw: RawTable, name: str) -> int:
@@ -253,6 +259,7 @@ def _take(
             is_counter = column.index in raw.row_numbers and counts_rows(column.values)
             (counters if is_counter and column.index not in named else kept).append(column)
         elif column.index in named or (column.numeric and 2 * column.numeric >= column.present):
+            # Nearly numbers, so that leaving it out would surprise.
             _refuse_words(raw, column)
         else:
             words.append(column)
@@ -383,7 +390,7 @@ def _kept(raw: RawTable, names: Sequence[str], *, keep_all: bool) -> list[int]:
     """Return the positions of columns that results stand beside, each once."""
     if keep_all:
         return [i for i, name in enumerate(raw.names) if name not in raw.names[:i]]
-    return list(dict.fromkeys(_position(raw, name) for name in names))
+    return list(dict.fromkeys(_position(raw, name) for name in _apart(raw, names)))
 
 
 def _texts(raw: RawTable, position: int) -> np.ndarray:

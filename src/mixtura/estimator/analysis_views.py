@@ -184,6 +184,8 @@ class AnalysisViews(SampledViews, ABC):
             If an argument has a value that is not allowed, or the method is not "map" or "ml".
         """
         rows = self._shown(X)
+        if X is not None:
+            bootstrapping.check_fitted_rows(self.fit_, rows, self._engine())
         root = arguments.seed_sequence(self.random_state if random_state is None else random_state)
         seed = np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, BOOTSTRAP))
         jobs = arguments.number_of_jobs(self.n_jobs if n_jobs is None else n_jobs)

@@ -8,7 +8,7 @@ import numpy as np
 from mixtura.data import ArrayRows
 from mixtura.diagnostics.bootstrap_draws import Bootstrap
 from mixtura.diagnostics.posterior_summaries import counted_rows
-from mixtura.engines import best_engine
+from mixtura.engines import Engine, best_engine
 from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.estimator import arguments
 from mixtura.fit import Fit, Inference
@@ -80,6 +80,25 @@ def bootstrap(
     made = replicates_of(method, fit)
     outcomes = refitted(refit, rows, made, streams, n_jobs, teller(progress, "replicates"))
     return _bootstrap(method, fit, outcomes)
+
+
+def check_fitted_rows(fit: Fit, rows: ArrayRows, engine: Engine) -> None:
+    """Raise InvalidArgumentError unless rows can be those of a fit.
+
+    Their number is compared, and their log likelihood to a nat a row, which labels and groups of
+    the fit may have moved.
+    """
+    if not fit.n_rows:  # parameters that were given
+        return
+    counted = rows.with_cells
+    same = counted.n_rows == fit.n_rows
+    if same and fit.total_weight == fit.n_rows:
+        found = float(fit.posterior.log_predictive(counted, engine).sum())
+        same = abs(found - fit.log_likelihood) <= fit.n_rows
+    if not same:
+        raise InvalidArgumentError(
+            f"must be the {fit.n_rows:,} rows that were fitted", argument="X"
+        )
 
 
 def point_method(given: dict[str, Any], fit: Fit, what: str) -> Inference:

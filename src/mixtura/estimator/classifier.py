@@ -26,7 +26,8 @@ BY_ERROR = "cv"
 CRITERIA = OneOf(("bic", BY_ERROR))
 """By what families and numbers of components are chosen."""
 
-ALL = "all"
+SUMMED = 1e-6
+"""By how much given probabilities of classes may miss one in sum."""
 
 
 @final
@@ -57,8 +58,8 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
     n_folds : int, default=10
         Number of folds of cross-validation, in which each class has its share.
     class_prior : array of shape (C,) or mapping, optional
-        Probabilities of the classes where predictions are made; their shares of the rows where
-        None.
+        Probabilities of the classes where predictions are made, which sum to 1; their shares of
+        the rows where None.
     weight_prior, component_prior, inference, init, n_init, max_iter, tol
         As for :class:`GaussianMixtureModel`.
     random_state : int, Generator, SeedSequence, RandomState or None, default=None
@@ -322,7 +323,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
             raise DataError("requires y to be passed, but the target y is None")
         y = column_or_1d(y, warn=True)
         check_consistent_length(values, y)
-        if y.dtype == object and any(one is None or one != one for one in y.tolist()):
+        if y.dtype == object and any(_is_missing(one) for one in y.tolist()):
             raise DataError(
                 "y has no class in some rows: leave them out, or fit a GaussianMixtureModel with "
                 "labels="
@@ -426,6 +427,10 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
                 f"not all zero; got {self.class_prior!r}",
                 argument="class_prior",
             )
+        if abs(prior.sum() - 1.0) > SUMMED:
+            raise InvalidArgumentError(
+                f"must sum to 1; it sums to {prior.sum():g}", argument="class_prior"
+            )
         return prior / prior.sum()
 
     def _codes(self, y: Any) -> Any:
@@ -468,6 +473,14 @@ def _judged(candidate: ClassCandidate, *, by_error: bool) -> tuple[str, str]:
         return f"{candidate.error:.4f}", f"{candidate.brier:.4f}"
     flag = " collapsed" if candidate.collapsed else ""
     return f"{candidate.log_likelihood:.2f}", f"{candidate.bic:.2f}{flag}"
+
+
+def _is_missing(one: Any) -> bool:
+    """Whether a class is none: None, NaN, or a frame's own sign of a missing value."""
+    try:
+        return one is None or bool(one != one)
+    except TypeError:  # pandas.NA, which is neither equal to itself nor not
+        return True
 
 
 def _families(value: Any) -> list[str]:

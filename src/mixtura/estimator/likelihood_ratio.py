@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from functools import partial
+from math import ceil
 from typing import Any, final
 
 import numpy as np
@@ -16,6 +17,7 @@ from mixtura.errors import (
     InvalidArgumentError,
     MixturaError,
     MixturaWarning,
+    UnknownArgumentError,
 )
 from mixtura.estimator import GaussianMixtureModel, arguments
 from mixtura.fit import Fit
@@ -179,6 +181,17 @@ def bootstrap_lrt(
     Whole(2).read(n_replicates, "n_replicates")
     PROGRESS.read(progress, "progress")
     level = LEVEL.read(level, "level")
+    if (n_replicates + 1) * level < 1.0 - 1e-9:
+        raise InvalidArgumentError(
+            f"must be at least {ceil(1.0 / level - 1e-9) - 1:,} at the level {level:g}, since no "
+            f"p-value is smaller than one over the replicates and one more; got {n_replicates}",
+            argument="n_replicates",
+        )
+    for name, own in (("n_components", "max_components"), ("families", "covariance_type")):
+        if name in options:
+            raise UnknownArgumentError(
+                "is no parameter of bootstrap_lrt", argument=name, remedy=f"give {own}"
+            )
     for name in ("labels", "groups", "fixed", "background", "inference"):
         if options.get(name) is not None:
             raise InvalidArgumentError(

@@ -184,7 +184,13 @@ def merged_by_entropy(
     shares = fit.posterior.responsibilities(rows, engine)
     counted = rows.with_cells
     seen = fit.posterior.responsibilities(counted, engine)
-    tree = entropy_tree(seen, counted.weights, size)
+    weights = counted.weights
+    if fit.model.background is not None:
+        # How sure it is which component a row is of, if it is of any.
+        inside = seen[:, :size].sum(axis=1)
+        seen = seen[:, :size] / np.where(inside > 0.0, inside, 1.0)[:, None]
+        weights = inside if weights is None else weights * inside
+    tree = entropy_tree(seen, weights, size)
     number = tree.change_point if n_clusters is None else n_clusters
     clusters = tree.clusters(number)
     labels = _labels(_joined(shares, clusters), number)

@@ -90,7 +90,8 @@ class GaussianMixtureModel(AnalysisViews):
         "quantile" and given starts, 4 for "kmeans", 10 for "random".
     max_iter : int, optional
         Largest number of iterations; the method's own default where None. 0 gives the parameters
-        of the start.
+        of the start: those of the responsibilities that it has, or that rows have under the
+        parameters it gives.
     tol : float, optional
         A run of "map", "vb" or "ml" has converged when its objective has no more than this to
         gain, in nats; no parameter is then further from the optimum than sqrt(2 tol) of its

@@ -28,6 +28,7 @@ from mixtura.errors import (
     InvalidArgumentError,
     MixturaError,
     MixturaWarning,
+    UnknownArgumentError,
 )
 from mixtura.estimator import GaussianMixtureModel, arguments, row_validation
 from mixtura.estimator.choices import FAMILIES
@@ -93,6 +94,10 @@ class Selection:
 
         method = arguments.inference_method(self.model.inference)
         judge = arguments.criterion(self.criterion if criterion is None else criterion, method)
+        if judge.name == HELD_OUT and self.criterion != HELD_OUT:
+            raise InvalidArgumentError(
+                "'cv' was not computed", argument="criterion", remedy="select with criterion='cv'"
+            )
         return CriterionGrid.of(self.table, judge)
 
     def to_dict(self) -> dict[str, list[Any]]:
@@ -195,6 +200,13 @@ def select(
            [ 3.8, 77.5],
            [ 4.5, 80.9]])
     """
+    for name, own in (("n_components", "components"), ("covariance_type", "families")):
+        if name in options:
+            raise UnknownArgumentError(
+                "is no parameter of select, which tries several",
+                argument=name,
+                remedy=f"give {own}",
+            )
     numbers, names = _numbers(components), _names(families)
     PROGRESS.read(progress, "progress")
     method = arguments.inference_method(inference)

@@ -41,6 +41,7 @@ class FittedViews(Imputation, ABC):
 
         check_is_fitted(self)
         self._check_own(bootstrap)
+        self._check_clusters(clusters)
         told = () if clusters is None else clusters.sentences
         if not hasattr(self, "_training"):
             return summarize(self.fit_, bootstrap=bootstrap, told=told)
@@ -71,6 +72,15 @@ class FittedViews(Imputation, ABC):
                 "must be None or what bootstrap() of this fit returned", argument="bootstrap"
             )
 
+    def _check_clusters(self, clusters: Any) -> None:
+        """Raise InvalidArgumentError unless clusters are of this fit's components."""
+        own = getattr(getattr(clusters, "model", None), "fit_", None)
+        if clusters is not None and own is not self.fit_:
+            raise InvalidArgumentError(
+                "must be None or what merge_components() of this fit returned",
+                argument="clusters",
+            )
+
     def _with_sample_told(self, shown: ArrayRows, n_rows: int) -> Fit:
         """Return the fit, which says that a sample of its rows is shown."""
         told = sample_sentence(shown.n_rows, n_rows)
@@ -97,6 +107,7 @@ class FittedViews(Imputation, ABC):
 
         check_is_fitted(self)
         self._check_own(bootstrap)
+        self._check_clusters(clusters)
         rows = self._shown(X, measurement_error, labels).with_cells
         streamed = getattr(self, "_training", None) if X is None else None
         if isinstance(X, RowScan):

@@ -113,6 +113,8 @@ class FlatComponents(ComponentPrior):
         return self._floor(n_features)
 
     def in_floor_units(self, covariances: Array) -> Array:
+        if np.max(self.minimum_variance) <= SMALLEST:  # there is no floor
+            return np.full((len(covariances), covariances.shape[1]), np.inf)
         if covariances.ndim == 2:
             return covariances / self._floor(covariances.shape[1])
         unit = np.sqrt(self._floor(covariances.shape[1]))
@@ -180,6 +182,8 @@ class FlatPosterior(ComponentPosterior):
         if n_features == 1:
             return np.maximum(covariances, floor)
         floor = np.broadcast_to(floor, (n_features,))
+        if floor.max() <= SMALLEST:  # there is none
+            return covariances
         # In the floor's units the constrained maximum raises the eigenvalues to one.
         unit = np.sqrt(floor)
         values, vectors = np.linalg.eigh(covariances / unit[:, None] / unit)

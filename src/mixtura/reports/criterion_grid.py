@@ -15,6 +15,9 @@ from mixtura.typing import Array
 MOST_NAMED = 3
 """Candidates that are named below the table."""
 
+GAP = 3
+"""Characters between columns at most."""
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -75,14 +78,17 @@ class CriterionGrid:
         return Table(title, columns, tuple(rows), note)
 
     def to_text(self, width: int | None = None) -> str:
-        """Return the grid and the three best fits as plain text."""
-        width = terminal_width() if width is None else width
+        """Return the grid and the three best fits as plain text, no number on two lines."""
+        table = self.table()
+        cells = [table.columns, *table.rows]
+        needed = sum(max(map(len, column)) + GAP for column in zip(*cells, strict=True))
+        width = max(terminal_width(), needed) if width is None else width
         best = "; ".join(
             f"{name(one.covariance_type)},{one.n_components} {self.criterion.value(one):.3f}"
             for one in self.best
         )
         said = f"\nBest: {best}\n" if best else ""
-        return plain(grid(self.table()), width) + said
+        return plain(grid(table), width) + said
 
     def __str__(self) -> str:
         return self.to_text()
