@@ -56,10 +56,10 @@ def test_data_beyond_the_limit_are_streamed_to_the_same_model(
 
 def test_assignments_of_scanned_data_are_those_of_a_table(run: Run, table: pd.DataFrame) -> None:
     assert run("fit", "parts/*.parquet", "-k", "4", "-q", "--save", "model").code == 0
-    assert run("predict", "model", "whole.parquet", "-o", "held.csv", "--proba", "-q").code == 0
+    assert run("predict", "model", "whole.parquet", "-o", "held.parquet", "--proba", "-q").code == 0
     said = run("predict", "model", "parts", "-o", "out.parquet", "--memory", "500 kB", "--proba")
     assert "Rows are read piece by piece, and at most 500 KB of them held." in said.err
-    held, found = pd.read_csv("held.csv"), pd.read_parquet("out.parquet")
+    held, found = pd.read_parquet("held.parquet"), pd.read_parquet("out.parquet")
     pd.testing.assert_frame_equal(found, held, check_dtype=False, rtol=1e-12)
     printed = run("predict", "model", "parts", "--memory", "500kB", "-q").out.splitlines()
     assert printed[0] == "row,component"
@@ -82,3 +82,19 @@ def test_memory_is_a_size_and_not_for_standard_input(run: Run, table: pd.DataFra
         "standard input cannot be read again"
         in run("fit", "-", "--memory", "1GB", stdin=b"x\n1\n2\n").error
     )
+
+
+def test_blank_rows_and_digits_are_as_of_tables_that_are_read(run) -> None:
+    rows = "x,y,l\n" + "".join(f"{i % 7}.25,{i % 5}.5,a\n" for i in range(60)) + ",,b\n1.5,2.5,a\n"
+    Path("r1.csv").write_text(rows)
+    assert run("fit", "r1.csv", "-k", 2, "--save", "m.mixtura").code == 0
+    read = run("predict", "m.mixtura", "r1.csv", "--proba", "--score", "-q")
+    scanned = run("predict", "m.mixtura", "r1*.csv", "--proba", "--score", "-q")
+    assert scanned.out == read.out
+    assert "\n61,," in scanned.out
+    assert run("fit", "r1*.csv", "-k", 1, "--exclude", "l", "--exclude", "y").code == 0
+    done = run("fit", "r1*.csv", "-k", 1, "--exclude", "zz")
+    assert (done.code, "there is no column 'zz'" in done.error) == (3, True)
+    for option in (("--keep", "l"), ("--outliers", "0.1")):
+        done = run("predict", "m.mixtura", "r1*.csv", *option)
+        assert (done.code, option[0] in done.error) == (2, True)

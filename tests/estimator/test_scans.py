@@ -12,10 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 
 import mixtura
+from mixtura import GaussianMixtureModel
 from mixtura.data import memory
 from mixtura.data.memory_limits import memory_limit
 from mixtura.data.streamed_rows import StreamedRows
 from mixtura.data.table_scans import TableScan
+from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import scanned_rows
 
 N_ROWS, N_FEATURES, N_COMPONENTS = 70_000, 4, 6
@@ -442,3 +444,44 @@ def test_duckdb_and_zarr_are_scanned(frame: pd.DataFrame, tmp_path: Path) -> Non
     array[:] = frame.to_numpy()
     expected = model_bytes(model().fit(frame.to_numpy()), tmp_path)
     assert model_bytes(model().fit(mixtura.scan(array, memory=LITTLE)), tmp_path) == expected
+
+
+def test_rows_are_numbered_by_the_columns_that_are_predicted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frame = pd.DataFrame(rng.standard_normal((300, 2)), columns=["w", "z"])
+    gmm = GaussianMixtureModel(1).fit(frame[["w"]])
+    frame.loc[290, "w"] = frame.loc[5, "z"] = np.nan
+    frame.to_parquet(tmp_path / "f.parquet")
+    scan = mixtura.scan(tmp_path / "f.parquet", ["z"], missing="drop")
+    found = pd.read_csv(gmm.predict(scan, to=tmp_path / "out.csv"))
+    assert sorted(set(range(1, 301)) - set(found["row"])) == [291]
+
+
+def test_an_index_of_pandas_is_no_data() -> None:
+    frame = pd.DataFrame({"x": [1.0, 2.0, 4.0], "y": [1.0, 0.0, 3.0]})
+    assert mixtura.scan(frame[frame.x > 1.0]).names == ("x", "y")
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"cuts": 5}, "cuts"),
+        ({"cuts": ["a"]}, "cuts"),
+        ({"cuts": [0, 5]}, "cuts"),
+        ({"cuts": [1.5]}, "cuts"),
+        ({"errors": "y"}, "errors"),
+        ({"missing": []}, "missing"),
+    ],
+)
+def test_wrong_arguments_of_scans_are_named(options: dict, name: str) -> None:
+    with pytest.raises(InvalidArgumentError) as caught:
+        mixtura.scan(pd.DataFrame({"x": [1.0, 2.0], "y": [1.0, 0.0]}), **options)
+    assert caught.value.argument == name
+
+
+def test_streamed_rows_are_labelled_after_their_fit(tmp_path: Path) -> None:
+    rows = np.random.default_rng(1).standard_normal((400, 2))
+    np.save(tmp_path / "rows.npy", rows)
+    gmm = GaussianMixtureModel(2, random_state=0)
+    labels = gmm.fit_predict(mixtura.scan(tmp_path / "rows.npy", memory=1))
+    np.testing.assert_array_equal(labels, gmm.predict(rows))

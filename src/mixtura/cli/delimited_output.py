@@ -148,7 +148,7 @@ def table_output(
 
 def is_binary(output: Output | None) -> bool:
     """Whether a table goes to a file that holds numbers rather than their digits."""
-    return output is not None and Path(output.path).suffix.lower() == PARQUET
+    return output is not None and Path(output.path).suffix.lower() not in DELIMITERS
 
 
 def deliver(

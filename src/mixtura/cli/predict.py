@@ -119,14 +119,13 @@ def predict(
     from mixtura.estimator import load
 
     gmm = load(model)
+    digits = None if is_binary(target) else DIGITS
     scanned = scanned_rows_for(gmm, data, talk, of_rows, memory)
     if scanned is not None:
-        deliver_pieces(
-            told_pieces(gmm, scanned, proba=proba, score=score), target, talk, force=force
-        )
+        pieces = told_pieces(gmm, scanned, proba=proba, score=score, digits=digits)
+        deliver_pieces(pieces, target, talk, force=force)
         return
     table = read_rows_for(gmm, data, talk, of_rows)
-    digits = None if is_binary(target) else DIGITS
     names, columns = _assigned(gmm, table, talk, proba=proba, digits=digits)
     if score or outliers is not None:
         densities = gmm.score_samples(table, table.errors)

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, TypeAlias, final
 
 import typer
 
-from mixtura.cli.delimited_output import DELIMITERS, assignment_columns, delimited
+from mixtura.cli.delimited_output import (
+    DELIMITERS,
+    DIGITS,
+    assignment_columns,
+    delimited,
+    is_binary,
+)
 from mixtura.cli.failures import ExitCode
 from mixtura.cli.outputs import Output, write_output
 from mixtura.cli.resuming import remember
@@ -292,7 +298,8 @@ def deliver_files(
             written.append(outputs[what])
             talk.note(f"wrote {outputs[what].path}")
         if pieces is not None and isinstance(findings.table, ScannedTable):
-            told = told_pieces(findings.gmm, findings.table, proba=True)
+            digits = None if is_binary(pieces) else DIGITS
+            told = told_pieces(findings.gmm, findings.table, proba=True, digits=digits)
             deliver_pieces(told, pieces, talk, force=force)
             written.append(pieces)
         if "model" in outputs:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, final
 
-from mixtura.cli.delimited_output import DELIMITERS, assignment_columns, delimited
+from mixtura.cli.delimited_output import DELIMITERS, DIGITS, assignment_columns, delimited, rounded
 from mixtura.cli.outputs import Output
 from mixtura.cli.streams import Talk, pour
-from mixtura.cli.wording import quoted
-from mixtura.errors import DataError, InvalidArgumentError, MixturaError
+from mixtura.errors import InvalidArgumentError, MixturaError
 
 if TYPE_CHECKING:
     from mixtura.data import ArrayRows
@@ -104,33 +103,34 @@ def scanned_table(
     from mixtura.data.table_scans import scan
 
     known = {**given, "missing": given["missing"].value}
-    excluded, numbers = set(known.pop("exclude")), known.pop("numbers")
+    excluded, numbers = known.pop("exclude"), known.pop("numbers")
     for name in ("keep", "keep_all"):
         known.pop(name)
     if not (numbers.is_plain and numbers.decimal is None):
         option = "--marks" if numbers.marks else "--thousands" if numbers.thousands else "--decimal"
         raise InvalidArgumentError(f"{option}: not for DATA that are read piece by piece")
     found = scan(source, columns or None, memory=memory, **known)
-    if excluded - set(found.names):
-        name = sorted(excluded - set(found.names))[0]
-        raise DataError(f"{found.label}: there is no column {quoted(name)} to exclude")
     if excluded:
-        found = found.with_columns([name for name in found.names if name not in excluded])
+        found = found.excluded(excluded)
     note = f"Rows are read piece by piece, and at most {shown_size(found.limit)} of them held."
     return ScannedTable(found, found.label, found.names, (note,))
 
 
 def told_pieces(
-    gmm: "GaussianMixtureModel", table: ScannedTable, *, proba: bool, score: bool = False
+    gmm: "GaussianMixtureModel",
+    table: ScannedTable,
+    *,
+    proba: bool,
+    score: bool = False,
+    digits: int | None = DIGITS,
 ) -> Iterator[tuple[list[str], list[Any]]]:
     """Yield names and columns of the table of assignments, some rows after others."""
     import numpy as np
 
     from mixtura.engines import best_engine
+    from mixtura.estimator.scanned_rows import scan_for
 
-    scan = table.scan
-    if gmm.feature_names_in_ is not None and scan.is_named:
-        scan = scan.with_columns([str(name) for name in gmm.feature_names_in_])
+    scan = scan_for(gmm, table.scan)
     rows, engine, posterior = scan.opened(to_fit=False).rows, best_engine(), gmm.posterior_
     tiles = rows.tiles()
     if hasattr(rows, "values"):
@@ -141,10 +141,13 @@ def told_pieces(
     for tile, where in numbered:
         labels = posterior.labels(tile.rows, engine)
         shares = posterior.responsibilities(tile.rows, engine) if proba else None
-        names, columns = assignment_columns(labels, shares, where + 1, len(gmm.means_))
+        known = np.asarray(~np.isnan(tile.rows.values).all(axis=1))
+        names, columns = assignment_columns(
+            labels, shares, where + 1, len(gmm.means_), known, digits
+        )
         if score:
             names.append("log_density")
-            columns.append(posterior.log_predictive(tile.rows, engine))
+            columns.append(rounded(posterior.log_predictive(tile.rows, engine), digits))
         yield names, [np.ascontiguousarray(column) for column in columns]
 
 

@@ -1,5 +1,6 @@
 """Rows that are not in memory, named once and read as often as they are swept."""
 
+import operator
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -84,7 +85,12 @@ def scan(
         If there is no such file or column, or columns differ among files.
     """
     rules = {rule.value: rule for rule in MissingCells}
-    if missing not in rules:
+    if errors is not None and not isinstance(errors, Mapping):
+        raise InvalidArgumentError(
+            f"must be columns of errors by columns of data, as {{'x': 'x_sd'}}; got {errors!r}",
+            argument="errors",
+        )
+    if not isinstance(missing, str) or missing not in rules:
         raise InvalidArgumentError(
             f"must be one of {', '.join(map(repr, rules))}; got {missing!r}", argument="missing"
         )
@@ -96,8 +102,22 @@ def scan(
         raise DataError(f"{found.label}: no column of data is left")
     layout = Layout(taken, weights, dict(errors or {}), labels, groups, rules[missing])
     layout.check(found)
-    given = None if cuts is None else tuple(map(int, cuts))
+    given = None if cuts is None else _cuts(cuts)
     return TableScan(found, layout, memory, given, cluster)
+
+
+def _cuts(cuts: Any) -> tuple[int, ...]:
+    """Return numbers of rows, each above zero."""
+    try:
+        found = tuple(operator.index(one) for one in cuts)
+    except TypeError:
+        found = (0,)
+    if not all(one > 0 for one in found):
+        raise InvalidArgumentError(
+            f"must be whole numbers of rows above zero, one for each part; got {cuts!r}",
+            argument="cuts",
+        )
+    return found
 
 
 def _names(source: ScanSource, columns: Any) -> tuple[str, ...]:
@@ -168,6 +188,15 @@ class TableScan(RowScan):
     def limit(self) -> int:
         """Bytes of rows that are kept."""
         return self._limit
+
+    def excluded(self, names: Sequence[str]) -> "TableScan":
+        """Return a scan without columns, each of which the source must have."""
+        for name in names:
+            self._source.position(name)
+        left = [name for name in self.names if name not in names]
+        if not left:
+            raise DataError(f"{self.label}: no column of data is left")
+        return self.with_columns(left)
 
     def with_columns(self, names: Sequence[str]) -> "TableScan":
         """Return a scan of other columns of the same source."""
@@ -321,6 +350,8 @@ def _of_library(source: Any, room: str) -> ScanSource:
         table = empty.to_arrow_table() if hasattr(empty, "to_arrow_table") else empty.arrow()
         return DuckDBSource(source, "the relation", table.schema)
     if hasattr(source, "__arrow_c_stream__") and not isinstance(source, pa.RecordBatchReader):
+        if room == "pandas":  # whose index is no data
+            return TableSource(pa.Table.from_pandas(source, preserve_index=False), f"the {name}")
         return TableSource(pa.table(source), f"the {name}")
     if isinstance(source, pa.RecordBatch):
         return TableSource(pa.Table.from_batches([source]), "the batch")

@@ -375,7 +375,9 @@ class GaussianMixtureModel(AnalysisViews):
         groups: Any = None,
     ) -> IntegerArray:
         """Fit, and return the most probable component of each row, shape (N,)."""
-        return self.fit(X, y, sample_weight, measurement_error, labels, groups).labels_
+        self.fit(X, y, sample_weight, measurement_error, labels, groups)
+        # Of rows that are streamed no labels are kept.
+        return self.labels_ if hasattr(self, "labels_") else self.predict(X)
 
     def _met(self, groups: Any, earlier: Fit | None) -> frozenset[str]:
         """Return the names of the groups of all batches; refuse those that come again."""

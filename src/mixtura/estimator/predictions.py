@@ -26,6 +26,7 @@ from mixtura.estimator.foreign_names import unknown, with_options
 from mixtura.estimator.scanned_rows import (
     lost_by_assignment,
     opened_scan,
+    scan_for,
     scored,
     shown_sample,
     told,
@@ -228,7 +229,8 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         rows, engine = self._rows(X, measurement_error), self._engine()
         if to is None:
             return told(rows, lambda some: tell(some, engine))
-        return written(X, rows, lambda some: tell(some, engine), names, to)
+        source = scan_for(self, X) if isinstance(X, RowScan) else X
+        return written(source, rows, lambda some: tell(some, engine), names, to)
 
     def transform(self, X: Any) -> Array:
         """Return the responsibilities of each row, shape (N, K)."""

@@ -20,6 +20,14 @@ PICTURED = 1 << 13
 """Rows of a scan, about, that pictures and reports show."""
 
 
+def scan_for(estimator: Any, scan: RowScan) -> RowScan:
+    """Return a scan of the columns that an estimator was fitted to, where both have names."""
+    known = vars(estimator).get("feature_names_in_")
+    if known is None or not scan.is_named:
+        return scan
+    return scan.with_columns([str(name) for name in known])
+
+
 def opened_scan(
     estimator: Any, scan: RowScan, others: dict[str, Any], *, reset: bool
 ) -> OpenedScan:
@@ -48,9 +56,8 @@ def opened_scan(
             raise InvalidArgumentError(
                 "belongs to the scan: name its column when scanning", argument=name
             )
-    known = vars(estimator).get("feature_names_in_")
-    if not reset and known is not None and scan.is_named:
-        scan = scan.with_columns([str(name) for name in known])
+    if not reset:
+        scan = scan_for(estimator, scan)
     report = print if vars(estimator).get("verbose") else None
     if reset:
         opened = scan.opened(to_fit=True, report=report)
