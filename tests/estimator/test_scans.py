@@ -295,6 +295,31 @@ def test_files_that_change_are_refused(tmp_path: Path) -> None:
         gmm.posterior_.log_predictive(rows, gmm._engine())
 
 
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv", "npy"])
+def test_files_that_change_before_a_fit_are_refused(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"rows.{ending}"
+
+    def write(n_rows: int) -> None:
+        frame = pd.DataFrame(rows_of(1, n_rows), columns=NAMES)
+        if ending == "npy":
+            np.save(path, frame.to_numpy())
+        elif ending == "csv":
+            frame.to_csv(path, index=False)
+        else:
+            {"parquet": frame.to_parquet, "arrow": frame.to_feather}[ending](path)
+
+    write(300)
+    scan = mixtura.scan(path)
+    assert len(model_rows(scan)) == 300
+    # The old file stays, as it does where a new one takes its place.
+    path.rename(tmp_path / "old")
+    write(900)
+    for asked in (scan, scan.with_columns(scan.names[::-1])):
+        with pytest.raises(mixtura.errors.DataError, match=rf"rows\.{ending}: has changed since"):
+            model().fit(asked)
+    assert len(model_rows(mixtura.scan(path))) == 900
+
+
 def test_a_query_whose_rows_change_is_refused() -> None:
     values = rows_of(1)
 

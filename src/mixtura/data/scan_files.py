@@ -125,7 +125,7 @@ class FilesSource(ScanSource):
 
     Parameters
     ----------
-    files : sequence of ScannedFile
+    paths : sequence of Path
         The files.
     label : str
         What messages call all of them.
@@ -134,10 +134,11 @@ class FilesSource(ScanSource):
     """
 
     def __init__(
-        self, files: Sequence[ScannedFile], label: str, keys: Sequence[dict[str, Any]] = ()
+        self, paths: Sequence[Path], label: str, keys: Sequence[dict[str, Any]] = ()
     ) -> None:
-        self._files, self.label = list(files), label
-        self._keys = list(keys) or [{} for _ in files]
+        self.made = _stats_of(paths)
+        self._files, self.label = [scanned_file(path) for path in paths], label
+        self._keys = list(keys) or [{} for _ in paths]
         own = list(self._files[0].schema.names)
         self.names = (*own, *(key for key in self._keys[0] if key not in own))
         if any(set(keys) != set(self._keys[0]) for keys in self._keys):
@@ -197,11 +198,15 @@ class FilesSource(ScanSource):
             number, first = number + 1, first + one.n_rows
 
     def fingerprint(self) -> Hashable:
-        return tuple((str(one.path), *stat_of(one.path)) for one in self._files)
+        return _stats_of([one.path for one in self._files])
 
     def place(self, row: int) -> str:
         number = min(bisect_right(self._starts, row) - 1, len(self._files) - 1)
         return self._files[number].place(row - self._starts[number])
+
+
+def _stats_of(paths: Sequence[Path]) -> Hashable:
+    return tuple((str(path), *stat_of(path)) for path in paths)
 
 
 def _column(known: dict[str, Any], keys: dict[str, Any], name: str, n_rows: int) -> Any:
