@@ -320,6 +320,46 @@ def test_files_that_change_before_a_fit_are_refused(ending: str, tmp_path: Path)
     assert len(model_rows(mixtura.scan(path))) == 900
 
 
+def identity_of(source: object, **given: object) -> object:
+    """Return what a checkpoint knows the rows of a scan by."""
+    rows = mixtura.scan(source, memory=LITTLE, **given).opened(to_fit=True).rows
+    assert isinstance(rows, StreamedRows)
+    return rows.identity
+
+
+@pytest.mark.parametrize("kind", [pa.table, pd.DataFrame, pl.DataFrame])
+def test_tables_in_memory_are_known_by_their_numbers(kind: type) -> None:
+    values = rows_of(1)
+    # Neither the sums nor the greatest numbers of the columns tell the two apart.
+    other = np.concatenate((values[1::-1], values[2:]))
+    tables = [kind(dict(zip(NAMES, rows.T, strict=True))) for rows in (values, values, other)]
+    first, again, changed = map(identity_of, tables)
+    assert first == again
+    assert first != changed
+
+
+def test_arrays_of_one_file_are_told_apart(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    values = rows_of(1)
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        file["one"], file["two"] = values, values[::-1]
+    with h5py.File(tmp_path / "rows.h5", "r") as file:
+        assert identity_of(file["one"]) == identity_of(file["one"])
+        assert identity_of(file["one"]) != identity_of(file["two"])
+
+
+def test_rows_are_known_by_what_their_columns_are(tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(1), columns=NAMES).assign(error=0.5)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    given = [{name: "error"} for name in NAMES]
+    found = [
+        identity_of(tmp_path / "rows.parquet", columns=NAMES, errors=errors) for errors in given
+    ]
+    assert all(one != other for i, one in enumerate(found) for other in found[:i])
+    rules = [identity_of(tmp_path / "rows.parquet", missing=rule) for rule in ("integrate", "drop")]
+    assert rules[0] != rules[1]
+
+
 def test_a_query_whose_rows_change_is_refused() -> None:
     values = rows_of(1)
 

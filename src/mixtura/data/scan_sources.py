@@ -265,9 +265,9 @@ class ArraySource(ScanSource):
         return int(max(1, BATCH_ROWS // max(own, 1)) * own)
 
     def fingerprint(self) -> Hashable:
-        if self._path is None:
-            return tuple(self._array.shape)
-        return stat_of(self._path)
+        # A file of h5py's has many arrays.
+        own = (str(getattr(self._array, "name", "")), *self._array.shape, str(self._array.dtype))
+        return own if self._path is None else (*own, *stat_of(self._path))
 
 
 def stat_of(path: Any) -> tuple[int, int, int]:
