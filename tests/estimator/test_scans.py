@@ -268,6 +268,28 @@ def test_partitions_that_differ_are_refused(tmp_path: Path) -> None:
     assert len(model_rows(mixtura.scan(tmp_path))) == 200
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("blank", [1, 2])
+def test_the_order_of_files_drops_no_column(ending: str, blank: int, tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(1, 100), columns=NAMES)
+    whole, without = frame[:60], frame[60:].assign(b=None)
+    for number in (1, 2):
+        part = without if number == blank else whole
+        if ending == "csv":
+            part.to_csv(tmp_path / f"{number}.csv", index=False)
+        else:
+            pq.write_table(pa.Table.from_pandas(part), tmp_path / f"{number}.parquet")
+    scan = mixtura.scan(tmp_path)
+    assert scan.names == tuple(NAMES)
+    parts = (without, whole) if blank == 1 else (whole, without)
+    expected = pd.concat([part.astype(float) for part in parts]).to_numpy()
+    np.testing.assert_array_equal(model_rows(scan), expected)
+    without.assign(b="word").to_csv(tmp_path / f"{blank}.csv", index=False)
+    whole.to_csv(tmp_path / f"{3 - blank}.csv", index=False)
+    with pytest.raises(mixtura.errors.DataError, match=rf"{blank}\.csv: column 'b' has values of"):
+        mixtura.scan(tmp_path / "*.csv")
+
+
 def model_rows(scan: TableScan) -> np.ndarray:
     return scan.opened(to_fit=True).rows.values
 

@@ -155,16 +155,23 @@ class FilesSource(ScanSource):
     @property
     def default_names(self) -> tuple[str, ...]:
         first = self._files[0]
-        found = numeric_names(first.label, first.schema)
-        for one in self._files[1:]:
-            other = numeric_names(one.label, one.schema)
-            more = sorted(set(other) - set(first.schema.names))
+        found = set()
+        for one in self._files:
+            own = {field.name for field in one.schema if is_numeric(field.type)}
+            more = sorted(own - set(first.schema.names))
             if more:
                 raise DataError(
                     f"{one.label}: has a column {shown(more[0])}, which {first.label} has not: "
                     "name the columns to read"
                 )
-        return found
+            found |= own
+        if not found:
+            return numeric_names(first.label, first.schema)
+        # A column without a value in one file, or that is text there, is a column all the same.
+        names = [name for name in first.schema.names if name in found]
+        for name in names:
+            position_of(first.label, first.schema.names, name)
+        return tuple(names)
 
     def check_numeric(self, name: str) -> None:
         if name in self._keys[0] and name not in self._files[0].schema.names:
