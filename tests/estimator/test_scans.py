@@ -460,6 +460,48 @@ def test_directories_name_keys(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("value", "number", "word"),
+    [
+        ("01", 1.0, 1),
+        ("-2.5", -2.5, "-2.5"),
+        ("2024_01", None, "2024_01"),
+        ("99999999999999999999", 1e20, "99999999999999999999"),
+        ("9" * 60, 1e60, None),
+        ("__HIVE_DEFAULT_PARTITION__", np.nan, None),
+    ],
+)
+def test_values_of_keys_are_numbers_texts_or_missing(
+    value: str, number: float | None, word: object, tmp_path: Path
+) -> None:
+    (tmp_path / f"key={value}").mkdir()
+    frame = pd.DataFrame(rows_of(1, 20), columns=NAMES)
+    frame.to_parquet(tmp_path / f"key={value}/part.parquet")
+    if number is None:
+        with pytest.raises(mixtura.errors.DataError, match=f"key={value} is not a number"):
+            mixtura.scan(tmp_path, ["a", "key"])
+    else:
+        found = mixtura.scan(tmp_path, ["a", "key"]).opened(to_fit=False).rows.values
+        np.testing.assert_array_equal(found[:, 1], [number] * 20)
+    if len(value) < 40:
+        opened = mixtura.scan(tmp_path, labels="key").opened(to_fit=True)
+        assert opened.labels.tolist() == [word] * 20
+
+
+@pytest.mark.parametrize("packing", ["gzip", "bz2", "xz", "zstd"])
+def test_compressed_files_of_a_directory_are_read(packing: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(1, 100), columns=NAMES)
+    ending = {"gzip": "gz", "zstd": "zst"}.get(packing, packing)
+    if packing == "zstd":
+        with pa.output_stream(tmp_path / "1.csv.zst", compression="zstd") as file:
+            file.write(frame[:50].to_csv(index=False).encode())
+    else:
+        frame[:50].to_csv(tmp_path / f"1.csv.{ending}", index=False, compression=packing)
+    frame[50:].to_csv(tmp_path / "2.csv", index=False)
+    (tmp_path / f"notes.{ending}").write_bytes(b"not a table")
+    np.testing.assert_array_equal(model_rows(mixtura.scan(tmp_path)), frame.to_numpy())
+
+
+@pytest.mark.parametrize(
     ("memory_given", "expected"),
     [(1000, 1000), ("2GB", 2 * 10**9), ("1.5 GiB", 3 << 29), ("500 mb", 5 * 10**8), ("7k", 7168)],
 )

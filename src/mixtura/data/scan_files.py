@@ -4,6 +4,7 @@ import os
 import re
 from bisect import bisect_right
 from collections.abc import Hashable, Iterator, Sequence
+from decimal import Decimal
 from glob import glob
 from itertools import accumulate
 from pathlib import Path
@@ -28,6 +29,9 @@ from mixtura.errors import DataError
 
 SUFFIXES = (".parquet", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".txt")
 """Endings of the files that are read in a directory."""
+
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4")
+"""Endings after those, of files that are compressed."""
 
 _KEY = re.compile(r"([^=/\\]+)=([^/\\]*)")
 
@@ -175,7 +179,8 @@ class FilesSource(ScanSource):
 
     def check_numeric(self, name: str) -> None:
         if name in self._keys[0] and name not in self._files[0].schema.names:
-            odd = [keys[name] for keys in self._keys if not isinstance(keys[name], int | float)]
+            known = [keys[name] for keys in self._keys if keys[name] is not None]
+            odd = [value for value in known if not isinstance(value, int | float)]
             if odd:
                 raise DataError(f"{self.label}: {name}={odd[0]} is not a number")
             return
@@ -221,7 +226,10 @@ def _column(known: dict[str, Any], keys: dict[str, Any], name: str, n_rows: int)
         return known[name]
     import pyarrow as pa
 
-    return pa.array([keys[name]] * n_rows)
+    value = keys[name]
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        value = Decimal(value) if abs(value) < 10**38 else float(value)
+    return pa.array([value] * n_rows)
 
 
 def scanned_file(path: Path) -> ScannedFile:
@@ -257,7 +265,7 @@ def found_files(given: str | Path) -> tuple[list[Path], list[dict[str, Any]]]:
     path = Path(text)
     if path.is_dir():
         files = sorted(
-            (one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()),
+            (one for one in path.rglob("*") if _is_table(one) and one.is_file()),
             key=str,
         )
         files = [one for one in files if not _is_hidden(one.relative_to(path))]
@@ -270,6 +278,11 @@ def found_files(given: str | Path) -> tuple[list[Path], list[dict[str, Any]]]:
             raise DataError(f"{text}: no file has such a name")
         return files, [{} for _ in files]
     return [path], [{}]
+
+
+def _is_table(path: Path) -> bool:
+    whole = path.with_suffix("") if path.suffix.lower() in PACKED else path
+    return whole.suffix.lower() in SUFFIXES
 
 
 def _is_hidden(path: Path) -> bool:
@@ -286,12 +299,17 @@ def _keys(path: Path) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
+    """Return what a key says: a number, a text, or None where the value is missing."""
+    if text == "__HIVE_DEFAULT_PARTITION__":
+        return None
+    if "_" in text:  # which Python allows in a number
+        return text
     for kind in (int, float):
         try:
             return kind(text)
         except ValueError:
             continue
-    return None if text == "__HIVE_DEFAULT_PARTITION__" else text
+    return text
 
 
 def estimated_size(path: Path) -> int:
