@@ -1,5 +1,6 @@
 """Rows of a scan: the same bytes as those of an array, wherever they lie."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,10 +13,11 @@ import pyarrow.parquet as pq
 import pytest
 
 import mixtura
-from mixtura.data import memory
+from mixtura.data import delimited, memory, scan_text
 from mixtura.data.memory_limits import memory_limit
 from mixtura.data.streamed_rows import StreamedRows
 from mixtura.data.table_scans import TableScan
+from mixtura.engines import tile_sweeps
 from mixtura.estimator import scanned_rows
 
 N_ROWS, N_FEATURES, N_COMPONENTS = 70_000, 4, 6
@@ -288,6 +290,37 @@ def test_the_order_of_files_drops_no_column(ending: str, blank: int, tmp_path: P
     whole.to_csv(tmp_path / f"{3 - blank}.csv", index=False)
     with pytest.raises(mixtura.errors.DataError, match=rf"{blank}\.csv: column 'b' has values of"):
         mixtura.scan(tmp_path / "*.csv")
+
+
+@pytest.mark.parametrize("row", [5, 900])
+def test_ragged_rows_of_large_texts_are_refused(
+    row: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan_text, "READ_WHOLE", 100)
+    monkeypatch.setattr(delimited, "_BLOCK_BYTES", 4_000)
+    lines = pd.DataFrame(rows_of(1, 1_000), columns=NAMES).to_csv(index=False).splitlines()
+    lines[row] = "1,2,3"
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    with pytest.raises(mixtura.errors.DataError, match=r"rows\.csv: .*parsed: .*4 col.* got 3"):
+        model().fit(mixtura.scan(tmp_path / "rows.csv"))
+
+
+def test_an_interrupted_sweep_leaves_no_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "rows.npy", rows_of(1))
+    gmm = model(max_iter=2).fit(rows_of(1, 1_000))
+    rows = mixtura.scan(tmp_path / "rows.npy", memory=LITTLE).opened(to_fit=True).rows
+
+    def interrupted(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tile_sweeps, "_swept", interrupted)
+    # The traceback is kept, as an interactive session does.
+    with pytest.raises(KeyboardInterrupt) as kept:
+        tile_sweeps.swept_in_tiles(gmm._engine(), rows, None, None)
+    assert kept.traceback
+    assert not [one for one in threading.enumerate() if one.name == "mixtura-scan"]
 
 
 def model_rows(scan: TableScan) -> np.ndarray:
