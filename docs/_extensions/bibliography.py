@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from docutils import nodes
 from sphinx.application import Sphinx
@@ -56,7 +57,9 @@ def entries(path: Path) -> Iterator[tuple[str, str]]:
         said = f"{authors(fields['author'])} ({fields['year']}). {fields['title']}."
         said += f" {place}{pages}." if place else ""
         if "doi" in fields:
-            said += f" `doi:{fields['doi']} <https://doi.org/{fields['doi']}>`__"
+            # A name may hold signs that would end the link.
+            address = quote(fields["doi"], safe="/()")
+            said += f" `doi:{address} <https://doi.org/{address}>`__"
         elif "url" in fields:
             said += f" {fields['url']}"
         yield key, said

@@ -1,5 +1,6 @@
 """Rows of a scan: the same bytes as those of an array, wherever they lie."""
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,10 +14,11 @@ import pytest
 
 import mixtura
 from mixtura import GaussianMixtureModel
-from mixtura.data import memory
+from mixtura.data import delimited, memory, scan_text
 from mixtura.data.memory_limits import memory_limit
 from mixtura.data.streamed_rows import StreamedRows
 from mixtura.data.table_scans import TableScan
+from mixtura.engines import tile_sweeps
 from mixtura.errors import InvalidArgumentError
 from mixtura.estimator import scanned_rows
 
@@ -270,6 +272,59 @@ def test_partitions_that_differ_are_refused(tmp_path: Path) -> None:
     assert len(model_rows(mixtura.scan(tmp_path))) == 200
 
 
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+@pytest.mark.parametrize("blank", [1, 2])
+def test_the_order_of_files_drops_no_column(ending: str, blank: int, tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(1, 100), columns=NAMES)
+    whole, without = frame[:60], frame[60:].assign(b=None)
+    for number in (1, 2):
+        part = without if number == blank else whole
+        if ending == "csv":
+            part.to_csv(tmp_path / f"{number}.csv", index=False)
+        else:
+            pq.write_table(pa.Table.from_pandas(part), tmp_path / f"{number}.parquet")
+    scan = mixtura.scan(tmp_path)
+    assert scan.names == tuple(NAMES)
+    parts = (without, whole) if blank == 1 else (whole, without)
+    expected = pd.concat([part.astype(float) for part in parts]).to_numpy()
+    np.testing.assert_array_equal(model_rows(scan), expected)
+    without.assign(b="word").to_csv(tmp_path / f"{blank}.csv", index=False)
+    whole.to_csv(tmp_path / f"{3 - blank}.csv", index=False)
+    with pytest.raises(mixtura.errors.DataError, match=rf"{blank}\.csv: column 'b' has values of"):
+        mixtura.scan(tmp_path / "*.csv")
+
+
+@pytest.mark.parametrize("row", [5, 900])
+def test_ragged_rows_of_large_texts_are_refused(
+    row: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(scan_text, "READ_WHOLE", 100)
+    monkeypatch.setattr(delimited, "_BLOCK_BYTES", 4_000)
+    lines = pd.DataFrame(rows_of(1, 1_000), columns=NAMES).to_csv(index=False).splitlines()
+    lines[row] = "1,2,3"
+    (tmp_path / "rows.csv").write_text("\n".join(lines))
+    with pytest.raises(mixtura.errors.DataError, match=r"rows\.csv: .*parsed: .*4 col.* got 3"):
+        model().fit(mixtura.scan(tmp_path / "rows.csv"))
+
+
+def test_an_interrupted_sweep_leaves_no_reader(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    np.save(tmp_path / "rows.npy", rows_of(1))
+    gmm = model(max_iter=2).fit(rows_of(1, 1_000))
+    rows = mixtura.scan(tmp_path / "rows.npy", memory=LITTLE).opened(to_fit=True).rows
+
+    def interrupted(*given: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(tile_sweeps, "_swept", interrupted)
+    # The traceback is kept, as an interactive session does.
+    with pytest.raises(KeyboardInterrupt) as kept:
+        tile_sweeps.swept_in_tiles(gmm._engine(), rows, None, None)
+    assert kept.traceback
+    assert not [one for one in threading.enumerate() if one.name == "mixtura-scan"]
+
+
 def model_rows(scan: TableScan) -> np.ndarray:
     return scan.opened(to_fit=True).rows.values
 
@@ -295,6 +350,71 @@ def test_files_that_change_are_refused(tmp_path: Path) -> None:
     pq.write_table(pa.table(frame[::-1]), tmp_path / "rows.parquet")
     with pytest.raises(mixtura.errors.DataError, match=r"rows\.parquet: has changed while"):
         gmm.posterior_.log_predictive(rows, gmm._engine())
+
+
+@pytest.mark.parametrize("ending", ["parquet", "arrow", "csv", "npy"])
+def test_files_that_change_before_a_fit_are_refused(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"rows.{ending}"
+
+    def write(n_rows: int) -> None:
+        frame = pd.DataFrame(rows_of(1, n_rows), columns=NAMES)
+        if ending == "npy":
+            np.save(path, frame.to_numpy())
+        elif ending == "csv":
+            frame.to_csv(path, index=False)
+        else:
+            {"parquet": frame.to_parquet, "arrow": frame.to_feather}[ending](path)
+
+    write(300)
+    scan = mixtura.scan(path)
+    assert len(model_rows(scan)) == 300
+    # The old file stays, as it does where a new one takes its place.
+    path.rename(tmp_path / "old")
+    write(900)
+    for asked in (scan, scan.with_columns(scan.names[::-1])):
+        with pytest.raises(mixtura.errors.DataError, match=rf"rows\.{ending}: has changed since"):
+            model().fit(asked)
+    assert len(model_rows(mixtura.scan(path))) == 900
+
+
+def identity_of(source: object, **given: object) -> object:
+    """Return what a checkpoint knows the rows of a scan by."""
+    rows = mixtura.scan(source, memory=LITTLE, **given).opened(to_fit=True).rows
+    assert isinstance(rows, StreamedRows)
+    return rows.identity
+
+
+@pytest.mark.parametrize("kind", [pa.table, pd.DataFrame, pl.DataFrame])
+def test_tables_in_memory_are_known_by_their_numbers(kind: type) -> None:
+    values = rows_of(1)
+    # Neither the sums nor the greatest numbers of the columns tell the two apart.
+    other = np.concatenate((values[1::-1], values[2:]))
+    tables = [kind(dict(zip(NAMES, rows.T, strict=True))) for rows in (values, values, other)]
+    first, again, changed = map(identity_of, tables)
+    assert first == again
+    assert first != changed
+
+
+def test_arrays_of_one_file_are_told_apart(tmp_path: Path) -> None:
+    h5py = pytest.importorskip("h5py")
+    values = rows_of(1)
+    with h5py.File(tmp_path / "rows.h5", "w") as file:
+        file["one"], file["two"] = values, values[::-1]
+    with h5py.File(tmp_path / "rows.h5", "r") as file:
+        assert identity_of(file["one"]) == identity_of(file["one"])
+        assert identity_of(file["one"]) != identity_of(file["two"])
+
+
+def test_rows_are_known_by_what_their_columns_are(tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(1), columns=NAMES).assign(error=0.5)
+    frame.to_parquet(tmp_path / "rows.parquet")
+    given = [{name: "error"} for name in NAMES]
+    found = [
+        identity_of(tmp_path / "rows.parquet", columns=NAMES, errors=errors) for errors in given
+    ]
+    assert all(one != other for i, one in enumerate(found) for other in found[:i])
+    rules = [identity_of(tmp_path / "rows.parquet", missing=rule) for rule in ("integrate", "drop")]
+    assert rules[0] != rules[1]
 
 
 def test_a_query_whose_rows_change_is_refused() -> None:
@@ -372,6 +492,48 @@ def test_directories_name_keys(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found[:, 1], frame["b"][:200])
     with pytest.raises(mixtura.errors.DataError, match="kind=x is not a number"):
         mixtura.scan(tmp_path, ["a", "kind"])
+
+
+@pytest.mark.parametrize(
+    ("value", "number", "word"),
+    [
+        ("01", 1.0, 1),
+        ("-2.5", -2.5, "-2.5"),
+        ("2024_01", None, "2024_01"),
+        ("99999999999999999999", 1e20, "99999999999999999999"),
+        ("9" * 60, 1e60, None),
+        ("__HIVE_DEFAULT_PARTITION__", np.nan, None),
+    ],
+)
+def test_values_of_keys_are_numbers_texts_or_missing(
+    value: str, number: float | None, word: object, tmp_path: Path
+) -> None:
+    (tmp_path / f"key={value}").mkdir()
+    frame = pd.DataFrame(rows_of(1, 20), columns=NAMES)
+    frame.to_parquet(tmp_path / f"key={value}/part.parquet")
+    if number is None:
+        with pytest.raises(mixtura.errors.DataError, match=f"key={value} is not a number"):
+            mixtura.scan(tmp_path, ["a", "key"])
+    else:
+        found = mixtura.scan(tmp_path, ["a", "key"]).opened(to_fit=False).rows.values
+        np.testing.assert_array_equal(found[:, 1], [number] * 20)
+    if len(value) < 40:
+        opened = mixtura.scan(tmp_path, labels="key").opened(to_fit=True)
+        assert opened.labels.tolist() == [word] * 20
+
+
+@pytest.mark.parametrize("packing", ["gzip", "bz2", "xz", "zstd"])
+def test_compressed_files_of_a_directory_are_read(packing: str, tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(1, 100), columns=NAMES)
+    ending = {"gzip": "gz", "zstd": "zst"}.get(packing, packing)
+    if packing == "zstd":
+        with pa.output_stream(tmp_path / "1.csv.zst", compression="zstd") as file:
+            file.write(frame[:50].to_csv(index=False).encode())
+    else:
+        frame[:50].to_csv(tmp_path / f"1.csv.{ending}", index=False, compression=packing)
+    frame[50:].to_csv(tmp_path / "2.csv", index=False)
+    (tmp_path / f"notes.{ending}").write_bytes(b"not a table")
+    np.testing.assert_array_equal(model_rows(mixtura.scan(tmp_path)), frame.to_numpy())
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import os
 import re
 from bisect import bisect_right
 from collections.abc import Hashable, Iterator, Sequence
+from decimal import Decimal
 from glob import glob
 from itertools import accumulate
 from pathlib import Path
@@ -28,6 +29,9 @@ from mixtura.errors import DataError
 
 SUFFIXES = (".parquet", ".arrow", ".feather", ".ipc", ".csv", ".tsv", ".txt")
 """Endings of the files that are read in a directory."""
+
+PACKED = (".gz", ".bz2", ".xz", ".zst", ".lz4")
+"""Endings after those, of files that are compressed."""
 
 _KEY = re.compile(r"([^=/\\]+)=([^/\\]*)")
 
@@ -125,7 +129,7 @@ class FilesSource(ScanSource):
 
     Parameters
     ----------
-    files : sequence of ScannedFile
+    paths : sequence of Path
         The files.
     label : str
         What messages call all of them.
@@ -134,10 +138,11 @@ class FilesSource(ScanSource):
     """
 
     def __init__(
-        self, files: Sequence[ScannedFile], label: str, keys: Sequence[dict[str, Any]] = ()
+        self, paths: Sequence[Path], label: str, keys: Sequence[dict[str, Any]] = ()
     ) -> None:
-        self._files, self.label = list(files), label
-        self._keys = list(keys) or [{} for _ in files]
+        self.made = _stats_of(paths)
+        self._files, self.label = [scanned_file(path) for path in paths], label
+        self._keys = list(keys) or [{} for _ in paths]
         own = list(self._files[0].schema.names)
         self.names = (*own, *(key for key in self._keys[0] if key not in own))
         if any(set(keys) != set(self._keys[0]) for keys in self._keys):
@@ -154,20 +159,28 @@ class FilesSource(ScanSource):
     @property
     def default_names(self) -> tuple[str, ...]:
         first = self._files[0]
-        found = numeric_names(first.label, first.schema)
-        for one in self._files[1:]:
-            other = numeric_names(one.label, one.schema)
-            more = sorted(set(other) - set(first.schema.names))
+        found = set()
+        for one in self._files:
+            own = {field.name for field in one.schema if is_numeric(field.type)}
+            more = sorted(own - set(first.schema.names))
             if more:
                 raise DataError(
                     f"{one.label}: has a column {shown(more[0])}, which {first.label} has not: "
                     "name the columns to read"
                 )
-        return found
+            found |= own
+        if not found:
+            return numeric_names(first.label, first.schema)
+        # A column without a value in one file, or that is text there, is a column all the same.
+        names = [name for name in first.schema.names if name in found]
+        for name in names:
+            position_of(first.label, first.schema.names, name)
+        return tuple(names)
 
     def check_numeric(self, name: str) -> None:
         if name in self._keys[0] and name not in self._files[0].schema.names:
-            odd = [keys[name] for keys in self._keys if not isinstance(keys[name], int | float)]
+            known = [keys[name] for keys in self._keys if keys[name] is not None]
+            odd = [value for value in known if not isinstance(value, int | float)]
             if odd:
                 raise DataError(f"{self.label}: {name}={odd[0]} is not a number")
             return
@@ -197,11 +210,15 @@ class FilesSource(ScanSource):
             number, first = number + 1, first + one.n_rows
 
     def fingerprint(self) -> Hashable:
-        return tuple((str(one.path), *stat_of(one.path)) for one in self._files)
+        return _stats_of([one.path for one in self._files])
 
     def place(self, row: int) -> str:
         number = min(bisect_right(self._starts, row) - 1, len(self._files) - 1)
         return self._files[number].place(row - self._starts[number])
+
+
+def _stats_of(paths: Sequence[Path]) -> Hashable:
+    return tuple((str(path), *stat_of(path)) for path in paths)
 
 
 def _column(known: dict[str, Any], keys: dict[str, Any], name: str, n_rows: int) -> Any:
@@ -209,7 +226,10 @@ def _column(known: dict[str, Any], keys: dict[str, Any], name: str, n_rows: int)
         return known[name]
     import pyarrow as pa
 
-    return pa.array([keys[name]] * n_rows)
+    value = keys[name]
+    if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
+        value = Decimal(value) if abs(value) < 10**38 else float(value)
+    return pa.array([value] * n_rows)
 
 
 def scanned_file(path: Path) -> ScannedFile:
@@ -245,7 +265,7 @@ def found_files(given: str | Path) -> tuple[list[Path], list[dict[str, Any]]]:
     path = Path(text)
     if path.is_dir():
         files = sorted(
-            (one for one in path.rglob("*") if one.suffix.lower() in SUFFIXES and one.is_file()),
+            (one for one in path.rglob("*") if _is_table(one) and one.is_file()),
             key=str,
         )
         files = [one for one in files if not _is_hidden(one.relative_to(path))]
@@ -258,6 +278,11 @@ def found_files(given: str | Path) -> tuple[list[Path], list[dict[str, Any]]]:
             raise DataError(f"{text}: no file has such a name")
         return files, [{} for _ in files]
     return [path], [{}]
+
+
+def _is_table(path: Path) -> bool:
+    whole = path.with_suffix("") if path.suffix.lower() in PACKED else path
+    return whole.suffix.lower() in SUFFIXES
 
 
 def _is_hidden(path: Path) -> bool:
@@ -274,12 +299,17 @@ def _keys(path: Path) -> dict[str, Any]:
 
 
 def _value(text: str) -> Any:
+    """Return what a key says: a number, a text, or None where the value is missing."""
+    if text == "__HIVE_DEFAULT_PARTITION__":
+        return None
+    if "_" in text:  # which Python allows in a number
+        return text
     for kind in (int, float):
         try:
             return kind(text)
         except ValueError:
             continue
-    return None if text == "__HIVE_DEFAULT_PARTITION__" else text
+    return text
 
 
 def estimated_size(path: Path) -> int:

@@ -68,8 +68,6 @@ class DatasetSource(QuerySource):
 class TableSource(QuerySource):
     """An Arrow table in memory."""
 
-    is_stable = True
-
     def __init__(self, query: Any, label: str) -> None:
         super().__init__(query, label, query.schema)
         self.n_rows = query.num_rows

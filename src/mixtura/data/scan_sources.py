@@ -88,6 +88,8 @@ class ScanSource(ABC):
         Number of rows where that is known beforehand.
     is_stable : bool
         Whether ``fingerprint`` tells if any row has changed.
+    made : hashable
+        The fingerprint from before the source was opened, as its names and number of rows are.
     """
 
     label: str
@@ -95,6 +97,7 @@ class ScanSource(ABC):
     is_named: bool = True
     n_rows: int | None = None
     is_stable: bool = True
+    made: Hashable = None
 
     @property
     @abstractmethod
@@ -112,6 +115,16 @@ class ScanSource(ABC):
     @abstractmethod
     def fingerprint(self) -> Hashable:
         """Return what changes if the source does, as far as it can be told without reading."""
+
+    def unchanged(self) -> Hashable:
+        """Return the fingerprint, or raise DataError if it is not that of the opened source."""
+        found = self.fingerprint()
+        if found != self.made:
+            raise DataError(
+                f"{self.label}: has changed since it was scanned",
+                remedy="scan it anew once nothing writes to it",
+            )
+        return found
 
     def place(self, row: int) -> str:
         """Return where a row is, in words, rows counted from 1."""
@@ -221,6 +234,7 @@ class ArraySource(ScanSource):
         self.n_rows = int(array.shape[0])
         self.names = tuple(f"x{column}" for column in range(array.shape[1]))
         self.is_stable = path is not None
+        self.made = self.fingerprint()
 
     @property
     def default_names(self) -> tuple[str, ...]:
@@ -251,9 +265,9 @@ class ArraySource(ScanSource):
         return int(max(1, BATCH_ROWS // max(own, 1)) * own)
 
     def fingerprint(self) -> Hashable:
-        if self._path is None:
-            return tuple(self._array.shape)
-        return stat_of(self._path)
+        # A file of h5py's has many arrays.
+        own = (str(getattr(self._array, "name", "")), *self._array.shape, str(self._array.dtype))
+        return own if self._path is None else (*own, *stat_of(self._path))
 
 
 def stat_of(path: Any) -> tuple[int, int, int]:
@@ -282,8 +296,12 @@ def npy_source(path: Any, label: str) -> ArraySource:
     DataError
         If it is none.
     """
+    before = stat_of(path)
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError) as error:
         raise DataError(f"{label}: could not be read as a NumPy file: {error}") from None
-    return ArraySource(array, label, path)
+    found = ArraySource(array, label, path)
+    if stat_of(path) != before:
+        raise DataError(f"{label}: has changed while it was opened")
+    return found

@@ -39,8 +39,7 @@ class TextScanFile(ScannedFile):
         if self._is_small:
             types = [self._type(i) for i in range(len(self._raw.names))]
         else:
-            with text_reader(self._source, range(len(self._raw.names)), None) as reader:
-                types = [reader.schema.field(str(i)).type for i in range(len(self._raw.names))]
+            types = self._types_of_first_block()
         self.schema = pa.schema(list(zip(self._raw.names, types, strict=True)))
 
     def _type(self, index: int) -> Any:
@@ -50,6 +49,16 @@ class TextScanFile(ScannedFile):
         if column.values is not None:
             return column.values.type
         return pa.null() if column.kind == "no values" else pa.string()
+
+    def _types_of_first_block(self) -> list[Any]:
+        import pyarrow as pa
+
+        positions = range(len(self._raw.names))
+        try:
+            with text_reader(self._source, positions, None) as reader:
+                return [reader.schema.field(str(position)).type for position in positions]
+        except pa.ArrowInvalid as error:
+            raise DataError(f"{self.label}: could not be parsed: {one_line(error)}") from None
 
     def batches(self, names: Sequence[str], start: int) -> Iterator[tuple[int, list[Any]]]:
         if self._is_small:

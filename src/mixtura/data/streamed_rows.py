@@ -237,7 +237,10 @@ class StreamedRows(PartedRows):
     @property
     def identity(self) -> Hashable:
         checksums = [(entry.position, entry.checksum) for entry in self._found.entries]
-        return super().identity, self.fingerprint, self.reading.layout.wanted, checksums
+        layout = self.reading.layout
+        columns = (layout.names, layout.weights, sorted(layout.errors.items()))
+        beside = (layout.labels, layout.groups, layout.missing.value)
+        return super().identity, self.fingerprint, *columns, *beside, checksums
 
     @property
     def unobserved(self) -> Unobserved:

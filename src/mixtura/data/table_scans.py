@@ -12,7 +12,7 @@ import numpy as np
 from mixtura.data.file_table import MissingCells
 from mixtura.data.memory_limits import memory_limit
 from mixtura.data.row_scans import OpenedScan, RowScan
-from mixtura.data.scan_files import FilesSource, found_files, scanned_file
+from mixtura.data.scan_files import FilesSource, found_files
 from mixtura.data.scan_layout import Layout, Reading
 from mixtura.data.scan_sources import ArraySource, ScanSource, npy_source
 from mixtura.data.sources import shown
@@ -222,9 +222,9 @@ class TableScan(RowScan):
         Raises
         ------
         DataError
-            If a row cannot be used.
+            If a row cannot be used, or the source has changed since it was scanned.
         """
-        before = self._source.fingerprint()
+        before = self._source.unchanged()
         if self._opened is not None and self._opened.serves(before, to_fit=to_fit):
             if isinstance(self._opened.rows, StreamedRows):
                 self._opened.rows.report = report
@@ -235,7 +235,7 @@ class TableScan(RowScan):
 
     def _open(self, to_fit: bool, report: Callable[[str], None] | None) -> "OpenedScan":
         reading = Reading(self._source, self._layout, to_fit)
-        before = self._source.fingerprint()
+        before = self._source.unchanged()
         limit = self._limit if self.cluster is None else 1
         found = first_pass(reading, limit, self._cuts)
         if found.facts is None:
@@ -314,7 +314,9 @@ def source_of(source: Any) -> ScanSource:
     if all(hasattr(source, name) for name in ("shape", "dtype", "__getitem__")):
         file = getattr(getattr(source, "file", None), "filename", None)
         label = file or getattr(source, "path", None) or "the array"
-        return ArraySource(source, str(label), file)
+        # What is written to a file that is open for it need not be in the file yet.
+        is_read_only = getattr(getattr(source, "file", None), "mode", None) == "r"
+        return ArraySource(source, str(label), file if is_read_only else None)
     raise InvalidArgumentError(f"must be {ACCEPTED}; got {kind.__name__}", argument="source")
 
 
@@ -326,7 +328,7 @@ def _of_paths(given: list[Any], label: str) -> ScanSource:
         found, of_each = found_files(one)
         files.extend(found)
         keys.extend(of_each)
-    return FilesSource([scanned_file(path) for path in files], label, keys)
+    return FilesSource(files, label, keys)
 
 
 def _of_library(source: Any, room: str) -> ScanSource:

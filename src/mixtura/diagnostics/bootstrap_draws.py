@@ -55,8 +55,8 @@ class Bootstrap:
         Mixture weights of B replicates.
     means : array of shape (B, K, D)
         Means.
-    covariances : array of shape (B, *structure)
-        Covariances or variances, as ``estimate`` has them.
+    covariances : array of shape (B, ...)
+        Covariances or variances of each replicate, as ``estimate`` has them.
     n_failed : int
         Replicates that are left out: a component collapsed, or there was no fit.
     n_slow : int

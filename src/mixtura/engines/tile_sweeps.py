@@ -4,7 +4,7 @@ Rows of an array that are complete lie together, and the library adds their tile
 functions do the same, with the same bits, for rows that are read or swept elsewhere.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Iterable
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -66,10 +66,20 @@ def swept_in_tiles(
         origin = rows.origin
         return rows.remembered(potentials, lambda: engine.sweep(origin, potentials, assignment))
     swept = partial(_swept, engine, potentials, assignment)
-    parts = rows.each(swept)
     if isinstance(rows, PartedRows) and rows.is_elsewhere:
         swept = partial(_swept, rows.swept_by(engine), potentials, assignment)
         parts = (unpacked(one, potentials) for one in rows.each(partial(_packed, swept)))
+        return _sum(parts, potentials)
+    tiles = rows.tiles()
+    try:
+        return _sum(map(swept, tiles), potentials)
+    finally:
+        # A sweep that is interrupted leaves no thread that reads ahead for it.
+        if isinstance(tiles, Generator):
+            tiles.close()
+
+
+def _sum(parts: Iterable[SufficientStatistics], potentials: Potentials) -> SufficientStatistics:
     total: SufficientStatistics | None = None
     for part in parts:
         total = part if total is None else total + part

@@ -146,7 +146,7 @@ def select(
         Numbers of components K.
     families : str or iterable of str, default=("full",)
         Names of covariance families; "all" for mclust's fourteen, or patterns of their names such
-        as "V**" (volumes vary) and "*EV". A family that is named twice is fitted once.
+        as ``"V**"`` (volumes vary) and ``"*EV"``. A family that is named twice is fitted once.
     criterion : str, optional
         "bic", "icl" (also "icl_soft"), "icl_hard" or "aic", smaller is better; "cv", the log
         density of rows by cross-validation, or "elbo", with "vb" only, larger is better. By
