@@ -158,7 +158,7 @@ class Fit:
     classes: Classes = field(default_factory=Classes)
 
     def __repr__(self) -> str:
-        sizes = f"{self.model.n_components} components, {self.model.n_features} features"
+        sizes = f"K = {self.model.n_components}, D = {self.model.n_features}"
         end = ""
         if not self.posterior.is_drawn:
             settled = "converged" if self.converged else "not converged"

@@ -24,9 +24,7 @@ def test_draws_show_in_a_line() -> None:
     gmm = GaussianMixtureModel(
         1, inference=Gibbs(draws=200, warmup=100, chains=2), random_state=0
     ).fit(ROWS)
-    assert repr(gmm.posterior_) == (
-        "<DrawsPosterior of 1 components, 2 features: 2 chains of 200 draws>"
-    )
+    assert repr(gmm.posterior_) == ("<DrawsPosterior, K = 1, D = 2: 2 chains of 200 draws>")
     for shown in (gmm.posterior_.draws, gmm.loo(), gmm.log_evidence()):
         assert len(repr(shown)) < 400
     assert repr(gmm.convergence()) == str(gmm.convergence())

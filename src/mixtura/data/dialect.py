@@ -199,7 +199,7 @@ def guess_dialect(
         raise DataError(f"{source.label}: has no rows, only comments or empty lines")
     delimiter, decimal = _best_separators(lines, numbers)
     rows, ends = _split(lines, delimiter)
-    header = _has_header([[numbers.plain(cell) for cell in row] for row in rows], decimal)
+    header = _has_header([numbers.plain(row) for row in rows], decimal)
     if header and len(rows) == 1:
         raise DataError(f"{source.label}: has a header but no rows")
     width = len(rows[0])
@@ -277,7 +277,7 @@ def _best_separators(lines: list[str], numbers: NumberFormat) -> tuple[str, str]
             continue
         regular = [row for row in rows if len(row) == width]
         cells = [c for row in regular if len(rows) == 1 or row is not rows[0] for c in row]
-        present = [numbers.plain(c) for c in cells if c.strip() not in MISSING]
+        present = numbers.plain([c for c in cells if c.strip() not in MISSING])
         marks = numbers.decimal or ("." if delimiter == "," else ".,")
         shares = {m: sum(is_number(c, m) for c in present) for m in marks}
         decimal = max(marks, key=shares.__getitem__)  # a tie goes to the point

@@ -3,7 +3,6 @@
 # pyarrow makes the functions of its compute module at run time.
 # pyright: reportAttributeAccessIssue=false
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, final
 
@@ -71,15 +70,14 @@ class NumberFormat:
         """Whether cells are numbers as they stand."""
         return self.thousands is None and not self.marks
 
-    def plain(self, cell: str) -> str:
-        """Return a cell as a number without separators and marks, for guesses about a text."""
-        cell = cell.strip()
-        if self.marks:
-            cell = re.sub(r"\s*%$|\s*(?:[^\w\s.,+-]|\b[A-Z]{3})$", "", cell)
-            cell = re.sub(r"^([+-]?)\s*(?:[^\w\s.,+-]|[A-Z]{3}\b)\s*([+-]?)", r"\1\2", cell)
-        if self.thousands is not None and re.match(r"[+-]?\d{1,3}(?!\d)", cell):
-            cell = re.sub(rf"(?<=\d){SEPARATORS[self.thousands]}(?=\d{{3}}(?!\d))", "", cell)
-        return cell
+    def plain(self, cells: list[str]) -> list[str]:
+        """Return cells as numbers without separators and marks, for guesses about a text."""
+        if self.is_plain:
+            return cells
+        import pyarrow as pa
+
+        texts = pa.chunked_array([pa.array([cell.strip() for cell in cells], pa.string())])
+        return self.cleaned(texts, self.decimal or ".,")[0].to_pylist()
 
     def cleaned(
         self, cells: "pa.ChunkedArray", decimal: str
@@ -91,7 +89,7 @@ class NumberFormat:
         cells : pyarrow.ChunkedArray of strings, length N
             Texts without white space around them.
         decimal : str
-            The decimal mark.
+            The decimal mark, or both where it is not known yet.
         """
         import pyarrow.compute as pc
 
@@ -103,7 +101,7 @@ class NumberFormat:
             cells = pc.replace_substring_regex(cells, rf"^([+-])\s*{_MARK}\s*", r"\1")
             cells = pc.replace_substring_regex(cells, rf"\s*{_MARK}$", "")
         if self.thousands is not None:
-            mark, separator = re.escape(decimal), SEPARATORS[self.thousands]
+            mark, separator = f"[{decimal}]", SEPARATORS[self.thousands]
             groups = rf"^[+-]?[0-9]{{1,3}}(?:{separator}[0-9]{{3}})+(?:{mark}[0-9]*)?$"
             whole = pc.replace_substring_regex(cells, separator, "")
             cells = pc.if_else(pc.match_substring_regex(cells, groups), whole, cells)

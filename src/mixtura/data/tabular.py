@@ -403,12 +403,10 @@ def _texts(raw: RawTable, position: int) -> np.ndarray:
 
 def _labels(raw: RawTable, position: int) -> np.ndarray:
     """Return a column as whole numbers if all of its cells are, else as texts; None if missing."""
-    words = raw.words(position).to_pylist()
+    words = _texts(raw, position)
     if all(word is None or re.fullmatch(r"[+-]?\d{1,15}(\.0*)?", word) for word in words):
-        words = [None if word is None else int(float(word)) for word in words]
-    found = np.empty(len(words), dtype=object)
-    found[:] = words
-    return found
+        words[:] = [None if word is None else int(float(word)) for word in words]
+    return words
 
 
 def _weights(raw: RawTable, column: Column) -> Array:

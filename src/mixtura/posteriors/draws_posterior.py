@@ -71,8 +71,8 @@ class DrawsPosterior(Posterior):
     def __repr__(self) -> str:
         n_chains, n_draws = self.draws.shape
         return (
-            f"<DrawsPosterior of {self.model.n_components} components, {self.model.n_features} "
-            f"features: {n_chains} chains of {n_draws:,} draws>"
+            f"<DrawsPosterior, K = {self.model.n_components}, D = {self.model.n_features}: "
+            f"{n_chains} chains of {n_draws:,} draws>"
         )
 
     @property
