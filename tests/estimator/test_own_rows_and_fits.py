@@ -80,3 +80,15 @@ def test_grids_have_every_number_on_one_line() -> None:
     assert len(next(line for line in lines if line.startswith("2 ")).split()) == 15
     with pytest.raises(InvalidArgumentError, match="'cv' was not computed"):
         chosen.grid("cv")
+
+
+def test_entropies_beside_a_background_are_of_rows_that_belong_somewhere() -> None:
+    rng = np.random.default_rng(1)
+    low, high = ROWS.min(axis=0), ROWS.max(axis=0)
+    rows = np.concatenate([ROWS, rng.uniform(low, high, (60, 2))])
+    gmm = GaussianMixtureModel(2, background="uniform").fit(rows)
+    shares = gmm.predict_proba(rows)
+    inside = shares[:, :2].sum(axis=1)
+    known = shares[:, :2] / inside[:, None]
+    expected = -(inside[:, None] * known * np.log(np.maximum(known, 1e-300))).sum()
+    assert gmm.merge_components(n_clusters=2).tree.entropies[-1] == pytest.approx(expected)
