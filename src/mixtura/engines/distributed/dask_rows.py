@@ -8,6 +8,7 @@ order is told by a checksum.
 
 import weakref
 import zlib
+from abc import ABC
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -152,8 +153,48 @@ def on_partition(part: Partition, place: PartitionPlace, function: Callable[[Til
     return function(Tile(place.number, place.start, rows.as_tile_of(place.n_rows)))
 
 
+class PlacedRows(PartedRows, ABC):
+    """Rows in partitions that stay where they are.
+
+    Parameters
+    ----------
+    places : list of PartitionPlace
+        Where the partitions lie that have rows, in the order of their numbers.
+    facts : RowFacts
+        What is known of all rows.
+    n_blank : int
+        Rows without any cell, which were left out.
+    """
+
+    def __init__(self, places: list[PartitionPlace], facts: RowFacts, n_blank: int) -> None:
+        self._places, self._facts, self._blank = places, facts, n_blank
+
+    @property
+    def facts(self) -> RowFacts:
+        return self._facts
+
+    @property
+    def unobserved(self) -> Unobserved:
+        own = self._facts.unobserved
+        return replace(own, n_blank=own.n_blank + self._blank)
+
+    @property
+    def has_missing(self) -> bool:
+        return self._facts.unobserved.n_missing + self._facts.unobserved.n_blank > 0
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Numbers of rows of the partitions that have any."""
+        starts = [place.start for place in self._places]
+        return tuple(np.diff([*starts, self._facts.n_rows]).tolist())
+
+    @property
+    def is_elsewhere(self) -> bool:
+        return True
+
+
 @final
-class DaskRows(PartedRows):
+class DaskRows(PlacedRows):
     """Rows in partitions that lie on the workers of a cluster.
 
     Parameters
@@ -178,31 +219,8 @@ class DaskRows(PartedRows):
         n_blank: int,
         client: Any = None,
     ) -> None:
-        self._parts, self._places, self._facts = parts, places, facts
-        self._blank, self._client = n_blank, client
-
-    @property
-    def facts(self) -> RowFacts:
-        return self._facts
-
-    @property
-    def unobserved(self) -> Unobserved:
-        own = self._facts.unobserved
-        return replace(own, n_blank=own.n_blank + self._blank)
-
-    @property
-    def has_missing(self) -> bool:
-        return self._facts.unobserved.n_missing + self._facts.unobserved.n_blank > 0
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Numbers of rows of the partitions that have any."""
-        starts = [place.start for place in self._places]
-        return tuple(np.diff([*starts, self._facts.n_rows]).tolist())
-
-    @property
-    def is_elsewhere(self) -> bool:
-        return True
+        super().__init__(places, facts, n_blank)
+        self._parts, self._client = parts, client
 
     def swept_by(self, engine: Any) -> Any:
         return one_threaded(engine)

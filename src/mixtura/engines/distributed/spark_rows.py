@@ -7,14 +7,13 @@ anew in another order.
 
 import pickle
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar, final
 
 import numpy as np
 
-from mixtura.data import ArrayRows, PartedRows, Tile, Unobserved
+from mixtura.data import ArrayRows, Tile
 from mixtura.data.columns import filled_matrix
 from mixtura.data.parted_rows import RowFacts, summed_facts
 from mixtura.data.sources import one_line, shown
@@ -23,6 +22,7 @@ from mixtura.engines.distributed.dask_rows import (
     Partition,
     PartitionFacts,
     PartitionPlace,
+    PlacedRows,
     first_look,
     on_partition,
     one_threaded,
@@ -79,7 +79,7 @@ def _swept(
 
 
 @final
-class SparkRows(PartedRows):
+class SparkRows(PlacedRows):
     """Rows of the partitions of a Spark DataFrame.
 
     Parameters
@@ -104,41 +104,18 @@ class SparkRows(PartedRows):
         facts: RowFacts,
         n_blank: int,
     ) -> None:
-        self._frame, self._make, self._places = frame, make, places
-        self._facts, self._blank = facts, n_blank
-
-    @property
-    def facts(self) -> RowFacts:
-        return self._facts
-
-    @property
-    def unobserved(self) -> Unobserved:
-        own = self._facts.unobserved
-        return replace(own, n_blank=own.n_blank + self._blank)
-
-    @property
-    def has_missing(self) -> bool:
-        return self._facts.unobserved.n_missing + self._facts.unobserved.n_blank > 0
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Numbers of rows of the partitions that have any."""
-        starts = [self._places[number].start for number in sorted(self._places)]
-        return tuple(np.diff([*starts, self._facts.n_rows]).tolist())
-
-    @property
-    def is_elsewhere(self) -> bool:
-        return True
+        super().__init__([places[number] for number in sorted(places)], facts, n_blank)
+        self._frame, self._make, self._by_number = frame, make, places
 
     def swept_by(self, engine: Any) -> Any:
         return one_threaded(engine)
 
     def each(self, function: Callable[[Tile], Result]) -> Iterable[Result]:
-        found = _collected(self._frame, self._make, partial(_swept, self._places, function))
-        missing = sorted(set(self._places) - set(found))
+        found = _collected(self._frame, self._make, partial(_swept, self._by_number, function))
+        missing = sorted(set(self._by_number) - set(found))
         if missing:
             raise DataError(f"partition {missing[0]} of the frame has no rows any more: persist it")
-        return [found[number] for number in sorted(self._places)]
+        return [found[number] for number in sorted(self._by_number)]
 
     def tiles(self) -> Iterator[Tile]:
         yield from self.each(_itself)
