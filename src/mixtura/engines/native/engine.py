@@ -73,9 +73,9 @@ LARGEST_CHAIN = 1 << 18
 LARGEST_CLIMB = 1 << 20
 """Size N K D up to which whole climbs run in native code."""
 
-LARGEST_SEARCH = 1 << 22
+LARGEST_SEARCH = 1 << 24
 """Numbers of all second moments of the rows by component up to which whole searches for starts run
-in native code: a second or less, in which the process does not look for interrupts."""
+in native code: about a second or less, in which the process does not look for interrupts."""
 
 SCORED = (Soft, Sampled)
 """Assignments whose data term is the log of summed scores."""
