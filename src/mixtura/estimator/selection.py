@@ -34,6 +34,7 @@ from mixtura.estimator import GaussianMixtureModel, arguments, row_validation
 from mixtura.estimator.choices import FAMILIES
 from mixtura.estimator.held_out import Folds, held_out_density
 from mixtura.estimator.scanned_rows import lost_by_assignment, scored
+from mixtura.estimator.second_looks import Fitted, improved, may_look_twice
 from mixtura.messages.validation import Called, Whole, whole_number
 
 Progress: TypeAlias = Callable[[Candidate, int, int], None]
@@ -134,6 +135,10 @@ def select(
 ) -> Selection:
     """Fit every number of components with every family, and choose by a criterion.
 
+    Where several families are fitted under "map" or "ml", a candidate is fitted again from where
+    others of as many components ended, and the better end is kept: of a family that is a special
+    case of another the likelihood is no higher.
+
     A candidate that cannot be fitted leaves its error in its row. One with a collapsed component
     is chosen only where there is no other: its likelihood says nothing about K. Where candidates
     are equal, the first one is chosen.
@@ -226,7 +231,7 @@ def select(
         for name in names
         for number in numbers
     ]
-    rows = _SharedRows(X, sample_weight, measurement_error, labels, groups)
+    rows = _SharedRows(X, sample_weight, measurement_error, labels, groups, len(names))
     Whole(2).read(n_folds, "n_folds")
     folds = (
         None if judge.name != HELD_OUT else Folds(n_folds, None if random_state is None else seed)
@@ -235,7 +240,8 @@ def select(
     # The filters are the process's own: they are set here once, not by each thread.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MixturaWarning)
-        table, best, model = _compared(_finished(jobs, workers), len(jobs), judge, progress)
+        outcomes = _told(_finished(jobs, workers), len(jobs), judge, progress)
+        table, best, model = _compared(outcomes, rows, judge, workers)
     row_validation.warn_of(model.fit_.doubts)
     model.set_params(n_jobs=n_jobs, random_state=random_state)
     return Selection(table, judge.name, table[best], model)
@@ -286,15 +292,29 @@ class _SharedRows:
     ----------
     X, sample_weight, measurement_error, labels, groups
         As the user gave them.
+    n_families : int
+        Number of families that are fitted to them.
     """
 
     def __init__(
-        self, X: Any, sample_weight: Any, measurement_error: Any, labels: Any, groups: Any
+        self,
+        X: Any,
+        sample_weight: Any,
+        measurement_error: Any,
+        labels: Any,
+        groups: Any,
+        n_families: int,
     ) -> None:
+        self._n_families = n_families
         self._given, self._lock = (X, sample_weight, measurement_error), Lock()
         self._labels, self._groups = labels, groups
         self._checked: tuple[ArrayRows | PartedRows, dict[str, Any]] | None = None
         self._labelled: dict[int, ArrayRows] = {}
+
+    def may_look_twice(self, gmm: GaussianMixtureModel) -> bool:
+        """Whether an estimator's fit may begin where another one ended."""
+        is_known = self._labels is not None or self._groups is not None
+        return not is_known and self._n_families > 1 and may_look_twice(gmm)
 
     def of(self, gmm: GaussianMixtureModel) -> ArrayRows | PartedRows:
         """Return the rows, after telling an estimator what it knows of rows that it has checked."""
@@ -401,32 +421,56 @@ def _numbered(position: int, job: Callable[[], _Outcome]) -> tuple[int, _Outcome
     return position, job()
 
 
-def _compared(
+def _told(
     outcomes: Iterator[tuple[int, _Outcome]],
     n_jobs: int,
     criterion: Criterion,
     progress: bool | Progress,
-) -> tuple[tuple[Candidate, ...], int, GaussianMixtureModel]:
-    """Return the table, and position and model of the best, the only one that is kept."""
+) -> Iterator[tuple[int, _Outcome]]:
+    """Yield outcomes, after saying that they have ended."""
     printed = partial(_printed, criterion) if progress else None
     tell = progress if callable(progress) else printed
+    for n_ended, (position, outcome) in enumerate(outcomes, start=1):
+        if tell is not None:
+            tell(outcome.candidate, n_ended, n_jobs)
+        yield position, outcome
+
+
+def _compared(
+    outcomes: Iterator[tuple[int, _Outcome]],
+    shared: _SharedRows,
+    criterion: Criterion,
+    workers: int,
+) -> tuple[tuple[Candidate, ...], int, GaussianMixtureModel]:
+    """Return the table, and position and model of the best, the only one that is kept."""
     rows: dict[int, Candidate] = {}
     errors: dict[int, BaseException] = {}
-    best: tuple[tuple[Any, ...], int, GaussianMixtureModel] | None = None
-    for n_ended, (position, outcome) in enumerate(outcomes, start=1):
+    models: dict[int, GaussianMixtureModel] = {}
+    best = -1
+
+    def key(position: int) -> tuple[Any, ...]:
+        return (*rank(rows[position], criterion), position)
+
+    for position, outcome in outcomes:
         rows[position] = outcome.candidate
         if outcome.error is not None:
             errors[position] = outcome.error
-        if outcome.model is not None:
-            key = (*rank(outcome.candidate, criterion), position)
-            if best is None or key < best[0]:
-                best = key, position, outcome.model
-        if tell is not None:
-            tell(outcome.candidate, n_ended, n_jobs)
-    if best is None:
+        if outcome.model is None:
+            continue
+        models[position] = outcome.model
+        best = position if best < 0 else min(best, position, key=key)
+        if not shared.may_look_twice(outcome.model):  # else each may show others the way
+            models = {best: models[best]}
+    if best < 0:
         raise errors[min(errors)]
-    table = with_shortfalls([rows[position] for position in range(n_jobs)])
-    return table, best[1], best[2]
+    looked = [Fitted(place, gmm, shared.of(gmm)) for place, gmm in sorted(models.items())]
+    for position, gmm in improved(looked, workers).items():
+        first, found = rows[position], _candidate(gmm, shared.of(gmm))
+        rows[position] = replace(found, cv=first.cv, seconds=first.seconds + found.seconds)
+        models[position] = gmm
+    best = min(models, key=key)
+    table = with_shortfalls([rows[position] for position in range(len(rows))])
+    return table, best, models[best]
 
 
 def _printed(criterion: Criterion, candidate: Candidate, n_ended: int, n_all: int) -> None:
