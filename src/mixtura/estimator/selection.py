@@ -9,8 +9,6 @@ from functools import partial
 from threading import Lock
 from typing import Any, TypeAlias, final
 
-import numpy as np
-
 from mixtura.data import ArrayRows, PartedRows
 from mixtura.data.known_labels import with_groups
 from mixtura.diagnostics import information_criteria
@@ -31,11 +29,11 @@ from mixtura.errors import (
     UnknownArgumentError,
 )
 from mixtura.estimator import GaussianMixtureModel, arguments, row_validation
-from mixtura.estimator.choices import FAMILIES
+from mixtura.estimator.candidate_names import different, names_of, numbers_of
 from mixtura.estimator.held_out import Folds, held_out_density
 from mixtura.estimator.scanned_rows import lost_by_assignment, scored
 from mixtura.estimator.second_looks import Fitted, improved, may_look_twice
-from mixtura.messages.validation import Called, Whole, whole_number
+from mixtura.messages.validation import Called, Whole
 
 Progress: TypeAlias = Callable[[Candidate, int, int], None]
 """Called with a candidate that has ended, the number of those that have, and that of all."""
@@ -151,7 +149,8 @@ def select(
         Numbers of components K.
     families : str or iterable of str, default=("full",)
         Names of covariance families; "all" for mclust's fourteen, or patterns of their names such
-        as ``"V**"`` (volumes vary) and ``"*EV"``. A family that is named twice is fitted once.
+        as ``"V**"`` (volumes vary) and ``"*EV"``. A family that is named twice is fitted once. Of
+        one column two differ, "EEE" and "VVV" (mclust's E and V), whatever is named.
     criterion : str, optional
         "bic", "icl" (also "icl_soft"), "icl_hard" or "aic", smaller is better; "cv", the log
         density of rows by cross-validation, or "elbo", with "vb" only, larger is better. By
@@ -212,26 +211,24 @@ def select(
                 argument=name,
                 remedy=f"give {own}",
             )
-    numbers, names = _numbers(components), _names(families)
+    numbers, names = numbers_of(components), names_of(families)
     PROGRESS.read(progress, "progress")
     method = arguments.inference_method(inference)
     judge = arguments.criterion(criterion, method)
     arguments.repeatable(random_state, method)
     workers = arguments.number_of_jobs(n_jobs)
     seed = arguments.seed_sequence(random_state)
+    options |= {"inference": inference, "random_state": seed}
+    options["n_jobs"] = n_jobs if workers == 1 else 1
+    rows = _SharedRows(X, sample_weight, measurement_error, labels, groups)
+    first = GaussianMixtureModel(numbers[0], covariance_type=names[0], **options)
+    names = different(names, rows.n_features(first))
+    rows.n_families = len(names)
     estimators = [
-        GaussianMixtureModel(
-            number,
-            covariance_type=name,
-            inference=inference,
-            random_state=seed,
-            n_jobs=n_jobs if workers == 1 else 1,
-            **options,
-        )
+        GaussianMixtureModel(number, covariance_type=name, **options)
         for name in names
         for number in numbers
     ]
-    rows = _SharedRows(X, sample_weight, measurement_error, labels, groups, len(names))
     Whole(2).read(n_folds, "n_folds")
     folds = (
         None if judge.name != HELD_OUT else Folds(n_folds, None if random_state is None else seed)
@@ -245,35 +242,6 @@ def select(
     row_validation.warn_of(model.fit_.doubts)
     model.set_params(n_jobs=n_jobs, random_state=random_state)
     return Selection(table, judge.name, table[best], model)
-
-
-def _numbers(components: Any) -> list[int]:
-    """Return the numbers of components, each once."""
-    given = _listed(components, "components", "a whole number or several")
-    checked = (whole_number(value, "components", 1) for value in given)
-    return list(dict.fromkeys(checked))
-
-
-def _names(families: Any) -> list[str]:
-    """Return the names of the families, each once."""
-    given = _listed(families, "families", "the name of a covariance family or several")
-    names: dict[str, str] = {}
-    for value in given:
-        for name in arguments.family_names(value, "families"):
-            names.setdefault(FAMILIES.name(name), name)
-    return list(names.values())
-
-
-def _listed(value: Any, name: str, accepted: str) -> list[Any]:
-    """Return one value or several as a list that is not empty."""
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        return [value]
-    listed = list(value.ravel() if isinstance(value, np.ndarray) else value)
-    if not listed:
-        raise InvalidArgumentError(
-            f"must be {accepted}; got {value!r}, which is empty", argument=name
-        )
-    return listed
 
 
 @final
@@ -292,9 +260,10 @@ class _SharedRows:
     ----------
     X, sample_weight, measurement_error, labels, groups
         As the user gave them.
-    n_families : int
-        Number of families that are fitted to them.
     """
+
+    n_families = 1
+    """Number of families that are fitted to them."""
 
     def __init__(
         self,
@@ -303,18 +272,24 @@ class _SharedRows:
         measurement_error: Any,
         labels: Any,
         groups: Any,
-        n_families: int,
     ) -> None:
-        self._n_families = n_families
         self._given, self._lock = (X, sample_weight, measurement_error), Lock()
         self._labels, self._groups = labels, groups
         self._checked: tuple[ArrayRows | PartedRows, dict[str, Any]] | None = None
         self._labelled: dict[int, ArrayRows] = {}
 
+    def n_features(self, gmm: GaussianMixtureModel) -> int | None:
+        """Return the number of columns; None where the rows are none, which each fit will say."""
+        try:
+            self.of(gmm)
+        except FAILURES:
+            return None
+        return gmm.n_features_in_
+
     def may_look_twice(self, gmm: GaussianMixtureModel) -> bool:
         """Whether an estimator's fit may begin where another one ended."""
         is_known = self._labels is not None or self._groups is not None
-        return not is_known and self._n_families > 1 and may_look_twice(gmm)
+        return not is_known and self.n_families > 1 and may_look_twice(gmm)
 
     def of(self, gmm: GaussianMixtureModel) -> ArrayRows | PartedRows:
         """Return the rows, after telling an estimator what it knows of rows that it has checked."""
@@ -399,6 +374,7 @@ def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows | PartedRows) -> Candi
         seconds=fit.seconds,
         doubts=tuple(doubt.message for doubt in fit.doubts),
         collapsed=any(issubclass(d.category, DegenerateComponentWarning) for d in fit.doubts),
+        fewest_components=max(1, sum(fit.classes.sizes)),
     )
 
 
