@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from sklearn.base import clone
 
 from mixtura.errors import InvalidArgumentError, MixturaWarning
 from mixtura.estimator import class_mixtures
@@ -124,7 +123,7 @@ def cross_validated(
 
     def run(fold: int) -> tuple[IntegerArray, Array]:
         seen, left = np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
-        own = clone(classifier).fit(
+        own = MixtureClassifier(**classifier.get_params(deep=False)).fit(
             X[seen],
             y[seen],
             None if sample_weight is None else sample_weight[seen],
