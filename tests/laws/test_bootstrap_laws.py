@@ -186,6 +186,15 @@ def test_methods_with_intervals_of_their_own_are_refused_by_name(inference: str)
         gmm.bootstrap()
 
 
+def test_a_method_that_was_changed_after_the_fit_is_named() -> None:
+    gmm = fitted(inference=MAP()).set_params(inference="vb")
+    with pytest.raises(InvalidArgumentError, match="'map' when the rows were fitted, and is 'vb'"):
+        gmm.bootstrap()
+    gmm = GaussianMixtureModel(1, inference="vb").fit(FAITHFUL[:20]).set_params(inference="map")
+    with pytest.raises(InvalidArgumentError, match="inference='vb' has intervals of its own"):
+        gmm.bootstrap()
+
+
 @pytest.mark.parametrize(
     "arguments", [{"method": "jackknife"}, {"n_replicates": 1}, {"progress": "yes"}, {"n_jobs": 0}]
 )
