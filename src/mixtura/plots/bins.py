@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from mixtura.engines.resolution import spacing
+from mixtura.diagnostics.data_warnings import spacing
 from mixtura.plots.observations import subsample
 from mixtura.typing import Array
 
