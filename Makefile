@@ -31,17 +31,17 @@ demo: $(VENV)/.installed-demo  ## Fit the article's model to the iris data, by P
 test: style  ## Check style, types and import contracts, and run the tests.
 	@$(MAKE) --no-print-directory --jobs 2 types suite
 
-suite: $(VENV)/.installed-test
+suite: $(VENV)/.installed-test  ## Run the tests alone.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not calibrate" $(ARGS)
 
 lint: style types  ## Check style, types and import contracts.
 
-style: $(VENV)/.installed-test
+style: $(VENV)/.installed-test  ## Check style and import contracts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
 
-types: $(VENV)/.installed-test
+types: $(VENV)/.installed-test  ## Check types.
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/.installed-test  ## Rewrite the code in the project's style.
