@@ -90,7 +90,7 @@ def test_predictive_density_is_that_of_all_assignments(
     prior, weight_prior = conjugate(family, 2), Dirichlet([1.5, 1.5])
     model = MixtureModel(2, 2, weight_prior, prior, family)
     assert (model.steps is not None) == whole_chains
-    n_draws = 400 if whole_chains else 200
+    n_draws = 400 if whole_chains else 300
     posterior = draws_of(sampled(model, SIX_ROWS, Gibbs(chains=2, draws=n_draws, warmup=50)))
     potentials = (model.potentials(posterior.draw(s)) for s in range(2 * n_draws))
     densities = [NATIVE.log_density(ArrayRows(POINTS), one) for one in potentials]
