@@ -75,7 +75,7 @@ def test_pairs_that_lose_too_much_are_left_out() -> None:
     loss = 150.0 * np.log1p(0.25 * distance) - 300.0 * np.log(2.0) + pair[2]
     shared = pair[2] / (300.0 * np.log(2.0))
 
-    def chosen(most_lost: float, least_shared: float) -> list[tuple[int, int, float]]:
+    def chosen(most_lost: float, least_shared: float) -> list[tuple[int, int, float, float]]:
         bounds = Bounds(most_lost, least_shared)
         return ranked_pairs(fit.model, count, fit.parameters, bounds)
 

@@ -65,11 +65,11 @@ def without_spare(
 ) -> RunPath:
     """Return the path that goes on after merges, as long as these raise the bound in the end.
 
-    A merge is considered if the two lie so near that they may be pieces of one group. It is also
-    considered if they share rows, or one has too few to be a group, and if it loses no more than
-    half of what BIC asks for a component, half a logarithm of the rows for each of its parameters.
-    Of clear groups of fewer rows than parameters the bound would prefer to have one component:
-    those stay.
+    A merge is considered if the two share rows, or one has too few to be a group, and if it loses
+    no more than half of what BIC asks for a component, half a logarithm of the rows for each of
+    its parameters. Of two that lie so near that they may be pieces of one group it is considered
+    as well, if it promises to gain as much as that is for a mean and a weight. Of clear groups of
+    fewer rows than parameters the bound would prefer to have one component: those stay.
 
     Parameters
     ----------
@@ -87,7 +87,10 @@ def without_spare(
     fewer = model.family.n_parameters(max(sizes[0] - 1, 1), sizes[1])
     cost = SHARE * 0.5 * (model.family.n_parameters(*sizes) - fewer) * np.log(max(rows, 2.0))
     fewest = max(FEWEST, min(sizes[1] + 0.5, FEWEST_OF_MANY * rows / sizes[0]))
-    bounds = move_proposals.Bounds(float(cost), LEAST_SHARED, fewest, NEAR, SLACK)
+    of_mean = SHARE * 0.5 * (sizes[1] + 1) * np.log(max(rows, 2.0))
+    bounds = move_proposals.Bounds(
+        float(cost), LEAST_SHARED, fewest, NEAR, least_gained=float(of_mean), slack=SLACK
+    )
     most = sizes[0]
     while path.converged and most:
         kept: State = path.search

@@ -44,6 +44,8 @@ class Bounds:
     near : float
         Squared distance, in widths along the line between the means, up to which two may be merged
         whatever that loses.
+    least_gained : float
+        Nats that merging such a pair must promise to gain.
     slack : float
         Nats by which a merge may seem to lower the bound: what it says before an ascent is a guess.
     """
@@ -52,6 +54,7 @@ class Bounds:
     least_shared: float = 0.0
     fewest: float = 0.0
     near: float = 0.0
+    least_gained: float = 0.0
     slack: float = 0.0
 
 
@@ -137,12 +140,12 @@ def merged(
     height, n_merges, failures = fit_of(summary, model, statistics), 0, 0
     gone: set[int] = set()
     changed: set[int] = set()
-    for kept, emptied, entropy in pairs:
+    for kept, emptied, entropy, least in pairs:
         if kept in gone or emptied in gone or {kept, emptied} & changed:
             continue
         candidate = joined(statistics, kept, emptied)
         reached = fit_of(summary, model, candidate) - entropy
-        if reached <= height - bounds.slack:
+        if reached <= height + least:
             failures += 1
             if failures >= FAILURES:
                 break
@@ -157,8 +160,11 @@ def merged(
 
 def ranked_pairs(
     model: MixtureModel, count: Array, parameters: MixtureParameters, bounds: Bounds
-) -> list[tuple[int, int, float]]:
-    """Return pairs of occupied components, the cheapest merge first, with the entropy it loses."""
+) -> list[tuple[int, int, float, float]]:
+    """Return pairs of occupied components, the cheapest merge first.
+
+    With each the entropy that it loses, and the gain that it must promise, in nats.
+    """
     sizes = (model.n_components, model.n_features)
     matrices = model.family.expand(parameters.covariances, *sizes)
     pairs = np.array(list(combinations(np.flatnonzero(count > OCCUPIED), 2)), dtype=np.intp)
@@ -188,9 +194,10 @@ def ranked_pairs(
     is_near = ~is_group | (lost >= bounds.least_shared * split)
     is_near &= cost - split + lost <= bounds.most_lost
     within = share * matrices[i] + (1.0 - share) * matrices[j]
-    is_near |= squared_distances(shift, within, 1.0 / count[i] + 1.0 / count[j]) <= bounds.near
-    order = order[is_near[order]]
-    return [(int(i[n]), int(j[n]), float(lost[n])) for n in order]
+    distances = squared_distances(shift, within, 1.0 / count[i] + 1.0 / count[j])
+    least = np.where(is_near, -bounds.slack, bounds.least_gained)
+    order = order[(is_near | (distances <= bounds.near))[order]]
+    return [(int(i[n]), int(j[n]), float(lost[n]), float(least[n])) for n in order]
 
 
 def squared_distances(shift: Array, within: Array, noise: Array) -> Array:
