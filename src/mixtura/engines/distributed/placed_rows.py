@@ -326,7 +326,11 @@ class PlacedRows(PartedRows, ABC):
         words: tuple[list[Any] | None, list[Any] | None] = (None, None),
     ) -> None:
         self._places, self._facts, self._blank = places, facts, n_blank
-        self.words = words
+        self._words = words
+
+    @property
+    def words(self) -> tuple[list[Any] | None, list[Any] | None]:
+        return self._words
 
     @property
     def facts(self) -> RowFacts:
