@@ -11,16 +11,18 @@ PIECE = 250_000
 """Rows of a row group."""
 
 
-def mixture_rows(n_rows: int, n_features: int, n_groups: int, seed: int) -> np.ndarray:
+def mixture_rows(
+    n_rows: int, n_features: int, n_groups: int, seed: int, spread: float = 3.0
+) -> np.ndarray:
     """Return rows (N, D) of so many groups of equal weight and unit covariance."""
     rng = np.random.default_rng(seed)
-    means = 3.0 * np.random.default_rng(7).standard_normal((n_groups, n_features))
+    means = spread * np.random.default_rng(7).standard_normal((n_groups, n_features))
     rows = rng.standard_normal((n_rows, n_features))
     rows += means[rng.integers(n_groups, size=n_rows)]
     return rows
 
 
-def write_rows(path: Path, n_rows: int, n_features: int, n_groups: int) -> None:
+def write_rows(path: Path, n_rows: int, n_features: int, n_groups: int, spread: float) -> None:
     """Write such rows to a Parquet file, snappy, in row groups of a quarter of a million."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -30,7 +32,7 @@ def write_rows(path: Path, n_rows: int, n_features: int, n_groups: int) -> None:
     with pq.ParquetWriter(path, schema, compression="snappy") as writer:
         for start in range(0, n_rows, PIECE):
             size = min(PIECE, n_rows - start)
-            rows = mixture_rows(size, n_features, n_groups, start)
+            rows = mixture_rows(size, n_features, n_groups, start, spread)
             columns = [pa.array(np.ascontiguousarray(column)) for column in rows.T]
             writer.write_table(pa.table(columns, schema=schema))
 
@@ -45,9 +47,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("path", type=Path)
     parser.add_argument("--size", default="1e6,10,5", help="N,D,K")
+    parser.add_argument("--spread", type=float, default=3.0, help="of the groups' means")
     given = parser.parse_args()
     n_rows, n_features, n_groups = (int(float(one)) for one in given.size.split(","))
-    write_rows(given.path, n_rows, n_features, n_groups)
+    write_rows(given.path, n_rows, n_features, n_groups, given.spread)
     said("written", size=given.size, bytes=given.path.stat().st_size)
 
 

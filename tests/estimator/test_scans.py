@@ -746,3 +746,14 @@ def test_streamed_rows_are_labelled_after_their_fit(tmp_path: Path) -> None:
     gmm = GaussianMixtureModel(2, random_state=0)
     labels = gmm.fit_predict(mixtura.scan(tmp_path / "rows.npy", memory=1))
     np.testing.assert_array_equal(labels, gmm.predict(rows))
+
+
+def test_groups_of_batches_that_are_scanned_come_once(tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(9, 600), columns=NAMES)
+    frame["visit"] = np.arange(600) // 3
+    frame[:300].to_parquet(tmp_path / "1.parquet")
+    frame[299:].to_parquet(tmp_path / "2.parquet")
+    gmm = mixtura.GaussianMixtureModel(2)
+    gmm.partial_fit(mixtura.scan(tmp_path / "1.parquet", groups="visit"))
+    with pytest.raises(InvalidArgumentError, match="has '99', of which an earlier batch had rows"):
+        gmm.partial_fit(mixtura.scan(tmp_path / "2.parquet", groups="visit"))

@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 
 import mixtura
-from mixtura.errors import DataError
+from mixtura.errors import DataError, InvalidArgumentError
 
 pytest.importorskip("pyspark", reason="PySpark is not installed: pip install mixtura[spark]")
 
@@ -71,3 +71,44 @@ def test_partitions_are_swept_where_they_lie(session: Any, tmp_path: Path) -> No
     )
     with pytest.raises(DataError, match="column 'f' is not numeric"):
         gmm.fit(spark.selectExpr("*", "'x' as f"))
+
+
+@pytest.mark.calibrate
+def test_what_is_known_of_rows_gives_the_bytes_of_a_scan_cut_alike(
+    session: Any, tmp_path: Path
+) -> None:
+    rng = np.random.default_rng(1)
+    means = 4.0 * rng.standard_normal((N_COMPONENTS, 3))
+    own = rng.integers(N_COMPONENTS, size=N_ROWS)
+    frame = pd.DataFrame(means[own] + rng.standard_normal((N_ROWS, 3)), columns=list("abc"))
+    frame["word"] = np.array(["far", None, None], dtype=object)[own]
+    frame["error"] = rng.uniform(0.0, 0.3, N_ROWS)
+    frame["visit"] = np.where(np.arange(N_ROWS) % 4 == 0, None, "v")
+    frame.loc[frame["visit"].notna(), "visit"] = [
+        f"v{row // 2}" for row in np.flatnonzero(frame["visit"].notna())
+    ]
+    half = N_ROWS // 2
+    for part in range(2):
+        frame[part * half : (part + 1) * half].to_parquet(tmp_path / f"{part}.parquet")
+    session.conf.set("spark.sql.files.openCostInBytes", str(1 << 30))
+    spark = session.read.parquet(str(tmp_path))
+    parts = spark.rdd.glom().collect()
+    ordered = pd.DataFrame([tuple(row) for part in parts for row in part], columns=frame.columns)
+    ordered.to_parquet(tmp_path / "all.parquet")
+    cuts = [len(part) for part in parts]
+    for of_fit, of_scan in (
+        ({"labels": "word", "measurement_error": {"a": "error"}}, ("word", "error", None)),
+        ({"labels": "word", "groups": "visit"}, ("word", None, "visit")),
+    ):
+        labels, errors, groups = of_scan
+        beside = {"labels": labels, "groups": groups}
+        beside["errors"] = None if errors is None else {"a": errors}
+        used = [name for name in of_scan if name]
+        gmm = mixtura.GaussianMixtureModel(N_COMPONENTS, max_iter=5)
+        found = model_bytes(gmm.fit(spark.select(*"abc", *used), **of_fit), tmp_path)
+        source = tmp_path / "all.parquet"
+        scan = mixtura.scan(source, columns=list("abc"), cuts=cuts, **beside)
+        gmm = mixtura.GaussianMixtureModel(N_COMPONENTS, max_iter=5)
+        assert found == model_bytes(gmm.fit(scan), tmp_path)
+    with pytest.raises(InvalidArgumentError, match="name of a column of a Spark DataFrame"):
+        gmm.fit(spark, labels=np.zeros(N_ROWS))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from typing import Any
 
 from mixtura.errors import DataError, InvalidArgumentError, MissingExtraError
@@ -36,7 +37,7 @@ def swept_by(address: str | None, workers: int | None) -> Iterator[Any]:
     if address is not None and workers is not None:
         raise InvalidArgumentError("--cluster and --workers: take one of them")
     try:
-        import distributed
+        distributed = import_module("distributed")
     except ImportError:
         raise MissingExtraError(
             '--cluster and --workers need Dask: pip install "mixtura[dask]"'

@@ -4,12 +4,13 @@ from abc import abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TypeVar, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 
 from mixtura.data.base import NONE_HELD, Block, Rows
-from mixtura.data.known_labels import Classes, KnownLabels
+from mixtura.data.joined_rows import joined
+from mixtura.data.known_labels import Classes
 from mixtura.data.label_words import classified
 from mixtura.data.memory import ArrayRows, Tile, tile_rows
 from mixtura.data.observed import Unobserved
@@ -122,6 +123,11 @@ class PartedRows(Rows):
     def known(self) -> KnownOfParts | None:
         """What is known of the rows' components; None where nothing is."""
         return None
+
+    @property
+    def words(self) -> tuple[list[Any] | None, list[Any] | None]:
+        """The labels and the groups that differ; None where rows have none."""
+        return None, None
 
     @property
     def is_labelled(self) -> bool:
@@ -314,6 +320,10 @@ class _DerivedRows(PartedRows):
         return self._origin.known
 
     @property
+    def words(self) -> tuple[list[Any] | None, list[Any] | None]:
+        return self._origin.words
+
+    @property
     def has_missing(self) -> bool:
         return self._origin.has_missing
 
@@ -450,44 +460,3 @@ def summed_facts(parts: Iterable[RowFacts]) -> RowFacts:
         total = part if total is None else total + part
     assert total is not None
     return total
-
-
-def joined(parts: list[ArrayRows]) -> ArrayRows:
-    """Return rows that lie in several parts, one after the other, as one."""
-    if len(parts) == 1:
-        return parts[0]
-    first = parts[0]
-    weights = errors = None
-    if any(part.weights is not None for part in parts):
-        ones = [np.ones(part.n_rows) if part.weights is None else part.weights for part in parts]
-        weights = np.concatenate(ones)
-    if any(part.errors is not None for part in parts):
-        errors = np.concatenate([_own_errors(part) for part in parts])
-    values = np.concatenate([part.values for part in parts])
-    return ArrayRows(values, weights, first.factor, errors, None, _joined_labels(parts))
-
-
-def _joined_labels(parts: list[ArrayRows]) -> KnownLabels | None:
-    """Return labels of parts, one after the other; groups of different parts are different."""
-    known = [part.labels for part in parts]
-    classes = next((one.classes for one in known if one is not None), None)
-    if classes is None:
-        return None
-    sizes = [part.n_rows for part in parts]
-    codes, groups, n_groups = [], [], 0
-    for one, size in zip(known, sizes, strict=True):
-        nothing = np.full(size, -1, dtype=np.intp)
-        codes.append(nothing if one is None else one.codes)
-        own = nothing if one is None or one.groups is None else one.groups
-        groups.append(np.where(own >= 0, own + n_groups, -1))
-        n_groups = max(n_groups, int(groups[-1].max(initial=-1)) + 1)
-    has_groups = any(one is not None and one.groups is not None for one in known)
-    return KnownLabels(
-        np.concatenate(codes), classes, np.concatenate(groups) if has_groups else None
-    )
-
-
-def _own_errors(rows: ArrayRows) -> Array:
-    if rows.errors is None:
-        return np.zeros(rows.values.shape)
-    return np.broadcast_to(rows.errors, (rows.n_rows, *rows.errors.shape[1:]))

@@ -184,7 +184,7 @@ class Reading:
         if not self.leaves_blank:
             return np.ones(len(chunk.positions), dtype=bool)
         if chunk.labels is not None:  # they count for the weights
-            blank &= ~words_of(chunk.labels, len(blank), "labels").is_known
+            blank = blank & ~words_of(chunk.labels, len(missing), "labels").is_known
         left_out(int(blank.sum()), 0)
         return np.asarray(~blank)
 

@@ -339,7 +339,7 @@ class NpyRows:
         try:
             with open(self.path, "rb") as file:
                 file.seek(self.offset + start * width)
-                n_read = file.readinto(memoryview(found).cast("B")) if found.size else 0
+                n_read = file.readinto(found.reshape(-1).view(np.uint8).data) if found.size else 0
         except OSError as error:
             raise DataError(f"{self.label}: {error.strerror or 'could not be read'}") from None
         if n_read != found.nbytes:

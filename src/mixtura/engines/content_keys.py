@@ -6,7 +6,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from mixtura.data import ArrayRows, Block, PartedRows, Rows, Tile
-from mixtura.data.parted_rows import joined
+from mixtura.data.joined_rows import joined
 from mixtura.typing import Array, IntegerArray
 
 DISCRETE = 16

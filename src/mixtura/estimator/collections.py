@@ -51,7 +51,8 @@ def collection_rows(
     """
     known = vars(estimator)
     rows, names = (_spark if _is_spark(X) else _dask)(estimator, X, others, reset=reset)
-    words = tuple(None if one is None else WordList(one).array() for one in rows.words)
+    labels, groups = (None if one is None else WordList(one).array() for one in rows.words)
+    words = (labels, groups)
     if not reset:
         return rows, words
     known["n_features_in_"] = rows.n_features

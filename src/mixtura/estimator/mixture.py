@@ -17,6 +17,7 @@ from mixtura.estimator.analysis_views import AnalysisViews
 from mixtura.estimator.foreign_names import explained
 from mixtura.estimator.known_parameters import fit_of_parameters
 from mixtura.estimator.problem import build_model, build_problem, build_update
+from mixtura.estimator.scanned_rows import named_groups
 from mixtura.fit import AddsRows, Fit
 from mixtura.messages import validation
 from mixtura.messages.background import UNIFORM
@@ -298,7 +299,7 @@ class GaussianMixtureModel(AnalysisViews):
         rows = self._checked_rows(
             *(X, sample_weight, measurement_error, labels, groups), reset=earlier is None
         )
-        met = self._met(groups, earlier)
+        met = self._met(named_groups(X, rows, groups, reset=earlier is None), earlier)
         engine, given = self._engine(), self.get_params(deep=False)
         seen = rows.with_counted_labels.with_cells
         if earlier is None:

@@ -87,6 +87,13 @@ def _on_cluster(scan: RowScan, opened: OpenedScan) -> OpenedScan:
     return replace(opened, rows=elsewhere)
 
 
+def named_groups(X: Any, rows: ArrayRows | PartedRows, groups: Any, *, reset: bool) -> Any:
+    """Return the groups of rows, or of rows that lie elsewhere those that differ."""
+    if isinstance(rows, PartedRows):
+        return rows.words[1]
+    return X.opened(to_fit=reset).groups if isinstance(X, RowScan) else groups
+
+
 def told(rows: ArrayRows | PartedRows, tell: Callable[[ArrayRows], Any], axis: int = 0) -> Any:
     """Return what is told of rows, of those of a scan tile by tile."""
     if isinstance(rows, ArrayRows):

@@ -17,8 +17,8 @@ from mixtura.data.streamed_rows import checksum_of
 from mixtura.errors import DataError, InvalidArgumentError
 from mixtura.typing import Array, BooleanArray
 
-_known: dict[int, tuple[weakref.ref[Any], int]] = {}
-"""Checksums of the partitions of this process that have one."""
+_seen: dict[int, "tuple[weakref.ref[Any], int, ArrayRows]"] = {}
+"""Checksum and rows of the partitions of this process: what is found of them is found once."""
 
 
 @final
@@ -51,18 +51,26 @@ class Partition:
     @property
     def rows(self) -> ArrayRows:
         """The rows, with what is known of them."""
-        errors = self.errors if self.errors is None or self.errors.any() else None
-        return ArrayRows(self.values, self.weights, None, errors, None, self.known)
+        return self._looked_at()[2]
 
     @property
     def checksum(self) -> int:
         """A number that changes with any number of the rows, and their order."""
+        return self._looked_at()[1]
+
+    def __sizeof__(self) -> int:
+        # By which Dask judges what it would cost to move the rows to another worker.
+        parts = (self.values, self.weights, self.errors)
+        return object.__sizeof__(self) + sum(part.nbytes for part in parts if part is not None)
+
+    def _looked_at(self) -> "tuple[weakref.ref[Any], int, ArrayRows]":
         place = id(self)
-        if place in _known and _known[place][0]() is self:
-            return _known[place][1]
-        found = checksum_of(self.values, self.weights, self.errors, self.known)
-        _known[place] = weakref.ref(self, lambda _: _known.pop(place, None)), found
-        return found
+        if place not in _seen or _seen[place][0]() is not self:
+            errors = self.errors if self.errors is None or self.errors.any() else None
+            rows = ArrayRows(self.values, self.weights, None, errors, None, self.known)
+            found = checksum_of(self.values, self.weights, self.errors, self.known)
+            _seen[place] = weakref.ref(self, lambda _: _seen.pop(place, None)), found, rows
+        return _seen[place]
 
 
 @final
@@ -142,7 +150,8 @@ class Preparation:
             kept = ~np.isnan(values).all(axis=1)
             if words[0] is not None:
                 kept |= words[0].is_known
-        return _taken(Partition(values, given, 0, inexact, *words), kept)
+        part = Partition(values, given, 0, inexact, labels=words[0], groups=words[1])
+        return _taken(part, kept)
 
 
 def _weights(weights: Any, n_rows: int) -> Array:
@@ -165,9 +174,12 @@ def _taken(part: Partition, kept: BooleanArray) -> Partition:
             return given
         return np.ascontiguousarray(given[kept])
 
-    words = [None if one is None else one.taken(kept) for one in (part.labels, part.groups)]
+    labels, groups = (
+        None if one is None else one.taken(kept) for one in (part.labels, part.groups)
+    )
     n_blank = int((~kept).sum())
-    return Partition(of(part.values), of(part.weights), n_blank, of(part.errors), *words)
+    own = (of(part.values), of(part.weights), n_blank, of(part.errors))
+    return Partition(*own, labels=labels, groups=groups)
 
 
 def words_of_partition(part: Partition) -> tuple[list[Any] | None, list[Any] | None]:
@@ -314,7 +326,11 @@ class PlacedRows(PartedRows, ABC):
         words: tuple[list[Any] | None, list[Any] | None] = (None, None),
     ) -> None:
         self._places, self._facts, self._blank = places, facts, n_blank
-        self.words = words
+        self._words = words
+
+    @property
+    def words(self) -> tuple[list[Any] | None, list[Any] | None]:
+        return self._words
 
     @property
     def facts(self) -> RowFacts:

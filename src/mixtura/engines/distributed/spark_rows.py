@@ -234,18 +234,15 @@ def _swept_where_kept(
     store: RowStore,
     places: list[tuple[int, PartitionPlace]],
     function: Callable[[Tile], Any],
-    batches: Iterator[Any],
-) -> Iterator[Any]:
-    """Yield a row for each partition: what a function returns of it, or nothing if it is absent."""
-    for batch in batches:
-        for which in batch.column(0).to_pylist():
-            number, place = places[which]
-            part = store.read(number)
-            if part is None:
-                yield payload_batch(number, b"")
-                continue
+    which: Iterable[int],
+) -> Iterator[tuple[int, bytes]]:
+    """Yield what a function returns of partitions, by their numbers; nothing of absent ones."""
+    for position in which:
+        number, place = places[position]
+        part = store.read(number)
+        if part is not None:
             found = on_partition(part, place, function)
-            yield payload_batch(number, pickle.dumps(found, protocol=5))
+            yield number, pickle.dumps(found, protocol=5)
 
 
 @final
@@ -288,8 +285,7 @@ class SparkRows(PlacedRows):
     def each(self, function: Callable[[Tile], Result]) -> Iterable[Result]:
         numbers = sorted(self._by_number)
         places = [(number, self._by_number[number]) for number in numbers]
-        wanted = self._frame.sparkSession.range(0, len(numbers), 1, len(numbers))
-        found = _collected(wanted, partial(_swept_where_kept, self._store, places, function))
+        found = self._kept_ones(partial(_swept_where_kept, self._store, places, function), numbers)
         absent = [number for number in numbers if number not in found]
         if absent:  # a machine was lost, or others do the work now
             some = {number: self._by_number[number] for number in absent}
@@ -299,6 +295,18 @@ class SparkRows(PlacedRows):
         if missing:
             raise DataError(f"partition {missing[0]} of the frame has no rows any more: persist it")
         return [found[number] for number in numbers]
+
+    def _kept_ones(
+        self, function: Callable[[Iterable[int]], Iterator[tuple[int, bytes]]], numbers: list[int]
+    ) -> dict[int, Any]:
+        """Return what a function tells of the partitions that are kept for Python workers."""
+        try:
+            context = self._frame.sparkSession.sparkContext
+        except Exception:  # Spark Connect has none
+            return {}
+        asked = context.parallelize(range(len(numbers)), len(numbers))
+        found = _answered(lambda: asked.mapPartitions(function).collect())
+        return {number: pickle.loads(payload) for number, payload in found}
 
     def tiles(self) -> Iterator[Tile]:
         yield from self.each(_itself)
@@ -312,16 +320,20 @@ def _itself(tile: Tile) -> Tile:
 
 def _collected(frame: Any, function: Callable[[Iterator[Any]], Iterator[Any]]) -> dict[int, Any]:
     """Return what a function of Arrow batches tells of partitions, by their numbers."""
+    rows = _answered(lambda: frame.mapInArrow(function, SCHEMA).collect())
+    return {row["part"]: pickle.loads(bytes(row["payload"])) for row in rows}
+
+
+def _answered(run: Callable[[], Any]) -> Any:
+    """Return what Spark answers, or raise a DataError in one line."""
     try:
-        rows = frame.mapInArrow(function, SCHEMA).collect()
+        return run()
     except MixturaError:
         raise
     except Exception as error:
-        said = str(error)
-        told = [line for line in said.splitlines() if "mixtura.errors." in line]
+        told = [line for line in str(error).splitlines() if "mixtura.errors." in line]
         text = told[-1].partition(": ")[2] if told else one_line(error)
         raise DataError(f"Spark could not sweep the rows: {text}") from error
-    return {row["part"]: pickle.loads(bytes(row["payload"])) for row in rows if row["payload"]}
 
 
 def spark_names(frame: Any, beside: Sequence[str] = ()) -> tuple[str, ...]:

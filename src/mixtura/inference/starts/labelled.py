@@ -8,7 +8,7 @@ from numpy.random import SeedSequence
 from scipy.optimize import linear_sum_assignment
 
 from mixtura.data import ArrayRows, PartedRows, Rows, Tile
-from mixtura.data.parted_rows import joined
+from mixtura.data.joined_rows import joined
 from mixtura.engines import Engine
 from mixtura.engines.content_keys import canonical, row_hashes
 from mixtura.inference.starts.base import Initializer, label_statistics_of

@@ -18,6 +18,9 @@ SAMPLE_SHARE = 100
 """Clusters are found in so many rows, so many for each component, or one row in so many,
 whichever is most; in all rows where there are no more."""
 
+SHARE_NUMBERS = 1 << 23
+"""Numbers that the last of these may have, 64 MB: a start is sought on one machine."""
+
 EM_STEPS = 10
 """On a sample, before all rows are swept."""
 
@@ -29,7 +32,8 @@ def sample_of(model: MixtureModel, rows: Rows, engine: Engine) -> ArrayRows:
 
 def _most(model: MixtureModel, rows: Rows) -> int:
     by_component = SAMPLE_OF_COMPONENT * model.n_components
-    return max(SAMPLE, by_component, rows.n_rows // SAMPLE_SHARE)
+    share = min(rows.n_rows // SAMPLE_SHARE, SHARE_NUMBERS // rows.n_features)
+    return max(SAMPLE, by_component, share)
 
 
 def swept_statistics(
