@@ -133,7 +133,8 @@ def _starts(one: Fitted, found: Iterable[Fitted], fresh: set[int]) -> list[Hande
             model, total = other.fit.model, other.fit.total_weight
             own = other.fit.parameters
             losses = merge_losses(model.structure, total * own.weights, own)
-            starts += [HandedOn(other.fit, merged=pair) for _, *pair in losses[:MOST_MERGES]]
+            pairs = [(a, b) for _, a, b in losses[:MOST_MERGES]]
+            starts += [HandedOn(other.fit, merged=pair) for pair in pairs]
         elif other.gmm.n_components == size - 1 and _is_behind(one.fit, other.fit):
             starts += [HandedOn(other.fit, split=k) for k in range(min(size - 1, MOST_SPLITS))]
     return starts
