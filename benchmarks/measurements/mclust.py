@@ -157,7 +157,7 @@ def _drawn_sets(table: Table, context: Context) -> None:
         said = {"set": f"drawn {family} {seed}", "ours": list(found), "theirs": list(theirs)}
         table.details.append({**said, **cells.counts, "lower_cells": list(cells.lower)})
     first = [f"{DRAWN}, {number} sets", str(N_ROWS), str(N_FEATURES)]
-    first += [str(counts[kind]) for kind in kinds]
+    first += [str(counts[kind]) for kind in KINDS]
     found_by = [f"right {right[who]}" for who in ("ours", "theirs")]
     table.add([*first, *found_by, *(seconds_cell(spent[who]) for who in ("ours", "theirs"))])
 
