@@ -4,6 +4,7 @@
 #include "axes.hpp"
 #include "interface.hpp"
 #include "potentials.hpp"
+#include "restricted.hpp"
 #include "segments.hpp"
 
 namespace MIXTURA_SET {
@@ -188,23 +189,24 @@ struct Guide {
         const Structure &s = frame.s;
         int64_t D = s.n_features, K = s.n_components, size = s.per_factor();
         int64_t sharing = K / s.n_factors;
-        double sum = 0.0, *factor = room, *rest = factor + D * D;
+        double sum = 0.0, share = share_of(s), *factor = room, *rest = factor + D * D;
         for (int64_t f = 0; f < s.n_factors; f++) {
             const double *own = covariances + f * size;
             double logs = 0.0;
             if (!s.is_matrix) {
                 for (int64_t i = 0; i < s.width; i++) {
                     double logarithm = log_of_one(own[i]), half = 0.5 * double(sharing);
-                    sum -= (prior.freedom[i] + 1.0 + half * double(s.n_cells())) * logarithm;
-                    sum -= prior.scale[i] / own[i];
+                    double power = share * (prior.freedom[i] + 1.0) + half * double(s.n_cells());
+                    sum -= power * logarithm;
+                    sum -= share * (prior.scale[i] / own[i]);
                 }
             } else {
                 logs = precision_factor(own, D, factor, rest);
-                sum += (prior.freedom[0] + double(D) + 1.0 + double(sharing)) * logs;
+                sum += (share * (prior.freedom[0] + double(D) + 1.0) + double(sharing)) * logs;
                 // The trace of S P P^T, both symmetric.
                 for (int64_t i = 0; i < D; i++)
                     for (int64_t j = 0; j <= i; j++)
-                        sum -= (i == j ? 0.5 : 1.0) * prior.scale[i * D + j] *
+                        sum -= share * (i == j ? 0.5 : 1.0) * prior.scale[i * D + j] *
                                precision_entry(factor, D, i, j);
             }
             for (int64_t k = f * sharing; k < (f + 1) * sharing; k++)
@@ -235,7 +237,7 @@ struct Guide {
         if (!begin(end, n_steps)) return true;
         int64_t taken = ascend(sample.values, sample.single, sample.n, sample.weights,
                                s.n_components, s.n_features, s.n_factors, s.width, s.is_matrix,
-                               f.prior_kind, end.prior(f), f.is_elicited ? end.within(f) : nullptr,
+                               s.restriction, f.prior_kind, end.prior(f), f.is_elicited ? end.within(f) : nullptr,
                                n_steps, factor, settled, sample.threads_for(s), end.statistics(),
                                end.parameters(f));
         if (taken < 0) return false;

@@ -67,6 +67,7 @@ struct Relocations {
         const Structure &s = guide.frame.s;
         half = guide.frame;
         half.s.n_components = 2;
+        half.s.restriction = FREE;
         half.s.n_factors = s.n_factors == 1 && s.n_components > 1 ? 1 : 2;
         half.is_elicited = 0;
         if (guide.frame.is_elicited) half.prior_kind = CONJUGATE;
@@ -185,8 +186,8 @@ struct Relocations {
         int64_t n = reach.local_steps;
         double *within = nullptr;
         int64_t taken = ascend(own.values, own.single, own.n, own.weights, 2, s.n_features,
-                               s.n_factors, s.width, s.is_matrix, half.prior_kind, prior, within,
-                               n, 1.0, -1.0, own.threads_for(s), found.statistics, pair);
+                               s.n_factors, s.width, s.is_matrix, s.restriction, half.prior_kind, prior,
+                               within, n, 1.0, -1.0, own.threads_for(s), found.statistics, pair);
         if (taken < 0) return has_memory = false;
         bool is_whole = taken >= n;
         double gain = pair[half.n_parameters() - 1] - height;

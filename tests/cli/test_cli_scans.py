@@ -98,3 +98,42 @@ def test_blank_rows_and_digits_are_as_of_tables_that_are_read(run) -> None:
     for option in (("--keep", "l"), ("--outliers", "0.1")):
         done = run("predict", "m.mixtura", "r1*.csv", *option)
         assert (done.code, option[0] in done.error) == (2, True)
+
+
+def test_scanned_rows_are_imputed_and_reported(run: Run, table: pd.DataFrame) -> None:
+    table.loc[::5, "c"] = np.nan
+    table.to_parquet("holes.parquet")
+    assert run("fit", "whole.parquet", "-k", "4", "-q", "--save", "model").code == 0
+    assert run("impute", "model", "holes.parquet", "-o", "held.parquet", "-q").code == 0
+    said = run("impute", "model", "holes.parquet", "-o", "out.parquet", "--memory", "500kB")
+    assert "Rows are read piece by piece" in said.err
+    pd.testing.assert_frame_equal(pd.read_parquet("out.parquet"), pd.read_parquet("held.parquet"))
+    printed = run("impute", "model", "parts", "--how", "draw", "--draws", "2", "-q").out
+    assert printed.startswith("draw,row,a,b,c,d,e,f,g\n1,1,")
+    assert len(printed.splitlines()) == 2 * N_ROWS + 1
+    done = run("report", "model", "parts", "--memory", "500kB", "-o", "page.html", "-q")
+    assert done.code == 0
+    assert f"of the {N_ROWS:,} rows of a scan, chosen by their contents" in " ".join(
+        Path("page.html").read_text().split()
+    )
+
+
+def test_workers_that_the_command_starts_give_the_same_model(
+    run: Run, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed", reason="needs mixtura[dask]")
+    fit = ("fit", "parts", "-k", "4", "-q", "--save")
+    assert run(*fit, "held", "--memory", "500kB").code == 0
+    options = {"threads_per_worker": 1, "dashboard_address": None, "processes": False}
+    with distributed.LocalCluster(n_workers=2, **options) as cluster:
+        done = run(
+            "fit", "parts", "-k", "4", "--save", "swept", "--cluster", cluster.scheduler_address
+        )
+        assert "held and swept by 2 workers" in done.err
+    expected, found = arrays("held"), arrays("swept")
+    assert all(np.array_equal(found[name], array) for name, array in expected.items())
+    assert "take one of them" in run(*fit, "x", "--cluster", "tcp://a:1", "--workers", "2").error
+    monkeypatch.setattr("mixtura.cli.dask_workers.PATIENCE", 0.2)
+    done = run(*fit, "x", "--cluster", "tcp://127.0.0.1:9")
+    assert (done.code, "no scheduler answers" in done.error) == (3, True)
+    assert "cannot read standard input" in run("fit", "-", "--workers", "1", stdin=b"x\n1\n").error

@@ -104,12 +104,98 @@ def test_weights_come_in_the_same_partitions(rows: np.ndarray) -> None:
     assert found.objective_ == pytest.approx(expected.objective_, rel=1e-9)
     with pytest.raises(InvalidArgumentError, match="sample_weight has 1 partitions where X has 4"):
         model().fit(collection, sample_weight=da.from_array(weights, chunks=-1))
-    with pytest.raises(InvalidArgumentError, match="labels is not taken beside a Dask collection"):
+    with pytest.raises(InvalidArgumentError, match="labels must be a Dask Series or array"):
         model().fit(collection, labels=np.zeros(N_ROWS))
 
 
+@pytest.fixture(scope="module")
+def described(rows: np.ndarray) -> pd.DataFrame:
+    """Return rows with labels of some, errors, weights and groups that end where parts do."""
+    rng = np.random.default_rng(3)
+    own = mixtura.GaussianMixtureModel(N_COMPONENTS).fit(rows).labels_
+    quarters = np.arange(N_ROWS) * 4 // N_ROWS
+    order = np.lexsort((own, quarters))
+    frame, own = pd.DataFrame(rows[order], columns=list("abcde")), own[order]
+    frame["word"] = np.array(["far", "near", None, None], dtype=object)[own]
+    frame.loc[rng.random(N_ROWS) < 0.9, "word"] = None
+    frame["error"] = rng.uniform(0.0, 0.5, N_ROWS)
+    frame["weight"] = rng.uniform(0.5, 2.0, N_ROWS)
+    frame["group"] = np.arange(N_ROWS) // 5
+    frame.loc[::3, "group"] = -1
+    frame.iloc[::17, 1] = np.nan
+    return frame
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"labels": "word"},
+        {"labels": "word", "measurement_error": {"c": "error"}, "sample_weight": "weight"},
+        {"groups": "group"},
+    ],
+    ids=["labels", "errors", "groups"],
+)
+def test_what_is_known_of_rows_gives_the_bytes_of_a_scan_cut_alike(
+    given: dict[str, Any], described: pd.DataFrame, tmp_path: Path, client: Any
+) -> None:
+    names = {"sample_weight": "weights", "measurement_error": "errors"}
+    of_scan = {names.get(name, name): column for name, column in given.items()}
+    some = described if "groups" not in given else described.drop(columns="b")
+    frame = some[[*(c for c in "abcde" if c in some), *_columns(given)]]
+    frame.to_parquet(tmp_path / "rows.parquet")
+    data = [name for name in "abcde" if name in frame]
+    collection = dd.from_pandas(frame, npartitions=4)
+    cuts = collection.map_partitions(len).compute().tolist()
+    scan = mixtura.scan(tmp_path / "rows.parquet", columns=data, cuts=cuts, **of_scan)
+    expected = model().fit(scan)
+    found = model().fit(collection, **given)
+    assert model_bytes(found, tmp_path) == model_bytes(expected, tmp_path)
+    scan = mixtura.scan(
+        tmp_path / "rows.parquet", columns=data, cuts=cuts, cluster=client, **of_scan
+    )
+    assert model_bytes(model().fit(scan), tmp_path) == model_bytes(expected, tmp_path)
+    # An array is one piece, whose start sees all labelled rows.
+    beside = {name: _of_array(frame, column) for name, column in given.items()}
+    whole = model().fit(frame[data], **beside)
+    assert found.objective_ == pytest.approx(whole.objective_, rel=1e-9)
+    if "labels" in given:
+        assert found.fit_.classes.names == ("far", "near")
+
+
+def _columns(given: dict[str, Any]) -> list[str]:
+    return list(
+        dict.fromkeys(
+            name
+            for one in given.values()
+            for name in (one.values() if isinstance(one, dict) else [one])
+        )
+    )
+
+
+def _of_array(frame: pd.DataFrame, column: Any) -> Any:
+    if not isinstance(column, dict):
+        return frame[column].to_numpy()
+    errors = pd.DataFrame(0.0, frame.index, list("abcde"))
+    return errors.assign(**{of: frame[error] for of, error in column.items()})
+
+
+def test_labels_come_as_collections_and_groups_in_one_partition(
+    rows: np.ndarray, described: pd.DataFrame, client: Any
+) -> None:
+    collection = da.from_array(rows, chunks=(CUTS, 5))
+    labels = mixtura.GaussianMixtureModel(N_COMPONENTS).fit(rows).labels_
+    labels = np.where(np.arange(N_ROWS) % 2 == 0, -1, labels)
+    found = model().fit(collection, labels=da.from_array(labels, chunks=(CUTS,)))
+    expected = model().fit(rows, labels=labels)
+    assert found.objective_ == pytest.approx(expected.objective_, rel=1e-9)
+    with pytest.raises(InvalidArgumentError, match="rows of '0' lie in several"):
+        model().fit(collection, groups=da.from_array(np.arange(N_ROWS) % 5_000, chunks=(CUTS,)))
+    with pytest.raises(InvalidArgumentError, match="labels names a column 'z' that X has not"):
+        model().fit(dd.from_pandas(described, npartitions=2), labels="z")
+
+
 def test_a_partition_that_is_computed_otherwise_is_refused(rows: np.ndarray) -> None:
-    from mixtura.engines.distributed.dask_rows import Partition, PartitionPlace, on_partition
+    from mixtura.engines.distributed.placed_rows import Partition, PartitionPlace, on_partition
 
     part = Partition(rows[:100].copy(), None, 0)
     place = PartitionPlace(3, 0, N_ROWS, part.checksum, False)

@@ -234,16 +234,115 @@ def test_select_compares_models_of_a_scan(tmp_path: Path) -> None:
     )
 
 
-def test_labels_need_memory(tmp_path: Path) -> None:
+def test_labels_of_a_scan_give_the_bytes_of_those_of_an_array(tmp_path: Path) -> None:
     frame = pd.DataFrame(rows_of(9, 20_000), columns=NAMES)
     frame["kind"] = np.where(frame["a"] > 0, "right", None)
+    frame.loc[::1_000, NAMES] = np.nan
     pq.write_table(pa.table(frame), tmp_path / "rows.parquet")
     scan = mixtura.scan(tmp_path / "rows.parquet", labels="kind")
     found = model().fit(scan)
     expected = model().fit(frame[NAMES], labels=frame["kind"])
     assert model_bytes(found, tmp_path) == model_bytes(expected, tmp_path)
-    with pytest.raises(mixtura.errors.DataError, match=r"labels and groups need all rows in mem"):
-        model().fit(mixtura.scan(tmp_path / "rows.parquet", labels="kind", memory=LITTLE))
+    scan = mixtura.scan(tmp_path / "rows.parquet", labels="kind", memory=LITTLE)
+    assert is_streamed(scan)
+    streamed = model().fit(scan)
+    assert model_bytes(streamed, tmp_path) == model_bytes(expected, tmp_path)
+    assert streamed.fit_.classes.names == ("right",)
+    frame["kind"] = np.where(frame["a"] > 0, "right", "left")
+    pq.write_table(pa.table(frame), tmp_path / "rows.parquet")
+    scan = mixtura.scan(tmp_path / "rows.parquet", labels="kind", memory=LITTLE)
+    with pytest.raises(InvalidArgumentError, match="labels needs 2 names"):
+        mixtura.GaussianMixtureModel(1).fit(scan)
+
+
+def test_groups_of_a_streamed_scan_lie_between_cuts(tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(9, 20_000), columns=NAMES)
+    frame["visit"] = np.arange(20_000) // 3
+    pq.write_table(pa.table(frame), tmp_path / "rows.parquet")
+    given = {"groups": "visit", "memory": LITTLE}
+    with pytest.raises(mixtura.errors.DataError, match="rows of group '5461' lie in several par"):
+        model().fit(mixtura.scan(tmp_path / "rows.parquet", **given))
+    scan = mixtura.scan(tmp_path / "rows.parquet", cuts=[9_999, 10_001], **given)
+    assert is_streamed(scan)
+    streamed = model(max_iter=3).fit(scan)
+    assert streamed.fit_.log_likelihood < 0.0
+    rows = streamed._training
+    assert (rows.is_grouped, rows.held.size) == (True, 0)
+
+
+def test_a_query_that_tells_other_rows_later_is_refused(tmp_path: Path) -> None:
+    values = rows_of(12, 500)
+    scan = mixtura.scan(values)
+    first = model().fit(scan).objective_
+    assert model().fit(scan).objective_ == first
+    values[7, 2] += 1.0
+    with pytest.raises(mixtura.errors.DataError, match="has changed while it was read"):
+        model().fit(scan)
+
+
+def test_columns_that_only_number_the_rows_are_left_out(tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(12, 50), columns=NAMES)
+    frame.to_csv(tmp_path / "rows.csv")
+    assert list(mixtura.scan(tmp_path / "rows.csv").names) == NAMES
+    table = pa.table(frame).append_column("__index_level_0__", pa.array(np.arange(50)))
+    pq.write_table(table, tmp_path / "rows.parquet")
+    assert list(mixtura.scan(tmp_path / "rows.parquet").names) == NAMES
+    assert mixtura.scan(tmp_path / "rows.parquet", columns=["__index_level_0__"]).names
+
+
+def test_keys_of_patterns_and_of_lists_are_columns_too(tmp_path: Path) -> None:
+    paths = []
+    for year in (2023, 2024):
+        (tmp_path / f"year={year}").mkdir()
+        paths.append(tmp_path / f"year={year}/rows.csv")
+        paths[-1].write_text("x\n1.5\n2.5\n")
+    for source in (str(tmp_path / "year=*/*.csv"), paths):
+        rows = mixtura.scan(source, columns=["x", "year"]).opened(to_fit=True).rows
+        assert rows.values[:, 1].tolist() == [2023.0, 2023.0, 2024.0, 2024.0]
+
+
+def test_a_file_that_is_cut_short_while_it_is_swept_is_refused(tmp_path: Path) -> None:
+    values = rows_of(12, 60_000)
+    np.save(tmp_path / "rows.npy", values)
+    scan = mixtura.scan(tmp_path / "rows.npy", memory=LITTLE)
+    tiles = scan.opened(to_fit=True).rows.tiles()
+    next(tiles)
+    with (tmp_path / "rows.npy").open("r+b") as file:
+        file.truncate(100_000)
+    with pytest.raises(mixtura.errors.DataError, match="has changed while it was read"):
+        list(tiles)
+
+
+def test_rows_are_imputed_into_a_file_piece_by_piece(tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(12, 40_000), columns=NAMES)
+    frame.loc[::3, "b"] = np.nan
+    pq.write_table(pa.table(frame), tmp_path / "rows.parquet")
+    scan = mixtura.scan(tmp_path / "rows.parquet", memory=LITTLE)
+    gmm = model().fit(frame)
+    written = pd.read_parquet(gmm.impute(scan, to=tmp_path / "mean.parquet"))
+    pd.testing.assert_frame_equal(written[NAMES], gmm.impute(frame))
+    assert written["row"].tolist() == list(range(1, 40_001))
+    path = gmm.impute(scan, "draw", 2, to=tmp_path / "draws.parquet")
+    drawn = pd.read_parquet(path).sort_values(["draw", "row"])
+    assert drawn[["draw", "row"]].drop_duplicates().shape == (80_000, 2)
+    known = frame["b"].notna().to_numpy()
+    both = drawn["b"].to_numpy().reshape(2, -1)
+    np.testing.assert_array_equal(both[:, known], np.tile(frame["b"][known], (2, 1)))
+    assert (both[0] != both[1])[~known].all()
+
+
+def test_label_blanks_of_large_texts_are_those_of_small_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "".join(f"{i % 7}.5,{word}\n" for i, word in enumerate([" a ", "", " ", "NA", "b"] * 9))
+    (tmp_path / "rows.csv").write_text("x,kind\n" + rows)
+    labels = []
+    for size in (1 << 26, 1):
+        monkeypatch.setattr(scan_text, "READ_WHOLE", size)
+        opened = mixtura.scan(tmp_path / "rows.csv", labels="kind").opened(to_fit=True)
+        labels.append(opened.labels.tolist())
+    assert labels[0] == ["a", None, None, None, "b"] * 9
+    assert labels[1] == labels[0]
 
 
 def test_filters_and_projections_reach_the_reader(tmp_path: Path) -> None:

@@ -118,3 +118,7 @@ def test_other_files_are_refused(rows: np.ndarray, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match="is not a checkpoint of sweeps"):
         gmm.fit(rows)
     assert path.read_text() == "something else"
+    path.write_text("")
+    with pytest.raises(ModelFileError, match="is empty, no checkpoint: delete it"):
+        gmm.fit(rows)
+    assert path.exists()

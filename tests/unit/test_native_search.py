@@ -6,12 +6,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from laws.running import FREE
+from laws.running import FREE, RESTRICTED
 from mixtura.data import ArrayRows
 from mixtura.engines import Engine
 from mixtura.engines.native import NativeEngine
 from mixtura.engines.native.library import AVX2, AVX512, use_instruction_set
 from mixtura.families import FAMILIES
+from mixtura.fit import canonical_order
 from mixtura.inference.starts import searcher as searcher_module
 from mixtura.inference.starts.base import label_statistics_of
 from mixtura.inference.starts.clusterings import HIERARCHY, SPLIT, clusterings
@@ -101,6 +102,28 @@ def test_known_ends_are_led_on_alike(kind: str, monkeypatch: pytest.MonkeyPatch)
     swept(monkeypatch)
     near(best, searcher.best(guide, known))
     near(only, searcher.only(guide, known[-1]))
+
+
+@pytest.mark.parametrize("kind", ["conjugate", "flat"])
+@pytest.mark.parametrize("family", RESTRICTED)
+def test_ends_of_families_that_share_parts_are_alike(
+    family: str, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = rows_of(3, 200, 2)
+    free = "full" if len(FAMILIES[family].structure(1, 2)) == 3 else "diag"
+    searcher, guide = searcher_of(rows, 4, ENGINE), guide_of(kind, family, rows, 4)
+    known = [end.statistics for end in searcher.ends(guide_of(kind, free, rows, 4), 4)]
+    best = searcher.best(guide, known)
+    swept(monkeypatch)
+    near(numbered(best), numbered(searcher.best(guide, known)))
+
+
+def numbered(end: End) -> End:
+    """Return an end whose halves of relocations have the same numbers, whatever came first."""
+    order = canonical_order(end.parameters)
+    return replace(
+        end, parameters=end.parameters.permuted(order), statistics=end.statistics.permuted(order)
+    )
 
 
 def test_a_sample_stands_for_all_rows(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """``mixtura fit``."""
 
 from mixtura.cli import method_options, options
+from mixtura.cli.dask_workers import swept_by
 from mixtura.cli.inputs import RowSettings, given_rows, read_rows
 from mixtura.cli.option_values import names_of_components
 from mixtura.cli.outputs import check_outputs
@@ -32,6 +33,8 @@ def fit(
     labels: options.Labels = None,
     groups: options.Groups = None,
     memory: options.Memory = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
     background: options.Background = None,
     background_prior: options.BackgroundPrior = None,
     inference: options.Method = "map",
@@ -78,6 +81,7 @@ def fit(
       mixtura fit flowers.csv -k 4 --bootstrap 999 --clusters entropy
       zcat flowers.csv.gz | mixtura fit - -k 3 --json
       mixtura fit big.parquet -k 5 --memory 2GB
+      mixtura fit 'data/*.parquet' -k 5 --workers 4
     """
     talk = Talk(quiet, verbose)
     settings = FitSettings(
@@ -108,17 +112,18 @@ def fit(
     )
     of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
-    table = read_rows(data, column, of_rows, talk, memory)
-    settings.check_columns(len(table.names))
-    with talk.working("fitting") as progress:
-        gmm = settings.estimator(talk, progress)
-        gmm.fit(
-            given_rows(table),
-            sample_weight=table.weights,
-            measurement_error=table.errors,
-            labels=table.labels,
-            groups=table.groups,
-        )
-    with talk.working("looking at the fit"):
-        findings = more.of(Findings(gmm, table, seed, title, called))
-    deliver_fit(findings, outputs, talk, json=json, force=force)
+    with swept_by(cluster, workers) as client:
+        table = read_rows(data, column, of_rows, talk, memory, client)
+        settings.check_columns(len(table.names))
+        with talk.working("fitting") as progress:
+            gmm = settings.estimator(talk, progress)
+            gmm.fit(
+                given_rows(table),
+                sample_weight=table.weights,
+                measurement_error=table.errors,
+                labels=table.labels,
+                groups=table.groups,
+            )
+        with talk.working("looking at the fit"):
+            findings = more.of(Findings(gmm, table, seed, title, called))
+        deliver_fit(findings, outputs, talk, json=json, force=force)

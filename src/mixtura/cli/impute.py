@@ -6,9 +6,10 @@ import typer
 
 from mixtura.cli import options
 from mixtura.cli.delimited_output import deliver, table_output
-from mixtura.cli.inputs import RowSettings, read_rows_for
+from mixtura.cli.inputs import RowSettings, read_rows_for, scanned_rows_for
 from mixtura.cli.option_values import one_of
 from mixtura.cli.outputs import check_outputs
+from mixtura.cli.scanned_tables import STREAMED, deliver_pieces, filled_pieces, is_scanned
 from mixtura.cli.streams import Talk
 from mixtura.errors import InvalidArgumentError
 
@@ -44,6 +45,7 @@ def impute(
     thousands: options.Thousands = None,
     decimal: options.Decimal = None,
     marks: options.Marks = False,
+    memory: options.Memory = None,
     seed: ImputeSeed = 0,
     force: options.Force = False,
     quiet: options.Quiet = False,
@@ -67,13 +69,18 @@ def impute(
     of_rows.error_columns()
     if draws is not None and how == "mean":
         raise InvalidArgumentError("--draws: only with --how draw")
-    target = table_output("--output", output)
+    scans = is_scanned(data, memory)
+    target = table_output("--output", output, STREAMED if scans else None)
     check_outputs([target] if target else [], [model, data], force=force)
     from mixtura.estimator import load
 
-    gmm = load(model)
+    gmm, n_draws = load(model), draws or 1
+    scanned = scanned_rows_for(gmm, data, talk, of_rows, memory)
+    if scanned is not None:
+        pieces = filled_pieces(gmm, scanned, how, n_draws, seed)
+        deliver_pieces(pieces, target, talk, force=force)
+        return
     table = read_rows_for(gmm, data, talk, of_rows)
-    n_draws = draws or 1
     filled = gmm.impute(
         table, how, n_draws, measurement_error=table.errors, random_state=seed
     ).reshape(-1, len(table.names))

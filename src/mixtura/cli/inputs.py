@@ -107,6 +107,7 @@ def read_rows(
     settings: RowSettings,
     talk: Talk,
     memory: str | None = None,
+    cluster: Any = None,
 ) -> "FileTable | ScannedTable":
     """Read DATA and say on standard error what was guessed.
 
@@ -122,14 +123,18 @@ def read_rows(
         How much is said.
     memory : str, optional
         How much of the rows may be in memory; larger DATA are scanned.
+    cluster : distributed.Client, optional
+        Whose workers sweep DATA, which are then scanned.
 
     Raises
     ------
     DataError
         If the data cannot be used.
     """
-    if is_scanned(source, memory):
-        scanned = scanned_table(source, columns, settings.options(), memory)
+    if cluster is not None and source == "-":
+        raise InvalidArgumentError("--cluster and --workers: workers cannot read standard input")
+    if cluster is not None or is_scanned(source, memory):
+        scanned = scanned_table(source, columns, settings.options(), memory, cluster)
         _describe(scanned, talk)
         return scanned
     from mixtura.data.tabular import read_table

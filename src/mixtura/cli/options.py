@@ -34,8 +34,8 @@ Data = Annotated[
     str,
     typer.Argument(
         metavar="DATA",
-        help="A CSV, TSV, Parquet or Arrow file, or - for standard input; for fit, select and "
-        "predict also a directory or a quoted pattern of files.",
+        help="A CSV, TSV, Parquet or Arrow file, or - for standard input; also a directory or a "
+        "quoted pattern of files.",
         show_default=False,
     ),
 ]
@@ -101,6 +101,27 @@ Memory = Annotated[
         metavar="SIZE",
         help="How much of the rows is kept in memory, such as 2GB; larger DATA are read piece by "
         "piece, again for each sweep. A quarter of what is free by default.",
+        panel=MODEL,
+    ),
+]
+Cluster = Annotated[
+    str | None,
+    option_of(
+        "--cluster",
+        metavar="ADDRESS",
+        help="A Dask scheduler, such as tcp://host:8786, whose workers read DATA, keep them and "
+        "sweep them; they must find DATA under the same name.",
+        panel=MODEL,
+    ),
+]
+Workers = Annotated[
+    int | None,
+    option_of(
+        "--workers",
+        min=1,
+        metavar="N",
+        help="Start so many Dask workers of one thread on this machine, which read DATA, keep them "
+        "and sweep them.",
         panel=MODEL,
     ),
 ]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from mixtura.cli import options
-from mixtura.cli.inputs import RowSettings, read_rows_for
+from mixtura.cli.inputs import RowSettings, read_rows_for, scanned_rows_for
 from mixtura.cli.option_values import names_of_components
 from mixtura.cli.outputs import Output, check_outputs, write_output
 from mixtura.cli.results import PAGE, Findings
@@ -34,6 +34,7 @@ def report(
     thousands: options.Thousands = None,
     decimal: options.Decimal = None,
     marks: options.Marks = False,
+    memory: options.Memory = None,
     force: options.Force = False,
     quiet: options.Quiet = False,
 ) -> None:
@@ -54,7 +55,8 @@ def report(
 
     gmm = load(model)
     called = names_of_components(names, len(gmm.means_))
-    table = read_rows_for(gmm, data, talk, of_rows)
+    scanned = scanned_rows_for(gmm, data, talk, of_rows, memory)
+    table = scanned if scanned is not None else read_rows_for(gmm, data, talk, of_rows)
     with talk.working("drawing"):
         page = Findings(gmm, table, None, title, called).page()
     write_output(target, page, force=force)

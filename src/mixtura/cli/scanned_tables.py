@@ -91,6 +91,7 @@ def scanned_table(
     columns: list[str] | None,
     given: Mapping[str, Any],
     memory: str | None,
+    cluster: Any = None,
 ) -> ScannedTable:
     """Return DATA as a scan; ``given`` is what a reader of tables is told of their columns.
 
@@ -109,10 +110,15 @@ def scanned_table(
     if not (numbers.is_plain and numbers.decimal is None):
         option = "--marks" if numbers.marks else "--thousands" if numbers.thousands else "--decimal"
         raise InvalidArgumentError(f"{option}: not for DATA that are read piece by piece")
-    found = scan(source, columns or None, memory=memory, **known)
+    if cluster is not None:  # whose workers may stand in another directory
+        source = str(Path(source).absolute())
+    found = scan(source, columns or None, memory=memory, cluster=cluster, **known)
     if excluded:
         found = found.excluded(excluded)
     note = f"Rows are read piece by piece, and at most {shown_size(found.limit)} of them held."
+    if cluster is not None:
+        n_workers = len(cluster.scheduler_info(n_workers=-1)["workers"])
+        note = f"Rows are read, held and swept by {n_workers} workers."
     return ScannedTable(found, found.label, found.names, (note,))
 
 
@@ -149,6 +155,20 @@ def told_pieces(
             names.append("log_density")
             columns.append(rounded(posterior.log_predictive(tile.rows, engine), digits))
         yield names, [np.ascontiguousarray(column) for column in columns]
+
+
+def filled_pieces(
+    gmm: "GaussianMixtureModel", table: ScannedTable, how: str, n_draws: int, seed: int
+) -> Iterator[tuple[list[str], list[Any]]]:
+    """Yield names and columns of the table of complete rows, some rows after others."""
+    from mixtura.estimator.scanned_rows import scan_for, table_pieces
+
+    scan = scan_for(gmm, table.scan)
+    fill = gmm._filling(n_draws, seed, is_mean=how == "mean")
+    lead = ["draw", "row"] if n_draws > 1 else ["row"]
+    names = [*lead, *gmm.fit_.feature_names]
+    for columns in table_pieces(scan, scan.opened(to_fit=False).rows, fill):
+        yield names, columns
 
 
 def deliver_pieces(

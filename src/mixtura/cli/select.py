@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from mixtura.cli import method_options, options
 from mixtura.cli.choice import Choice, names_of, numbers_of
+from mixtura.cli.dask_workers import swept_by
 from mixtura.cli.inputs import RowSettings, read_rows
 from mixtura.cli.outputs import Output, check_outputs
 from mixtura.cli.priors import PriorTexts
@@ -44,6 +45,8 @@ def select(
     labels: options.Labels = None,
     groups: options.Groups = None,
     memory: options.Memory = None,
+    cluster: options.Cluster = None,
+    workers: options.Workers = None,
     background: options.Background = None,
     background_prior: options.BackgroundPrior = None,
     inference: options.Method = "map",
@@ -114,21 +117,22 @@ def select(
     )
     of_rows.error_columns()
     check_outputs(outputs.values(), [data], force=force)
-    table = read_rows(data, column, of_rows, talk, memory)
-    search.check_columns(len(table.names))
-    chosen = search.run(table, talk)
-    # A reader of the report should know that the model was chosen on the same rows.
-    note = f"Chosen among {counted(len(chosen.table), 'fit')}. {chosen.summary().sentence}"
-    findings = Findings(chosen.model, replace(table, notes=(*table.notes, note)), seed)
-    printer = _print_json if json else _print
-    deliver_files(
-        findings,
-        outputs,
-        talk,
-        partial(printer, chosen, findings),
-        force=force,
-        makers={"plot": partial(_picture, chosen)},
-    )
+    with swept_by(cluster, workers) as client:
+        table = read_rows(data, column, of_rows, talk, memory, client)
+        search.check_columns(len(table.names))
+        chosen = search.run(table, talk)
+        # A reader of the report should know that the model was chosen on the same rows.
+        note = f"Chosen among {counted(len(chosen.table), 'fit')}. {chosen.summary().sentence}"
+        findings = Findings(chosen.model, replace(table, notes=(*table.notes, note)), seed)
+        printer = _print_json if json else _print
+        deliver_files(
+            findings,
+            outputs,
+            talk,
+            partial(printer, chosen, findings),
+            force=force,
+            makers={"plot": partial(_picture, chosen)},
+        )
 
 
 def _picture(chosen: "Selection", path: str) -> bytes:

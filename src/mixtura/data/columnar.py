@@ -16,7 +16,8 @@ from mixtura.errors import DataError, MixturaError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+PANDAS_INDEX = re.compile(r"__index_level_\d+__")
+"""Names that pandas gives to columns of row labels without one."""
 
 
 def open_columnar(source: ByteSource, format_: Format) -> RawTable:
@@ -68,7 +69,7 @@ def open_columnar(source: ByteSource, format_: Format) -> RawTable:
                 values = values.cast(values.type.value_type)
             return values.cast(pa.string())
 
-    unnamed = (i for i, name in enumerate(names) if _PANDAS_INDEX.fullmatch(name))
+    unnamed = (i for i, name in enumerate(names) if PANDAS_INDEX.fullmatch(name))
     notes = (f"Read as {format_.value}.",)
     if format_ is Format.ARROW_STREAM and not _ends_properly(source):
         notes += ("The stream has no end mark: if its writer was interrupted, rows are missing.",)

@@ -131,6 +131,14 @@ def filled_matrix(batch: "pa.RecordBatch") -> Array:
     return matrix
 
 
+def joined_batches(batches: "list[pa.RecordBatch]") -> "pa.RecordBatch":
+    """Return batches of the same columns, one after the other, as one."""
+    import pyarrow as pa
+
+    whole = pa.Table.from_batches(batches).combine_chunks().to_batches()
+    return whole[0] if whole else batches[0]
+
+
 def plain(chunk: "pa.Array") -> "pa.Array":
     """Return integers or floats in place of dictionaries, runs and decimals of them.
 

@@ -116,11 +116,15 @@ def _load(text: _Text, indices: Sequence[int]) -> list[Column]:
 
 
 def _words(text: _Text, index: int) -> "pa.ChunkedArray":
-    """Return a column as texts without white space around them, missing cells null."""
+    (column,) = _parse(text, [index], as_text=True).columns
+    return trimmed_words(column)
+
+
+def trimmed_words(column: Any) -> Any:
+    """Return a column of texts without white space around them, missing cells null."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    (column,) = _parse(text, [index], as_text=True).columns
     trimmed = pc.utf8_trim_whitespace(column)
     return pc.if_else(pc.is_in(trimmed, pa.array(sorted(MISSING))), None, trimmed)
 

@@ -142,7 +142,7 @@ def known_labels(
     InvalidArgumentError
         If they are no labels of so many rows, or need more components than there are.
     """
-    given = _checked_entries(labels, n_rows, "labels")
+    given = checked_entries(labels, n_rows, "labels")
     numbers = _as_numbers(given)
     if numbers is not None:
         sizes = _sizes_of_numbers(n_components, components_per_class)
@@ -159,7 +159,7 @@ def known_labels(
     return found if found.is_known.any() else None
 
 
-def _checked_entries(given: Any, n_rows: int, name: str) -> np.ndarray:
+def checked_entries(given: Any, n_rows: int, name: str) -> np.ndarray:
     """Return labels or groups as an array (N,) of numbers, texts and what is unknown."""
     if isinstance(given, (list, tuple)):
         for value in given:
@@ -182,7 +182,7 @@ def _checked_entries(given: Any, n_rows: int, name: str) -> np.ndarray:
 def _check_entry(value: Any, name: str) -> None:
     """Raise InvalidArgumentError unless a value is a number, a text or unknown."""
     is_known = isinstance(value, (str, bytes, bool, np.bool_)) or _is_number(value)
-    if not (is_known or _is_unknown(value)):
+    if not (is_known or is_unknown(value)):
         said = f"{value!r:.40}, of type {type(value).__name__}"
         raise InvalidArgumentError(
             Setting(name), f" must be whole numbers or names (texts); got {said}"
@@ -213,7 +213,7 @@ def _as_numbers(given: np.ndarray) -> IntegerArray | None:
         return _whole(given)
     if given.dtype.kind in "USb":
         return None
-    unknown = np.fromiter((_is_unknown(value) for value in given), bool, len(given))
+    unknown = np.fromiter((is_unknown(value) for value in given), bool, len(given))
     known = given[~unknown]
     if not all(_is_number(value) for value in known):
         return None
@@ -237,7 +237,8 @@ def _is_number(value: Any) -> bool:
     return is_number and not isinstance(value, bool)
 
 
-def _is_unknown(value: Any) -> bool:
+def is_unknown(value: Any) -> bool:
+    """Return whether a label is none: -1, None, NaN, NA or masked."""
     if value is None or value is np.ma.masked or type(value).__name__ in ("NAType", "NaTType"):
         return True
     if _is_number(value) and value == UNKNOWN:
@@ -281,7 +282,7 @@ def _of_names(
     *,
     background: bool,
 ) -> KnownLabels:
-    unknown = np.fromiter((_is_unknown(value) for value in given), bool, len(given))
+    unknown = np.fromiter((is_unknown(value) for value in given), bool, len(given))
     other = np.fromiter((_is_number(value) for value in given), bool, len(given)) & ~unknown
     is_background = np.zeros(len(given), dtype=bool)
     for place in np.flatnonzero(other):
@@ -352,7 +353,7 @@ def with_groups(labels: KnownLabels | None, groups: Any, n_rows: int) -> KnownLa
     InvalidArgumentError
         If they are no groups of so many rows, or rows of one group have different labels.
     """
-    given = _checked_entries(groups, n_rows, "groups")
+    given = checked_entries(groups, n_rows, "groups")
     codes = group_codes(given)
     if not (codes >= 0).any():
         return labels
@@ -374,7 +375,7 @@ def group_codes(given: np.ndarray) -> IntegerArray:
     if given.dtype.kind in "iu":
         unknown, texts = given == UNKNOWN, given
     else:
-        unknown = np.fromiter((_is_unknown(value) for value in given), bool, len(given))
+        unknown = np.fromiter((is_unknown(value) for value in given), bool, len(given))
         texts = np.array([str(value) for value in given], dtype=object)
     codes = np.full(len(given), -1, dtype=np.intp)
     if not unknown.all():

@@ -95,6 +95,7 @@ class ArrayRows(Rows):
         self.labels = labels
         self.whole = Block(0, values, weights)
         self._planned: int | None = None
+        self._left_out = 0
 
     @property
     def n_rows(self) -> int:
@@ -164,7 +165,13 @@ class ArrayRows(Rows):
 
     def with_labels(self, labels: KnownLabels | None) -> "ArrayRows":
         """Return the same rows with other labels, or none."""
-        return ArrayRows(self.values, self.weights, self._factor, self.errors, self.kept, labels)
+        own = (self.values, self.weights, self._factor, self.errors, self.kept)
+        return ArrayRows(*own, labels).beside_blank(self._left_out)
+
+    def beside_blank(self, number: int) -> "ArrayRows":
+        """Return these rows, beside which so many without any cell were left out before."""
+        self._left_out = number
+        return self
 
     def reweighted(self, weights: Array) -> "ArrayRows":
         """Return the same rows with other weights; what was observed of them is known already."""
@@ -212,7 +219,7 @@ class ArrayRows(Rows):
             variances = self.errors if self.errors.ndim == 2 else np.einsum("ndd->nd", self.errors)
             n_inexact = int(((variances > 0.0) & ~self.is_missing).sum())
         if not self.has_missing:
-            return Unobserved(n_cells=self.values.size, n_inexact=n_inexact)
+            return Unobserved(self.values.size, n_blank=self._left_out, n_inexact=n_inexact)
         missing = self.is_missing
         has_none = missing.all(axis=1)
         if self.labels is not None:
@@ -222,7 +229,7 @@ class ArrayRows(Rows):
         n_missing = int(missing.sum()) - blank * self.n_features
         n_rows = int(missing.any(axis=1).sum()) - blank
         n_cells = (self.n_rows - blank) * self.n_features
-        return Unobserved(n_cells, n_missing, n_rows, blank, n_inexact)
+        return Unobserved(n_cells, n_missing, n_rows, blank + self._left_out, n_inexact)
 
     @property
     def with_cells(self) -> "ArrayRows":

@@ -8,11 +8,13 @@ from typing import TypeVar, final
 
 import numpy as np
 
-from mixtura.data.base import Block, Rows
+from mixtura.data.base import NONE_HELD, Block, Rows
+from mixtura.data.known_labels import Classes, KnownLabels
+from mixtura.data.label_words import classified
 from mixtura.data.memory import ArrayRows, Tile, tile_rows
 from mixtura.data.observed import Unobserved
 from mixtura.errors import InvalidArgumentError
-from mixtura.typing import Array
+from mixtura.typing import Array, IntegerArray
 
 Result = TypeVar("Result")
 Engine = TypeVar("Engine")
@@ -75,6 +77,26 @@ def facts_of_tile(tile: Tile) -> RowFacts:
     )
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class KnownOfParts:
+    """What is known of the components of rows that lie in parts.
+
+    Parameters
+    ----------
+    classes : Classes
+        The classes of their labels.
+    held : integer array
+        The components that labels name, of rows of some weight, ascending.
+    is_grouped : bool
+        Whether there are rows that share components.
+    """
+
+    classes: Classes
+    held: IntegerArray
+    is_grouped: bool
+
+
 class PartedRows(Rows):
     """Rows in tiles, of which not all are in memory at once."""
 
@@ -90,8 +112,34 @@ class PartedRows(Rows):
     @property
     def identity(self) -> Hashable:
         """What tells these rows from others, in a form that ``repr`` shows."""
-        facts = self.facts
-        return facts.n_rows, facts.total_weight, facts.magnitude.tolist()
+        facts, known = self.facts, self.known
+        own = (facts.n_rows, facts.total_weight, facts.magnitude.tolist())
+        if known is None:
+            return own
+        return (*own, known.classes, known.held.tolist(), known.is_grouped)
+
+    @property
+    def known(self) -> KnownOfParts | None:
+        """What is known of the rows' components; None where nothing is."""
+        return None
+
+    @property
+    def is_labelled(self) -> bool:
+        return self.known is not None
+
+    @property
+    def is_grouped(self) -> bool:
+        return self.known is not None and self.known.is_grouped
+
+    @property
+    def held(self) -> IntegerArray:
+        return NONE_HELD if self.known is None else self.known.held
+
+    @property
+    def unlabelled(self) -> "PartedRows":
+        if self.known is None:
+            return self
+        return self.once("unlabelled", lambda: RelabelledRows(self, _unlabelled, None))
 
     def each(self, function: Callable[[Tile], Result]) -> Iterable[Result]:
         """Return what a function returns of each tile, in their order."""
@@ -157,8 +205,11 @@ class PartedRows(Rows):
 
     @property
     def with_counted_labels(self) -> "PartedRows":
-        """The rows, of which no labels are known."""
-        return self
+        """The rows, with nothing known of those that have no weight."""
+        known = self.known
+        if known is None or not self.has_weights:
+            return self
+        return self.once("counted labels", lambda: RelabelledRows(self, _counted_labels, known))
 
     @property
     def with_cells(self) -> "PartedRows":
@@ -175,6 +226,8 @@ class PartedRows(Rows):
             yield Block(tile.start, tile.rows.values, tile.rows.weights)
 
     def batches(self, size: int) -> Iterator[Rows]:
+        if self.is_grouped:
+            raise self.too_many("batches of rows in groups")
         held: list[ArrayRows] = []
         n_held = 0
         for tile in self.tiles():
@@ -210,6 +263,14 @@ class PartedRows(Rows):
 
 def _rescaled(factor: Array, rows: ArrayRows) -> ArrayRows:
     return rows.rescaled(factor)
+
+
+def _unlabelled(rows: ArrayRows) -> ArrayRows:
+    return rows.unlabelled
+
+
+def _counted_labels(rows: ArrayRows) -> ArrayRows:
+    return rows.with_counted_labels
 
 
 def _then(
@@ -249,11 +310,94 @@ class _DerivedRows(PartedRows):
         return self._origin.factor
 
     @property
+    def known(self) -> KnownOfParts | None:
+        return self._origin.known
+
+    @property
+    def has_missing(self) -> bool:
+        return self._origin.has_missing
+
+    @property
     def is_elsewhere(self) -> bool:
         return self._origin.is_elsewhere
 
     def swept_by(self, engine: Engine) -> Engine:
         return self._origin.swept_by(engine)
+
+
+@final
+class RelabelledRows(_DerivedRows):
+    """The same rows, of whose components something else is known.
+
+    Parameters
+    ----------
+    origin : PartedRows
+        The rows.
+    function : callable
+        Returns the rows of a tile with what is known of them.
+    known : KnownOfParts, optional
+        What is known of all.
+    """
+
+    def __init__(
+        self,
+        origin: PartedRows,
+        function: Callable[[ArrayRows], ArrayRows],
+        known: KnownOfParts | None,
+    ) -> None:
+        super().__init__(origin, function)
+        self._of_these = known
+
+    @property
+    def known(self) -> KnownOfParts | None:
+        return self._of_these
+
+    @property
+    def facts(self) -> RowFacts:
+        return self._origin.facts
+
+    @property
+    def identity(self) -> Hashable:
+        return super().identity, self._origin.identity
+
+    @property
+    def unobserved(self) -> Unobserved:
+        return self._origin.unobserved
+
+
+def classified_rows(rows: PartedRows, codes: IntegerArray, classes: Classes) -> PartedRows:
+    """Return rows whose labels, numbers of a word list, are known by their classes.
+
+    Parameters
+    ----------
+    rows : PartedRows
+        The rows; of each tile the labels are provisional.
+    codes : integer array of shape (number of words,)
+        The class of each word.
+    classes : Classes
+        The classes.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If rows of one group have different labels.
+    """
+    function = partial(_classified, codes, classes)
+    found = list(rows.each(partial(_then, function, _held_of_tile)))
+    parts = [held for held, _ in found]
+    held = np.unique(np.concatenate(parts)) if parts else NONE_HELD
+    is_grouped = any(grouped for _, grouped in found)
+    return RelabelledRows(rows, function, KnownOfParts(classes, held, is_grouped))
+
+
+def _classified(codes: IntegerArray, classes: Classes, rows: ArrayRows) -> ArrayRows:
+    return (
+        rows if rows.labels is None else rows.with_labels(classified(rows.labels, codes, classes))
+    )
+
+
+def _held_of_tile(tile: Tile) -> tuple[IntegerArray, bool]:
+    return tile.rows.held, tile.rows.is_grouped
 
 
 @final
@@ -277,11 +421,26 @@ class RescaledRows(_DerivedRows):
 
 @final
 class MappedRows(_DerivedRows):
-    """Rows each tile of which is a function of another's, such as completed ones."""
+    """Rows each tile of which is a function of another's, such as completed ones.
+
+    What is known of their components stays.
+    """
+
+    def __init__(self, origin: PartedRows, function: Callable[[ArrayRows], ArrayRows]) -> None:
+        super().__init__(origin, partial(_labels_kept, function))
 
     @property
     def facts(self) -> RowFacts:
         return self.once("facts", lambda: summed_facts(self.each(facts_of_tile)))
+
+    @property
+    def has_missing(self) -> bool:
+        return self.facts.unobserved.n_missing + self.facts.unobserved.n_blank > 0
+
+
+def _labels_kept(function: Callable[[ArrayRows], ArrayRows], rows: ArrayRows) -> ArrayRows:
+    found = function(rows)
+    return found if rows.labels is None else found.with_labels(rows.labels)
 
 
 def summed_facts(parts: Iterable[RowFacts]) -> RowFacts:
@@ -304,7 +463,28 @@ def joined(parts: list[ArrayRows]) -> ArrayRows:
         weights = np.concatenate(ones)
     if any(part.errors is not None for part in parts):
         errors = np.concatenate([_own_errors(part) for part in parts])
-    return ArrayRows(np.concatenate([part.values for part in parts]), weights, first.factor, errors)
+    values = np.concatenate([part.values for part in parts])
+    return ArrayRows(values, weights, first.factor, errors, None, _joined_labels(parts))
+
+
+def _joined_labels(parts: list[ArrayRows]) -> KnownLabels | None:
+    """Return labels of parts, one after the other; groups of different parts are different."""
+    known = [part.labels for part in parts]
+    classes = next((one.classes for one in known if one is not None), None)
+    if classes is None:
+        return None
+    sizes = [part.n_rows for part in parts]
+    codes, groups, n_groups = [], [], 0
+    for one, size in zip(known, sizes, strict=True):
+        nothing = np.full(size, -1, dtype=np.intp)
+        codes.append(nothing if one is None else one.codes)
+        own = nothing if one is None or one.groups is None else one.groups
+        groups.append(np.where(own >= 0, own + n_groups, -1))
+        n_groups = max(n_groups, int(groups[-1].max(initial=-1)) + 1)
+    has_groups = any(one is not None and one.groups is not None for one in known)
+    return KnownLabels(
+        np.concatenate(codes), classes, np.concatenate(groups) if has_groups else None
+    )
 
 
 def _own_errors(rows: ArrayRows) -> Array:

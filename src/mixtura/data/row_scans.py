@@ -19,8 +19,9 @@ class OpenedScan:
     ----------
     rows : ArrayRows or PartedRows
         The rows.
-    labels, groups : object array of shape (N,), optional
-        Labels and groups, as they are in the source.
+    labels, groups : object array of shape (N,), or of those that differ, optional
+        Labels and groups as they are in the source, of all rows where these are in memory; else
+        the tiles have numbers of those that differ.
     fingerprint : hashable
         What the source was when it was read.
     to_fit : bool

@@ -172,7 +172,8 @@ class FilesSource(ScanSource):
         if not found:
             return numeric_names(first.label, first.schema)
         # A column without a value in one file, or that is text there, is a column all the same.
-        names = [name for name in first.schema.names if name in found]
+        counters = first.row_numbers
+        names = [name for name in first.schema.names if name in found and name not in counters]
         for name in names:
             position_of(first.label, first.schema.names, name)
         return tuple(names)
@@ -271,13 +272,13 @@ def found_files(given: str | Path) -> tuple[list[Path], list[dict[str, Any]]]:
         files = [one for one in files if not _is_hidden(one.relative_to(path))]
         if not files:
             raise DataError(f"{text}: is a directory without a file that ends in {SUFFIXES}")
-        return files, [_keys(one.relative_to(path)) for one in files]
+        return files, [_keys(one) for one in files]
     if not path.exists() and any(mark in text for mark in "*?["):
         files = [Path(one) for one in sorted(glob(text, recursive=True)) if Path(one).is_file()]
         if not files:
             raise DataError(f"{text}: no file has such a name")
-        return files, [{} for _ in files]
-    return [path], [{}]
+        return files, [_keys(one) for one in files]
+    return [path], [_keys(path)]
 
 
 def _is_table(path: Path) -> bool:

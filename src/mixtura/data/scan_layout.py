@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 
 from mixtura.data.file_table import MissingCells
+from mixtura.data.label_words import words_of
 from mixtura.data.scan_sources import Batch, ScanSource
 from mixtura.data.sources import shown
 from mixtura.errors import DataError
@@ -89,23 +90,25 @@ class Chunk:
     weights : array of shape (n,), optional
     errors : array of shape (n, D), optional
         Variances.
-    labels, groups : list, optional
-        Labels and groups as the source has them.
+    labels, groups : list or integer array, optional
+        Labels and groups as the source has them, or numbers of those of a word list.
     """
 
     positions: IntegerArray
     values: Array
     weights: Array | None = None
     errors: Array | None = None
-    labels: list[Any] | None = None
-    groups: list[Any] | None = None
+    labels: Any = None
+    groups: Any = None
 
     def taken(self, some: slice | BooleanArray) -> "Chunk":
         """Return some of the rows."""
         numbers = np.arange(len(self.positions))[some]
 
-        def words(given: list[Any] | None) -> list[Any] | None:
-            return None if given is None else [given[i] for i in numbers]
+        def words(given: Any) -> Any:
+            if given is None or isinstance(given, np.ndarray):
+                return None if given is None else given[some]
+            return [given[i] for i in numbers]
 
         return Chunk(
             self.positions[some],
@@ -180,6 +183,8 @@ class Reading:
         blank = missing.all(axis=1)
         if not self.leaves_blank:
             return np.ones(len(chunk.positions), dtype=bool)
+        if chunk.labels is not None:  # they count for the weights
+            blank &= ~words_of(chunk.labels, len(blank), "labels").is_known
         left_out(int(blank.sum()), 0)
         return np.asarray(~blank)
 

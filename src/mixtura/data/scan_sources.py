@@ -8,7 +8,8 @@ from typing import Any, final
 
 import numpy as np
 
-from mixtura.data.columns import fill, is_numeric, position_of
+from mixtura.data.columnar import PANDAS_INDEX
+from mixtura.data.columns import counts_rows, fill, is_numeric, position_of
 from mixtura.data.sources import shown
 from mixtura.errors import DataError
 from mixtura.typing import Array
@@ -53,8 +54,7 @@ class Batch:
 
     def words(self, position: int) -> list[Any]:
         """Return a column as it is, None where a cell is missing."""
-        column = self.columns[position]
-        return [_whole(value) for value in column.to_pylist()]
+        return [_whole(value) for value in self.columns[position].to_pylist()]
 
 
 def _whole(value: Any) -> Any:
@@ -151,6 +151,23 @@ class ScannedFile(ABC):
     path: Path
     schema: Any
     n_rows: int | None
+
+    @property
+    def row_numbers(self) -> frozenset[str]:
+        """Columns that nobody named and that merely number the rows, as far as the first do."""
+        import pyarrow as pa
+
+        unnamed = [name for name in self.schema.names if PANDAS_INDEX.fullmatch(name)]
+        found = []
+        for name in unnamed:
+            for _, (column,) in self.batches([name], 0):
+                whole = (
+                    column if isinstance(column, pa.ChunkedArray) else pa.chunked_array([column])
+                )
+                if counts_rows(whole):
+                    found.append(name)
+                break
+        return frozenset(found)
 
     @property
     def label(self) -> str:
@@ -264,6 +281,10 @@ class ArraySource(ScanSource):
         own = chunks[0] if isinstance(chunks, tuple) and chunks else 1
         return int(max(1, BATCH_ROWS // max(own, 1)) * own)
 
+    def read_by(self, array: Any) -> None:
+        """Take rows from another array of the same shape and numbers from now on."""
+        self._array = array
+
     def fingerprint(self) -> Hashable:
         # A file of h5py's has many arrays.
         own = (str(getattr(self._array, "name", "")), *self._array.shape, str(self._array.dtype))
@@ -288,6 +309,44 @@ def stat_of(path: Any) -> tuple[int, int, int]:
     return found.st_size, found.st_mtime_ns, found.st_ino
 
 
+@final
+@dataclass(frozen=True)
+class NpyRows:
+    """The numbers of a ``.npy`` file in row-major order, read slice by slice.
+
+    Parameters
+    ----------
+    path, label : str
+        The file, and what messages call it.
+    offset : int
+        Bytes before the first number.
+    shape : tuple of int
+        (N, D).
+    dtype : dtype
+        Of the numbers.
+    """
+
+    path: str
+    label: str
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        start, stop, _ = rows.indices(self.shape[0])
+        found = np.empty((stop - start, *self.shape[1:]), self.dtype)
+        width = self.dtype.itemsize * self.shape[1]
+        try:
+            with open(self.path, "rb") as file:
+                file.seek(self.offset + start * width)
+                n_read = file.readinto(memoryview(found).cast("B")) if found.size else 0
+        except OSError as error:
+            raise DataError(f"{self.label}: {error.strerror or 'could not be read'}") from None
+        if n_read != found.nbytes:
+            raise DataError(f"{self.label}: ends before its last row")
+        return found
+
+
 def npy_source(path: Any, label: str) -> ArraySource:
     """Return the array of a ``.npy`` file, which is not read yet.
 
@@ -304,4 +363,6 @@ def npy_source(path: Any, label: str) -> ArraySource:
     found = ArraySource(array, label, path)
     if stat_of(path) != before:
         raise DataError(f"{label}: has changed while it was opened")
+    if array.flags.c_contiguous:  # a map of a file that is cut short ends the process
+        found.read_by(NpyRows(str(path), label, array.offset, array.shape, array.dtype))
     return found

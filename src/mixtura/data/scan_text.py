@@ -6,8 +6,8 @@ from typing import Any, final
 
 import numpy as np
 
-from mixtura.data.columns import RawTable
-from mixtura.data.delimited import located_cell, open_delimited, text_reader
+from mixtura.data.columns import RawTable, counts_rows
+from mixtura.data.delimited import located_cell, open_delimited, text_reader, trimmed_words
 from mixtura.data.dialect import MISSING
 from mixtura.data.file_table import MissingCells
 from mixtura.data.scan_sources import ScannedFile
@@ -41,6 +41,21 @@ class TextScanFile(ScannedFile):
         else:
             types = self._types_of_first_block()
         self.schema = pa.schema(list(zip(self._raw.names, types, strict=True)))
+
+    @property
+    def row_numbers(self) -> frozenset[str]:
+        import pyarrow as pa
+
+        found = []
+        for index in self._raw.row_numbers:
+            if self._is_small:
+                numbers = self._raw.load([index])[0].values
+            else:
+                with text_reader(self._source, [index], None) as reader:
+                    numbers = pa.chunked_array([reader.read_next_batch().column(0)])
+            if numbers is not None and counts_rows(numbers):
+                found.append(self._raw.names[index])
+        return frozenset(found)
 
     def _type(self, index: int) -> Any:
         import pyarrow as pa
@@ -76,7 +91,14 @@ class TextScanFile(ScannedFile):
         try:
             with text_reader(self._source, positions, types) as reader:
                 for batch in reader:
-                    yield first, [batch.column(str(position)) for position in positions]
+                    columns = [batch.column(str(position)) for position in positions]
+                    yield (
+                        first,
+                        [
+                            trimmed_words(column) if is_text else column
+                            for column, is_text in zip(columns, texts, strict=True)
+                        ],
+                    )
                     first += batch.num_rows
         except pa.ArrowInvalid as error:
             self._refuse(names, first, one_line(error))

@@ -5,16 +5,18 @@ import zlib
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain, repeat
-from typing import Any, final
+from typing import Any, NoReturn, final
 
 import numpy as np
 
+from mixtura.data.known_labels import KnownLabels
+from mixtura.data.label_words import WordList, provisional, words_of
 from mixtura.data.memory import ArrayRows, Tile, tile_rows
-from mixtura.data.memory_limits import shown_size
 from mixtura.data.observed import Unobserved
 from mixtura.data.parted_rows import PartedRows, RowFacts, facts_of_tile
 from mixtura.data.read_ahead import read_ahead
 from mixtura.data.scan_layout import Chunk, Reading, cut
+from mixtura.data.sources import shown
 from mixtura.errors import DataError
 from mixtura.typing import Array, IntegerArray
 
@@ -63,6 +65,10 @@ class FirstPass:
         Rows that were left out: without any cell, and with missing cells.
     is_whole : bool
         Whether all tiles are held.
+    labels, groups : WordList or None
+        Labels and groups that differ; None where there are none.
+    cut_group : object
+        A group whose rows lie in several tiles; None where there is none.
     """
 
     entries: list[TileEntry] = field(default_factory=list)
@@ -71,11 +77,37 @@ class FirstPass:
     n_blank: int = 0
     n_dropped: int = 0
     is_whole: bool = True
+    labels: WordList | None = None
+    groups: WordList | None = None
+    cut_group: Any = None
+
+    def numbered(self, chunk: Chunk) -> Chunk:
+        """Return a chunk whose labels and groups are numbers of those that differ."""
+        n_rows, before = len(chunk.positions), len(self.groups or ())
+        chunk = numbered(chunk, self.labels, self.groups)
+        if self.groups is not None and self.cut_group is None and n_rows:
+            again = np.flatnonzero((chunk.groups >= 0) & (chunk.groups < before))
+            if again.size:
+                self.cut_group = self.groups.values[chunk.groups[again[0]]]
+        return chunk
 
     def leave_out(self, n_blank: int, n_dropped: int) -> None:
         """Count rows that are left out."""
         self.n_blank += n_blank
         self.n_dropped += n_dropped
+
+
+def numbered(chunk: Chunk, labels: WordList | None, groups: WordList | None) -> Chunk:
+    """Return a chunk whose labels and groups are numbers of those of word lists."""
+    if labels is None and groups is None:
+        return chunk
+    n_rows = len(chunk.positions)
+
+    def codes(given: Any, known: WordList | None, name: str) -> Any:
+        return None if known is None else known.codes(words_of(given, n_rows, name))
+
+    of_labels = codes(chunk.labels, labels, "labels")
+    return replace(chunk, labels=of_labels, groups=codes(chunk.groups, groups, "groups"))
 
 
 def tile_sizes(reading: Reading, cuts: tuple[int, ...] | None) -> Iterator[int]:
@@ -93,12 +125,15 @@ def first_pass(reading: Reading, limit: int, cuts: tuple[int, ...] | None) -> Fi
     DataError
         If a row cannot be used, or the source changes meanwhile.
     """
-    found = FirstPass()
+    layout = reading.layout
+    found = FirstPass(
+        labels=WordList() if layout.labels else None, groups=WordList() if layout.groups else None
+    )
     before = reading.source.fingerprint()
-    has_words = bool(reading.layout.labels or reading.layout.groups)
-    chunks = reading.chunks(0, found.leave_out)
+    chunks = told_of_changes(reading, before, reading.chunks(0, found.leave_out))
     n_bytes = 0
-    for number, chunk in enumerate(read_ahead(cut(chunks, tile_sizes(reading, cuts)))):
+    for number, raw in enumerate(read_ahead(cut(chunks, tile_sizes(reading, cuts)))):
+        chunk = found.numbered(raw)
         start = found.entries[-1].start + found.entries[-1].n_rows if found.entries else 0
         tile = Tile(number, start, rows_of(chunk))
         facts = facts_of_tile(tile)
@@ -115,20 +150,11 @@ def first_pass(reading: Reading, limit: int, cuts: tuple[int, ...] | None) -> Fi
         )
         n_bytes += size_of(chunk)
         if found.is_whole and n_bytes > limit and number > 0:
-            if has_words:
-                _refuse_words(limit)
             _make_room(found, limit)
         if found.is_whole:
             found.held.append(_without_positions(chunk))
     _check_unchanged(reading, before)
     return found
-
-
-def _refuse_words(limit: int) -> None:
-    raise DataError(
-        f"labels and groups need all rows in memory, and the scan may take {shown_size(limit)}",
-        remedy="raise the scan's memory",
-    )
 
 
 def _make_room(found: FirstPass, limit: int) -> None:
@@ -152,11 +178,28 @@ def size_of(chunk: Chunk) -> int:
 
 def checksum(chunk: Chunk) -> int:
     """Return a number that changes if any number of a tile does, or their order."""
-    found = 0
-    for part in (chunk.values, chunk.weights, chunk.errors):
-        if part is not None:
+    known = provisional(chunk.labels, chunk.groups, len(chunk.values))
+    return checksum_of(chunk.values, chunk.weights, chunk.errors, known)
+
+
+def checksum_of(
+    values: Array, weights: Array | None, errors: Array | None, known: KnownLabels | None
+) -> int:
+    """Return a number that changes if any number of rows does, or their order."""
+    found, labels = 0, () if known is None else (known.codes, known.groups)
+    for part in (values, weights, errors, *labels):
+        if part is not None and part.size:
             found = zlib.crc32(np.ascontiguousarray(part).data.cast("B"), found)
     return found
+
+
+def checksums(reading: Reading, cuts: tuple[int, ...] | None) -> list[int]:
+    """Return the checksums of the tiles of a source, read anew."""
+    layout = reading.layout
+    known = [WordList() if name else None for name in (layout.labels, layout.groups)]
+    chunks = reading.chunks(0, lambda n_blank, n_dropped: None)
+    tiles = read_ahead(cut(chunks, tile_sizes(reading, cuts)))
+    return [checksum(numbered(chunk, *known)) for chunk in tiles]
 
 
 def rows_of(chunk: Chunk) -> ArrayRows:
@@ -164,7 +207,8 @@ def rows_of(chunk: Chunk) -> ArrayRows:
     errors = chunk.errors
     if errors is not None and not errors.any():
         errors = None
-    return ArrayRows(chunk.values, chunk.weights, None, errors)
+    labels = provisional(chunk.labels, chunk.groups, len(chunk.values))
+    return ArrayRows(chunk.values, chunk.weights, None, errors, None, labels)
 
 
 def whole_rows(found: FirstPass, n_features: int) -> ArrayRows:
@@ -185,20 +229,31 @@ def whole_rows(found: FirstPass, n_features: int) -> ArrayRows:
         start = stop
     if errors is not None and not errors.any():
         errors = None
-    return ArrayRows(values, weights, None, errors)
+    return ArrayRows(values, weights, None, errors).beside_blank(found.n_blank)
 
 
 def _check_unchanged(reading: Reading, before: Any) -> None:
     if reading.source.fingerprint() != before:
-        _refuse_changed(reading)
+        refuse_changed(reading)
 
 
-def _refuse_changed(reading: Reading) -> None:
+def refuse_changed(reading: Reading) -> NoReturn:
+    """Raise the DataError that a source has changed."""
     raise DataError(
         f"{reading.source.label}: has changed while it was read: its rows are not those of "
         "the first pass",
         remedy="scan it anew once nothing writes to it",
     )
+
+
+def told_of_changes(reading: Reading, before: Hashable, chunks: Iterator[Chunk]) -> Iterator[Chunk]:
+    """Yield chunks; what cannot be read because the source has changed is told as that."""
+    try:
+        yield from chunks
+    except DataError:
+        if reading.source.fingerprint() != before:
+            refuse_changed(reading)
+        raise
 
 
 @final
@@ -229,6 +284,19 @@ class StreamedRows(PartedRows):
         self.fingerprint = reading.source.fingerprint()
         self.report = report
         self._facts = found.facts
+        if found.cut_group is not None:
+            raise DataError(
+                f"{reading.source.label}: the rows of group {shown(found.cut_group)} lie in "
+                "several parts of a scan that is read piece by piece",
+                remedy="order the rows by group, and give cuts that lie between groups, or raise "
+                "the scan's memory",
+            )
+
+    @property
+    def words(self) -> tuple[list[Any] | None, list[Any] | None]:
+        """The labels and the groups that differ; None where the scan has none."""
+        labels, groups = self._found.labels, self._found.groups
+        return None if labels is None else labels.values, None if groups is None else groups.values
 
     @property
     def facts(self) -> RowFacts:
@@ -249,7 +317,7 @@ class StreamedRows(PartedRows):
 
     @property
     def has_missing(self) -> bool:
-        return self._facts.unobserved.n_missing + self._facts.unobserved.n_blank > 0
+        return any(entry.has_missing for entry in self._found.entries)
 
     @property
     def entries(self) -> list[TileEntry]:
@@ -293,18 +361,28 @@ class StreamedRows(PartedRows):
         """
         entries = self._found.entries
         if self.reading.source.fingerprint() != self.fingerprint:
-            _refuse_changed(self.reading)
+            refuse_changed(self.reading)
         chunks = self.reading.chunks(entries[first].position, lambda n_blank, n_dropped: None)
+        chunks = told_of_changes(self.reading, self.fingerprint, chunks)
         number = first
-        for chunk in read_ahead(cut(chunks, chain(self._sizes(first), repeat(1)))):
+        for raw in read_ahead(cut(chunks, chain(self._sizes(first), repeat(1)))):
+            chunk = self._numbered(raw)
             if not self._is_as_before(number, chunk):
-                _refuse_changed(self.reading)
+                refuse_changed(self.reading)
             yield self._tile(number, rows_of(chunk))
             number += 1
         if number < len(entries):
-            _refuse_changed(self.reading)
+            refuse_changed(self.reading)
         if self.reading.source.fingerprint() != self.fingerprint:
-            _refuse_changed(self.reading)
+            refuse_changed(self.reading)
+
+    def _numbered(self, chunk: Chunk) -> Chunk:
+        known = (self._found.labels, self._found.groups)
+        sizes = [len(one or ()) for one in known]
+        chunk = numbered(chunk, *known)
+        if sizes != [len(one or ()) for one in known]:
+            refuse_changed(self.reading)
+        return chunk
 
     def _is_as_before(self, number: int, chunk: Chunk) -> bool:
         entries = self._found.entries

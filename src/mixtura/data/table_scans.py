@@ -10,13 +10,21 @@ from typing import Any, final
 import numpy as np
 
 from mixtura.data.file_table import MissingCells
+from mixtura.data.label_words import WordList
 from mixtura.data.memory_limits import memory_limit
 from mixtura.data.row_scans import OpenedScan, RowScan
 from mixtura.data.scan_files import FilesSource, found_files
 from mixtura.data.scan_layout import Layout, Reading
 from mixtura.data.scan_sources import ArraySource, ScanSource, npy_source
 from mixtura.data.sources import shown
-from mixtura.data.streamed_rows import FirstPass, StreamedRows, first_pass, whole_rows
+from mixtura.data.streamed_rows import (
+    FirstPass,
+    StreamedRows,
+    checksums,
+    first_pass,
+    refuse_changed,
+    whole_rows,
+)
 from mixtura.errors import DataError, InvalidArgumentError
 
 ACCEPTED = (
@@ -57,8 +65,8 @@ def scan(
     weights : str, optional
         A column of non-negative row weights.
     labels, groups : str, optional
-        Columns of known labels and of groups of rows that share a component. These rows must fit
-        in memory.
+        Columns of known labels and of groups of rows that share a component. Of rows that do not
+        fit in memory a group must lie within one tile, or between two ``cuts``.
     errors : mapping of str to str, optional
         For columns of data, the columns with the standard deviations of their errors.
     missing : str, default="integrate"
@@ -163,6 +171,7 @@ class TableScan(RowScan):
         self.cluster = cluster
         self._limit = memory_limit(memory)
         self._opened: OpenedScan | None = None
+        self._sums: list[int] = []
 
     def __repr__(self) -> str:
         names = ", ".join(shown(name) for name in self.names[:6])
@@ -228,6 +237,8 @@ class TableScan(RowScan):
         if self._opened is not None and self._opened.serves(before, to_fit=to_fit):
             if isinstance(self._opened.rows, StreamedRows):
                 self._opened.rows.report = report
+            elif not self._source.is_stable:  # of streamed rows each sweep tells
+                self._check_same_numbers()
             return self._opened
         self._opened = None  # what was held goes before anything else is read
         self._opened = self._open(to_fit, report)
@@ -241,16 +252,28 @@ class TableScan(RowScan):
         if found.facts is None:
             why = "every row has missing values" if found.n_dropped else "has no rows"
             raise DataError(f"{self.label}: {why}")
-        labels, groups = _words(found, "labels"), _words(found, "groups")
         if self._layout.weights is not None:
             _check_total(self.label, self._layout.weights, found.facts.total_weight)
         if to_fit:
             self._check_values(found)
         if found.is_whole and self._cuts is None and self.cluster is None:
+            labels = _words(found, "labels", found.labels)
+            groups = _words(found, "groups", found.groups)
             rows: Any = whole_rows(found, len(self.names))
         else:
+            labels = None if found.labels is None else found.labels.array()
+            groups = found.groups
             rows = StreamedRows(reading, found, self._cuts, report)
+        self._sums = [entry.checksum for entry in found.entries]
         return OpenedScan(rows, labels, groups, before, to_fit, found.n_blank, found.n_dropped)
+
+    def _check_same_numbers(self) -> None:
+        """Read the source again, and raise DataError where its numbers are others than before."""
+        assert self._opened is not None
+        reading = Reading(self._source, self._layout, self._opened.to_fit)
+        again = checksums(reading, self._cuts)
+        if again != self._sums:
+            refuse_changed(reading)
 
     def _check_values(self, found: FirstPass) -> None:
         assert found.facts is not None
@@ -272,13 +295,14 @@ class TableScan(RowScan):
         return (chunk.positions for chunk in reading.chunks(0, lambda n_blank, n_dropped: None))
 
 
-def _words(found: FirstPass, name: str) -> Any:
-    if not found.held or getattr(found.held[0], name) is None:
+def _words(found: FirstPass, name: str, known: WordList | None) -> Any:
+    """Return the labels or groups of all rows, shape (N,), None where one is unknown."""
+    if known is None:
         return None
-    given = [word for chunk in found.held for word in getattr(chunk, name)]
-    words = np.empty(len(given), dtype=object)
-    words[:] = given
-    return words
+    codes = np.concatenate([getattr(chunk, name) for chunk in found.held])
+    values = np.empty(len(known) + 1, dtype=object)
+    values[: len(known)] = known.values
+    return values[codes]
 
 
 def _check_total(label: str, name: str, total: float) -> None:
@@ -328,6 +352,9 @@ def _of_paths(given: list[Any], label: str) -> ScanSource:
         found, of_each = found_files(one)
         files.extend(found)
         keys.extend(of_each)
+    if len(given) > 1:  # what only some of them say is no column
+        common = set(keys[0]).intersection(*keys)
+        keys = [{key: of[key] for key in of if key in common} for of in keys]
     return FilesSource(files, label, keys)
 
 

@@ -13,7 +13,7 @@ from typing import Any, TypeVar, final
 import numpy as np
 
 from mixtura.data import ArrayRows, PartedRows, Tile, Unobserved
-from mixtura.data.parted_rows import RowFacts, facts_of_tile, summed_facts
+from mixtura.data.parted_rows import KnownOfParts, RowFacts, facts_of_tile, summed_facts
 from mixtura.messages.potentials import Potentials
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.typing import Array
@@ -83,6 +83,10 @@ class RememberedRows(PartedRows):
         if isinstance(self.origin, PartedRows):
             return self.origin.facts
         return self.once("facts", lambda: summed_facts(self.origin.each(facts_of_tile)))
+
+    @property
+    def known(self) -> KnownOfParts | None:
+        return self.origin.known if isinstance(self.origin, PartedRows) else None
 
     @property
     def n_rows(self) -> int:

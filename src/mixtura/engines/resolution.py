@@ -5,7 +5,8 @@ from typing import final
 
 import numpy as np
 
-from mixtura.engines.sorting import SortedColumns
+from mixtura.data import ArrayRows
+from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
 OFF_GRID = 0.01
@@ -105,6 +106,12 @@ def resolution(columns: SortedColumns) -> Array:
     tied = mass >= TIED * n_distinct
     rounded = tied if tied.all() else _on_grid(columns, found) | tied
     return np.where(varied & rounded, found, 0.0)
+
+
+def spacing(values: Array) -> float:
+    """Return how far apart the numbers are that a column of values (N,) can hold; 0 for any."""
+    columns = sorted_columns(ArrayRows(values[:, np.newaxis]), values.size, float(values.size))
+    return float(resolution(columns)[0])
 
 
 def _on_grid(columns: SortedColumns, spacing: Array) -> BooleanArray:

@@ -1,16 +1,20 @@
 """Complete rows, and true values, of an estimator that is fitted."""
 
 from abc import ABC
+from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mixtura.data import ArrayRows, PartedRows
 from mixtura.data.frames import framed, framed_like
+from mixtura.data.row_scans import RowScan
 from mixtura.errors import InvalidArgumentError
+from mixtura.estimator.collections import is_collection, told_of_collection
 from mixtura.estimator.predictions import Predictions
-from mixtura.estimator.scanned_rows import missing_cells, told, values_of
+from mixtura.estimator.scanned_rows import scan_for, told, written
 from mixtura.messages import validation
 from mixtura.typing import Array, BooleanArray
 
@@ -39,6 +43,7 @@ class Imputation(Predictions, ABC):
         *,
         measurement_error: Any = None,
         random_state: Any = None,
+        to: str | Path | None = None,
     ) -> Any:
         """Return rows with their missing cells filled in, given what was observed of each.
 
@@ -57,25 +62,52 @@ class Imputation(Predictions, ABC):
             their true values are those of ``posterior_mean``.
         random_state : int, Generator, SeedSequence, RandomState or None
             Of the draws; the estimator's own where None.
+        to : str or Path, optional
+            A file that is written in place of what would be returned: ``.parquet``, ``.arrow`` or
+            ``.csv``, with the rows' numbers from 1 and, of several draws, theirs. Of a scan it is
+            written piece by piece, the draws of some rows after those of others.
 
         Returns
         -------
-        array of shape (N, D), or (n_draws, N, D) for draws
+        array of shape (N, D), or (n_draws, N, D) for draws, or the Path of the file
             Of expectations a frame where the rows are one, of the same kind and with its names; or
             of the kind that ``set_output(transform=...)`` says. Draws are always an array.
         """
+        is_mean = HOW.read(how, "how") == "mean"
+        if is_mean and n_draws != 1:
+            raise InvalidArgumentError(
+                "is for how='draw': of expectations there is one", argument="n_draws"
+            )
+        if is_collection(X) and is_mean and to is None:
+            self._check_fitted()
+            names = list(self._feature_names())
+            tell = self.posterior_.completed
+            return told_of_collection(self, X, tell, names, self._engine(), is_named=True)
+        fill = self._filling(n_draws, random_state, is_mean=is_mean)
         rows = self._rows(X, measurement_error)
-        if HOW.read(how, "how") == "mean":
-            if n_draws != 1:
-                raise InvalidArgumentError(
-                    "is for how='draw': of expectations there is one", argument="n_draws"
-                )
-            engine = self._engine()
-            filled = told(rows, lambda some: self.posterior_.completed(some, engine).copy())
-            return self._framed(X, filled)
-        drawn = self._drawn(rows, n_draws, random_state)
-        missing, values = (told(rows, one) for one in (missing_cells, values_of))
-        return np.where(missing, drawn, values)
+        if to is not None:
+            source = scan_for(self, X) if isinstance(X, RowScan) else X
+            return written(source, rows, fill, list(self._feature_names()), to, n_draws)
+        if is_mean:
+            return self._framed(X, told(rows, fill))
+        return told(rows, fill, axis=1)
+
+    def _filling(
+        self, n_draws: int, random_state: Any, *, is_mean: bool
+    ) -> Callable[[ArrayRows], Array]:
+        """Return what fills in rows: (n, D) by expectations, (n_draws, n, D) by draws."""
+        self._check_fitted()
+        engine, posterior = self._engine(), self.posterior_
+        if is_mean:
+            return lambda some: posterior.completed(some, engine).copy()
+        n_draws = validation.whole_number(n_draws, "n_draws", 1)
+        rng = self._generator(random_state, "values")
+
+        def draw(some: ArrayRows) -> Array:
+            drawn = posterior.sample_rows(some, engine=engine, n_draws=n_draws, rng=rng)
+            return np.where(some.is_missing, drawn, some.values)
+
+        return draw
 
     def _framed(self, X: Any, filled: Array) -> Any:
         """Return complete rows in the container that was asked for, or else in that of X."""

@@ -33,7 +33,7 @@ def _adds_rows(estimator: Any) -> bool:
 
 def classes_of(rows: ArrayRows | PartedRows, earlier: Classes) -> Classes:
     """Return what the labels of rows are, or were before."""
-    known = rows.labels if isinstance(rows, ArrayRows) else None
+    known = rows.labels if isinstance(rows, ArrayRows) else rows.known
     return earlier if known is None else known.classes
 
 

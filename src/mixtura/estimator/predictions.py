@@ -10,11 +10,12 @@ from sklearn import get_config
 from sklearn.base import BaseEstimator, DensityMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.data import ArrayRows, KnownLabels, PartedRows
+from mixtura.data import ArrayRows, Classes, KnownLabels, PartedRows
 from mixtura.data.frames import default_names
 from mixtura.data.kept_rows import KeptRows
 from mixtura.data.known_labels import known_labels, with_groups
 from mixtura.data.measurement_errors import error_variances
+from mixtura.data.parted_rows import classified_rows
 from mixtura.data.row_scans import RowScan
 from mixtura.data.row_weights import row_weights
 from mixtura.diagnostics import information_criteria
@@ -117,7 +118,9 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         if isinstance(X, RowScan):
             return self._scanned(X, others, reset=reset)
         if is_collection(X):
-            return collection_rows(self, X, others, reset=reset)
+            rows, words = collection_rows(self, X, others, reset=reset)
+            has_groups = words[1] is not None
+            return self._classified(rows, words[0], has_groups=has_groups, reset=reset)
         values = self._validated(X, reset=reset)
         weights = None if sample_weight is None else self._weights(sample_weight, values)
         names = getattr(self, "feature_names_in_", None)
@@ -130,6 +133,9 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         """Return the rows of a scan, with what is known of their components where they are few."""
         opened = opened_scan(self, scan, others, reset=reset)
         rows = opened.rows
+        if isinstance(rows, PartedRows):
+            has_groups = opened.groups is not None
+            return self._classified(rows, opened.labels, has_groups=has_groups, reset=reset)
         if not isinstance(rows, ArrayRows) or (opened.labels is None and opened.groups is None):
             return rows
         n_rows, known = rows.n_rows, None
@@ -138,6 +144,31 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         if opened.groups is not None:
             known = with_groups(known, opened.groups, n_rows)
         return rows.with_labels(known)
+
+    def _classified(
+        self, rows: PartedRows, labels: Any, *, has_groups: bool, reset: bool
+    ) -> PartedRows:
+        """Return rows in parts with the classes of their labels, of which those that differ come.
+
+        Parameters
+        ----------
+        rows : PartedRows
+            Of each tile the labels are numbers of those that differ.
+        labels : array, optional
+            Those that differ; None where the rows have none.
+        has_groups : bool
+            Whether the rows have groups.
+        reset : bool
+            Whether these are the first rows.
+        """
+        known = None
+        if labels is not None and len(labels):
+            known = self._labels(labels, len(labels), reset=reset)
+        if known is None and not has_groups:
+            return rows
+        if known is None:
+            known = KnownLabels(np.full(len(labels) if labels is not None else 0, -1), Classes())
+        return classified_rows(rows, known.codes, known.classes)
 
     def _labels(self, labels: Any, n_rows: int, *, reset: bool) -> KnownLabels | None:
         given = vars(self)
@@ -152,6 +183,9 @@ class Predictions(TransformerMixin, DensityMixin, BaseEstimator, ABC):
         """Return the kind of frame that ``set_output`` asks for; "default" for none."""
         own = vars(self).get("_sklearn_output_config", {})
         return str(own.get("transform", get_config()["transform_output"]))
+
+    def _check_fitted(self) -> None:
+        check_is_fitted(self)
 
     def _rows(self, X: Any, measurement_error: Any = None) -> Any:
         check_is_fitted(self)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.data import ArrayRows, Block, Rows
+from mixtura.data import ArrayRows, Block, PartedRows, Rows
 from mixtura.data.scaling import safe_factor
 from mixtura.diagnostics.component_warnings import named_columns
 from mixtura.diagnostics.data_warnings import DataFacts, data_doubts, facts_of, fewer_rows
@@ -140,8 +140,9 @@ def _fixed(
         )
     if "weights" in given and not model.weight_prior.has_constant_powers:
         raise InvalidArgumentError("fixed weights need a Dirichlet weight_prior, or inference='ml'")
-    labels = rows.labels if isinstance(rows, ArrayRows) else None
-    names = () if labels is None else labels.classes.component_names()
+    known = rows.known if isinstance(rows, PartedRows) else None
+    known = rows.labels if isinstance(rows, ArrayRows) else known
+    names = () if known is None else known.classes.component_names()
     sizes = (model.n_components, model.n_features)
     if "covariances" in given and model.family.is_restricted:
         raise InvalidArgumentError(

@@ -14,7 +14,7 @@ from mixtura.data.table_output import write_pieces
 from mixtura.engines import Engine
 from mixtura.errors import DataError, InvalidArgumentError
 from mixtura.posteriors import Posterior
-from mixtura.typing import Array, BooleanArray
+from mixtura.typing import Array
 
 PICTURED = 1 << 13
 """Rows of a scan, about, that pictures and reports show."""
@@ -94,16 +94,6 @@ def told(rows: ArrayRows | PartedRows, tell: Callable[[ArrayRows], Any], axis: i
     return np.concatenate([tell(tile.rows) for tile in rows.tiles()], axis=axis)
 
 
-def missing_cells(rows: ArrayRows) -> BooleanArray:
-    """Return which cells of rows are missing, shape (N, D)."""
-    return rows.is_missing
-
-
-def values_of(rows: ArrayRows) -> Array:
-    """Return the values of rows, shape (N, D)."""
-    return rows.values
-
-
 def scored(
     rows: ArrayRows | PartedRows, posterior: Posterior, engine: Engine
 ) -> tuple[float, float]:
@@ -163,6 +153,7 @@ def written(
     tell: Callable[[ArrayRows], Array],
     names: list[str],
     to: str | Path,
+    n_draws: int = 1,
 ) -> Path:
     """Write what is told of rows to a file, with the rows' numbers from 1.
 
@@ -173,37 +164,60 @@ def written(
     rows : ArrayRows or PartedRows
         The rows.
     tell : callable
-        Returns numbers (n,) or (n, columns) of the rows of a tile.
+        Returns numbers (n,), (n, columns) or (draws, n, columns) of the rows of a tile.
     names : list of str
         Names of the columns.
     to : str or Path
         The file, as :func:`write_pieces` takes it.
+    n_draws : int
+        Number of draws.
     """
 
-    def pieces() -> Iterator[list[np.ndarray]]:
-        if isinstance(rows, ArrayRows) and not isinstance(scan, RowScan):
-            yield _columns(np.arange(rows.n_rows), tell(rows))
-            return
-        tiles = rows.tiles()
-        if isinstance(rows, ArrayRows):
-            positions = np.concatenate(list(scan.positions(rows)))
-            for tile in tiles:
-                yield _columns(positions[tile.start : tile.stop], tell(tile.rows))
-            return
-        if not isinstance(scan, RowScan):
-            for tile in tiles:
-                yield _columns(np.arange(tile.start, tile.stop), tell(tile.rows))
-            return
-        where_of = scan.positions(scan.opened(to_fit=False).rows)
-        for tile, where in zip(tiles, where_of, strict=True):
-            yield _columns(where, tell(tile.rows))
+    lead = ["row"]
+    if n_draws > 1:
+        lead = ["draw", "row"]
+    return write_pieces(to, [*lead, *names], table_pieces(scan, rows, tell))
 
-    return write_pieces(to, ["row", *names], pieces())
+
+def table_pieces(
+    scan: Any, rows: ArrayRows | PartedRows, tell: Callable[[ArrayRows], Array]
+) -> Iterator[list[np.ndarray]]:
+    """Yield the columns of a table of what is told of rows: their numbers from 1, and the rest.
+
+    Parameters
+    ----------
+    scan : RowScan or rows
+        Where the rows are from.
+    rows : ArrayRows or PartedRows
+        The rows.
+    tell : callable
+        Returns numbers (n,), (n, columns) or (draws, n, columns) of the rows of a tile; where
+        there are several draws their numbers from 1 are the first column.
+    """
+    if not isinstance(scan, RowScan):
+        for tile in rows.tiles():
+            yield _columns(np.arange(tile.start, tile.stop), tell(tile.rows))
+        return
+    if isinstance(rows, ArrayRows):
+        positions = np.concatenate(list(scan.positions(rows)))
+        for tile in rows.tiles():
+            yield _columns(positions[tile.start : tile.stop], tell(tile.rows))
+        return
+    where_of = scan.positions(scan.opened(to_fit=False).rows)
+    for tile, where in zip(rows.tiles(), where_of, strict=True):
+        yield _columns(where, tell(tile.rows))
 
 
 def _columns(positions: np.ndarray, found: Array) -> list[np.ndarray]:
+    numbers = positions + 1
+    if found.ndim == 3:
+        draws, n_rows = np.arange(1, len(found) + 1), found.shape[1]
+        lead = [np.tile(numbers, len(draws))]
+        if len(draws) > 1:
+            lead = [np.repeat(draws, n_rows), *lead]
+        return [*lead, *found.reshape(-1, found.shape[2]).T.copy()]
     table = found[:, None] if found.ndim == 1 else found
-    return [positions + 1, *(np.ascontiguousarray(column) for column in table.T)]
+    return [numbers, *(np.ascontiguousarray(column) for column in table.T)]
 
 
 def shown_sample(rows: ArrayRows | PartedRows, engine: Engine) -> ArrayRows:

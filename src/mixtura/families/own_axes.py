@@ -7,6 +7,7 @@ import numpy as np
 from mixtura.families.relative_volumes import volumes_and_matrix, volumes_and_shape
 from mixtura.families.restricted import RestrictedMatrices, about_axes
 from mixtura.messages.covariance_terms import CovarianceTerms
+from mixtura.messages.prior_arrays import Restriction
 from mixtura.typing import Array
 
 
@@ -15,6 +16,7 @@ class VEE(RestrictedMatrices):
     """Ellipsoids of one shape and direction: volumes vary."""
 
     name = "VEE"
+    restriction = Restriction.VEE
     description = "own volume, one shape and orientation"
     shares_volume = False
     shares_shape = True
@@ -30,6 +32,7 @@ class EEV(RestrictedMatrices):
     """Ellipsoids of one volume and shape: directions vary."""
 
     name = "EEV"
+    restriction = Restriction.EEV
     description = "one volume and shape, own orientation"
     has_common_unit = True
     shares_volume = True
@@ -47,6 +50,7 @@ class VEV(RestrictedMatrices):
     """Ellipsoids of one shape: volumes and directions vary."""
 
     name = "VEV"
+    restriction = Restriction.VEV
     description = "own volume, one shape, own orientation"
     has_common_unit = True
     shares_volume = False
@@ -64,6 +68,7 @@ class EVV(RestrictedMatrices):
     """Ellipsoids of one volume: shapes and directions vary."""
 
     name = "EVV"
+    restriction = Restriction.EVV
     description = "one volume, own shape and orientation"
     shares_volume = True
     shares_shape = False

@@ -41,6 +41,9 @@ class Bounds:
         rows.
     fewest : float
         Rows up to which a component is no group of its own, and need not share rows.
+    near : float
+        Squared distance, in widths along the line between the means, up to which two may be merged
+        whatever that loses.
     slack : float
         Nats by which a merge may seem to lower the bound: what it says before an ascent is a guess.
     """
@@ -48,6 +51,7 @@ class Bounds:
     most_lost: float = np.inf
     least_shared: float = 0.0
     fewest: float = 0.0
+    near: float = 0.0
     slack: float = 0.0
 
 
@@ -177,12 +181,39 @@ def ranked_pairs(
     error = 0.5 * (1.0 - np.sqrt(np.maximum(1.0 - 4.0 * p * (1.0 - p) * np.exp(-2.0 * apart), 0)))
     lost = -total * (xlogy(error, error) + xlogy(1.0 - error, 1.0 - error))
     split = -total * (xlogy(p, p) + xlogy(1.0 - p, 1.0 - p))
-    order, lost = np.argsort(cost - split, kind="stable"), np.minimum(lost, split)
+    # Single rows go to groups rather than to each other.
+    of_few = np.maximum(count[i], count[j]) <= bounds.fewest
+    order, lost = np.lexsort((cost - split, of_few)), np.minimum(lost, split)
     is_group = np.minimum(count[i], count[j]) > bounds.fewest
     is_near = ~is_group | (lost >= bounds.least_shared * split)
     is_near &= cost - split + lost <= bounds.most_lost
+    within = share * matrices[i] + (1.0 - share) * matrices[j]
+    is_near |= squared_distances(shift, within, 1.0 / count[i] + 1.0 / count[j]) <= bounds.near
     order = order[is_near[order]]
     return [(int(i[n]), int(j[n]), float(lost[n])) for n in order]
+
+
+def squared_distances(shift: Array, within: Array, noise: Array) -> Array:
+    """Return squared distances of means in widths along the line between them, less their noise.
+
+    Columns are measured by their own widths.
+
+    Parameters
+    ----------
+    shift : array of shape (P, D)
+        From one mean to the other.
+    within : array of shape (P, D, D)
+        Covariances of the rows about them.
+    noise : array of shape (P,)
+        Variance of a shift for each unit of variance of the rows.
+    """
+    widths = np.sqrt(np.diagonal(within, axis1=1, axis2=2))
+    move = shift / widths
+    square = np.square(move).sum(axis=1)
+    along = move / widths
+    spread = np.einsum("pd,pde,pe->p", along, within, along)
+    per_width = np.divide(square, spread, out=np.zeros_like(square), where=spread > 0.0)
+    return np.asarray((square - shift.shape[1] * noise) * per_width)
 
 
 def dropped(statistics: SufficientStatistics, component: int) -> SufficientStatistics:

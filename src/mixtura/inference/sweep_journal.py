@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import os
 import struct
+import tempfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import replace
@@ -47,15 +49,15 @@ class SweepJournal(SweepMemory):
         self._path = Path(path)
         self._known: dict[bytes, SufficientStatistics] = {}
         try:
-            content = self._path.read_bytes() if self._path.exists() else b""
-            if content and not content.startswith(MAGIC[: len(content)]):
-                raise ModelFileError(f"{str(path)!r} is not a checkpoint of sweeps")
-            whole = len(MAGIC)
+            if not self._path.exists():
+                _begun(self._path)
+            content, whole = self._path.read_bytes(), len(MAGIC)
+            if not content.startswith(MAGIC):
+                said = "is not a checkpoint of sweeps" if content else "is empty, no checkpoint"
+                raise ModelFileError(f"{str(path)!r} {said}: delete it, or name another file")
             for end, key, found in _records(content):
                 self._known[key], whole = found, end
-            with self._path.open("r+b" if content else "wb") as file:
-                if len(content) < len(MAGIC):
-                    file.write(MAGIC)
+            with self._path.open("r+b") as file:
                 file.truncate(whole)
         except OSError as error:
             raise InvalidArgumentError(
@@ -75,6 +77,14 @@ class SweepJournal(SweepMemory):
     def remove(self) -> None:
         """Delete the file."""
         self._path.unlink(missing_ok=True)
+
+
+def _begun(path: Path) -> None:
+    """Make a file without sweeps: whole or not at all, so that an empty one is somebody else's."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    with os.fdopen(handle, "wb") as file:
+        file.write(MAGIC)
+    os.replace(temporary, path)
 
 
 def _packed(found: SufficientStatistics) -> bytes:

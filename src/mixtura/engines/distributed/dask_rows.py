@@ -6,191 +6,37 @@ may compute a partition anew, after a worker was lost; whether it has the same r
 order is told by a checksum.
 """
 
-import weakref
-import zlib
-from abc import ABC
 from collections.abc import Callable, Hashable, Iterable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
 from importlib import import_module
 from typing import Any, TypeVar, final
 
 import numpy as np
 
-from mixtura.data import ArrayRows, PartedRows, Tile, Unobserved
-from mixtura.data.parted_rows import RowFacts, facts_of_tile, summed_facts
+from mixtura.data import Tile
+from mixtura.data.parted_rows import RowFacts
 from mixtura.data.sources import one_line, shown
+from mixtura.engines.distributed.placed_rows import (
+    PartitionPlace,
+    PlacedRows,
+    Preparation,
+    first_look,
+    numbered_partition,
+    on_partition,
+    places_of,
+    shared_words,
+    words_of_partition,
+)
 from mixtura.errors import DataError, InvalidArgumentError, MixturaError
 from mixtura.typing import Array
 
 Result = TypeVar("Result")
 
+AS_THEY_ARE = Preparation(leaves_blank=False)
+"""Keeps every row."""
+
 SCATTERED = 1 << 20
 """Bytes of potentials from which on they are sent to each worker once."""
-
-_known: dict[int, tuple[weakref.ref[Any], int]] = {}
-"""Checksums of the arrays of this process that have one."""
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class Partition:
-    """The rows of a partition, as they are swept.
-
-    Parameters
-    ----------
-    values : array of shape (n, D)
-    weights : array of shape (n,), optional
-    n_blank : int
-        Rows without any cell, which were left out.
-    errors : array of shape (n, D), optional
-        Variances of measurement errors.
-    """
-
-    values: Array
-    weights: Array | None
-    n_blank: int
-    errors: Array | None = None
-
-    @property
-    def checksum(self) -> int:
-        """A number that changes with any number of the rows, and their order."""
-        place = id(self.values)
-        if place in _known and _known[place][0]() is self.values:
-            return _known[place][1]
-        found = zlib.crc32(self.values.data.cast("B")) if self.values.size else 0
-        for part in (self.weights, self.errors):
-            if part is not None and part.size:
-                found = zlib.crc32(np.ascontiguousarray(part).data.cast("B"), found)
-        _known[place] = weakref.ref(self.values, lambda _: _known.pop(place, None)), found
-        return found
-
-
-@final
-@dataclass(frozen=True, eq=False)
-class PartitionFacts:
-    """What was seen of a partition at first.
-
-    Parameters
-    ----------
-    facts : RowFacts
-    checksum : int
-    n_blank : int
-    has_missing, has_infinite : bool
-    """
-
-    facts: RowFacts
-    checksum: int
-    n_blank: int
-    has_missing: bool
-    has_infinite: bool
-
-
-def prepared(part: Any, weights: Any, *, leaves_blank: bool) -> Partition:
-    """Return a partition of a collection as numbers that lie as the library wants them."""
-    if hasattr(part, "to_numpy"):
-        part = part.to_numpy(np.float64, na_value=np.nan)
-    single = getattr(part, "dtype", None) == np.float32
-    # Arrays of tasks often lie at odd addresses.
-    values: Any = np.require(part, np.float32 if single else np.float64, ["C", "A"])
-    if values.ndim == 1:
-        values = values[:, None]
-    given = None
-    if weights is not None:
-        weights = weights.to_numpy() if hasattr(weights, "to_numpy") else weights
-        given = np.require(np.ravel(weights), np.float64, ["C", "A"])
-        if given.shape != values.shape[:1]:
-            raise DataError(f"sample_weight has {given.size} rows in a partition of {len(values)}")
-        if not (np.isfinite(given) & (given >= 0.0)).all():
-            raise DataError("sample_weight must be one non-negative number for each row")
-    blank = np.isnan(values).all(axis=1) if leaves_blank else np.zeros(len(values), dtype=bool)
-    if blank.any():
-        values = np.ascontiguousarray(values[~blank])
-        given = None if given is None else np.ascontiguousarray(given[~blank])
-    return Partition(values, given, int(blank.sum()))
-
-
-def first_look(part: Partition) -> PartitionFacts:
-    """Return what is known of a partition after one look at its rows."""
-    rows = ArrayRows(part.values, part.weights)
-    facts = facts_of_tile(Tile(0, 0, rows))
-    infinite = bool(np.isinf(part.values).any())
-    return PartitionFacts(facts, part.checksum, part.n_blank, rows.has_missing, infinite)
-
-
-@final
-@dataclass(frozen=True)
-class PartitionPlace:
-    """Where a partition lies among all rows, and what it was at first.
-
-    Parameters
-    ----------
-    number, start, n_rows : int
-        Its number, its first row, and how many rows there are in all.
-    checksum : int or None
-        Of its numbers; None where its source says if it changes.
-    has_missing : bool
-        Whether a cell is missing.
-    """
-
-    number: int
-    start: int
-    n_rows: int
-    checksum: int | None
-    has_missing: bool
-
-
-def on_partition(part: Partition, place: PartitionPlace, function: Callable[[Tile], Any]) -> Any:
-    """Return what a function returns of a partition, or raise a DataError if it has changed."""
-    if place.checksum is not None and part.checksum != place.checksum:
-        raise DataError(
-            f"partition {place.number} of the collection has other rows, or another order, than "
-            "when it was first computed: persist it, or write it to files"
-        )
-    errors = part.errors if part.errors is None or part.errors.any() else None
-    rows = ArrayRows(part.values, part.weights, None, errors)
-    rows.once("missing", lambda: place.has_missing)
-    return function(Tile(place.number, place.start, rows.as_tile_of(place.n_rows)))
-
-
-class PlacedRows(PartedRows, ABC):
-    """Rows in partitions that stay where they are.
-
-    Parameters
-    ----------
-    places : list of PartitionPlace
-        Where the partitions lie that have rows, in the order of their numbers.
-    facts : RowFacts
-        What is known of all rows.
-    n_blank : int
-        Rows without any cell, which were left out.
-    """
-
-    def __init__(self, places: list[PartitionPlace], facts: RowFacts, n_blank: int) -> None:
-        self._places, self._facts, self._blank = places, facts, n_blank
-
-    @property
-    def facts(self) -> RowFacts:
-        return self._facts
-
-    @property
-    def unobserved(self) -> Unobserved:
-        own = self._facts.unobserved
-        return replace(own, n_blank=own.n_blank + self._blank)
-
-    @property
-    def has_missing(self) -> bool:
-        return self._facts.unobserved.n_missing + self._facts.unobserved.n_blank > 0
-
-    @property
-    def sizes(self) -> tuple[int, ...]:
-        """Numbers of rows of the partitions that have any."""
-        starts = [place.start for place in self._places]
-        return tuple(np.diff([*starts, self._facts.n_rows]).tolist())
-
-    @property
-    def is_elsewhere(self) -> bool:
-        return True
 
 
 @final
@@ -209,6 +55,8 @@ class DaskRows(PlacedRows):
         Rows without any cell, which were left out.
     client : distributed.Client, optional
         Whose workers have them; by default the client that is there.
+    words : tuple of list, or None
+        The labels and the groups that differ, of which rows have the numbers.
     """
 
     def __init__(
@@ -218,12 +66,10 @@ class DaskRows(PlacedRows):
         facts: RowFacts,
         n_blank: int,
         client: Any = None,
+        words: tuple[list[Any] | None, list[Any] | None] = (None, None),
     ) -> None:
-        super().__init__(places, facts, n_blank)
+        super().__init__(places, facts, n_blank, words)
         self._parts, self._client = parts, client
-
-    def swept_by(self, engine: Any) -> Any:
-        return one_threaded(engine)
 
     @property
     def identity(self) -> Hashable:
@@ -246,11 +92,6 @@ class DaskRows(PlacedRows):
         for part, place in zip(self._parts, self._places, strict=True):
             (held,) = computed([part], self._client)
             yield on_partition(held, place, _same)
-
-
-def one_threaded(engine: Any) -> Any:
-    """Return an engine with one thread: a task has no more."""
-    return replace(engine, n_threads=1) if hasattr(engine, "n_threads") else engine
 
 
 def _same(tile: Tile) -> Tile:
@@ -327,7 +168,15 @@ def _delayed_parts(X: Any) -> list[Any]:
     return list(np.ravel(X.rechunk({1: -1}).to_delayed()))
 
 
-def dask_rows(X: Any, sample_weight: Any, *, to_fit: bool) -> DaskRows:
+def dask_rows(
+    X: Any,
+    sample_weight: Any = None,
+    measurement_error: Any = None,
+    labels: Any = None,
+    groups: Any = None,
+    *,
+    to_fit: bool,
+) -> DaskRows:
     """Return the rows of a collection, whose partitions stay on the workers.
 
     Parameters
@@ -336,6 +185,10 @@ def dask_rows(X: Any, sample_weight: Any, *, to_fit: bool) -> DaskRows:
         The rows.
     sample_weight : Dask Series or array of shape (N,), optional
         Their weights, in the same partitions.
+    measurement_error : Dask collection of shape (N, D), or array of shape (D,), optional
+        Standard deviations of their errors.
+    labels, groups : Dask Series or array of shape (N,), optional
+        Known labels, and groups that share a component, each in one partition.
     to_fit : bool
         Whether rows without any cell are left out.
 
@@ -343,45 +196,53 @@ def dask_rows(X: Any, sample_weight: Any, *, to_fit: bool) -> DaskRows:
     ------
     DataError
         If rows cannot be used.
+    InvalidArgumentError
+        If what is beside them does not go with them.
     """
     delayed = _dask().delayed
 
     parts = _delayed_parts(X)
-    weights: list[Any] = [None] * len(parts)
-    if sample_weight is not None:
-        if not hasattr(sample_weight, "to_delayed"):
-            raise InvalidArgumentError(
-                "must be a Dask Series or array with the partitions of X", argument="sample_weight"
-            )
-        weights = list(np.ravel(sample_weight.to_delayed()))
-        if len(weights) != len(parts):
-            raise InvalidArgumentError(
-                f"has {len(weights)} partitions where X has {len(parts)}", argument="sample_weight"
-            )
-    make = delayed(partial(prepared, leaves_blank=to_fit), pure=False)
-    held = [make(part, weight) for part, weight in zip(parts, weights, strict=True)]
-    held = persisted(held)
-    found = computed([delayed(first_look, pure=False)(part) for part in held])
-    odd = [number for number, one in enumerate(found) if one.has_infinite]
-    if odd:
-        raise DataError(f"partition {odd[0]} of the collection has infinite cells")
-    return _rows_of(held, found)
+    beside = [
+        _beside(given, len(parts), name)
+        for given, name in (
+            (sample_weight, "sample_weight"),
+            (measurement_error, "measurement_error"),
+            (labels, "labels"),
+            (groups, "groups"),
+        )
+    ]
+    make = delayed(Preparation(to_fit, dask_names(X)), pure=False)
+    held = persisted([make(*of_part) for of_part in zip(parts, *beside, strict=True)])
+    words = (None, None)
+    if labels is not None or groups is not None:
+        named = delayed(words_of_partition, pure=False)
+        words = shared_words(computed([named(part) for part in held]))
+        number = delayed(partial(numbered_partition, labels=words[0], groups=words[1]), pure=False)
+        held = persisted([number(part) for part in held])
+    looked = computed([delayed(first_look, pure=False)(part) for part in held])
+    places, facts = places_of(dict(enumerate(looked)), "collection")
+    n_blank = sum(one.n_blank for one in looked)
+    kept = [held[number] for number in places]
+    return DaskRows(kept, list(places.values()), facts, n_blank, words=words)
 
 
-def _rows_of(parts: list[Any], found: list[PartitionFacts]) -> DaskRows:
-    """Return the partitions that have rows, with where they lie."""
-    kept = [number for number, one in enumerate(found) if one.facts.n_rows]
-    if not kept:
-        raise DataError("the collection has no rows")
-    facts = summed_facts(found[number].facts for number in kept)
-    places, start = list[PartitionPlace](), 0
-    for number in kept:
-        one = found[number]
-        known = (facts.n_rows, one.checksum, one.has_missing)
-        places.append(PartitionPlace(number, start, *known))
-        start += one.facts.n_rows
-    n_blank = sum(one.n_blank for one in found)
-    return DaskRows([parts[number] for number in kept], places, facts, n_blank)
+def _beside(given: Any, n_parts: int, name: str) -> list[Any]:
+    """Return what is beside the rows of each partition."""
+    if given is None:
+        return [None] * n_parts
+    if not hasattr(given, "to_delayed"):
+        if name == "measurement_error" and np.ndim(given) < 2:
+            return [given] * n_parts
+        shape = "DataFrame or array" if name == "measurement_error" else "Series or array"
+        raise InvalidArgumentError(
+            f"must be a Dask {shape} with the partitions of X", argument=name
+        )
+    parts = _delayed_parts(given) if given.ndim == 2 else list(np.ravel(given.to_delayed()))
+    if len(parts) != n_parts:
+        raise InvalidArgumentError(
+            f"has {len(parts)} partitions where X has {n_parts}", argument=name
+        )
+    return parts
 
 
 def persisted(tasks: list[Any], client: Any = None) -> list[Any]:
@@ -424,11 +285,11 @@ def told_by_partition(
 
 
 def _series(part: Any, tell: Callable[[Array], Array]) -> Any:
-    found = tell(prepared(part, None, leaves_blank=False).values)
+    found = tell(AS_THEY_ARE(part).values)
     return type(part.iloc[:, 0])(found, index=part.index)
 
 
 def _frame(part: Any, tell: Callable[[Array], Array], n_columns: int) -> Any:
-    values = prepared(part, None, leaves_blank=False).values
+    values = AS_THEY_ARE(part).values
     found = tell(values) if len(values) else np.empty((0, n_columns))
     return type(part)(found, index=part.index, columns=range(n_columns))

@@ -131,9 +131,10 @@ class ModelGuide(Guide):
     def steps(
         self, statistics: SufficientStatistics, rest: float
     ) -> tuple[ModeSteps, ScaleSteps | None] | None:
-        if self.family.is_restricted:
-            return None
-        return steps_under(self.model.component_prior, statistics)
+        if statistics.structure != self.structure:
+            return steps_under(self.model.component_prior, statistics)
+        steps = self.model.mode_steps
+        return None if steps is None else (steps, None)
 
     def parameters(
         self, statistics: SufficientStatistics, near: MixtureParameters | None = None
@@ -149,10 +150,7 @@ class ModelGuide(Guide):
         return MixtureParameters(count / count.sum(), *parts)
 
     def leading(self) -> Leading | None:
-        if self.family.is_restricted:
-            return None
-        prior, n_features = self.model.component_prior, self.model.n_features
-        modes = prior.mode_steps(self.structure, n_features)
+        modes = self.model.mode_steps
         return None if modes is None else Leading(modes, None, NO_EXTENT)
 
     def next_prior(self, statistics: SufficientStatistics) -> ComponentPrior:

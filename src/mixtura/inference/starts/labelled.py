@@ -7,8 +7,10 @@ import numpy as np
 from numpy.random import SeedSequence
 from scipy.optimize import linear_sum_assignment
 
-from mixtura.data import ArrayRows, Rows
+from mixtura.data import ArrayRows, PartedRows, Rows, Tile
+from mixtura.data.parted_rows import joined
 from mixtura.engines import Engine
+from mixtura.engines.content_keys import canonical, row_hashes
 from mixtura.inference.starts.base import Initializer, label_statistics_of
 from mixtura.inference.starts.guides import ModelGuide
 from mixtura.inference.starts.split import cluster
@@ -16,6 +18,9 @@ from mixtura.messages.assignments import Soft
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.model import MixtureModel
 from mixtura.typing import Array, IntegerArray
+
+MOST_LABELLED = 1 << 12
+"""Rows of a label that a start takes of each part, where rows lie in parts."""
 
 
 @final
@@ -47,11 +52,16 @@ class LabelledStart(Initializer):
             found = _of_rows(model, engine, rows.unlabelled, of_groups, found)
         else:
             found = self.start.statistics(model, rows.unlabelled, engine, number, seed)
-        if not isinstance(rows, ArrayRows) or self.start.numbers_components or not rows.held.size:
+        if self.start.numbers_components or not rows.held.size:
             return found
+        whole = rows
+        is_parted = isinstance(rows, PartedRows)
+        if is_parted or (isinstance(rows, ArrayRows) and not rows.is_one_tile):
+            rows = _some_of_each_label(rows)
+        assert isinstance(rows, ArrayRows)
         some, component = _labelled_rows(rows, engine)
         shape = (model.structure, model.n_components)
-        centre = engine.overall(rows, matrix=False).mean()[0]
+        centre = engine.overall(whole, matrix=False).mean()[0]
         known = label_statistics_of(some, engine, *shape, component, centre)
         found = _matched(model, engine, some, component, found)
         return _replaced(known, found, np.unique(component))
@@ -96,6 +106,23 @@ def _of_rows(
     shape = (model.structure, model.n_components)
     known = label_statistics_of(rows, engine, *shape, labels[where], centre)
     return replace(known, background=found.background)
+
+
+def _some_of_each_label(rows: ArrayRows | PartedRows) -> ArrayRows:
+    """Return rows with a label that lie in parts: of each label and part those of least hashes."""
+    return joined(list(rows.each(_some_of_tile)))
+
+
+def _some_of_tile(tile: Tile) -> ArrayRows:
+    labels = tile.rows.labels
+    known = np.zeros(tile.rows.n_rows, dtype=bool) if labels is None else labels.is_known
+    chosen = np.flatnonzero(known)
+    if labels is not None:
+        hashes, codes = row_hashes(canonical(tile.rows.values[chosen])), labels.codes[chosen]
+        order = np.lexsort((hashes, codes))
+        first = np.searchsorted(codes[order], codes[order])
+        chosen = np.sort(chosen[order[np.arange(order.size) - first < MOST_LABELLED]])
+    return tile.rows.taken(chosen)
 
 
 def _labelled_rows(rows: ArrayRows, engine: Engine) -> tuple[ArrayRows, IntegerArray]:
