@@ -30,6 +30,9 @@ N_GROUPS, N_FEATURES, N_ROWS, MOST_DRAWN = 3, 3, 600, 4
 
 SEEDS = 3
 
+KINDS = ("equal", "higher", "lower", "flagged", "only here", "only there")
+"""What a cell may be."""
+
 NOTES = [
     "`select(X, families='all', components=range(1, 10), inference='ml')` against `mclustBIC` with "
     "its defaults. Equal: BIC within .01. Higher and lower are of the criterion as mclust has it, "
@@ -61,9 +64,8 @@ class Cells:
 
 def measure_mclust(context: Context) -> Table:
     """Return the table of cells, one row for each set; drawn sets together in two rows."""
-    columns = "set,N,D,equal,higher,lower,flagged,only here,only there,best,mclust's best,time,"
-    columns += "mclust's time"
-    table = Table("mclust", "BIC of all families beside mclust's", NOTES, columns.split(","))
+    columns = ["set", "N", "D", *KINDS, "best", "mclust's best", "time", "mclust's time"]
+    table = Table("mclust", "BIC of all families beside mclust's", NOTES, columns)
     for name, rows in mclust_data().items():
         if context.settings.wants(f"real {name}"):
             context.report(f"mclust: {name}")
@@ -82,9 +84,8 @@ def _compare(table: Table, name: str, rows: np.ndarray, most: int) -> None:
     seconds = time.perf_counter() - began
     cells = compared(candidates, peer)
     table.details.append({"set": name, **cells.counts, "lower_cells": list(cells.lower)})
-    kinds = ("equal", "higher", "lower", "flagged", "only here", "only there")
-    first = [name, *map(str, rows.shape), *(str(cells.counts[kind]) for kind in kinds)]
-    theirs = min(peer.bic, key=lambda key: (np.isnan(peer.bic[key]), peer.bic[key]))
+    first = [name, *map(str, rows.shape), *(str(cells.counts[kind]) for kind in KINDS)]
+    theirs = peer.best
     ours = f"{best.covariance_type},{best.n_components} {best.bic:.2f}"
     other = f"{theirs[0]},{theirs[1]} {peer.bic[theirs]:.2f}"
     table.add([*first, ours, other, seconds_cell(seconds), seconds_cell(peer.seconds)])
@@ -134,7 +135,7 @@ def _drawn_sets(table: Table, context: Context) -> None:
     """Add how often family and number of the drawn sets are found, by either."""
     right: Counter[str] = Counter()
     counts: Counter[str] = Counter()
-    spent: Counter[str] = Counter()
+    spent = {"ours": 0.0, "theirs": 0.0}
     number = 0
     for family, seed, rows in drawn_sets(1 if context.settings.quick else SEEDS):
         context.report(f"mclust: drawn {family}, {seed}")
@@ -147,7 +148,7 @@ def _drawn_sets(table: Table, context: Context) -> None:
         spent["theirs"] += peer.seconds
         cells = compared(candidates, peer)
         counts.update(cells.counts)
-        theirs = min(peer.bic, key=lambda key: (np.isnan(peer.bic[key]), peer.bic[key]))
+        theirs = peer.best
         wanted = (family, N_GROUPS)
         found = (best.covariance_type, best.n_components)
         right["ours"] += found == wanted
@@ -155,9 +156,8 @@ def _drawn_sets(table: Table, context: Context) -> None:
         number += 1
         said = {"set": f"drawn {family} {seed}", "ours": list(found), "theirs": list(theirs)}
         table.details.append({**said, **cells.counts, "lower_cells": list(cells.lower)})
-    kinds = ("equal", "higher", "lower", "flagged", "only here", "only there")
     first = [f"{DRAWN}, {number} sets", str(N_ROWS), str(N_FEATURES)]
-    first += [str(counts[kind]) for kind in kinds]
+    first += [str(counts[kind]) for kind in KINDS]
     found_by = [f"right {right[who]}" for who in ("ours", "theirs")]
     table.add([*first, *found_by, *(seconds_cell(spent[who]) for who in ("ours", "theirs"))])
 

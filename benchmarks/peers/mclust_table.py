@@ -66,6 +66,11 @@ class MclustTable:
     bic: dict[tuple[str, int], float]
     seconds: float
 
+    @property
+    def best(self) -> tuple[str, int]:
+        """Family and number of the smallest BIC."""
+        return min(self.bic, key=lambda key: (np.isnan(self.bic[key]), self.bic[key]))
+
 
 def mclust_table(rows: np.ndarray, most: int) -> MclustTable | None:
     """Return mclust's table for 1 to ``most`` components, or None where R or mclust fails."""

@@ -1,6 +1,7 @@
 """Candidates that are fitted again from where others ended."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,10 @@ def test_an_end_of_another_candidate_leads_out_of_a_local_optimum(shown) -> None
 
 def test_nothing_is_fitted_again_where_a_start_was_given() -> None:
     assert may_look_twice(GaussianMixtureModel(2))
-    for more in ({"init": "kmeans"}, {"n_init": 3}, {"background": "uniform"}, {"inference": "vb"}):
+    others: list[dict[str, Any]] = [
+        *({"init": "kmeans"}, {"n_init": 3}, {"background": "uniform"}, {"inference": "vb"})
+    ]
+    for more in others:
         assert not may_look_twice(GaussianMixtureModel(2, **more))
 
 

@@ -39,7 +39,7 @@ class ToldClasses:
     @property
     def told(self) -> BooleanArray:
         """Which rows have probabilities, shape (N,)."""
-        return ~np.isnan(self.probabilities).any(axis=1)
+        return np.asarray(~np.isnan(self.probabilities).any(axis=1))
 
     @property
     def best(self) -> IntegerArray:

@@ -18,11 +18,11 @@ from mixtura.estimator import GaussianMixtureModel, arguments
 from mixtura.families import is_special_case
 from mixtura.fit import Fit
 from mixtura.inference.in_threads import answers
-from mixtura.inference.starts.handed_on import HandedOn
+from mixtura.inference.starts.handed_on import HandedOn, SeveralEnds
 from mixtura.inference.starts.plans import SAME
 from mixtura.inference.starts.relocation import merge_losses
 
-SHORT = 12
+SHORT = 16
 """Iterations after which a climb from another end is judged."""
 
 MOST_ENDS = 4
@@ -34,7 +34,7 @@ MOST_MERGES, MOST_SPLITS = 2, 8
 GAIN = 0.01
 """Nats that a second look must gain."""
 
-BEHIND = 5.0
+BEHIND = 1.0
 """Nats by which a short climb may lie behind and still be followed to its end."""
 
 ROUNDS = 6
@@ -133,7 +133,8 @@ def _starts(one: Fitted, found: Iterable[Fitted], fresh: set[int]) -> list[Hande
             model, total = other.fit.model, other.fit.total_weight
             own = other.fit.parameters
             losses = merge_losses(model.structure, total * own.weights, own)
-            starts += [HandedOn(other.fit, merged=pair) for _, *pair in losses[:MOST_MERGES]]
+            pairs = [(a, b) for _, a, b in losses[:MOST_MERGES]]
+            starts += [HandedOn(other.fit, merged=pair) for pair in pairs]
         elif other.gmm.n_components == size - 1 and _is_behind(one.fit, other.fit):
             starts += [HandedOn(other.fit, split=k) for k in range(min(size - 1, MOST_SPLITS))]
     return starts
@@ -176,23 +177,22 @@ def _share_apart(one: Fitted, other: Fitted) -> float:
 def _looked_again(job: tuple[Fitted, list[HandedOn]]) -> GaussianMixtureModel | None:
     """Return the better fit that others lead to; None where none does."""
     one, starts = job
-    short = [gmm for start in starts if (gmm := _led(one, start, SHORT)) is not None]
-    if not short:
+    best = _led(one, starts, SHORT)
+    if best is None:
         return None
-    best = max(short, key=lambda gmm: gmm.fit_.objective)
-    own = one.fit.objective
-    if not one.collapsed and best.fit_.objective < own - BEHIND:
+    lead = best.fit_.objective - one.fit.objective
+    if not one.collapsed and lead < (GAIN if best.converged_ else -BEHIND):
         return None
-    found = best if best.converged_ else _led(one, HandedOn(best.fit_), None)
+    found = _led(one, [HandedOn(best.fit_)], None)
     if found is None or not _is_better(found.fit_, one.fit):
         return None
-    return found.set_params(init=one.gmm.init, max_iter=one.gmm.max_iter)
+    return found.set_params(init=one.gmm.init, n_init=None, max_iter=None)
 
 
-def _led(one: Fitted, start: HandedOn, max_iter: int | None) -> GaussianMixtureModel | None:
-    """Return a candidate's fit from another end; None where there is none."""
+def _led(one: Fitted, starts: list[HandedOn], max_iter: int | None) -> GaussianMixtureModel | None:
+    """Return a candidate's best fit from other ends; None where there is none."""
     own = GaussianMixtureModel(**one.gmm.get_params(deep=False))
-    own.init, own.max_iter = start, max_iter
+    own.init, own.n_init, own.max_iter = SeveralEnds(tuple(starts)), len(starts), max_iter
     for name in ("n_features_in_", "feature_names_in_"):
         if hasattr(one.gmm, name):
             setattr(own, name, getattr(one.gmm, name))

@@ -289,7 +289,8 @@ class _SharedRows:
     def may_look_twice(self, gmm: GaussianMixtureModel) -> bool:
         """Whether an estimator's fit may begin where another one ended."""
         is_known = self._labels is not None or self._groups is not None
-        return not is_known and self.n_families > 1 and may_look_twice(gmm)
+        is_kept = isinstance(self.of(gmm), ArrayRows)
+        return is_kept and not is_known and self.n_families > 1 and may_look_twice(gmm)
 
     def of(self, gmm: GaussianMixtureModel) -> ArrayRows | PartedRows:
         """Return the rows, after telling an estimator what it knows of rows that it has checked."""
@@ -439,7 +440,11 @@ def _compared(
             models = {best: models[best]}
     if best < 0:
         raise errors[min(errors)]
-    looked = [Fitted(place, gmm, shared.of(gmm)) for place, gmm in sorted(models.items())]
+    looked = [
+        Fitted(place, gmm, seen)
+        for place, gmm in sorted(models.items())
+        if isinstance(seen := shared.of(gmm), ArrayRows)
+    ]
     for position, gmm in improved(looked, workers).items():
         first, found = rows[position], _candidate(gmm, shared.of(gmm))
         rows[position] = replace(found, cv=first.cv, seconds=first.seconds + found.seconds)

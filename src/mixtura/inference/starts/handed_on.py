@@ -57,6 +57,27 @@ class HandedOn(Initializer):
         return share_statistics(model, engine.completed(rows), engine, Given(shares))
 
 
+@final
+@dataclass(frozen=True, eq=False)
+class SeveralEnds(Initializer):
+    """Several of such starts, one after the other.
+
+    Parameters
+    ----------
+    ends : tuple of HandedOn
+        The starts.
+    """
+
+    ends: tuple[HandedOn, ...]
+    name = "other fits"
+    needs_complete_rows = False
+
+    def statistics(
+        self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
+    ) -> SufficientStatistics:
+        return self.ends[number].statistics(model, rows, engine, number, seed)
+
+
 def halved(statistics: SufficientStatistics, k: int) -> SufficientStatistics:
     """Return statistics of K components with one in two halves on either side of its longest axis.
 
