@@ -187,6 +187,21 @@ struct Guide {
         return false;
     }
 
+    // Whether the rows of a component have no width of their own: where shapes are not shared its
+    // covariance stays above the floor only because no step could follow.
+    bool has_vanished(const Moments &moments, const double *floor) const {
+        const Structure &s = frame.s;
+        if (!may_collapse() || s.restriction == FREE || shares_shape(s.restriction)) return false;
+        double *shift = room, *own = shift + s.n_first(), *rest = own + s.n_second();
+        shift_to_means(s, moments, shift);
+        scatter_about(s, moments, shift, own);
+        for (int64_t k = 0; k < s.n_components; k++, own += s.per_factor()) {
+            double multiple = degenerate * moments.count[k];
+            if (multiple > 0.0 && !is_above_floor(s, own, floor, multiple, rest)) return true;
+        }
+        return false;
+    }
+
     // Log density of means and covariances under a conjugate prior, up to a constant.
     double density(const double *means, const double *covariances, const Prior &prior) const {
         const Structure &s = frame.s;
@@ -247,6 +262,7 @@ struct Guide {
         if (taken < n_steps) return true;
         end.is_led = true;
         double found = end.data_term(f) + merit(end.means(f), end.covariances(f), end.prior(f));
+        if (has_vanished(end.moments(f), prior_of(f, end.prior(f)).floor)) return true;
         if (found > -1e300 && found < 1e300) end.merit = found;
         return true;
     }
