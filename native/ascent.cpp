@@ -15,26 +15,27 @@ MIXTURA_FUNCTIONS(DECLARED)
 // (D,), freedom (width or 1), scale and smallest variances (D,); `within`, where it is not null,
 // six numbers (freedom, lean, shrinkage, narrowest, whether there is a scale, rest), rounding,
 // resolution and unknown variances (one for each width), overall variances (D,) and the scale.
-// Writes weights, means and covariances of the last step, and its data term. Ends before a step
+// Writes weights, means and covariances of the last step, and its data term; where a run `goes_on`
+// it finds those of an earlier one there. Ends before a step
 // that it cannot take, and after one that changes the data term by no more than `settled`.
 // Returns how many steps were taken, below zero where there is no memory; one more than asked for
 // tells that the last has settled.
 int64_t ascend(const void *rows, int64_t single, int64_t n_rows, const double *row_weights,
                int64_t n_components, int64_t n_features, int64_t n_factors, int64_t width,
-               int64_t is_matrix, int64_t restriction, int64_t prior_kind,
-               double *prior_numbers, double *within_numbers, int64_t n_steps, double factor, double settled,
+               int64_t is_matrix, int64_t restriction, int64_t goes_on,
+               int64_t prior_kind, double *prior_numbers, double *within_numbers, int64_t n_steps, double factor, double settled,
                int64_t n_threads, double *statistics, double *parameters) {
     Structure s{n_components, n_features, n_factors, width, is_matrix, restriction};
     int64_t K = n_components, D = n_features, n_first = s.n_first(), n_second = s.n_second();
     int64_t n_potentials = 2 * K + n_first + n_second;
     int64_t n_swept = 1 + K + n_first + n_factors * (is_matrix ? D * D : D);
     int64_t n_parameters = K + n_first + n_second;
-    int64_t size = n_potentials + n_swept + n_parameters + 2 * s.per_factor() + component_room(s);
+    int64_t size = n_potentials + n_swept + n_parameters + s.per_factor() + near_room(s) + component_room(s);
     double *potentials = threads::room(threads::RUN, size);
     if (!potentials) return -1;
     double *swept = potentials + n_potentials, *next = swept + n_swept;
-    double *scale = next + n_parameters, *axes = scale + s.per_factor();
-    double *room = axes + s.per_factor();
+    double *scale = next + n_parameters, *found = scale + s.per_factor();
+    double *room = found + near_room(s);
     Moments moments{statistics, statistics + K, statistics + K + n_first,
                     statistics + K + n_first + n_second};
     double *at = prior_numbers;
@@ -48,9 +49,11 @@ int64_t ascend(const void *rows, int64_t single, int64_t n_rows, const double *r
         within = {w[0], w[1], w[2], w[3], w[4], w + 6, w + 6 + n_widths, w + 6 + 2 * n_widths,
                   w + 6 + 3 * n_widths, w + 6 + 3 * n_widths + D};
     }
-    // A search for axes begins where the last step ended; the first one at those of all rows.
-    Near near{parameters + K + n_first, axes, false};
-    if (restriction != FREE) write_pooled(s, moments, parameters + K + n_first, room);
+    // Searches for volumes and axes begin where the last step ended; the first one at covariances
+    // that `parameters` hold, or at that of all rows.
+    Near near{parameters + K + n_first, found, false, !goes_on};
+    if (restriction != FREE && !goes_on)
+        write_pooled(s, moments, parameters + K + n_first, room);
     double before = -__builtin_inf(), *data_term = parameters + n_parameters;
     for (int64_t step = 0; step < n_steps; step++) {
         if (within_numbers) {
@@ -67,6 +70,7 @@ int64_t ascend(const void *rows, int64_t single, int64_t n_rows, const double *r
         double *means = next + K, *covariances = means + n_first;
         if (!(total > 0.0)) return step;
         if (!component_mode(s, moments, prior, near, means, covariances, room)) return step;
+        near.may_stay = true;
         if (!write_potentials(s, next, means, covariances, potentials, room)) return step;
         if (!sweep(rows, single, n_rows, 0, row_weights, potentials, K, D, n_factors, width,
                    is_matrix, 0, 0, nullptr, n_threads, swept))
@@ -116,7 +120,7 @@ int64_t mode(const int64_t *sizes, double *prior_numbers, double *statistics, co
     Prior prior{sizes[6], at, at + s.n_features, at + 2 * s.n_features, nullptr, nullptr};
     prior.scale = prior.freedom + (s.is_matrix ? 1 : s.width);
     prior.floor = prior.scale + s.per_factor();
-    Near beginning{near, nullptr, false};
+    Near beginning{near, nullptr, false, true};
     return component_mode(s, moments, prior, beginning, parameters, parameters + n_first, room);
 }
 

@@ -73,8 +73,8 @@ struct Climber {
     double *count, *point, *gradient, *pairs;
     Frame frame;
     Place at, trial;
-    double *move, *ahead, *slope_there, *inner, *rest, *axes, *room;
-    bool has_move = false, has_axes = false, has_rested = false;
+    double *move, *ahead, *slope_there, *inner, *rest, *near_found, *room;
+    bool has_move = false, has_found = false, has_rested = false;
 
     // Lays out what is handed over and working memory; returns whether there was any.
     bool prepare(double *state, double *prior_numbers) {
@@ -85,7 +85,7 @@ struct Climber {
         stride = (n + LANES - 1) / LANES * LANES;
         int64_t n_potentials = 2 * K + n_first + s.n_second();
         int64_t n_room = coordinate_room(s) + component_room(s);
-        int64_t size = n_parameters + n_swept + 2 * (n_potentials + K) + 3 * s.per_factor() +
+        int64_t size = n_parameters + n_swept + 2 * (n_potentials + K) + 2 * s.per_factor() + near_room(s) +
                        s.n_second() + 6 * stride + 2 * MEMORY + n_parameters + n_room;
         double *work = threads::room(threads::RUN, size);
         if (!work) return false;
@@ -111,7 +111,7 @@ struct Climber {
             place->potentials = take(work, n_potentials);
             place->inflation = take(work, K);
         }
-        joint.scale_factor = take(work, s.per_factor()), axes = take(work, s.per_factor());
+        joint.scale_factor = take(work, s.per_factor()), near_found = take(work, near_room(s));
         frame.root = take(work, s.n_second());
         inner = take(work, MEMORY), room = work;
         for (int64_t i = n; i < stride; i++)
@@ -199,10 +199,10 @@ struct Climber {
         bool at_edge = is_at_edge(s.n_components, to.weights, joint.excess);
         at_edge |= is_at_edge(s.n_components, at.parameters, joint.excess);
         if (is_restricted && at_edge) return STUCK;
-        Near near{mixture(at).covariances, axes, has_axes};
+        Near near{mixture(at).covariances, near_found, has_found, true};
         if (!component_mode(s, found, joint.prior, near, to.means, to.covariances, room))
             return STUCK;
-        has_axes = near.has_axes;
+        has_found = near.has_found;
         Outcome outcome = evaluate(trial);
         if (outcome != TAKEN) return outcome;
         if (!is_finite(&trial.objective, 1)) return STUCK;

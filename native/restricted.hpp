@@ -19,12 +19,15 @@ struct Terms {
 };
 
 // Where a search for volumes and axes begins: covariances of the family, if there are any; and the
-// common axes that the step before has found, where it has, which the next one replaces.
+// common axes (D, D) or volumes (K,) that the step before has found, where it has, which the next
+// one replaces. Where the floor takes part a step may stay at these covariances, if they are better:
+// not the first one of a run, or a component that is about to collapse would look as if it lasted.
 struct Near {
     const double *covariances;
-    double *axes;
-    bool has_axes;
+    double *found;
+    bool has_found, may_stay = true;
 };
+INLINE int64_t near_room(const Structure &s) { return s.per_factor() + s.n_components; }
 
 INLINE int64_t padded(int64_t n) { return (n + LANES - 1) / LANES * LANES; }
 
@@ -170,6 +173,10 @@ struct Restricted {
     // Writes volumes to begin with: those near, where they are volumes, or average variances.
     template <class Spread>
     void begin_volumes(const Terms &terms, const Near &near, const Spread &average) {
+        if (near.found && near.has_found) {
+            std::memcpy(volumes, near.found, K * sizeof(double));
+            return;
+        }
         bool are_volumes = near.covariances;
         for (int64_t k = 0; k < K && are_volumes; k++) {
             const double *own = near.covariances + k * size;
@@ -184,7 +191,7 @@ struct Restricted {
 
     // Finds volumes beside one shape, along axes with second moments `spread` (K, D), and the
     // common variances times the volumes' exponents; writes variances (K, D).
-    bool solve_shape(const Terms &terms, const Near &near, const double *spread, double *to) {
+    bool solve_shape(const Terms &terms, Near &near, const double *spread, double *to) {
         int64_t width = padded(D);
         begin_volumes(terms, near, [&](int64_t k) {
             double sum = 0.0;
@@ -210,7 +217,7 @@ struct Restricted {
             return determinant;
         };
         if (!find_volumes(width, whiten)) return false;
-        double total = take_volumes();
+        double total = take_volumes(near);
         for (int64_t d = 0; d < D; d++) {
             double sum = 0.0;
             for (int64_t k = 0; k < K; k++) sum += spread[k * D + d] / volumes[k];
@@ -222,15 +229,20 @@ struct Restricted {
     }
 
     // Writes the volumes that have been found, up to what all share; returns the sum of counts.
-    double take_volumes() {
+    double take_volumes(Near &near) {
         double total = 0.0;
         exponentials_of(K, logs, volumes);
         for (int64_t k = 0; k < K; k++) total += count[k];
+        near.has_found = near.found;
+        for (int64_t k = 0; k < K && near.found; k++) {
+            near.found[k] = volumes[k];
+            near.has_found &= volumes[k] > 0.0 && volumes[k] < 1e300;
+        }
         return total;
     }
 
     // Finds volumes beside one matrix.
-    bool solve_matrix(const Terms &terms, const Near &near, double *to) {
+    bool solve_matrix(const Terms &terms, Near &near, double *to) {
         double *factor = room, *half = factor + D * D, *rest = half + D * D;
         const double *given = terms.scatter;
         begin_volumes(terms, near, [&](int64_t k) {
@@ -275,7 +287,7 @@ struct Restricted {
             return -2.0 * found;
         };
         if (!find_volumes(stride, whiten)) return false;
-        double total = take_volumes();
+        double total = take_volumes(near);
         for (int64_t k = 0; k < K; k++) unit[k] = 1.0 / volumes[k];
         pool(unit);
         for (int64_t k = 0; k < K; k++)
@@ -299,7 +311,7 @@ struct Restricted {
     }
 
     // One shape, axes of each component's own.
-    bool solve_own_axes(const Terms &terms, const Near &near, double *to) {
+    bool solve_own_axes(const Terms &terms, Near &near, double *to) {
         spectra(K, D, terms.scatter, values, axes, room);
         double total = 0.0;
         for (int64_t k = 0; k < K; k++) total += terms.count[k];
@@ -345,16 +357,16 @@ struct Restricted {
             for (int64_t d = 0; d < D; d++) values[k * D + d] *= factor;
         }
         about_axes(K, D, axes, true, values, to);
-        if (near.axes) std::memcpy(near.axes, axes, size * sizeof(double));
-        near.has_axes = near.axes;
+        if (near.found) std::memcpy(near.found, axes, size * sizeof(double));
+        near.has_found = near.found;
         return true;
     }
 
     // Writes the axes to begin with: those that matrices nearby have in common. A sum of these in
     // unlike proportions has them too, where that of two may have equal variances.
     bool begin_axes(const Near &near) {
-        if (near.axes && near.has_axes) {
-            std::memcpy(axes, near.axes, size * sizeof(double));
+        if (near.found && near.has_found) {
+            std::memcpy(axes, near.found, size * sizeof(double));
             return true;
         }
         if (!near.covariances) return false;
@@ -464,12 +476,12 @@ struct Restricted {
                 for (int64_t k = 0; k < K; k++) sum += lifted[k * size + i];
                 for (int64_t k = 0; k < K; k++) lifted[k * size + i] = sum * (count[k] / all);
             }
-            Near nothing{nullptr, near.axes, false};
+            Near nothing{nullptr, near.found, false, false};
             if (!solve(above, nothing, to)) return false;
         }
-        if (near.covariances && value(terms, near.covariances) < value(terms, to)) {
+        if (near.may_stay && near.covariances && value(terms, near.covariances) < value(terms, to)) {
             std::memcpy(to, near.covariances, s.n_second() * sizeof(double));
-            near.has_axes = false;
+            near.has_found = false;
         }
         return true;
     }

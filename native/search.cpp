@@ -37,7 +37,7 @@ struct Search {
         ends = layout.take<End>(plan.n_starts);
         for (int64_t i = 0; i < plan.n_starts; i++) {
             double *numbers = layout.take<double>(f.size());
-            if (layout.at) ends[i].numbers = numbers;
+            if (layout.at) ends[i].numbers = numbers, ends[i].is_led = false;
         }
         trial.numbers = layout.take<double>(f.size());
         lasting.numbers = layout.take<double>(f.size());

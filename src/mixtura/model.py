@@ -18,6 +18,7 @@ from mixtura.messages.prior_arrays import (
     ClusterSteps,
     MatrixSteps,
     ModeSteps,
+    Restriction,
 )
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.messages.variational_prior_arrays import VariationalSteps
@@ -142,10 +143,14 @@ class MixtureModel:
     @property
     def mode_steps(self) -> ModeSteps | None:
         """The way from statistics to means and covariances as numbers, where there is such."""
-        steps = self.component_prior.mode_steps(self.structure, self.n_features)
-        if steps is None or not self.family.is_restricted:
+        steps, family = (
+            self.component_prior.mode_steps(self.structure, self.n_features),
+            self.family,
+        )
+        if steps is None or not family.is_restricted:
             return steps
-        return replace(steps, restriction=self.family.restriction)
+        is_known = family.restriction != Restriction.NONE
+        return replace(steps, restriction=family.restriction) if is_known else None
 
     @property
     def climb_steps(self) -> ClimbSteps | None:

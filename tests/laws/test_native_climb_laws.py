@@ -251,6 +251,15 @@ def test_what_needs_more_than_numbers_is_left_to_the_classes(name: str) -> None:
     assert ours.objective == pytest.approx(theirs.objective, rel=1e-6)
 
 
+@pytest.mark.parametrize("family_name", RESTRICTED)
+def test_collapsed_components_of_families_that_share_parts_never_fall(family_name: str) -> None:
+    rows, n_components = degenerate("tied rows")
+    model = elicited(FAMILIES[family_name], rows, n_components, ML())
+    for engine in (ENGINE, STEPWISE):
+        fit = run(model, rows, ML(), engine=engine)
+        assert (np.diff(fit.runs[0].objectives) >= 0.0).all()
+
+
 def test_a_component_without_rows_is_left_to_the_classes() -> None:
     iris = load_iris().data
     model = MixtureModel(3, 4, FlatWeights(), FlatComponents(1e-9), FAMILIES["full"])

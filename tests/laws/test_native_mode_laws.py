@@ -137,6 +137,22 @@ def test_components_without_rows_or_width_are_as_the_classes_have_them(name: str
             assert terms.value(ours) == pytest.approx(expected, rel=1e-5 if near is None else 1e-3)
 
 
+@pytest.mark.parametrize("name", ["EEV", "VEV"])
+def test_columns_of_any_scales_keep_their_digits(name: str) -> None:
+    # One component, or several alike, have no restriction but their volumes.
+    rng = np.random.default_rng(8)
+    root, units = rng.standard_normal((4, 9)), np.array([1e12, 1.0, 1e-3, 1e6])
+    moments = (root @ root.T) * units[:, None] * units
+    times = np.array([1.0, 1.0, 1.0]) if name == "EEV" else np.array([2.0, 0.1, 7.0])
+    second, blank = 30.0 * times[:, None, None] * moments, np.zeros((3, 4))
+    model = MixtureModel(3, 4, Dirichlet(1.0), FlatComponents(1e-30), FAMILIES[name])
+    given = SufficientStatistics(np.full(3, 30.0), blank, second, blank)
+    expected = np.broadcast_to(root @ root.T, (3, 4, 4))
+    for covariances in (found(model, given)[1], model.component_mode(given)[1]):
+        relative = covariances / times[:, None, None] / units[:, None] / units
+        np.testing.assert_allclose(relative, expected, atol=1e-11)
+
+
 @pytest.mark.parametrize("name", RESTRICTED)
 def test_bits_do_not_depend_on_instructions(name: str) -> None:
     model, statistics = model_of(name, "conjugate", 5, 4), statistics_of(name, 60, 5, 4)

@@ -354,10 +354,8 @@ def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows | PartedRows) -> Candi
     """Return the row of a fit, with the criteria of the class."""
     fit, engine, rows = gmm.fit_, gmm._engine(), rows.with_cells
     log_likelihood, total = scored(rows, fit.posterior, engine)
-    entropy, hard = (
-        lost_by_assignment(rows, fit.posterior, engine, loss)
-        for loss in (information_criteria.assignment_entropy, information_criteria.assignment_loss)
-    )
+    both = lost_by_assignment(rows, fit.posterior, engine, information_criteria.assignment_losses)
+    entropy, hard = both.tolist()
     n_parameters = fit.model.n_parameters
     bounded = arguments.inference_method(gmm.inference).bounds_evidence
     return Candidate(

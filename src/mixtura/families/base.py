@@ -41,7 +41,7 @@ class CovarianceFamily(ABC):
     """Whether a change of one column's unit leads out of the family."""
 
     restriction: ClassVar[Restriction] = Restriction.NONE
-    """What components share beyond the structure shape, as native runs know it."""
+    """What components share beyond the structure shape, where native runs know it."""
 
     @abstractmethod
     def structure(self, n_components: int, n_features: int) -> StructureShape:

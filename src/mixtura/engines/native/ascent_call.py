@@ -26,7 +26,7 @@ _ascend = native_function(
     WHOLE,
     *(POINTER, WHOLE, WHOLE, POINTER),
     *(WHOLE,) * 5,
-    *(WHOLE, WHOLE, POINTER, POINTER),
+    *(WHOLE, WHOLE, WHOLE, POINTER, POINTER),
     *(WHOLE, REAL, REAL, WHOLE),
     *(POINTER, POINTER),
 )
@@ -69,7 +69,7 @@ def native_ascent(
     taken = _ascend(
         *(address(values), single, len(values), address_of(weights)),
         *(n_components, n_features, structure[0], width, len(structure) == 3),
-        *(int(modes.restriction), int(modes.is_conjugate), address(prior), address_of(within)),
+        *(int(modes.restriction), 0, int(modes.is_conjugate), address(prior), address_of(within)),
         *(n_steps, factor, settled, n_threads),
         *(address(state), address(found)),
     )

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from mixtura.engines.search import NO_EXTENT, Extent, Leading, SearchEnd
-from mixtura.families import CovarianceFamily
+from mixtura.families import CovarianceFamily, RestrictedFamily
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.prior_arrays import ModeSteps, ScaleSteps
 from mixtura.messages.statistics import SufficientStatistics
@@ -73,6 +73,10 @@ class Guide(ABC):
     @abstractmethod
     def merit(self, parameters: MixtureParameters) -> float:
         """Return what is added to the log likelihood to compare ends, in nats."""
+
+    def has_vanished(self, statistics: SufficientStatistics) -> bool:
+        """Whether the rows of a component have no width, which its covariance may not show."""
+        return False
 
     @property
     def may_collapse(self) -> bool:
@@ -162,6 +166,18 @@ class ModelGuide(Guide):
             multiples = prior.in_floor_units(parameters.covariances)
             return -np.inf if (multiples < DEGENERATE).any() else 0.0
         return self.model.component_log_density(parameters)
+
+    def has_vanished(self, statistics: SufficientStatistics) -> bool:
+        prior, family = self.model.component_prior, self.family
+        if not isinstance(prior, FlatComponents) or not isinstance(family, RestrictedFamily):
+            return False
+        if family.shares_shape:
+            return False
+        # Shapes of their own stay above the floor only because no step could follow.
+        seen = statistics.count > 0.0
+        own = statistics.scatter(statistics.mean())[seen]
+        own /= statistics.count[seen].reshape(-1, *(1,) * (own.ndim - 1))
+        return bool((prior.in_floor_units(own) < DEGENERATE).any())
 
     @property
     def may_collapse(self) -> bool:
