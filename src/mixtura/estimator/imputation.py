@@ -9,6 +9,7 @@ import numpy as np
 from mixtura.data import ArrayRows, PartedRows
 from mixtura.data.frames import framed, framed_like
 from mixtura.errors import InvalidArgumentError
+from mixtura.estimator import arguments
 from mixtura.estimator.predictions import Predictions
 from mixtura.estimator.scanned_rows import missing_cells, told, values_of
 from mixtura.messages import validation
@@ -65,7 +66,9 @@ class Imputation(Predictions, ABC):
             of the kind that ``set_output(transform=...)`` says. Draws are always an array.
         """
         rows = self._rows(X, measurement_error)
+        n_draws = validation.whole_number(n_draws, "n_draws", 1)
         if HOW.read(how, "how") == "mean":
+            arguments.PARAMETERS["random_state"].read(random_state, "random_state")
             if n_draws != 1:
                 raise InvalidArgumentError(
                     "is for how='draw': of expectations there is one", argument="n_draws"

@@ -11,6 +11,7 @@ from mixtura.families import CovarianceFamily
 from mixtura.fit import Fit, Run
 from mixtura.messages.conversion import as_float64
 from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.validation import Texts
 from mixtura.model import MixtureModel
 from mixtura.posteriors import PointPosterior
 from mixtura.priors import FlatComponents, FlatWeights
@@ -59,6 +60,7 @@ def fit_of_parameters(
             "must be non-negative numbers whose sum is 1", argument="weights"
         )
     spreads = _covariances(covariances, family, *sizes)
+    Texts("names, one for each column of means", optional=True).read(names, "feature_names")
     if names is not None and len(names) != n_features:
         raise InvalidArgumentError(
             f"must be {n_features} names, one for each column of means; got {len(names)}",

@@ -9,8 +9,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array
 
 from mixtura import errors
-from mixtura.data.frames import PRECISIONS, as_matrix, is_plain, observed_matrix
-from mixtura.errors import DataError, Doubt
+from mixtura.data.frames import PRECISIONS, UNREAD, as_matrix, is_plain, observed_matrix
+from mixtura.errors import DataError, Doubt, NotNumbersError
+from mixtura.messages.conversion import short_repr
 from mixtura.typing import Array
 
 
@@ -40,6 +41,7 @@ def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
         known["n_features_in_"] = X.shape[1]
         return observed_matrix(X, None, to_fit=reset)
     matrix, names = as_matrix(X)
+    _check_matrix(matrix)
     dtype: Any = PRECISIONS if names is None else np.float64
     values: Any = check_array(
         matrix, dtype=dtype, order="C", estimator=estimator, ensure_all_finite=False
@@ -63,6 +65,39 @@ def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
             f"got {list(names)!r}"
         )
     return values
+
+
+def _check_matrix(matrix: Any) -> None:
+    """Raise NotNumbersError or DataError unless there are rows and columns of real numbers.
+
+    The words that scikit-learn has for it are those that its own checks look for.
+    """
+    if not isinstance(matrix, np.ndarray):
+        if hasattr(matrix, "toarray"):
+            raise NotNumbersError("X is sparse: pass X.toarray()")
+        raise NotNumbersError(
+            "must be an array or a frame of numbers, with rows and columns; got "
+            f"{short_repr(matrix)}",
+            argument="X",
+        )
+    shape = matrix.shape
+    if matrix.dtype.kind in UNREAD:
+        raise NotNumbersError(
+            f"X holds values of type {matrix.dtype}. Complex data not supported, nor anything but "
+            "real numbers: pass their real and imaginary parts as columns, or their sizes"
+        )
+    if matrix.ndim == 1:
+        raise DataError(
+            f"X: Expected 2D array, got 1D array instead, of {shape[0]} values. Reshape your data: "
+            "X.reshape(-1, 1) where it is one column, X.reshape(1, -1) where it is one row"
+        )
+    if matrix.ndim != 2:
+        raise DataError(f"must have rows and columns; it has shape {shape}", argument="X")
+    for size, what in zip(shape, ("sample", "feature"), strict=True):
+        if not size:
+            raise DataError(
+                f"has 0 {what}(s) (shape={shape}) while a minimum of 1 is required.", argument="X"
+            )
 
 
 def _check_columns(known: Any, names: Any) -> None:
