@@ -6,7 +6,6 @@ from typing import Any, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from mixtura.data import ArrayRows, Classes, KnownLabels
@@ -321,12 +320,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         """Return rows and classes, and how mixtures are fitted; set the classes."""
         if y is None:
             raise DataError("requires y to be passed, but the target y is None")
-        y = _classes_of_rows(y, values)
-        if y.dtype == object and any(_is_missing(one) for one in y.tolist()):
-            raise DataError(
-                "y has no class in some rows: leave them out, or fit a GaussianMixtureModel with "
-                "labels="
-            )
+        y = row_validation.classes_of_rows(y, len(values))
         self.classes_, codes = np.unique(y, return_inverse=True)
         weights = None if sample_weight is None else row_weights(sample_weight, len(values))
         names = getattr(self, "feature_names_in_", None)
@@ -471,36 +465,6 @@ def _judged(candidate: ClassCandidate, *, by_error: bool) -> tuple[str, str]:
         return f"{candidate.error:.4f}", f"{candidate.brier:.4f}"
     flag = " collapsed" if candidate.collapsed else ""
     return f"{candidate.log_likelihood:.2f}", f"{candidate.bic:.2f}{flag}"
-
-
-def _classes_of_rows(y: Any, values: Array) -> np.ndarray:
-    """Return the class of each row, shape (N,).
-
-    Raises
-    ------
-    DataError
-        If y is anything else; on one line, in scikit-learn's words.
-    """
-    try:
-        found = column_or_1d(y, warn=True)
-        check_consistent_length(values, found)
-        if found.dtype != object:
-            check_classification_targets(found)
-    except (TypeError, ValueError) as error:
-        from mixtura.data.sources import one_line
-
-        raise DataError(
-            f"must be one class for each of the {len(values)} rows: {one_line(error)}", argument="y"
-        ) from None
-    return found
-
-
-def _is_missing(one: Any) -> bool:
-    """Whether a class is none: None, NaN, or a frame's own sign of a missing value."""
-    try:
-        return one is None or bool(one != one)
-    except TypeError:  # pandas.NA, which is neither equal to itself nor not
-        return True
 
 
 def _is_several(value: Any) -> bool:

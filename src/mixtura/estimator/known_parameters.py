@@ -17,6 +17,9 @@ from mixtura.posteriors import PointPosterior
 from mixtura.priors import FlatComponents, FlatWeights
 from mixtura.typing import Array
 
+LARGEST_MEAN = 1e152
+"""Size of values whose squares float64 can hold."""
+
 ROUNDING = 1e-8
 """How far the sum of weights may be from one, and matrices from symmetric, relatively."""
 
@@ -58,6 +61,10 @@ def fit_of_parameters(
     if (shares < 0.0).any() or abs(shares.sum() - 1.0) > ROUNDING:
         raise InvalidArgumentError(
             "must be non-negative numbers whose sum is 1", argument="weights"
+        )
+    if not (np.abs(centres) < LARGEST_MEAN).all():
+        raise InvalidArgumentError(
+            "must be of a size that float64 can square, below 1e152", argument="means"
         )
     spreads = _covariances(covariances, family, *sizes)
     Texts("names, one for each column of means", optional=True).read(names, "feature_names")

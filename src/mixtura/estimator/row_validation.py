@@ -6,7 +6,14 @@ from typing import Any
 import numpy as np
 from sklearn import exceptions
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
 
 from mixtura import errors
 from mixtura.data.frames import PRECISIONS, UNREAD, as_matrix, is_plain, observed_matrix
@@ -114,6 +121,47 @@ def _check_columns(known: Any, names: Any) -> None:
     if less:
         said.append(f"X lacks {listed(less)}, which the fitted rows had")
     raise DataError(f"{'; '.join(said)}: pass the columns {listed(list(known))}")
+
+
+def classes_of_rows(y: Any, n_rows: int) -> np.ndarray:
+    """Return the class of each row, shape (N,).
+
+    Parameters
+    ----------
+    y : array, list or series of shape (N,)
+        What the user gave.
+    n_rows : int
+        Number of rows N.
+
+    Raises
+    ------
+    DataError
+        If y is anything else, or some rows have no class; in scikit-learn's words where it has some.
+    """
+    try:
+        found = column_or_1d(y, warn=True)
+        check_consistent_length(np.empty(n_rows), found)
+        if found.dtype != object:
+            check_classification_targets(found)
+    except (TypeError, ValueError) as error:
+        from mixtura.data.sources import one_line
+
+        raise DataError(
+            f"must be one class for each of the {n_rows} rows: {one_line(error)}", argument="y"
+        ) from None
+    if found.dtype == object and any(_is_missing(one) for one in found.tolist()):
+        raise DataError(
+            "y has no class in some rows: leave them out, or fit a GaussianMixtureModel with labels="
+        )
+    return found
+
+
+def _is_missing(one: Any) -> bool:
+    """Whether a class is none: None, NaN, or a frame's own sign of a missing value."""
+    try:
+        return one is None or bool(one != one)
+    except TypeError:  # pandas.NA, which is neither equal to itself nor not
+        return True
 
 
 class ConvergenceWarning(errors.ConvergenceWarning, exceptions.ConvergenceWarning):
