@@ -13,10 +13,11 @@ from mixtura.data.ties import largest_ties, ties_at, ties_in_plane
 from mixtura.engines import Engine
 from mixtura.engines.resolution import ColumnResolution
 from mixtura.errors import Doubt, InvalidArgumentError, LabelsWarning
+from mixtura.messages.conversion import short_repr
 from mixtura.messages.named_options import NamedOptions
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.statistics import SufficientStatistics
-from mixtura.messages.validation import Parameter
+from mixtura.messages.validation import Parameter, Texts
 from mixtura.model import MixtureModel
 from mixtura.posteriors import Posterior
 from mixtura.typing import Array, IntegerArray
@@ -225,12 +226,12 @@ class Fit:
         InvalidArgumentError
             If there are other than K names, or two are alike or empty.
         """
-        found = tuple(str(name).strip() for name in names)
         number = self.model.n_components
+        kind = Texts(f"{number} different names, one for each component in order")
+        found = tuple(name.strip() for name in kind.read(names, "component_names"))
         if len(found) != number or len(set(found)) != number or not all(found):
             raise InvalidArgumentError(
-                f"must be {number} different names, one for each component in order; got "
-                f"{len(found)}",
+                f"must be {kind.accepted}; got {short_repr(list(found))}",
                 argument="component_names",
             )
         return replace(self, classes=Classes(found, (1,) * number))

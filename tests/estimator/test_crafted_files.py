@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from safetensors.numpy import save
 
+from estimator.tampered_models import tampered
 from mixtura import GaussianMixtureModel, Gibbs, load
 from mixtura.datasets import load_faithful
-from mixtura.errors import MixturaWarning, ModelFileError
+from mixtura.errors import MixturaError, MixturaWarning, ModelFileError
 from mixtura.io.archive import _digest, read_archive, write_archive
 
 ROWS = load_faithful().data
@@ -147,3 +148,24 @@ def test_many_empty_arrays_are_refused_at_once(tmp_path):
     with pytest.raises(ModelFileError, match="more arrays"):
         load(tmp_path / "crafted")
     assert time.process_time() - began < LONGEST
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")
+@pytest.mark.parametrize("number", [30, pytest.param(1400, marks=pytest.mark.calibrate)])
+def test_tampered_files_are_read_or_refused(stored, tmp_path, number):
+    header, arrays = read_archive(stored, "model file")
+    path = tmp_path / "tampered"
+    for seed in range(number):
+        path.write_bytes(tampered(header, arrays, np.random.default_rng([14, seed])))
+        is_read_or_refused(path)
+
+
+def test_means_that_cannot_be_squared_are_refused(tmp_path):
+    GaussianMixtureModel(2).fit(ROWS).save(tmp_path / "model")
+    header, arrays = read_archive(tmp_path / "model", "model file")
+    far = arrays | {"means": np.array([[1e308, 0.0], [1e308, 0.0]])}
+    write_archive(tmp_path / "crafted", header, far, overwrite=True)
+    with pytest.raises(ModelFileError, match="beyond what float64 can square"):
+        load(tmp_path / "crafted")
+    with pytest.raises(MixturaError, match="means must"):
+        GaussianMixtureModel.from_parameters([1.0], [[1e308]], [[[1.0]]])

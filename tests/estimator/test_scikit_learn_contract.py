@@ -15,7 +15,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from mixtura import GaussianMixtureModel
+from mixtura import CollapsedGibbs, GaussianMixtureModel, Gibbs
 from mixtura.datasets import load_iris
 from mixtura.priors import Dirichlet, Independent, InverseGamma, Normal
 
@@ -31,10 +31,15 @@ def frame():
 
 
 @pytest.mark.filterwarnings("ignore")  # scikit-learn's checks fit on odd data on purpose
-@pytest.mark.parametrize("inference", ["map", "ml", "vb"])
-@pytest.mark.parametrize("n_components", [1, 2])
-def test_scikit_learn_finds_no_fault(inference, n_components):
-    results = check_estimator(GaussianMixtureModel(n_components, inference=inference), on_fail=None)
+@pytest.mark.parametrize("family", ["full", "diag", "spherical"])
+@pytest.mark.parametrize(
+    "inference",
+    ["map", "ml", "vb", Gibbs(2, 40, 20), CollapsedGibbs(2, 40, 20)],
+    ids=lambda method: method if isinstance(method, str) else method.name,
+)
+def test_scikit_learn_finds_no_fault(inference, family):
+    gmm = GaussianMixtureModel(2, covariance_type=family, inference=inference)
+    results = check_estimator(gmm, on_fail=None)
     failed = {
         result["check_name"]: str(result["exception"])
         for result in results

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self, final
 from mixtura.cli.delimited_output import guarded_text
 from mixtura.cli.scanned_tables import ScannedTable, is_scanned, scanned_table
 from mixtura.cli.streams import Talk
-from mixtura.cli.wording import counted, quoted
+from mixtura.cli.wording import counted, in_options, quoted
 from mixtura.errors import DataError, InvalidArgumentError
 
 if TYPE_CHECKING:
@@ -257,9 +257,9 @@ def _describe(table: "FileTable | ScannedTable", talk: Talk) -> None:
     if isinstance(table, ScannedTable):
         columns = len(table.names)
         extent = f"{counted(columns, 'column')} ({listed(table.names)})"
-        talk.note(f"{table.source}: {extent}. {' '.join(table.notes)}")
+        talk.note(f"{table.source}: {extent}. {' '.join(map(in_options, table.notes))}")
         return
     rows, columns = table.values.shape
     extent = f"{counted(rows, 'row')} of {counted(columns, 'column')} ({listed(table.names)})"
     weighted = "" if table.weights is None else " with weights"
-    talk.note(f"{table.source}: {extent}{weighted}. {' '.join(table.notes)}")
+    talk.note(f"{table.source}: {extent}{weighted}. {' '.join(map(in_options, table.notes))}")

@@ -71,6 +71,7 @@ def select(
     print_every: method_options.PrintEvery = None,
     plot: options.Plot = None,
     report: options.Report = None,
+    title: options.Title = None,
     assignments: options.Assignments = None,
     save: options.Save = None,
     json: options.Json = False,
@@ -123,7 +124,7 @@ def select(
         chosen = search.run(table, talk)
         # A reader of the report should know that the model was chosen on the same rows.
         note = f"Chosen among {counted(len(chosen.table), 'fit')}. {chosen.summary().sentence}"
-        findings = Findings(chosen.model, replace(table, notes=(*table.notes, note)), seed)
+        findings = Findings(chosen.model, replace(table, notes=(*table.notes, note)), seed, title)
         printer = _print_json if json else _print
         deliver_files(
             findings,

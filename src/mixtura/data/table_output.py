@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.validation import FilePath
 
 ENDINGS = (".parquet", ".arrow", ".feather", ".csv", ".tsv")
 
@@ -38,7 +39,7 @@ def write_pieces(
     InvalidArgumentError
         If the ending is unknown, the file exists, or it cannot be written.
     """
-    path = Path(path)
+    path = Path(FilePath().read(path, "to"))
     if path.suffix.lower() not in ENDINGS:
         raise InvalidArgumentError(
             f"must end in one of {', '.join(ENDINGS)}; got {str(path)!r}", argument="to"

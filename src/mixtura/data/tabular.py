@@ -13,7 +13,7 @@ from mixtura.data.columns import Column, RawTable, counts_rows, fill, position_o
 from mixtura.data.file_table import FileTable, MissingCells
 from mixtura.data.number_format import AS_THEY_STAND, NumberFormat
 from mixtura.data.sources import ByteSource, Format, detect_format, listed, open_source, shown
-from mixtura.errors import DataError, Remedy, Setting
+from mixtura.errors import DataError, Message, Remedy, Setting
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
@@ -330,7 +330,23 @@ def _left_out(raw: RawTable, words: list[Column], counters: list[Column]) -> tup
             names = [raw.names[column.index] for column in columns]
             plural = "columns" if len(names) > 1 else "column"
             notes.append(f"Left out {plural} {listed(names)}: {why}.")
-    return tuple(notes)
+    written = (_how_written(raw, column) for column in words)
+    return (*notes, *dict.fromkeys(note for note in written if note))
+
+
+MOST_OF_NUMBER = 24
+"""Characters of a cell that may be a number with marks in it; more are a text."""
+
+
+def _how_written(raw: RawTable, column: Column) -> str:
+    """Return which option reads the cells of a column that was left out; nothing of words."""
+    if column.first_bad is None:
+        return ""
+    cell = raw.locate(column.first_bad, column.index).cell
+    remedy = _reading_remedy(cell)
+    if not remedy or isinstance(remedy, str | Setting) or len(cell) > MOST_OF_NUMBER:
+        return ""
+    return Message(f"Of {shown(cell)} and the like: ", *remedy, ".")
 
 
 def _matrix(raw: RawTable, columns: list[Column], missing: MissingCells) -> Array:

@@ -112,7 +112,7 @@ def family_names(value: Any, argument: str) -> list[str]:
         raise InvalidArgumentError(
             f"must be {', '.join(map(repr, FAMILIES))}, mclust's "
             f"{', '.join(map(repr, MCLUST_NAMES))}, 'all', or a pattern such as 'V**'; "
-            f"got {value!r}",
+            f"got {short_repr(value)}",
             argument=argument,
         )
     return found
@@ -146,7 +146,7 @@ def criterion(value: Any, method: Inference) -> "candidates.Criterion":
         return criteria["elbo" if method.bounds_evidence else "bic"]
     if not isinstance(value, str) or value not in criteria:
         raise InvalidArgumentError(
-            f"must be None, {_choices(criteria)}; got {value!r}", argument="criterion"
+            f"must be None, {_choices(criteria)}; got {short_repr(value)}", argument="criterion"
         )
     if value == "elbo" and not method.bounds_evidence:
         raise InvalidArgumentError(
@@ -425,7 +425,7 @@ def repeatable(random_state: Any, method: Inference) -> None:
     if method.needs_number_as_seed and not is_fixed:
         raise InvalidArgumentError(
             *("must be a whole number with ", Setting("checkpoint", spelled="checkpoint=...")),
-            f", or the chains could not be gone on with; got {random_state!r}",
+            f", or the chains could not be gone on with; got {short_repr(random_state)}",
             argument="random_state",
         )
 

@@ -6,7 +6,6 @@ from typing import Any, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin
-from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from mixtura.data import ArrayRows, Classes, KnownLabels
@@ -19,6 +18,7 @@ from mixtura.estimator.class_mixtures import ClassCandidate, ClassTask, SharedMi
 from mixtura.estimator.foreign_names import explained, with_options
 from mixtura.estimator.held_out import Folds
 from mixtura.messages.assignments import shares
+from mixtura.messages.conversion import short_repr
 from mixtura.messages.validation import Flag, OneOf, Whole
 from mixtura.typing import Array
 
@@ -307,12 +307,11 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         if isinstance(given, Mapping):
             numbers = list(given.values())
         else:
-            is_several = isinstance(given, Iterable) and not isinstance(given, str | bytes)
-            numbers = list(given) if is_several else [given]
+            numbers = list(given) if _is_several(given) else [given]
         if not numbers or not all(Whole(1).accepts(number) for number in numbers):
             raise InvalidArgumentError(
                 "must be a whole number of at least 1, several, or a mapping from classes to such "
-                f"numbers; got {given!r}",
+                f"numbers; got {short_repr(given)}",
                 argument="components_per_class",
             )
         return _families(self.covariance_type)
@@ -321,14 +320,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         """Return rows and classes, and how mixtures are fitted; set the classes."""
         if y is None:
             raise DataError("requires y to be passed, but the target y is None")
-        y = column_or_1d(y, warn=True)
-        check_consistent_length(values, y)
-        if y.dtype == object and any(_is_missing(one) for one in y.tolist()):
-            raise DataError(
-                "y has no class in some rows: leave them out, or fit a GaussianMixtureModel with "
-                "labels="
-            )
-        check_classification_targets(y)
+        y = row_validation.classes_of_rows(y, len(values))
         self.classes_, codes = np.unique(y, return_inverse=True)
         weights = None if sample_weight is None else row_weights(sample_weight, len(values))
         names = getattr(self, "feature_names_in_", None)
@@ -426,7 +418,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         if prior.shape != self.classes_.shape or not (prior >= 0.0).all() or not prior.sum() > 0.0:
             raise InvalidArgumentError(
                 f"must be one non-negative number for each of the {len(self.classes_)} classes, "
-                f"not all zero; got {self.class_prior!r}",
+                f"not all zero; got {short_repr(self.class_prior)}",
                 argument="class_prior",
             )
         if abs(prior.sum() - 1.0) > SUMMED:
@@ -477,19 +469,17 @@ def _judged(candidate: ClassCandidate, *, by_error: bool) -> tuple[str, str]:
     return f"{candidate.log_likelihood:.2f}", f"{candidate.bic:.2f}{flag}"
 
 
-def _is_missing(one: Any) -> bool:
-    """Whether a class is none: None, NaN, or a frame's own sign of a missing value."""
-    try:
-        return one is None or bool(one != one)
-    except TypeError:  # pandas.NA, which is neither equal to itself nor not
-        return True
+def _is_several(value: Any) -> bool:
+    """Whether an argument is several values: no text, and no array of one alone."""
+    if isinstance(value, str | bytes) or getattr(value, "ndim", 1) == 0:
+        return False
+    return isinstance(value, Iterable)
 
 
 def _families(value: Any) -> list[str]:
     """Return the names of families that a name, a pattern, several of them or "all" mean."""
-    is_one = isinstance(value, str) or not isinstance(value, Iterable)
     found: list[str] = []
-    for one in [value] if is_one else value:
+    for one in value if _is_several(value) else [value]:
         found += arguments.family_names(one, "covariance_type")
     if not found:
         raise InvalidArgumentError("must name a family; got none", argument="covariance_type")

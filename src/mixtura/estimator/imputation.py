@@ -12,6 +12,7 @@ from mixtura.data import ArrayRows, PartedRows
 from mixtura.data.frames import framed, framed_like
 from mixtura.data.row_scans import RowScan
 from mixtura.errors import InvalidArgumentError
+from mixtura.estimator import arguments
 from mixtura.estimator.collections import is_collection, told_of_collection
 from mixtura.estimator.predictions import Predictions
 from mixtura.estimator.scanned_rows import scan_for, told, written
@@ -73,7 +74,9 @@ class Imputation(Predictions, ABC):
             Of expectations a frame where the rows are one, of the same kind and with its names; or
             of the kind that ``set_output(transform=...)`` says. Draws are always an array.
         """
+        n_draws = validation.whole_number(n_draws, "n_draws", 1)
         is_mean = HOW.read(how, "how") == "mean"
+        arguments.PARAMETERS["random_state"].read(random_state, "random_state")
         if is_mean and n_draws != 1:
             raise InvalidArgumentError(
                 "is for how='draw': of expectations there is one", argument="n_draws"
@@ -100,7 +103,6 @@ class Imputation(Predictions, ABC):
         engine, posterior = self._engine(), self.posterior_
         if is_mean:
             return lambda some: posterior.completed(some, engine).copy()
-        n_draws = validation.whole_number(n_draws, "n_draws", 1)
         rng = self._generator(random_state, "values")
 
         def draw(some: ArrayRows) -> Array:

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin, 
 from sklearn.utils.validation import check_is_fitted
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.estimator import GaussianMixtureModel
+from mixtura.estimator import GaussianMixtureModel, arguments
 from mixtura.estimator.imputation import HOW
 from mixtura.typing import Array
 
@@ -59,6 +59,7 @@ class MixtureImputer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):
     ) -> Self:
         """Fit the mixture to rows (N, D), as ``GaussianMixtureModel.fit`` does."""
         HOW.read(self.how, "how")
+        arguments.PARAMETERS["random_state"].read(self.random_state, "random_state")
         if self.mixture is not None and not isinstance(self.mixture, GaussianMixtureModel):
             raise InvalidArgumentError(
                 f"must be None or a GaussianMixtureModel; got {type(self.mixture).__name__}",

@@ -11,10 +11,14 @@ from mixtura.families import CovarianceFamily
 from mixtura.fit import Fit, Run
 from mixtura.messages.conversion import as_float64
 from mixtura.messages.parameters import MixtureParameters
+from mixtura.messages.validation import Texts
 from mixtura.model import MixtureModel
 from mixtura.posteriors import PointPosterior
 from mixtura.priors import FlatComponents, FlatWeights
 from mixtura.typing import Array
+
+LARGEST_MEAN = 1e152
+"""Size of values whose squares float64 can hold."""
 
 ROUNDING = 1e-8
 """How far the sum of weights may be from one, and matrices from symmetric, relatively."""
@@ -58,7 +62,12 @@ def fit_of_parameters(
         raise InvalidArgumentError(
             "must be non-negative numbers whose sum is 1", argument="weights"
         )
+    if not (np.abs(centres) < LARGEST_MEAN).all():
+        raise InvalidArgumentError(
+            "must be of a size that float64 can square, below 1e152", argument="means"
+        )
     spreads = _covariances(covariances, family, *sizes)
+    Texts("names, one for each column of means", optional=True).read(names, "feature_names")
     if names is not None and len(names) != n_features:
         raise InvalidArgumentError(
             f"must be {n_features} names, one for each column of means; got {len(names)}",

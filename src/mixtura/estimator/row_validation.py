@@ -6,11 +6,19 @@ from typing import Any
 import numpy as np
 from sklearn import exceptions
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import _check_feature_names, _check_n_features, check_array
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    check_array,
+    check_consistent_length,
+    column_or_1d,
+)
 
 from mixtura import errors
-from mixtura.data.frames import PRECISIONS, as_matrix, is_plain, observed_matrix
-from mixtura.errors import DataError, Doubt
+from mixtura.data.frames import PRECISIONS, UNREAD, as_matrix, is_plain, observed_matrix
+from mixtura.errors import DataError, Doubt, NotNumbersError
+from mixtura.messages.conversion import short_repr
 from mixtura.typing import Array
 
 
@@ -40,6 +48,7 @@ def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
         known["n_features_in_"] = X.shape[1]
         return observed_matrix(X, None, to_fit=reset)
     matrix, names = as_matrix(X)
+    _check_matrix(matrix)
     dtype: Any = PRECISIONS if names is None else np.float64
     values: Any = check_array(
         matrix, dtype=dtype, order="C", estimator=estimator, ensure_all_finite=False
@@ -65,6 +74,39 @@ def checked_rows(estimator: BaseEstimator, X: Any, *, reset: bool) -> Array:
     return values
 
 
+def _check_matrix(matrix: Any) -> None:
+    """Raise NotNumbersError or DataError unless there are rows and columns of real numbers.
+
+    The words that scikit-learn has for it are those that its own checks look for.
+    """
+    if not isinstance(matrix, np.ndarray):
+        if hasattr(matrix, "toarray"):
+            raise NotNumbersError("X is sparse: pass X.toarray()")
+        raise NotNumbersError(
+            "must be an array or a frame of numbers, with rows and columns; got "
+            f"{short_repr(matrix)}",
+            argument="X",
+        )
+    shape = matrix.shape
+    if matrix.dtype.kind in UNREAD:
+        raise NotNumbersError(
+            f"X holds values of type {matrix.dtype}. Complex data not supported, nor anything but "
+            "real numbers: pass their real and imaginary parts as columns, or their sizes"
+        )
+    if matrix.ndim == 1:
+        raise DataError(
+            f"X: Expected 2D array, got 1D array instead, of {shape[0]} values. Reshape your data: "
+            "X.reshape(-1, 1) where it is one column, X.reshape(1, -1) where it is one row"
+        )
+    if matrix.ndim != 2:
+        raise DataError(f"must have rows and columns; it has shape {shape}", argument="X")
+    for size, what in zip(shape, ("sample", "feature"), strict=True):
+        if not size:
+            raise DataError(
+                f"has 0 {what}(s) (shape={shape}) while a minimum of 1 is required.", argument="X"
+            )
+
+
 def _check_columns(known: Any, names: Any) -> None:
     """Raise DataError, naming them, where rows have columns that the fit had not, or lack some."""
     more = [name for name in names if name not in set(known)]
@@ -79,6 +121,47 @@ def _check_columns(known: Any, names: Any) -> None:
     if less:
         said.append(f"X lacks {listed(less)}, which the fitted rows had")
     raise DataError(f"{'; '.join(said)}: pass the columns {listed(list(known))}")
+
+
+def classes_of_rows(y: Any, n_rows: int) -> np.ndarray:
+    """Return the class of each row, shape (N,).
+
+    Parameters
+    ----------
+    y : array, list or series of shape (N,)
+        What the user gave.
+    n_rows : int
+        Number of rows N.
+
+    Raises
+    ------
+    DataError
+        If y is anything else, or some rows have no class; in scikit-learn's words where it has some.
+    """
+    try:
+        found = column_or_1d(y, warn=True)
+        check_consistent_length(np.empty(n_rows), found)
+        if found.dtype != object:
+            check_classification_targets(found)
+    except (TypeError, ValueError) as error:
+        from mixtura.data.sources import one_line
+
+        raise DataError(
+            f"must be one class for each of the {n_rows} rows: {one_line(error)}", argument="y"
+        ) from None
+    if found.dtype == object and any(_is_missing(one) for one in found.tolist()):
+        raise DataError(
+            "y has no class in some rows: leave them out, or fit a GaussianMixtureModel with labels="
+        )
+    return found
+
+
+def _is_missing(one: Any) -> bool:
+    """Whether a class is none: None, NaN, or a frame's own sign of a missing value."""
+    try:
+        return one is None or bool(one != one)
+    except TypeError:  # pandas.NA, which is neither equal to itself nor not
+        return True
 
 
 class ConvergenceWarning(errors.ConvergenceWarning, exceptions.ConvergenceWarning):

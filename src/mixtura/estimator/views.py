@@ -16,7 +16,7 @@ from mixtura.estimator.imputation import Imputation
 from mixtura.estimator.scanned_rows import sample_sentence
 from mixtura.fit import Fit
 from mixtura.messages.lazy import LazyModule
-from mixtura.messages.validation import FeatureIndex, FilePath, Flag
+from mixtura.messages.validation import FeatureIndex, FilePath, Flag, Text
 
 if TYPE_CHECKING:
     from mixtura.diagnostics import posterior_summaries
@@ -108,6 +108,12 @@ class FittedViews(Imputation, ABC):
         check_is_fitted(self)
         self._check_own(bootstrap)
         self._check_clusters(clusters)
+        Text().read(title, "title")
+        for name, value in (("measurement_error", measurement_error), ("labels", labels)):
+            if X is None and value is not None:
+                raise InvalidArgumentError(
+                    "is that of the rows X, which are not given", argument=name, remedy="pass X"
+                )
         rows = self._shown(X, measurement_error, labels).with_cells
         streamed = getattr(self, "_training", None) if X is None else None
         if isinstance(X, RowScan):
@@ -240,6 +246,8 @@ class FittedViews(Imputation, ABC):
         *,
         measurement_error: Any = None,
         labels: Any = None,
+        title: str = "Gaussian mixture",
+        component_names: Sequence[str] | None = None,
         bootstrap: "Bootstrap | None" = None,
         clusters: "MergedClusters | None" = None,
         overwrite: bool = False,
@@ -255,6 +263,10 @@ class FittedViews(Imputation, ABC):
             The rows to report on; the training rows where None.
         measurement_error, labels : array, optional
             Of the rows X, as for ``fit``.
+        title : str
+            What stands above.
+        component_names : sequence of K str, optional
+            What stands in place of the components' numbers.
         bootstrap, clusters : Bootstrap, MergedClusters, optional
             What is to be told, as for :meth:`summary`.
         overwrite : bool, default=False
@@ -269,7 +281,13 @@ class FittedViews(Imputation, ABC):
 
         FilePath().read(path, "path")
         Flag().read(overwrite, "overwrite")
-        told = self.report(X, measurement_error, labels, bootstrap=bootstrap, clusters=clusters)
+        told = self.report(
+            *(X, measurement_error, labels),
+            title=title,
+            component_names=component_names,
+            bootstrap=bootstrap,
+            clusters=clusters,
+        )
         return write_report(told, path, force=overwrite)
 
     def to_sklearn(self) -> Any:

@@ -66,6 +66,9 @@ SETTINGS: dict[str, tuple[type, ...]] = {
 LARGEST_FILE = 1 << 30
 """A gigabyte: a thousand components of three hundred features fit; a bomb does not."""
 
+LARGEST_MEAN = 1e152
+"""Size of values whose squares float64 can hold."""
+
 SMALLEST_WEIGHT = 1e-100  # of all rows together, as weights of rows are bounded
 _NUMBER, _COUNT = Real(-np.inf), Whole(0, 10**15)
 
@@ -450,6 +453,8 @@ def _check_parameters(model: MixtureModel, parameters: MixtureParameters) -> Non
     dtypes = {part.dtype for part in (parameters.weights, parameters.means, parameters.covariances)}
     if dtypes != {np.dtype(np.float64)} or not parameters.is_finite():
         raise ModelFileError("the parameters are not finite float64 numbers")
+    if not (np.abs(parameters.means) < LARGEST_MEAN).all():
+        raise ModelFileError("a mean is beyond what float64 can square")
     total = parameters.weights.sum()
     missing = 1.0 - total if model.background is None else max(total - 1.0, 0.0)
     if (parameters.weights < 0).any() or abs(missing) > 1e-8:

@@ -232,14 +232,70 @@ class Flag(Parameter):
 @final
 @dataclass(frozen=True)
 class Text(Parameter):
-    """Any text."""
+    """Any text, or None where it is optional."""
+
+    optional: bool = False
 
     @property
     def accepted(self) -> str:
-        return "a text"
+        return "None or a text" if self.optional else "a text"
 
     def accepts(self, value: Any) -> bool:
-        return isinstance(value, str)
+        return isinstance(value, str) or (self.optional and value is None)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Texts(Parameter):
+    """Several texts in a list, a tuple, an array or an index; or None where they are optional.
+
+    Parameters
+    ----------
+    what : str
+        What messages call them.
+    optional : bool
+        Whether there may be none.
+    """
+
+    what: str
+    optional: bool = False
+
+    @property
+    def accepted(self) -> str:
+        return f"None or {self.what}" if self.optional else self.what
+
+    def accepts(self, value: Any) -> bool:
+        if value is None:
+            return self.optional
+        is_listed = isinstance(value, list | tuple) or getattr(value, "ndim", 0) == 1
+        return is_listed and all(isinstance(one, str) for one in value)
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Instance(Parameter):
+    """An object of a class, or None where it is optional.
+
+    Parameters
+    ----------
+    kind : type
+        The class.
+    what : str
+        What messages call it.
+    optional : bool
+        Whether it may be None.
+    """
+
+    kind: type
+    what: str
+    optional: bool = False
+
+    @property
+    def accepted(self) -> str:
+        return f"None or {self.what}" if self.optional else self.what
+
+    def accepts(self, value: Any) -> bool:
+        return isinstance(value, self.kind) or (self.optional and value is None)
 
 
 @final

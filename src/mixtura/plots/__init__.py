@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from mixtura.messages.lazy import Registry
+from mixtura.plots.declared import declared
 
 if TYPE_CHECKING:
     from mixtura.plots.clusters import clusters
@@ -63,6 +64,7 @@ PLOTS: Registry[Callable[..., Any]] = Registry(
         "merging": "merging.merging",
         "projection": "projected.projection",
     },
+    declared,
 )
 """Every registered plot by name; a new one is one file and one entry here."""
 

@@ -5,6 +5,8 @@ from typing import final
 
 import numpy as np
 
+from mixtura.errors import InvalidArgumentError
+from mixtura.messages.conversion import short_repr
 from mixtura.typing import Array, IntegerArray
 
 BEESWARM_LIMIT = 2_000
@@ -128,7 +130,14 @@ def even_sequence(size: int) -> Array:
 
 def lane_numbers(labels: Sequence[object]) -> tuple[list[object], IntegerArray]:
     """Return the distinct labels, sorted where they can be, and each row's place among them."""
-    values = np.asarray(labels)
+    try:
+        values = np.asarray(labels)
+    except ValueError:
+        values = np.empty(())
+    if values.ndim != 1:
+        raise InvalidArgumentError(
+            f"must be one for each row; got {short_repr(labels)}", argument="labels"
+        )
     if values.dtype == object:
         distinct = list(dict.fromkeys(values.tolist()))
         position = {label: lane for lane, label in enumerate(distinct)}

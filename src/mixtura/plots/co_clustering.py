@@ -8,6 +8,7 @@ from scipy.spatial.distance import squareform
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.plots.canvas import single_axes
+from mixtura.plots.observations import as_numbers_of
 from mixtura.plots.style import ink, note, open_frame
 from mixtura.typing import Array, IntegerArray
 
@@ -53,12 +54,12 @@ def co_clustering(
     InvalidArgumentError
         If the similarity is not a square, or there is not one label for each row.
     """
-    together = np.asarray(similarity, dtype=np.float64)
+    together = as_numbers_of(similarity, "similarity")
     if together.ndim != 2 or together.shape[0] != together.shape[1] or together.size == 0:
         raise InvalidArgumentError(
             f"must have shape (N, N); got {together.shape}", argument="similarity"
         )
-    groups = np.asarray(labels)
+    groups = as_numbers_of(labels, "labels")
     if groups.shape != together.shape[:1]:
         raise InvalidArgumentError(
             f"must be {len(together)} groups, one for each row; got shape {groups.shape}",

@@ -6,7 +6,6 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
-from mixtura.messages.conversion import as_float64
 from mixtura.plots.canvas import axes_grid, single_axes
 from mixtura.plots.curves import (
     TALLEST,
@@ -16,7 +15,7 @@ from mixtura.plots.curves import (
     draw_total,
     histogram,
 )
-from mixtura.plots.observations import as_rows
+from mixtura.plots.observations import as_numbers_of, as_rows
 from mixtura.plots.separation import best_features, feature_position
 from mixtura.plots.style import (
     COMPACT,
@@ -89,7 +88,7 @@ def density(
         If rows, weights, feature or axes do not fit the model.
     """
     rows = as_rows(x, fit)
-    shares = None if weights is None else as_float64(weights)
+    shares = None if weights is None else as_numbers_of(weights, "weights")
     if shares is not None and shares.shape != (rows.shape[0],):
         raise InvalidArgumentError(
             f"must be one for each of the {rows.shape[0]} rows", argument="weights"

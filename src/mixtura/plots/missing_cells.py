@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.messages.conversion import as_float64
 from mixtura.plots.canvas import single_axes
+from mixtura.plots.observations import as_numbers_of
 from mixtura.plots.style import COLOURS, PLAIN_TEXT, ink, note, shown
 from mixtura.typing import BooleanArray, IntegerArray
 
@@ -86,7 +86,7 @@ def missing(
     InvalidArgumentError
         If there are no rows, or not one name for each column.
     """
-    rows = as_float64(x)
+    rows = as_numbers_of(x, "x")
     rows = rows[:, None] if rows.ndim == 1 else rows
     if rows.ndim != 2 or not rows.size:
         raise InvalidArgumentError(f"must hold rows; got shape {rows.shape}", argument="x")
@@ -102,7 +102,7 @@ def missing(
     if n_features > MAX_FEATURES:
         listed = np.sort(np.argsort(-shares, kind="stable")[:MAX_FEATURES])
     found = MissingPatterns.of(is_missing[:, listed])
-    drawn = min(found.counts.size, max(1, max_patterns))
+    drawn = min(found.counts.size, max_patterns)
     size = (1.9 + 0.42 * listed.size, 1.7 + 0.24 * drawn)
     ax = single_axes(ax, figure, (min(max(size[0], 4.2), 12.0), size[1]))
     _draw_squares(ax, found.is_missing[:drawn])

@@ -19,7 +19,7 @@ def as_column(x: Any, name: str = "x") -> Array:
     InvalidArgumentError
         If there is more than one column.
     """
-    values = _numbers(x, name)
+    values = as_numbers_of(x, name)
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
     if values.ndim != 1:
@@ -35,7 +35,7 @@ def as_rows(x: Any, fit: Fit) -> Array:
     InvalidArgumentError
         If the number of columns is not the model's.
     """
-    values = _numbers(x, "x")
+    values = as_numbers_of(x, "x")
     if values.ndim == 1:
         values = values[:, None]
     if values.ndim != 2 or values.shape[1] != fit.model.n_features:
@@ -54,7 +54,7 @@ def as_labels(labels: Any, n_rows: int, fit: Fit) -> IntegerArray:
     InvalidArgumentError
         If there is not one for each row, or one lies outside the model.
     """
-    values = np.asarray(labels)
+    values = as_numbers_of(labels, "labels")
     if values.shape != (n_rows,):
         raise InvalidArgumentError(
             f"must be {n_rows} component numbers, one for each row; got shape {values.shape}",
@@ -78,7 +78,7 @@ def as_responsibilities(responsibilities: Any, n_rows: int, fit: Fit) -> Array:
     InvalidArgumentError
         If they have another shape.
     """
-    values = _numbers(responsibilities, "responsibilities")
+    values = as_numbers_of(responsibilities, "responsibilities")
     if values.shape != (n_rows, fit.n_parts):
         raise InvalidArgumentError(
             f"must have shape {(n_rows, fit.n_parts)}; got {values.shape}",
@@ -97,7 +97,7 @@ def as_marks(imputed: Any, rows: Array) -> BooleanArray | None:
     """
     if imputed is None:
         return None
-    marks = np.asarray(imputed, dtype=bool)
+    marks = as_numbers_of(imputed, "imputed") != 0.0
     marks = marks[:, None] if marks.ndim == 1 else marks
     if marks.shape != rows.shape:
         raise InvalidArgumentError(
@@ -106,7 +106,14 @@ def as_marks(imputed: Any, rows: Array) -> BooleanArray | None:
     return marks
 
 
-def _numbers(value: Any, name: str) -> Array:
+def as_numbers_of(value: Any, name: str) -> Array:
+    """Return numbers of any shape.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the value holds anything else; it names the argument.
+    """
     try:
         return as_float64(value)
     except NotNumbersError as error:

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.messages.conversion import as_float64
+from mixtura.messages.conversion import short_repr
+from mixtura.messages.validation import FeatureIndex
 from mixtura.plots.bins import bin_edges
 from mixtura.plots.canvas import axes_grid
+from mixtura.plots.observations import as_numbers_of
 from mixtura.plots.style import COLOURS, ink, label_x, legend, note, open_frame
 from mixtura.typing import Array, IntegerArray
 
@@ -60,9 +62,11 @@ def predictive_check(
     InvalidArgumentError
         If rows, replicates and names are not of the same features.
     """
-    rows = as_float64(x)
+    rows = as_numbers_of(x, "x")
     rows = rows[:, None] if rows.ndim == 1 else rows
-    drawn = np.asarray(replicates, dtype=np.float64)
+    drawn = as_numbers_of(replicates, "replicates")
+    if rows.ndim != 2 or not rows.size:
+        raise InvalidArgumentError(f"must hold rows; got shape {rows.shape}", argument="x")
     if drawn.ndim != 3 or drawn.shape[1:] != rows.shape or not drawn.size:
         raise InvalidArgumentError(
             f"must have shape (R, {rows.shape[0]}, {rows.shape[1]}); got {drawn.shape}",
@@ -70,7 +74,11 @@ def predictive_check(
         )
     n_features = rows.shape[1]
     names = [f"x{d}" for d in range(n_features)] if feature_names is None else list(feature_names)
-    listed = list(range(min(n_features, 4))) if features is None else list(features)
+    if len(names) != n_features:
+        raise InvalidArgumentError(
+            f"must be one for each of the {n_features} columns", argument="feature_names"
+        )
+    listed = list(range(min(n_features, 4))) if features is None else _positions(features, names)
     for d in listed:
         if np.isnan(rows[:, d]).all():
             raise InvalidArgumentError(
@@ -124,6 +132,19 @@ def counts_in(values: Array, drawn: Array, edges: Array) -> tuple[IntegerArray, 
         np.histogram(values[~np.isnan(values)], edges)[0],
         np.array([np.histogram(part[~np.isnan(part)], edges)[0] for part in drawn]),
     )
+
+
+def _positions(features: Sequence[int], names: Sequence[object]) -> list[int]:
+    """Return the positions of the features that are drawn, each a column of the rows."""
+    kind = FeatureIndex(tuple(map(str, names)))
+    is_listed = isinstance(features, list | tuple | range) or getattr(features, "ndim", 0) == 1
+    if not is_listed or not len(features) or not all(map(kind.accepts, features)):
+        raise InvalidArgumentError(
+            f"must be None or several of the columns, each {kind.accepted}; got "
+            f"{short_repr(features)}",
+            argument="features",
+        )
+    return [kind.converted(one) for one in features]
 
 
 def _draw(ax: "Axes", values: Array, drawn: Array) -> list[Any]:

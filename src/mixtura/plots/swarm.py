@@ -8,7 +8,7 @@ import numpy as np
 from mixtura.errors import InvalidArgumentError
 from mixtura.plots.beeswarm import Lanes, lane_numbers
 from mixtura.plots.canvas import single_axes, size_in_points
-from mixtura.plots.observations import as_column, subsample
+from mixtura.plots.observations import as_column, as_marks, subsample
 from mixtura.plots.style import (
     IMPUTED_SENTENCE,
     PLAIN_TEXT,
@@ -84,7 +84,8 @@ def swarm(
         raise InvalidArgumentError(
             f"must have at most {MAX_LANES} distinct values; got {len(names)}", argument="labels"
         )
-    marks = None if imputed is None else np.asarray(imputed, dtype=bool).reshape(values.shape)
+    marks = as_marks(imputed, values[:, None])
+    marks = None if marks is None else marks[:, 0]
     return draw_lanes(values, lanes, names, feature_name, ax, figure, marks)
 
 

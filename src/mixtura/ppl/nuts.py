@@ -1,6 +1,7 @@
 """The sampled posterior by Pyro's no-U-turn sampler."""
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import final
 
@@ -9,10 +10,11 @@ import numpy as np
 from mixtura.errors import ConvergenceWarning, Doubt, InvalidArgumentError, Message, Setting
 from mixtura.fit import Fit, Inference, Problem, ScaledProblem, Start, option
 from mixtura.inference.mcmc.fit_of_draws import Chains, fit_of
+from mixtura.inference.progress import teller
 from mixtura.messages.assignments import Soft
 from mixtura.messages.draws import Draws
 from mixtura.messages.parameters import MixtureParameters
-from mixtura.messages.validation import Real, Whole
+from mixtura.messages.validation import Called, Real, Whole
 from mixtura.posteriors import DrawsPosterior
 from mixtura.ppl.extra import require_pyro
 from mixtura.typing import Array
@@ -24,6 +26,9 @@ CLIMB = 50
 """EM steps from a start to near its mode, where a chain begins."""
 
 TELL_EVERY = 100
+
+DRAWS = Called("the draws of all chains so far, and all of them", or_flag=True)
+"""What may be told how far the draws are; True is a bar."""
 
 
 @final
@@ -49,6 +54,9 @@ class NUTS(Inference):
         Acceptance probability at which the step size aims: higher for fewer divergences.
     max_tree_depth : int, default=10
         Trajectories have fewer than two to this power steps.
+    progress : bool or callable, optional
+        True draws a bar on standard error; a function is called with the number of draws that the
+        chains have made so far, warm-up included, and that of all.
 
     Raises
     ------
@@ -61,6 +69,7 @@ class NUTS(Inference):
     warmup: int = option(500, Whole(1))
     target_accept: float = option(0.8, Real(0.0, 1.0, above=True, below=True))
     max_tree_depth: int = option(10, Whole(1, 30))
+    progress: bool | Callable[[int, int], None] | None = option(None, DRAWS, stored=False)
 
     name = "nuts"
     averages_parameters = True
@@ -122,9 +131,12 @@ class NUTS(Inference):
         seed = int(of_draws.generate_state(1, np.uint64)[0] >> 1)
         plan = Trajectories(self.draws, self.warmup, self.target_accept, self.max_tree_depth)
 
+        total, advance = self.warmup + self.draws, teller(self.progress, "draws")
+
         def tell(made: int) -> None:
+            if advance is not None:
+                advance(number * total + made, self.chains * total)
             if made % TELL_EVERY == 0:
-                total = self.warmup + self.draws
                 problem.report(f"chain {number + 1}: {made} of {total} draws, warm-up included")
 
         return draw_chain(scaled.model, scaled.rows, begin, seed, plan, tell)

@@ -85,6 +85,8 @@ def opening(components: Components, n_rows: int) -> str:
     if components.is_found and components.groups is not None:
         described = f"{most_probable_groups(components.groups)} {rows} of {what}."
         return described + _unoccupied(components)
+    if n_rows == 0:  # of a fit of given parameters
+        return f"{'1 component' if number == 1 else f'{number} components'} of {what}."
     describe = "1 component describes" if number == 1 else f"{number} components describe"
     return f"{describe} {rows} of {what}.{_unoccupied(components)}"
 

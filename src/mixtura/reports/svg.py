@@ -213,7 +213,8 @@ def _share_definitions(root: ElementTree.Element) -> None:
     renamed: dict[str, tuple[str, dict[str, str]]] = {}
     for definitions in root.iter("defs"):
         for shape in list(definitions):
-            if shape.tag != "path" or not shape.attrib["d"].endswith("z"):
+            is_closed = shape.tag == "path" and shape.attrib["d"].endswith("z")
+            if not is_closed or "id" not in shape.attrib:
                 continue
             look = {key: shape.attrib.pop(key) for key in _SHARED if key in shape.attrib}
             look |= {"class": shape.attrib.pop("class")} if "class" in shape.attrib else {}

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, ClassVar, Generic, final
 import numpy as np
 
 from mixtura.data import ArrayRows, PartedRows, Rows
+from mixtura.data.memory import tile_rows
+from mixtura.data.parted_rows import joined
 from mixtura.errors import Doubt, InterruptedWarning, InvalidArgumentError, Setting
 from mixtura.fit import Fit, Inference, Problem, ScaledProblem, Start, option
 from mixtura.inference.mcmc.chain_runs import ChainPlan, Runner, State
@@ -20,6 +22,7 @@ from mixtura.inference.progress import teller
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.validation import Called, FilePath, Flag, Real, Whole
 from mixtura.model import MixtureModel
+from mixtura.typing import Array, IntegerArray
 
 if TYPE_CHECKING:
     from mixtura.inference.mcmc import checkpoints
@@ -232,6 +235,29 @@ class ChainMethod(Inference, Generic[State]):
         if self.checkpoint is not None:
             message += f"; the same fit, run again, goes on from {str(self.checkpoint)!r}"
         return (Doubt(InterruptedWarning, message),)
+
+
+def in_one_order(rows: Rows) -> Rows:
+    """Return rows in an order that their values alone say, up to a tile of them; more as they are.
+
+    Random numbers are keyed by the position of a row. So draws do not depend on the order of the
+    rows, nor on whether a row comes several times or once with a weight.
+    """
+    if rows.n_rows > tile_rows(rows.n_features):
+        return rows
+    if isinstance(rows, PartedRows):
+        rows = joined([tile.rows for tile in rows.tiles()])
+    return rows.taken(order_of(rows.values)) if isinstance(rows, ArrayRows) else rows
+
+
+def order_of(values: Array) -> IntegerArray:
+    """Return the positions of rows (N, D) in an order in which neighbours are not alike.
+
+    They are sorted, the first column before others, and then mixed as their number alone says. So
+    units do not matter.
+    """
+    mixed = np.random.default_rng(len(values)).permutation(len(values))
+    return np.lexsort(values.T[::-1])[mixed]
 
 
 def each_on_its_own(rows: Rows, method: str) -> Rows:

@@ -17,7 +17,7 @@ from mixtura.io.archive import read_archive, write_archive
 from mixtura.io.model_file import prior_to_json
 
 FORMAT = "mixtura checkpoint"
-VERSION = 1
+VERSION = 2
 
 RESULTS = "results"
 """Where a header keeps the files that were made of the chains so far."""

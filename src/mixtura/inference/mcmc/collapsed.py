@@ -7,9 +7,16 @@ from typing import ClassVar, final
 import numpy as np
 
 from mixtura.data import ArrayRows, Rows
+from mixtura.data.memory import tile_rows
 from mixtura.errors import InvalidArgumentError, Setting
 from mixtura.fit import Problem, ScaledProblem, option
-from mixtura.inference.mcmc.chain_methods import ChainMethod, ChainSetup, each_on_its_own
+from mixtura.inference.mcmc.chain_methods import (
+    ChainMethod,
+    ChainSetup,
+    each_on_its_own,
+    in_one_order,
+    order_of,
+)
 from mixtura.inference.mcmc.chain_runs import ChainPlan
 from mixtura.inference.mcmc.fit_of_draws import Chains
 from mixtura.inference.mcmc.partition_chains import (
@@ -114,7 +121,7 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
                 "covariances that are not tied",
                 remedy=("use ", Setting("inference", "gibbs")),
             )
-        rows = each_on_its_own(scaled.rows, self.name)
+        rows = in_one_order(each_on_its_own(scaled.rows, self.name))
         _refuse_shared_classes(rows)
         given = (problem.engine, plan, partitions, clusters, self.moves)
         most = MOST_LABELS // self.chains
@@ -172,11 +179,15 @@ def _refuse_shared_classes(rows: Rows) -> None:
 
 def _kept(rows: Rows, past: Sequence[PartitionStretch], n_draws: int) -> KeptPartitions:
     """Return the partitions of the first draws of all chains, of rows in the data's units."""
-    blocks = [(fingerprints(block.values), block.row_weights) for block in rows.blocks()]
-    marks, weights = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
-    copies = weights.astype(np.intp)
+    blocks = [(block.values, block.row_weights) for block in rows.blocks()]
+    values, weights = (np.concatenate(parts) for parts in zip(*blocks, strict=True))
+    copies, marks = weights.astype(np.intp), fingerprints(values)
     # Copies of a row are alike: the first stands for it.
     first = (np.cumsum(copies) - copies)[copies > 0]
+    if first.size and copies.sum() <= tile_rows(rows.n_features):  # chains have them in order
+        place = np.empty(copies.sum(), dtype=np.intp)
+        place[order_of(np.repeat(values, copies, axis=0))] = np.arange(place.size)
+        first = place[first]
     some = past[0].steps < n_draws
     labels = np.stack([one.labels[some][:, first] for one in past])
     occupied = np.stack([one.occupied[:n_draws] for one in past])

@@ -8,7 +8,12 @@ import numpy as np
 
 from mixtura.data import Rows
 from mixtura.fit import Problem, ScaledProblem, Start
-from mixtura.inference.mcmc.chain_methods import ChainMethod, ChainSetup, each_on_its_own
+from mixtura.inference.mcmc.chain_methods import (
+    ChainMethod,
+    ChainSetup,
+    each_on_its_own,
+    in_one_order,
+)
 from mixtura.inference.mcmc.chain_runs import ChainPlan
 from mixtura.inference.mcmc.fit_of_draws import Chains
 from mixtura.inference.mcmc.gibbs_chains import ChainState, Sampler
@@ -106,7 +111,8 @@ class Gibbs(ChainMethod[ChainState]):
         return replace(problem, model=replace(model, n_components=needed), starts=starts)
 
     def _runner(self, problem: Problem, scaled: ScaledProblem, plan: ChainPlan) -> Sampler:
-        return Sampler(scaled.model, each_on_its_own(scaled.rows, self.name), problem.engine, plan)
+        rows = in_one_order(each_on_its_own(scaled.rows, self.name))
+        return Sampler(scaled.model, rows, problem.engine, plan)
 
     def _found(
         self,
