@@ -12,12 +12,15 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 REQUIREMENTS := pyproject.toml constraints.txt CMakeLists.txt $(wildcard native/*)
 
+# Tests start the command many times: it is compiled once, whatever the shell says.
+unexport PYTHONDONTWRITEBYTECODE
+
 # Pyright would otherwise ask the network whether there is a newer one.
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint format docs site calibrate mutants bench wheel sanitize clean
+.PHONY: help demo test suite lint style types format docs site calibrate mutants bench wheel sanitize clean
 
 help:  ## List the targets.
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,13 +28,20 @@ help:  ## List the targets.
 demo: $(VENV)/.installed-demo  ## Fit the article's model to the iris data, by Pyro and exactly.
 	$(BIN)/mixtura demo
 
-test: lint  ## Check style, types and import contracts, and run the tests.
+test: style  ## Check style, types and import contracts, and run the tests.
+	@$(MAKE) --no-print-directory --jobs 2 types suite
+
+suite: $(VENV)/.installed-test  ## Run the tests alone.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not calibrate" $(ARGS)
 
-lint: $(VENV)/.installed-test  ## Check style, types and import contracts.
+lint: style types  ## Check style, types and import contracts.
+
+style: $(VENV)/.installed-test  ## Check style and import contracts.
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports --no-logo
+
+types: $(VENV)/.installed-test  ## Check types.
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 format: $(VENV)/.installed-test  ## Rewrite the code in the project's style.

@@ -74,7 +74,7 @@ def parser() -> argparse.ArgumentParser:
         nargs="+",
         default=[],
         metavar="WORDS",
-        help="checks of defaults, choice and starts that have all words of an entry: 'map D=2'",
+        help="checks of defaults, choice, starts, climb that have all words of an entry: 'map D=2'",
     )
     made.add_argument(
         "--against", type=Path, metavar="PATH", help="the other checkout of default_speed"

@@ -22,6 +22,7 @@ PACKAGES = (
     "torch",
     "pyro-ppl",
     "pomegranate",
+    "tgmm",
 )
 
 

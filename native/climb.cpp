@@ -1,6 +1,7 @@
 // A climb to the nearest mode in one call: EM, and limited-memory BFGS where EM is slow, as
 // `inference.quasi_newton` and `inference.expectation_maximization` take their steps.
 #include "interface.hpp"
+#include "restricted.hpp"
 #include "stopping.hpp"
 #include "threads.hpp"
 
@@ -72,8 +73,8 @@ struct Climber {
     double *count, *point, *gradient, *pairs;
     Frame frame;
     Place at, trial;
-    double *move, *ahead, *slope_there, *inner, *rest, *room;
-    bool has_move = false;
+    double *move, *ahead, *slope_there, *inner, *rest, *near_found, *room;
+    bool has_move = false, has_found = false, has_rested = false;
 
     // Lays out what is handed over and working memory; returns whether there was any.
     bool prepare(double *state, double *prior_numbers) {
@@ -83,8 +84,8 @@ struct Climber {
         n = K + n_first + s.n_factors * spread_size(s);
         stride = (n + LANES - 1) / LANES * LANES;
         int64_t n_potentials = 2 * K + n_first + s.n_second();
-        int64_t n_room = coordinate_room(s) + mode_room(s);
-        int64_t size = n_parameters + n_swept + 2 * (n_potentials + K) + 2 * s.per_factor() +
+        int64_t n_room = coordinate_room(s) + component_room(s);
+        int64_t size = n_parameters + n_swept + 2 * (n_potentials + K) + 2 * s.per_factor() + near_room(s) +
                        s.n_second() + 6 * stride + 2 * MEMORY + n_parameters + n_room;
         double *work = threads::room(threads::RUN, size);
         if (!work) return false;
@@ -110,7 +111,8 @@ struct Climber {
             place->potentials = take(work, n_potentials);
             place->inflation = take(work, K);
         }
-        joint.scale_factor = take(work, s.per_factor()), frame.root = take(work, s.n_second());
+        joint.scale_factor = take(work, s.per_factor()), near_found = take(work, near_room(s));
+        frame.root = take(work, s.n_second());
         inner = take(work, MEMORY), room = work;
         for (int64_t i = n; i < stride; i++)
             point[i] = gradient[i] = move[i] = ahead[i] = slope_there[i] = frame.unit[i] = 0.0;
@@ -193,12 +195,23 @@ struct Climber {
         Mixture to = mixture(trial);
         Moments found = moments(at);
         if (!weights_mode(s.n_components, found.count, joint.excess, to.weights)) return STUCK;
-        auto mode = joint.prior.kind == FLAT ? flat_mode : conjugate_mode;
-        if (!mode(s, found, joint.prior, to.means, to.covariances, room)) return STUCK;
+        bool is_restricted = s.restriction != FREE;
+        bool at_edge = is_at_edge(s.n_components, to.weights, joint.excess);
+        at_edge |= is_at_edge(s.n_components, at.parameters, joint.excess);
+        if (is_restricted && at_edge) return STUCK;
+        Near near{mixture(at).covariances, near_found, has_found, true};
+        if (!component_mode(s, found, joint.prior, near, to.means, to.covariances, room))
+            return STUCK;
+        has_found = near.has_found;
         Outcome outcome = evaluate(trial);
         if (outcome != TAKEN) return outcome;
         if (!is_finite(&trial.objective, 1)) return STUCK;
         head->em_steps += 1.0;
+        if (is_restricted && trial.objective < at.objective) {
+            // No step of ascent loses but by rounding, of which there is most at a floor.
+            has_rested = true;
+            return TAKEN;
+        }
         follow(false);
         return TAKEN;
     }
@@ -381,6 +394,7 @@ struct Climber {
 
     // Whether the last step, from what is now the trial, was the last one needed.
     bool has_settled(bool is_quasi_newton, double tolerance) {
+        if (has_rested) return true;
         if (is_quasi_newton && head->idle >= double(PATIENCE)) return true;
         double gain = at.objective - trial.objective, lowest = rounding(at);
         if (head->has_path == 0.0) {
@@ -405,8 +419,8 @@ struct Climber {
 
 // Steps of a climb from where `state` says that it stands, which is replaced by where it leads.
 //
-// `sizes` holds components, features, factors, their width, whether they are matrices, the kind of
-// prior, whether quasi-Newton steps are wanted, how many steps at most and threads. The numbers of
+// `sizes` holds components, features, factors, their width, whether they are matrices, what they
+// share beyond that, the kind of prior, whether quasi-Newton steps are wanted, how many steps at most and threads. The numbers of
 // the priors are those of `ascend` and, of the weights, concentrations less one (K,), and about how
 // many rows the prior of the components is worth to a mean and to a covariance.
 // Writes the objective after each step; ends before one that needs more than numbers. Returns how
@@ -415,15 +429,15 @@ int64_t climb(const void *rows, int64_t single, int64_t n_rows, const double *ro
               const int64_t *sizes, double *prior_numbers, double tolerance, double *state,
               double *objectives) {
     Climber c{};
-    c.data = {rows, single, n_rows, row_weights, sizes[8]};
-    c.s = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4]};
-    c.joint.prior.kind = sizes[5];
-    bool is_quasi_newton = sizes[6], has_converged = false;
+    c.data = {rows, single, n_rows, row_weights, sizes[9]};
+    c.s = {sizes[0], sizes[1], sizes[2], sizes[3], sizes[4], sizes[5]};
+    c.joint.prior.kind = sizes[6];
+    bool is_quasi_newton = sizes[7], has_converged = false;
     if (!c.prepare(state, prior_numbers)) return -1;
     if (!c.begin()) return 0;
     double *parameters = c.at.parameters, *swept = c.at.swept;
     int64_t taken = 0;
-    while (taken < sizes[7] && !has_converged) {
+    while (taken < sizes[8] && !has_converged) {
         double had_path = c.head->has_path;
         Outcome outcome = is_quasi_newton ? c.step() : c.em_step();
         if (outcome == NO_MEMORY) return -1;

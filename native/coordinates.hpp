@@ -79,7 +79,7 @@ inline double log_prior(const Structure &s, const Joint &joint, const double *po
     int64_t K = s.n_components, D = s.n_features;
     const double *offset = potentials + K, *factors = potentials + 2 * K + s.n_first();
     const Prior &prior = joint.prior;
-    double result = joint.constant;
+    double result = joint.constant, share = share_of(s);
     for (int64_t k = 0; k < K; k++)
         if (joint.excess[k] != 0.0) result += joint.excess[k] * potentials[k];
     if (prior.kind == FLAT) return result;
@@ -95,10 +95,11 @@ inline double log_prior(const Structure &s, const Joint &joint, const double *po
                         sum = fma(joint.scale_factor[c * D + d], factor[c * D + e], sum);
                     squares = fma(sum, sum, squares);
                 }
-            result += (prior.freedom[0] + double(D) + 1.0) * logs - 0.5 * squares;
+            result += share * ((prior.freedom[0] + double(D) + 1.0) * logs - 0.5 * squares);
         } else {
             for (int64_t i = 0; i < s.width; i++)
-                result -= (prior.freedom[i] + 1.0) * log_of_one(own[i]) + prior.scale[i] / own[i];
+                result -= share * ((prior.freedom[i] + 1.0) * log_of_one(own[i]) +
+                                   prior.scale[i] / own[i]);
         }
         for (int64_t k = first_of(s, j); k < end_of(s, j); k++) {
             const double *mean = at.means + k * D;

@@ -4,6 +4,7 @@
 #include "axes.hpp"
 #include "interface.hpp"
 #include "potentials.hpp"
+#include "restricted.hpp"
 #include "segments.hpp"
 
 namespace MIXTURA_SET {
@@ -55,12 +56,14 @@ struct Frame {
 };
 
 // Where a short run led: statistics, parameters with their data term, and the guide's prior and
-// scale, one after the other; its merit, minus infinity where it is of no use; and how many steps
-// ago the extent of all rows was found, in widths of the groups.
+// scale, one after the other; its merit, minus infinity where it is of no use; how many steps ago
+// the extent of all rows was found, in widths of the groups; and whether the parameters are those
+// under which the statistics were found.
 struct End {
     double *numbers;
     double merit;
     int64_t since;
+    bool is_led;
 
     double *statistics() const { return numbers; }
     double *parameters(const Frame &f) const { return numbers + f.n_statistics(); }
@@ -81,6 +84,7 @@ inline void copy(const Frame &f, const End &from, End &to) {
     std::memcpy(to.numbers, from.numbers, f.size() * sizeof(double));
     to.merit = from.merit;
     to.since = from.since;
+    to.is_led = from.is_led;
 }
 
 inline Prior prior_of(const Frame &f, double *numbers) {
@@ -183,28 +187,44 @@ struct Guide {
         return false;
     }
 
+    // Whether the rows of a component have no width of their own: where shapes are not shared its
+    // covariance stays above the floor only because no step could follow.
+    bool has_vanished(const Moments &moments, const double *floor) const {
+        const Structure &s = frame.s;
+        if (!may_collapse() || s.restriction == FREE || shares_shape(s.restriction)) return false;
+        double *shift = room, *own = shift + s.n_first(), *rest = own + s.n_second();
+        shift_to_means(s, moments, shift);
+        scatter_about(s, moments, shift, own);
+        for (int64_t k = 0; k < s.n_components; k++, own += s.per_factor()) {
+            double multiple = degenerate * moments.count[k];
+            if (multiple > 0.0 && !is_above_floor(s, own, floor, multiple, rest)) return true;
+        }
+        return false;
+    }
+
     // Log density of means and covariances under a conjugate prior, up to a constant.
     double density(const double *means, const double *covariances, const Prior &prior) const {
         const Structure &s = frame.s;
         int64_t D = s.n_features, K = s.n_components, size = s.per_factor();
         int64_t sharing = K / s.n_factors;
-        double sum = 0.0, *factor = room, *rest = factor + D * D;
+        double sum = 0.0, share = share_of(s), *factor = room, *rest = factor + D * D;
         for (int64_t f = 0; f < s.n_factors; f++) {
             const double *own = covariances + f * size;
             double logs = 0.0;
             if (!s.is_matrix) {
                 for (int64_t i = 0; i < s.width; i++) {
                     double logarithm = log_of_one(own[i]), half = 0.5 * double(sharing);
-                    sum -= (prior.freedom[i] + 1.0 + half * double(s.n_cells())) * logarithm;
-                    sum -= prior.scale[i] / own[i];
+                    double power = share * (prior.freedom[i] + 1.0) + half * double(s.n_cells());
+                    sum -= power * logarithm;
+                    sum -= share * (prior.scale[i] / own[i]);
                 }
             } else {
                 logs = precision_factor(own, D, factor, rest);
-                sum += (prior.freedom[0] + double(D) + 1.0 + double(sharing)) * logs;
+                sum += (share * (prior.freedom[0] + double(D) + 1.0) + double(sharing)) * logs;
                 // The trace of S P P^T, both symmetric.
                 for (int64_t i = 0; i < D; i++)
                     for (int64_t j = 0; j <= i; j++)
-                        sum -= (i == j ? 0.5 : 1.0) * prior.scale[i * D + j] *
+                        sum -= share * (i == j ? 0.5 : 1.0) * prior.scale[i * D + j] *
                                precision_entry(factor, D, i, j);
             }
             for (int64_t k = f * sharing; k < (f + 1) * sharing; k++)
@@ -235,12 +255,14 @@ struct Guide {
         if (!begin(end, n_steps)) return true;
         int64_t taken = ascend(sample.values, sample.single, sample.n, sample.weights,
                                s.n_components, s.n_features, s.n_factors, s.width, s.is_matrix,
-                               f.prior_kind, end.prior(f), f.is_elicited ? end.within(f) : nullptr,
+                               s.restriction, end.is_led, f.prior_kind, end.prior(f), f.is_elicited ? end.within(f) : nullptr,
                                n_steps, factor, settled, sample.threads_for(s), end.statistics(),
                                end.parameters(f));
         if (taken < 0) return false;
         if (taken < n_steps) return true;
+        end.is_led = true;
         double found = end.data_term(f) + merit(end.means(f), end.covariances(f), end.prior(f));
+        if (has_vanished(end.moments(f), prior_of(f, end.prior(f)).floor)) return true;
         if (found > -1e300 && found < 1e300) end.merit = found;
         return true;
     }

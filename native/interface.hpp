@@ -95,12 +95,17 @@
     X(int64_t, ascend,                                                                           \
       (const void *rows, int64_t single, int64_t n_rows, const double *row_weights,              \
        int64_t n_components, int64_t n_features, int64_t n_factors, int64_t width,               \
-       int64_t is_matrix, int64_t prior_kind, double *prior_numbers, double *within_numbers,     \
+       int64_t is_matrix, int64_t restriction, int64_t goes_on, int64_t prior_kind,              \
+       double *prior_numbers, double *within_numbers,                                            \
        int64_t n_steps, double factor, double settled, int64_t n_threads, double *statistics,    \
        double *parameters),                                                                      \
       (rows, single, n_rows, row_weights, n_components, n_features, n_factors, width, is_matrix, \
-       prior_kind, prior_numbers, within_numbers, n_steps, factor, settled, n_threads,           \
+       restriction, goes_on, prior_kind, prior_numbers, within_numbers, n_steps, factor, settled, n_threads, \
        statistics, parameters)) \
+    X(int64_t, mode,                                                                             \
+      (const int64_t *sizes, double *prior_numbers, double *statistics, const double *near,      \
+       double *parameters),                                                                      \
+      (sizes, prior_numbers, statistics, near, parameters))                                      \
     X(int64_t, climb,                                                                            \
       (const void *rows, int64_t single, int64_t n_rows, const double *row_weights,              \
        const int64_t *sizes, double *prior_numbers, double tolerance, double *state,             \

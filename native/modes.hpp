@@ -6,9 +6,17 @@
 
 namespace MIXTURA_SET {
 
+// What covariances share beyond the structure's shape, by mclust's letters of volume, shape and
+// orientation; the numbers are those of `Restriction` in Python.
+enum Restriction : int64_t { FREE, VEI, EVI, VEE, EVE, VVE, EEV, VEV, EVV };
+
+INLINE bool shares_volume(int64_t r) { return r == EVI || r == EVE || r == EEV || r == EVV; }
+INLINE bool shares_shape(int64_t r) { return r == VEI || r == VEE || r == EEV || r == VEV; }
+INLINE bool shares_axes(int64_t r) { return r == VEE || r == EVE || r == VVE; }
+
 // Sizes of a mixture and what its covariances share: n_factors is K or 1, width D or 1.
 struct Structure {
-    int64_t n_components, n_features, n_factors, width, is_matrix;
+    int64_t n_components, n_features, n_factors, width, is_matrix, restriction = FREE;
 
     int64_t per_factor() const { return is_matrix ? n_features * n_features : width; }
     int64_t n_first() const { return n_components * n_features; }
@@ -16,6 +24,16 @@ struct Structure {
     // Features that one variance serves.
     int64_t n_cells() const { return is_matrix ? 1 : n_features / width; }
 };
+
+// How many matrices' worth of free parameters a component has, one at most.
+inline double share_of(const Structure &s) {
+    if (s.restriction == FREE) return 1.0;
+    int64_t K = s.n_components, D = s.n_features, planes = s.is_matrix ? D * (D - 1) / 2 : 0;
+    int64_t volumes = shares_volume(s.restriction) ? 1 : K;
+    int64_t shapes = shares_shape(s.restriction) ? 1 : K;
+    int64_t axes = shares_axes(s.restriction) ? 1 : K;
+    return double(volumes + shapes * (D - 1) + axes * planes) / double(K * (D + planes));
+}
 
 // Moments of the rows about a pivot: (K,), (K, D), the structure's shape, (K, D).
 struct Moments {

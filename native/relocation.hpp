@@ -67,6 +67,7 @@ struct Relocations {
         const Structure &s = guide.frame.s;
         half = guide.frame;
         half.s.n_components = 2;
+        half.s.restriction = FREE;
         half.s.n_factors = s.n_factors == 1 && s.n_components > 1 ? 1 : 2;
         half.is_elicited = 0;
         if (guide.frame.is_elicited) half.prior_kind = CONJUGATE;
@@ -185,8 +186,8 @@ struct Relocations {
         int64_t n = reach.local_steps;
         double *within = nullptr;
         int64_t taken = ascend(own.values, own.single, own.n, own.weights, 2, s.n_features,
-                               s.n_factors, s.width, s.is_matrix, half.prior_kind, prior, within,
-                               n, 1.0, -1.0, own.threads_for(s), found.statistics, pair);
+                               s.n_factors, s.width, s.is_matrix, s.restriction, 0, half.prior_kind,
+                               prior, within, n, 1.0, -1.0, own.threads_for(s), found.statistics, pair);
         if (taken < 0) return has_memory = false;
         bool is_whole = taken >= n;
         double gain = pair[half.n_parameters() - 1] - height;
@@ -453,11 +454,12 @@ struct Relocations {
 
     // Writes the statistics of an end with two components merged and the halves of a third in its
     // place; they stand for `factor` times the rows.
-    void relocate(const Promise &chosen, double factor, const End &to) const {
+    void relocate(const Promise &chosen, double factor, End &to) const {
         const Structure &s = guide.frame.s;
         int64_t K = s.n_components, D = s.n_features, size = s.per_factor();
         int64_t one = chosen.one, other = chosen.other;
         std::memcpy(to.statistics(), own, guide.frame.n_statistics() * sizeof(double));
+        to.is_led = false;
         Moments m = to.moments(guide.frame);
         double *shared = s.n_factors == 1 ? m.second : m.second + other * size;
         for (int64_t d = 0; d < D; d++)

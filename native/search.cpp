@@ -37,7 +37,7 @@ struct Search {
         ends = layout.take<End>(plan.n_starts);
         for (int64_t i = 0; i < plan.n_starts; i++) {
             double *numbers = layout.take<double>(f.size());
-            if (layout.at) ends[i].numbers = numbers;
+            if (layout.at) ends[i].numbers = numbers, ends[i].is_led = false;
         }
         trial.numbers = layout.take<double>(f.size());
         lasting.numbers = layout.take<double>(f.size());
@@ -338,9 +338,10 @@ int64_t search(const void *rows, int64_t single, int64_t n_rows, const double *r
                const int64_t *sizes, double *numbers, const int64_t *labels, double *ends) {
     const int64_t *at = sizes;
     Search search;
-    Structure s{at[0], at[1], at[2], at[3], at[4]};
-    Frame frame{s, at[5], at[6]};
-    search.sample = {rows, single, n_rows, row_weights, at[7]};
+    Structure s{at[0], at[1], at[2], at[3], at[4], at[5]};
+    Frame frame{s, at[6], at[7]};
+    search.sample = {rows, single, n_rows, row_weights, at[8]};
+    at++;
     Plan &plan = search.plan;
     plan = {at[8],  at[9],  at[10], at[11], at[12], at[13], at[14], at[15], at[16],
             at[17], at[18], at[19], {},     numbers[0], numbers[1], numbers[2], numbers[3],

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
-from covering_array import spare
+from covering_array import missed, spare
 from laws.running import FREE
 from mixtura.engines import ENGINES, Engine, ReferenceEngine
 from mixtura.engines.native import NativeEngine
@@ -61,6 +61,12 @@ SEED = 20_240_229
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Leave full products to the slow tests."""
     spare(metafunc)
+
+
+def pytest_collection_finish() -> None:
+    """Refuse tests that take turns where they are too few for all pairs of their parameters."""
+    if missed():
+        raise pytest.UsageError(f"marked in_turn, but these pairs meet in no test: {missed()}")
 
 
 @pytest.hookimpl(wrapper=True)

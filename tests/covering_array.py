@@ -3,9 +3,14 @@
 A full product of members grows with every member. Defects that show only where three particular
 members meet are rare, so the fast suite has a covering array: combinations in which every pair of
 values of two parameters meets at least once. The rest runs with ``make calibrate``.
+
+Where many laws of a file have the same parameters, the law is a parameter itself: tests marked
+``in_turn`` each have every value of every parameter, and every pair of values in one of them.
 """
 
+from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any
 from zlib import crc32
@@ -14,6 +19,9 @@ import pytest
 
 FAST = "not calibrate"
 """What `make test` asks pytest for."""
+
+IN_TURN = "in_turn"
+"""The mark of tests that share the pairs of values of their parameters."""
 
 SMALLEST = 12
 """Combinations up to which all are run."""
@@ -47,6 +55,55 @@ def covering(table: Sequence[Factors], turn: int = 0) -> set[int]:
     return taken
 
 
+Pair = tuple[str, Hashable, str, Hashable]
+
+
+@dataclass
+class Shared:
+    """Pairs of values that the tests of a file share.
+
+    Parameters
+    ----------
+    all, met : set
+        Those of all tests so far, and those that have met in one of them.
+    """
+
+    all: set[Pair] = field(default_factory=set)
+    met: set[Pair] = field(default_factory=set)
+
+    def taken(self, table: Sequence[Factors], names: Sequence[str], turn: int = 0) -> set[int]:
+        """Return the positions of a test's share: every value, and a third of the pairs.
+
+        Combinations with a value that the test has not had come first; of these the ones with most
+        pairs that no test has had.
+        """
+        rows = [list(zip(names, factors, strict=True)) for factors in table]
+        pairs = [{(i, a, j, b) for (i, a), (j, b) in combinations(row, 2)} for row in rows]
+        base = sorted(covering(table, turn))
+        self.all |= set().union(*pairs)
+        wanted, taken, had = -(-len(base) // 3), set(), set()
+        while len(taken) < len(base):
+            place = max(
+                (place for place in base if place not in taken),
+                key=lambda place: (bool(set(rows[place]) - had), len(pairs[place] - self.met)),
+            )
+            if len(taken) >= wanted and not set(rows[place]) - had:
+                break
+            taken.add(place)
+            had |= set(rows[place])
+            self.met |= pairs[place]
+        return taken
+
+
+SHARED: dict[str, Shared] = defaultdict(Shared)
+"""What the tests of each file share."""
+
+
+def missed() -> dict[str, set[Pair]]:
+    """Return the pairs of values that no test of a file has, though its tests share them."""
+    return {name: one.all - one.met for name, one in SHARED.items() if one.all - one.met}
+
+
 def factors_of(params: Mapping[str, Any]) -> Factors:
     """Return the values of a test's parameters, cases of several members as these members."""
     found: list[Hashable] = []
@@ -78,7 +135,13 @@ def spare(metafunc: pytest.Metafunc) -> None:
     calls, slow = metafunc._calls, pytest.mark.calibrate.mark
     table = [factors_of(call.params) for call in calls]
     turn = crc32(metafunc.module.__name__.encode())
-    for place in left_out(table, turn) if table else ():
+    if metafunc.definition.get_closest_marker(IN_TURN) is not None:
+        names = sorted(calls[0].params)
+        share = SHARED[metafunc.module.__name__].taken(table, names, turn)
+        unwanted = set(range(len(table))) - share
+    else:
+        unwanted = left_out(table, turn) if table else set()
+    for place in unwanted:
         calls[place].marks.append(slow)
     if metafunc.config.getoption("markexpr") == FAST:
         always = metafunc.definition.get_closest_marker(slow.name) is not None

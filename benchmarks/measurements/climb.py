@@ -126,6 +126,8 @@ def measure_climb(context: Context) -> Table:
     """Return the table of times of quasi-Newton over EM."""
     table = Table("climb", "quasi-Newton over plain EM", NOTES, COLUMNS)
     for task in tasks(context.settings.rows_at_most):
+        if not context.settings.wants(f"{task.name} K={task.n_components} {task.family}"):
+            continue
         context.report(f"climb: {task.name}, K = {task.n_components}, {task.family}")
         table.add(_row(table, context, task))
     return table

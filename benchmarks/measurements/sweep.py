@@ -10,7 +10,7 @@ from benchmarks.cases import Case
 from benchmarks.context import Context, Settings
 from benchmarks.floor import iteration_work
 from benchmarks.generators import random_mixture
-from benchmarks.peers import pomegranate, scikit_learn
+from benchmarks.peers import pomegranate, scikit_learn, tgmm
 from benchmarks.starts import StartParameters, near_truth
 from benchmarks.table import (
     Table,
@@ -23,7 +23,8 @@ from benchmarks.table import (
 from benchmarks.timing import Contender, Times, measure
 from mixtura.engines import ENGINES
 
-GAUSSIAN, VARIATIONAL, POMEGRANATE = "GaussianMixture", "BayesianGaussianMixture", "pomegranate"
+GAUSSIAN, VARIATIONAL = "GaussianMixture", "BayesianGaussianMixture"
+POMEGRANATE, TGMM = "pomegranate", "tgmm"
 
 NOTES = [
     "One EM iteration: E-step and M-step of maximum likelihood, from the same parameters, which "
@@ -48,6 +49,8 @@ COLUMNS = [
     VARIATIONAL,
     "ratio",
     POMEGRANATE,
+    "ratio",
+    TGMM,
     "ratio",
     "floor",
     "mixtura / floor",
@@ -94,7 +97,7 @@ def _add_rows(
     for name, iteration in iterations.items():
         found = iteration.log_likelihood(iteration())
         cells = [case.label, structure, name, time_cell(times[name])]
-        for peer in (GAUSSIAN, VARIATIONAL, POMEGRANATE):
+        for peer in (GAUSSIAN, VARIATIONAL, POMEGRANATE, TGMM):
             cells += [_peer_cell(times[peer]), ratio_cell(times[peer], times[name])]
         cells += [seconds_cell(least), factor_cell(times[name].median / least)]
         table.add([*cells, difference_cell(found, expected)])
@@ -124,5 +127,12 @@ def peers(
         )
         for (group, make), form, threads in variants
     ]
-    theirs = partial(pomegranate.iteration, start, structure, rows, settings.plan.limit)
-    return [*contenders, Contender(POMEGRANATE, POMEGRANATE, settings.threads, theirs)]
+    others = ((POMEGRANATE, pomegranate.iteration), (TGMM, tgmm.iteration))
+    limit = settings.plan.limit
+    return [
+        *contenders,
+        *(
+            Contender(name, name, settings.threads, partial(make, start, structure, rows, limit))
+            for name, make in others
+        ),
+    ]

@@ -1,7 +1,8 @@
 """The model: weight prior x component prior x covariance family."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import final
+from typing import TypeAlias, final
 
 import numpy as np
 
@@ -11,11 +12,23 @@ from mixtura.messages.background import BACKGROUND, Background, BackgroundPotent
 from mixtura.messages.fixed_parameters import FixedParameters
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
-from mixtura.messages.prior_arrays import ChainSteps, ClimbSteps, ClusterSteps, MatrixSteps
+from mixtura.messages.prior_arrays import (
+    ChainSteps,
+    ClimbSteps,
+    ClusterSteps,
+    MatrixSteps,
+    ModeSteps,
+    Restriction,
+)
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.messages.variational_prior_arrays import VariationalSteps
 from mixtura.priors import ComponentPrior, WeightPrior
 from mixtura.typing import Array, IntegerArray, Seed, StructureShape
+
+ModeSolver: TypeAlias = Callable[
+    [SufficientStatistics, ModeSteps, Array | None], tuple[Array, Array] | None
+]
+"""Finds means and covariances from statistics, near covariances; None where it cannot."""
 
 
 @final
@@ -128,10 +141,22 @@ class MixtureModel:
         return self.component_prior.clusters(structure, self.n_features)
 
     @property
+    def mode_steps(self) -> ModeSteps | None:
+        """The way from statistics to means and covariances as numbers, where there is such."""
+        steps, family = (
+            self.component_prior.mode_steps(self.structure, self.n_features),
+            self.family,
+        )
+        if steps is None or not family.is_restricted:
+            return steps
+        is_known = family.restriction != Restriction.NONE
+        return replace(steps, restriction=family.restriction) if is_known else None
+
+    @property
     def climb_steps(self) -> ClimbSteps | None:
         """The way to the mode as numbers, where the priors have such."""
-        components = self.component_prior.mode_steps(self.structure, self.n_features)
-        if self.background is not None or self.fixed is not None or self.family.is_restricted:
+        components = self.mode_steps
+        if self.background is not None or self.fixed is not None:
             return None
         if components is None or not self.weight_prior.has_constant_powers:
             return None
@@ -150,7 +175,10 @@ class MixtureModel:
         return variational_steps(concentration, prior, self.structure, self.n_features)
 
     def component_mode(
-        self, statistics: SufficientStatistics, near: MixtureParameters | None = None
+        self,
+        statistics: SufficientStatistics,
+        near: MixtureParameters | None = None,
+        solver: ModeSolver | None = None,
     ) -> tuple[Array, Array]:
         """Return the means and covariances of highest posterior density given statistics.
 
@@ -160,10 +188,17 @@ class MixtureModel:
             Moments of the rows.
         near : MixtureParameters, optional
             Where a search for common axes begins; the density there is then no higher.
+        solver : callable, optional
+            Finds the mode of restricted families from numbers, where it can, instead of classes.
         """
         family, prior = self.family, self.component_prior
         if not isinstance(family, RestrictedFamily):
             return prior.posterior(statistics).mode()
+        steps = None if solver is None else self.mode_steps
+        if solver is not None and steps is not None:
+            found = solver(statistics, steps, None if near is None else near.covariances)
+            if found is not None:
+                return found
         share = family.share(self.n_components, self.n_features)
         means, terms = prior.restricted_terms(statistics, share)
         return means, family.best(terms, None if near is None else near.covariances)
@@ -180,7 +215,10 @@ class MixtureModel:
         return self.component_prior.restricted_log_density(*of_components, share)
 
     def mode(
-        self, statistics: SufficientStatistics, near: MixtureParameters | None = None
+        self,
+        statistics: SufficientStatistics,
+        near: MixtureParameters | None = None,
+        solver: ModeSolver | None = None,
     ) -> MixtureParameters:
         """Return the parameters of highest posterior density given sufficient statistics.
 
@@ -190,12 +228,14 @@ class MixtureModel:
             Moments of the rows.
         near : MixtureParameters, optional
             Where a search for common axes begins.
+        solver : callable, optional
+            As for :meth:`component_mode`.
         """
         weights = self.weight_prior.posterior(statistics.of_weights).mode(self.n_components)
         if self.fixed is not None:
-            return self._mode_beside(self.fixed, statistics, weights, near)
+            return self._mode_beside(self.fixed, statistics, weights, (near, solver))
         weights = self._beside_background(weights, statistics)
-        return MixtureParameters(weights, *self.component_mode(statistics, near))
+        return MixtureParameters(weights, *self.component_mode(statistics, near, solver))
 
     def typical(self, statistics: SufficientStatistics) -> MixtureParameters:
         """Return parameters to which the statistics belong: the mode, where there is one."""
@@ -212,14 +252,14 @@ class MixtureModel:
         fixed: FixedParameters,
         statistics: SufficientStatistics,
         weights: Array,
-        near: MixtureParameters | None,
+        search: tuple[MixtureParameters | None, ModeSolver | None],
     ) -> MixtureParameters:
         """Return the parameters of highest posterior density beside those that are given."""
         pull = self.component_prior.pull_of_means
         assert pull is not None
         weights = self._beside_background(fixed.weights_beside(weights), statistics)
         about = fixed.about_means(statistics, pull)
-        modes = self.component_mode(about, near)
+        modes = self.component_mode(about, *search)
         return MixtureParameters(weights, *fixed.placed(*modes))
 
     def _beside_background(self, weights: Array, statistics: SufficientStatistics) -> Array:

@@ -254,7 +254,7 @@ def test_a_point_fit_has_intervals_and_clusters_where_they_are_asked_for(run, ir
     assert "percentiles of 20 bootstrap replicates" in " ".join(done.out.split())
     assert "2 clusters of 2 components, merged by the modes of the density." in done.out
     section = strictly(run(*asked, "--json").out)["sections"][0]
-    assert section["interval_probabilities"] == pytest.approx([0.025, 0.975])
+    assert section["interval_probabilities"] == pytest.approx([0.05, 0.95])
     for component in section["components"]:
         low, high = component["mean_interval"][0]
         assert low < component["mean"][0] < high

@@ -459,3 +459,24 @@ def test_all_families_of_iris_are_won_by_the_one_that_mclust_chooses() -> None:
     assert (chosen.best.n_components, chosen.best.covariance_type) == (2, "VEV")
     assert chosen.best.bic == pytest.approx(561.728462, abs=1e-6)
     assert len(chosen.table) == 28
+
+
+def test_one_column_has_two_families() -> None:
+    chosen = select(PETALS, (1, 2), "all", inference="ml")
+    assert [(row.n_components, row.covariance_type) for row in chosen.table] == [
+        *((1, "EEE"), (2, "EEE"), (1, "VVV"), (2, "VVV"))
+    ]
+    named = select(PETALS, 2, ("diag", "tied_spherical", "full"), inference="ml")
+    assert [row.covariance_type for row in named.table] == ["diag", "tied_spherical"]
+    for name, other in (("VVV", "diag"), ("EEE", "tied_spherical")):
+        row = row_of(chosen, 2, name)
+        assert row.bic == pytest.approx(row_of(named, 2, other).bic, abs=1e-6)
+
+
+def test_no_fewer_components_are_advised_than_there_are_labels() -> None:
+    iris = load_iris()
+    names = np.array(["a", "b", "c"])[iris.target]
+    for numbers in ([3, 4], [2, 3, 4]):
+        chosen = select(iris.data, numbers, labels=names, inference="ml")
+        assert (chosen.best.n_components, chosen.best.fewest_components) == (3, 3)
+        assert "try fewer" not in chosen.summary().sentence

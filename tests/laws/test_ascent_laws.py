@@ -6,16 +6,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from laws.running import FREE
+from laws.running import FREE, RESTRICTED
 from mixtura.data import ArrayRows
 from mixtura.engines import ENGINES
 from mixtura.engines.base import Engine
 from mixtura.families import FAMILIES
 from mixtura.inference.starts.base import label_statistics_of
-from mixtura.inference.starts.guides import ElicitingGuide, Guide, PriorGuide
+from mixtura.inference.starts.guides import ElicitingGuide, Guide, ModelGuide, PriorGuide
 from mixtura.inference.starts.short_runs import ShortRunLimits, short_run
 from mixtura.messages.assignments import Soft
-from mixtura.priors import FlatComponents, NormalInverseGamma, NormalInverseWishart
+from mixtura.model import MixtureModel
+from mixtura.priors import (
+    Dirichlet,
+    FlatComponents,
+    NormalInverseGamma,
+    NormalInverseWishart,
+)
 from mixtura.priors.elicitation import OverallMoments, WithinGroups
 
 N_COMPONENTS = 3
@@ -104,6 +110,28 @@ def test_runs_equal_single_steps(
         np.testing.assert_allclose(getattr(at, name), getattr(there, name), rtol=1e-10)
     if kind in ("elicited", "held"):
         np.testing.assert_allclose(scale, steps, rtol=1e-10)
+
+
+@pytest.mark.parametrize("family_name", RESTRICTED)
+@pytest.mark.parametrize("kind", ["flat", "conjugate"])
+def test_runs_of_families_that_share_parts_equal_single_steps(kind: str, family_name: str) -> None:
+    engine, family = ENGINES["native"](1), FAMILIES[family_name]
+    rows = rows_of(4, weighted=True)
+    structure = family.structure(N_COMPONENTS, 4)
+    prior: Any = FlatComponents(np.full(4, 1e-9))
+    if kind == "conjugate":
+        of_shape = (NormalInverseGamma, NormalInverseWishart)[len(structure) - 2]
+        prior = of_shape(30.0, 0.3, None if len(structure) == 3 else 2.5, 1.5)
+    guide = ModelGuide(MixtureModel(N_COMPONENTS, 4, Dirichlet(1.0), prior, family))
+    found = []
+    for one in (engine, swept(engine)):
+        begin = first_guess(rows, structure, one) * 2.5
+        found.append(short_run(one, rows, guide, begin, ShortRunLimits(12, factor=2.5)))
+    (ours, at), (theirs, there) = found
+    assert ours.log_normalizer == pytest.approx(theirs.log_normalizer, rel=1e-12)
+    for name in ("weights", "means", "covariances"):
+        one, other = getattr(at, name), getattr(there, name)
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-9 * np.abs(other).max())
 
 
 @pytest.mark.parametrize("family_name", FREE)

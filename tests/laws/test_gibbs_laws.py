@@ -90,7 +90,7 @@ def test_predictive_density_is_that_of_all_assignments(
     prior, weight_prior = conjugate(family, 2), Dirichlet([1.5, 1.5])
     model = MixtureModel(2, 2, weight_prior, prior, family)
     assert (model.steps is not None) == whole_chains
-    n_draws = 800 if whole_chains else 300
+    n_draws = 400 if whole_chains else 300
     posterior = draws_of(sampled(model, SIX_ROWS, Gibbs(chains=2, draws=n_draws, warmup=50)))
     potentials = (model.potentials(posterior.draw(s)) for s in range(2 * n_draws))
     densities = [NATIVE.log_density(ArrayRows(POINTS), one) for one in potentials]
@@ -186,9 +186,9 @@ def test_compiled_chains_and_sweeps_agree_where_nothing_is_conjugate(
     prior = Independent(Normal(0.2, 1.5), **{on: InverseGamma(2.5, 1.0)})
     model = MixtureModel(2, 2, Dirichlet([1.5, 1.5]), prior, FAMILIES[name])
     assert model.steps is not None
-    whole = draws_of(sampled(model, SIX_ROWS, Gibbs(chains=2, draws=2000, warmup=50)))
+    whole = draws_of(sampled(model, SIX_ROWS, Gibbs(chains=2, draws=1000, warmup=50)))
     go_by_sweeps(monkeypatch)
-    swept = draws_of(sampled(model, SIX_ROWS, Gibbs(chains=2, draws=500, warmup=50)))
+    swept = draws_of(sampled(model, SIX_ROWS, Gibbs(chains=2, draws=300, warmup=50)))
     for one, other in zip(*map(unnumbered, (whole, swept)), strict=True):
         error = np.hypot(*(each.std() / np.sqrt(ess_mean(each)) for each in (one, other)))
         assert abs(one.mean() - other.mean()) < 5.0 * error

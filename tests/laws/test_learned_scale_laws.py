@@ -187,12 +187,12 @@ def test_draws_agree_with_every_allocation(prior: Any) -> None:
         covariance_type="full" if is_wishart else "diag",
         weight_prior=Dirichlet(1.0),
         component_prior=prior,
-        inference=Gibbs(chains=2, draws=2000, warmup=200),
+        inference=Gibbs(chains=2, draws=1000, warmup=200),
         random_state=1,
     ).fit(ROWS[:, None])
     ours = gmm.co_clustering(ROWS[:, None])
     # Monte Carlo errors of shares from draws whose autocorrelation is below ten sweeps.
-    error = np.sqrt(np.maximum(exact * (1.0 - exact), 0.0) / 600.0)
+    error = np.sqrt(np.maximum(exact * (1.0 - exact), 0.0) / 300.0)
     assert (np.abs(ours - exact) <= 5.0 * error + 1e-12).all()
 
 
@@ -433,8 +433,8 @@ def test_searched_starts_are_no_worse(family: str, prior: Any, words: str) -> No
 @pytest.mark.parametrize(
     ("family", "prior", "words"),
     [
-        *LEARNED[:2],
-        *(pytest.param(*more, marks=pytest.mark.calibrate) for more in LEARNED[2:]),
+        LEARNED[1],
+        *(pytest.param(*m, marks=pytest.mark.calibrate) for m in (LEARNED[0], *LEARNED[2:])),
     ],
 )
 def test_gradient_steps_in_pyro_end_in_the_same_mode(family: str, prior: Any, words: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from laws.running import FREE, blobs, elicited, random_parameters, run
+from laws.running import FREE, RESTRICTED, blobs, elicited, random_parameters, run
 from mixtura import MAP, ML
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_iris
@@ -39,9 +39,9 @@ SIZES = ((2, 1), (3, 2), (4, 3), (2, 9))
 TOL = 1e-6
 EXACT = 1e-13
 
-without_climbs = {"climb": lambda *arguments, **named: None}
+without_climbs = dict.fromkeys(("climb", "mode"), lambda *arguments, **named: None)
 STEPWISE: Any = type("Stepwise", (type(ENGINE),), without_climbs)(1)
-"""The engine without climbs of its own."""
+"""The engine without climbs and M-steps of its own."""
 
 
 def model_of(kind: str, family_name: str, n_components: int, n_features: int) -> MixtureModel:
@@ -57,6 +57,8 @@ def model_of(kind: str, family_name: str, n_components: int, n_features: int) ->
         prior: Any = NormalInverseWishart(0.2 * steps, 0.3, n_features + 3.5, matrix)
     elif structure[1] < n_features:
         prior = NormalInverseGamma(0.2 * steps, 0.3 + steps, 2.5, 1.5)
+    elif family.is_restricted:
+        prior = NormalInverseGamma(0.2 * steps, 0.1 + steps, 2.5, steps)
     else:
         prior = NormalInverseGamma(0.2 * steps, 0.1 + steps, 2.0 + steps, steps)
     weights = Dirichlet(np.linspace(0.7, 3.0, n_components))
@@ -176,6 +178,28 @@ def test_ends_and_numbers_of_steps_are_alike(
         assert (gains >= -1e-12 * np.abs(ours.objectives[-1])).all()
 
 
+@pytest.mark.parametrize("family_name", RESTRICTED)
+@pytest.mark.parametrize("kind", ["flat", "conjugate"])
+def test_climbs_of_families_that_share_parts_are_alike(kind: str, family_name: str) -> None:
+    optimizer = CoordinateAscent()
+    for sizes in ((1, 2), (3, 2), (3, 4)):
+        model = model_of(kind, family_name, *sizes)
+        rows, search = begun(model)
+        begin = search.state
+        step = climb(model, rows, ENGINE, begin, Limits(3, 0.0, optimizer))
+        expected = climb(model, rows, STEPWISE, begin, Limits(3, 0.0, optimizer))
+        np.testing.assert_allclose(step.objectives, expected.objectives, rtol=1e-12)
+        limits = Limits(3000, TOL, optimizer)
+        ours = climb(model, rows, ENGINE, begin, limits)
+        theirs = climb(model, rows, STEPWISE, begin, limits)
+        assert ours.converged
+        assert theirs.converged
+        assert ours.objectives[-1] == pytest.approx(theirs.objectives[-1], abs=1e-8)
+        assert abs(len(ours.objectives) - len(theirs.objectives)) <= 1
+        assert (np.diff(ours.objectives) >= 0.0).all()
+        assert (np.diff(theirs.objectives) >= 0.0).all()
+
+
 @pytest.mark.parametrize("optimizer", [QuasiNewton(), CoordinateAscent()])
 def test_climbs_may_be_cut_anywhere(optimizer: Optimizer[Any]) -> None:
     model = model_of("conjugate", "full", 4, 3)
@@ -225,6 +249,15 @@ def test_what_needs_more_than_numbers_is_left_to_the_classes(name: str) -> None:
     ours, theirs = (run(model, rows, ML(), engine=engine) for engine in (ENGINE, STEPWISE))
     assert ours.runs[0].converged
     assert ours.objective == pytest.approx(theirs.objective, rel=1e-6)
+
+
+@pytest.mark.parametrize("family_name", RESTRICTED)
+def test_collapsed_components_of_families_that_share_parts_never_fall(family_name: str) -> None:
+    rows, n_components = degenerate("tied rows")
+    model = elicited(FAMILIES[family_name], rows, n_components, ML())
+    for engine in (ENGINE, STEPWISE):
+        fit = run(model, rows, ML(), engine=engine)
+        assert (np.diff(fit.runs[0].objectives) >= 0.0).all()
 
 
 def test_a_component_without_rows_is_left_to_the_classes() -> None:

@@ -470,7 +470,7 @@ def test_weight_draws(weight_prior: WeightPrior, rng: np.random.Generator) -> No
         with pytest.raises(InvalidArgumentError, match="improper"):
             weight_prior.draw(rng, 3)
         return
-    draws = np.array([weight_prior.draw(rng, 3) for _ in range(2000)])
+    draws = np.array([weight_prior.draw(rng, 3) for _ in range(1000)])
     np.testing.assert_allclose(draws.sum(axis=1), 1.0, rtol=1e-12)
     # Normalisation along a path of densities: E[p(m(w)) |dm| / p(w)] = 1 has the derivative
     # E[d log p + d log |J|] = 0; for the softmax coordinates w_k e^(t v_k) / sum. Weights that are

@@ -27,8 +27,8 @@ from mixtura.priors import (
 SHORT = {
     "gibbs": Gibbs(chains=2, draws=60, warmup=30),
     "collapsed": CollapsedGibbs(chains=2, draws=60, warmup=30),
-    "nuts": NUTS(chains=1, draws=30, warmup=30),
-    "svi": SVI(steps=300),
+    "nuts": NUTS(chains=1, draws=15, warmup=15),
+    "svi": SVI(steps=150),
 }
 ANSWERS = np.repeat([1.0, 2.0, 3.0, 4.0, 5.0], [30, 10, 4, 12, 30])[:, None]
 

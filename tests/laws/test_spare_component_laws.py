@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mixtura import GaussianMixtureModel
-from mixtura.inference.move_proposals import Bounds, ranked_pairs
+from mixtura.inference.move_proposals import Bounds, ranked_pairs, squared_distances
 
 SIZES = ((200, 15, 3), (300, 2, 5), (150, 1, 3))
 
@@ -75,7 +75,7 @@ def test_pairs_that_lose_too_much_are_left_out() -> None:
     loss = 150.0 * np.log1p(0.25 * distance) - 300.0 * np.log(2.0) + pair[2]
     shared = pair[2] / (300.0 * np.log(2.0))
 
-    def chosen(most_lost: float, least_shared: float) -> list[tuple[int, int, float]]:
+    def chosen(most_lost: float, least_shared: float) -> list[tuple[int, int, float, float]]:
         bounds = Bounds(most_lost, least_shared)
         return ranked_pairs(fit.model, count, fit.parameters, bounds)
 
@@ -83,6 +83,34 @@ def test_pairs_that_lose_too_much_are_left_out() -> None:
     assert chosen(0.8 * loss, 0.9 * shared) == chosen(1.2 * loss, 1.1 * shared) == []
     few = Bounds(1.2 * loss, 1.1 * shared, 151.0)
     assert ranked_pairs(fit.model, count, fit.parameters, few) == [pair]
+
+
+@pytest.mark.parametrize(
+    ("seed", "n_rows", "n_features", "family"),
+    [(102, 200, 15, "spherical"), (103, 80, 20, "tied"), (103, 80, 20, "full")],
+)
+def test_pieces_of_a_group_are_joined_in_wide_tables(
+    seed: int, n_rows: int, n_features: int, family: str
+) -> None:
+    rng = np.random.default_rng(seed)
+    group = rng.integers(0, 2, n_rows)
+    rows = rng.normal(size=(n_rows, n_features)) + 8.0 / np.sqrt(n_features) * group[:, None]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # fewer rows than features
+        model = GaussianMixtureModel(5, covariance_type=family, inference="vb").fit(rows)
+    assert len(set(zip(group.tolist(), model.predict(rows).tolist(), strict=True))) == 2
+
+
+def test_distances_are_in_widths_along_the_line_of_the_means() -> None:
+    # The line is (1, 1) / sqrt(2): along it the variance is (4 + 4 + 2 * 3) / 2 = 7.
+    within = np.array([[[4.0, 3.0], [3.0, 4.0]]])
+    shift, noise = np.array([[7.0, 7.0]]), np.array([0.5])
+    expected = (98.0 / 7.0) - 0.5 * (4.0 + 4.0) / 7.0
+    found = squared_distances(shift, within, noise)
+    assert found == pytest.approx(expected, rel=1e-14)
+    scale = np.array([1e-3, 1e5])
+    turned = squared_distances(shift * scale, within * np.outer(scale, scale), noise)
+    assert turned == pytest.approx(expected, rel=1e-12)
 
 
 @pytest.mark.parametrize(("n_rows", "n_features"), [(60, 50), (60, 10), (180, 50)])

@@ -26,7 +26,7 @@ from mixtura.priors import (
 )
 from mixtura.priors.base import AveragedComponents, averaged_components, averaged_weights
 
-N_DRAWS = 4000
+N_DRAWS = 2000
 PROBABILITIES = np.array([0.05, 0.5, 0.95])
 
 
@@ -207,7 +207,7 @@ def test_divergence_is_the_expected_log_ratio(
     posterior = posterior_of(case, rng)
     if not isinstance(posterior, ComponentPrior):
         return  # factors: held against quadrature
-    draws = [posterior.sample(rng) for _ in range(N_DRAWS // 4)]
+    draws = [posterior.sample(rng) for _ in range(N_DRAWS // 2)]
     ratios = np.array([posterior.log_density(*d) - log_prior(case.prior, *d) for d in draws])
     assert_averages_to(ratios, np.asarray(posterior.divergence(case.prior)))
     assert posterior.divergence(posterior) == pytest.approx(0.0, abs=1e-10)

@@ -58,7 +58,11 @@ def distance(case: str, seed: int, inference: SVI, **options: Any) -> float:
     return fitted.objective_ - exact.objective_
 
 
-@pytest.mark.parametrize("case", ["article", "tutorial", "full", "tied_diag"])
+OTHERS = ("article", "tutorial", "tied_diag")
+SLOW = [pytest.param(case, marks=pytest.mark.calibrate) for case in OTHERS]
+
+
+@pytest.mark.parametrize("case", ["full", *SLOW])
 def test_exact_mode_is_reached(case: str) -> None:
     assert abs(distance(case, 1, SVI())) < CLOSE
 

@@ -99,7 +99,7 @@ def least_p_value(
 
 @pytest.mark.parametrize("name", KERNELS)
 def test_the_joint_distribution_stays(name: str) -> None:
-    n_replicates = 200 if name in WHOLE_KERNELS else 40
+    n_replicates = 120 if name in WHOLE_KERNELS else 40
     assert least_p_value(KERNELS[name], n_replicates, 8) > UNLIKELY
 
 
@@ -163,11 +163,13 @@ def without_the_choices(log_numbers: np.ndarray, c: float, n: float, t: int) -> 
     return np.where(numbers >= t, logs, -np.inf)
 
 
+@pytest.mark.calibrate
 def test_bugs_of_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(finite_mixtures, "log_partition_terms", without_the_choices)
     assert least_p_value(SWEPT_KERNELS["reference-numbers"], 250, 8) < CAUGHT
 
 
+@pytest.mark.calibrate
 def test_bugs_of_whole_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """Numbers of components are taken for those of one more."""
     valid: Any = MixtureOfFiniteMixtures.steps
@@ -180,7 +182,10 @@ def test_bugs_of_whole_numbers_are_caught(monkeypatch: pytest.MonkeyPatch) -> No
     assert least_p_value(KERNELS["whole-numbers"], 400, 10) < CAUGHT
 
 
-@pytest.mark.parametrize("bug", WRONG_MODELS)
+SLOW = [pytest.param(bug, marks=pytest.mark.calibrate) for bug in WRONG_MODELS[1:]]
+
+
+@pytest.mark.parametrize("bug", [WRONG_MODELS[0], *SLOW])
 def test_bugs_of_whole_chains_are_caught(
     bug: Callable[[MixtureModel], MixtureModel], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +211,7 @@ def test_bugs_of_priors_are_caught(
     assert least_p_value(SWEPT_KERNELS["reference-spherical"], 800, 10, n_rows=2) < CAUGHT
 
 
+@pytest.mark.calibrate
 @pytest.mark.parametrize(("bug", "n_rows"), WRONG_STEPS)
 def test_bugs_of_sweeps_are_caught(bug: Bug, n_rows: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gibbs_chains, "drawn", bug)

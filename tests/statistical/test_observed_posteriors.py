@@ -34,7 +34,7 @@ MURRAY = np.array(
 def test_murrays_posterior_of_the_correlation() -> None:
     """missing_murray.posterior_under_prior_det^(-3/2) of values.json: by quadrature."""
     engine, rows, rng = ENGINES["native"](), ArrayRows(MURRAY), np.random.default_rng(3)
-    chains = np.empty((4, 1200))
+    chains = np.empty((4, 400))
     for chain in range(4):
         covariance = np.diag([2.0, 3.0])
         for sweep in range(chains.shape[1] + 100):
@@ -101,7 +101,7 @@ def test_gibbs_equals_enumeration_and_quadrature() -> None:
     together, expected = exact()
     engine: Engine = ENGINES["native"]()
     model = MixtureModel(2, 2, Dirichlet(1.0), PRIOR, FAMILIES["full"])
-    rows, plan = ArrayRows(ROWS), ChainPlan(800, 200, 1)
+    rows, plan = ArrayRows(ROWS), ChainPlan(300, 100, 1)
     complete = engine.completed(rows)
     shares, values = np.empty((4, plan.draws, 4, 4)), np.empty((4, plan.draws, 4, 2))
     for number, child in enumerate(np.random.SeedSequence(1).spawn(4)):

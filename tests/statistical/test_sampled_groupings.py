@@ -18,8 +18,8 @@ COMPONENTS = NormalInverseGamma(0.1, 0.4, 3.0, 0.3)
 CLUSTER = normal_inverse_gamma(np.array([0.1]), 0.4, np.array([3.0]), np.array([0.3]))
 
 METHODS: dict[str, Any] = {
-    "collapsed": CollapsedGibbs(chains=4, draws=1000, warmup=50),
-    "gibbs": Gibbs(chains=4, draws=1000, warmup=100),
+    "collapsed": CollapsedGibbs(chains=4, draws=500, warmup=50),
+    "gibbs": Gibbs(chains=4, draws=400, warmup=100),
 }
 
 
@@ -50,7 +50,7 @@ def test_nine_points_of_neal_have_as_many_groups(method: Any, n_components: int)
     gmm = fitted(NEAL, method, n_components, 10.0, KnownScale(0.1, Normal(0.0, 1.0)))
     row = told(gmm)
     assert abs(row["mean"] - 6.4413) < LIMIT * row["mean_error"]
-    assert row["mean_error"] < 0.1
+    assert row["mean_error"] < 0.15
     shares = gmm.summary().components.groups
     assert shares @ (1 + np.arange(shares.size)) == pytest.approx(row["mean"], abs=0.1)
 

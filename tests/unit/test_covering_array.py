@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from covering_array import FAST, SMALLEST, covering, spare
+from covering_array import FAST, SMALLEST, Shared, covering, spare
 
 
 def pairs_of(table: list[tuple[int, ...]]) -> set[tuple[int, int, int, int]]:
@@ -46,7 +46,9 @@ def generated(words: str, sizes: tuple[int, ...], *, slow: bool = False) -> Simp
         _calls=calls,
         config=SimpleNamespace(getoption=lambda name: words),
         module=SimpleNamespace(__name__="test"),
-        definition=SimpleNamespace(get_closest_marker=lambda name: name if slow else None),
+        definition=SimpleNamespace(
+            get_closest_marker=lambda name: name if slow and name == "calibrate" else None
+        ),
     )
 
 
@@ -72,3 +74,16 @@ def test_of_a_slow_test_one_combination_is_left_for_pytest_to_leave_out() -> Non
     found = generated(FAST, (3,), slow=True)
     spare(found)
     assert len(found._calls) == 1
+
+
+def test_tests_in_turn_have_every_value_and_share_the_pairs() -> None:
+    shared, pairs = Shared(), list(product(range(6), range(8)))
+    for _ in range(6):
+        share = [pairs[place] for place in shared.taken(pairs, "ab")]
+        assert 16 <= len(share) <= 18
+        assert {a for a, _ in share} == set(range(6))
+        assert {b for _, b in share} == set(range(8))
+    assert not shared.all - shared.met
+    triples = list(product(range(6), range(8), range(5)))
+    assert len(shared.taken(triples, "abc")) < 24
+    assert shared.all - shared.met

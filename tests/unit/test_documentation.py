@@ -12,10 +12,9 @@ import re
 import runpy
 import shlex
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator, MutableMapping
-from contextlib import redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,6 +23,7 @@ from typing import Any
 import pytest
 
 import mixtura
+from mixtura.cli import main
 from mixtura.engines import ENGINES
 from mixtura.estimator.choices import INFERENCES
 from mixtura.families import FAMILIES
@@ -131,15 +131,11 @@ def run_command_lines(block: Block, page: Path) -> None:
     for line in block.text.replace("\\\n", " ").splitlines():
         if not line.startswith("mixtura "):
             continue
-        run = subprocess.run(
-            [sys.executable, "-m", *shlex.split(line, comments=True)],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert run.returncode == 0, f"{named(page)}:{block.line}: {line}\n{run.stderr}"
-        printed += run.stdout
+        out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            code = main(shlex.split(line, comments=True)[1:])
+        assert code == 0, f"{named(page)}:{block.line}: {line}\n{err.getvalue()}"
+        printed += out.getvalue()
     if block.output is not None:
         assert_same_text(printed, block.output, f"{named(page)}:{block.line}")
 

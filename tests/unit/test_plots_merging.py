@@ -45,6 +45,29 @@ def test_few_and_many_components_can_be_drawn(n_components: int) -> None:
         figure.canvas.draw()
 
 
+def test_rows_are_drawn_by_cluster() -> None:
+    x = load_faithful().data
+    gmm = GaussianMixtureModel(3, covariance_type="tied").fit(x)
+    merged = gmm.merge_components(n_clusters=2)
+    own = merged._as_fit()
+    # The mixture's mean and covariance are those of its clusters.
+    np.testing.assert_allclose(own.parameters.weights, merged.weights)
+    for fit in (own, gmm.fit_):
+        model, found = fit.model, fit.parameters
+        matrices = model.family.expand(found.covariances, model.n_components, 2)
+        mean = found.weights @ found.means
+        apart = found.means - mean
+        whole = np.tensordot(found.weights, matrices, 1) + (found.weights * apart.T) @ apart
+        if fit is own:
+            expected = mean, whole
+    np.testing.assert_allclose(mean, expected[0], rtol=1e-12)
+    np.testing.assert_allclose(whole, expected[1], rtol=1e-10)
+    axes = merged.plot_clusters(ax=Figure(figsize=(5, 5)).subplots(2, 2))
+    points = [collection.get_offsets() for collection in axes[1, 0].collections[:2]]
+    assert [len(drawn) for drawn in points] == np.bincount(merged.labels).tolist()
+    assert merged.plot_clusters(x[:50], ax=Figure().subplots()).figure is not None
+
+
 @pytest.mark.parametrize("name", HOSTILE_NAMES[:4])
 def test_names_of_classes_are_text(gmm, name: str) -> None:
     fit = replace(gmm.fit_, classes=Classes((name,), (1,)))

@@ -60,7 +60,10 @@ def test_reports_of_points_have_no_convergence() -> None:
     assert not names & set(OF_DRAWS)
 
 
-@pytest.mark.parametrize(("K", "D", "N"), [(1, 1, 1), (20, 12, 300)])
+@pytest.mark.parametrize(
+    ("K", "D", "N"),
+    [(1, 1, 1), (9, 6, 300), pytest.param(20, 12, 300, marks=pytest.mark.calibrate)],
+)
 def test_pages_of_every_size_stay_small(K: int, D: int, N: int) -> None:
     made = sampled_example(K, D, N, n_chains=4, n_draws=50)
     assert len(as_html(build_report(made.fit, made.x)).encode()) < LARGEST

@@ -7,6 +7,7 @@ import typer
 from typer.main import get_command
 
 import mixtura
+from mixtura.cli.classify import classify
 from mixtura.cli.demo import demo
 from mixtura.cli.fitting import fit
 from mixtura.cli.impute import impute
@@ -18,7 +19,7 @@ from mixtura.cli.select import select
 application = typer.Typer(
     add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich"
 )
-for _command in (demo, select, fit, predict, impute, sample, report):
+for _command in (demo, select, fit, predict, impute, classify, sample, report):
     application.command()(_command)
 
 
@@ -47,6 +48,7 @@ def _start(
       mixtura select flowers.csv --components 1:6
       mixtura fit flowers.csv -k 3 --report report.html --save flowers.mixtura
       mixtura predict flowers.mixtura new-flowers.csv
+      mixtura classify flowers.csv --class species
 
     \b
     Exit codes: 0 ok, 2 usage, 3 bad data, 4 not converged (results are

@@ -11,8 +11,7 @@ from mixtura.cli.settings import FitSettings
 from mixtura.cli.streams import Talk, tell
 from mixtura.cli.wording import counted, in_options, quoted
 from mixtura.errors import InvalidArgumentError, either
-from mixtura.estimator.choices import FAMILIES
-from mixtura.families import families_like
+from mixtura.estimator.choices import FAMILIES, families_like
 
 if TYPE_CHECKING:
     from mixtura.cli.scanned_tables import ScannedTable

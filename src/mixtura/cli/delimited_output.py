@@ -14,7 +14,6 @@ from mixtura.cli.wording import printable
 if TYPE_CHECKING:
     import numpy as np
 
-    from mixtura.typing import Array, BooleanArray, IntegerArray
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 """How the cells of a file are separated, by the ending of its name."""
@@ -78,7 +77,7 @@ def _cell(value: object) -> object:
     return guarded_cell(value) if isinstance(value, str) else value
 
 
-def rounded(numbers: "Array", digits: int | None) -> "np.ndarray":
+def rounded(numbers: "np.ndarray", digits: int | None) -> "np.ndarray":
     """Return numbers with so many significant digits, empty where there is none.
 
     Parameters
@@ -99,11 +98,11 @@ def rounded(numbers: "Array", digits: int | None) -> "np.ndarray":
 
 
 def assignment_columns(
-    labels: "IntegerArray",
-    probabilities: "Array | None",
-    numbers: "IntegerArray",
+    labels: "np.ndarray",
+    probabilities: "np.ndarray | None",
+    numbers: "np.ndarray",
     n_components: int,
-    known: "BooleanArray | None" = None,
+    known: "np.ndarray | None" = None,
     digits: int | None = DIGITS,
 ) -> "tuple[list[str], list[np.ndarray]]":
     """Return names and columns of a table of assignments.

@@ -415,7 +415,7 @@ Clusters = Annotated[
         "--clusters",
         metavar="entropy|modes",
         help="Merge components into clusters, by the entropy of the assignments or by the modes "
-        "of the density, and say which belong together.",
+        "of the density, and say which belong together; --assignments then has a column cluster.",
         callback=one_of(("entropy", "modes")),
         panel=RESULTS,
     ),

@@ -14,6 +14,7 @@ from mixtura.cli.delimited_output import (
     table_output,
 )
 from mixtura.cli.inputs import RowSettings, read_rows_for, scanned_rows_for
+from mixtura.cli.option_values import one_of
 from mixtura.cli.outputs import check_outputs
 from mixtura.cli.scanned_tables import STREAMED, deliver_pieces, is_scanned, told_pieces
 from mixtura.cli.streams import Talk
@@ -50,6 +51,17 @@ Outliers = Annotated[
         rich_help_panel=options.RESULTS,
     ),
 ]
+Clusters = Annotated[
+    str | None,
+    typer.Option(
+        "--clusters",
+        metavar="entropy|modes",
+        help="Add the cluster of each row, of components that are merged by the entropy of these "
+        "rows' assignments or by the modes of the density.",
+        callback=one_of(("entropy", "modes")),
+        rich_help_panel=options.RESULTS,
+    ),
+]
 Keep = Annotated[
     list[str] | None,
     typer.Option(
@@ -83,6 +95,7 @@ def predict(
     proba: Probabilities = False,
     score: Score = False,
     outliers: Outliers = None,
+    clusters: Clusters = None,
     keep: Keep = None,
     keep_all: KeepAll = False,
     force: options.Force = False,
@@ -111,8 +124,9 @@ def predict(
             f"--outliers must be a share between 0 and 1, as 0.01; got {outliers:g}"
         )
     scans = is_scanned(data, memory)
-    if scans and (outliers is not None or keep or keep_all):
-        option = "--outliers" if outliers is not None else "--keep" if keep else "--keep-all"
+    if scans and (outliers is not None or clusters is not None or keep or keep_all):
+        option = "--outliers" if outliers is not None else "--clusters" if clusters else "--keep"
+        option = "--keep-all" if option == "--keep" and not keep else option
         raise InvalidArgumentError(f"{option}: not for DATA that are read piece by piece")
     target = table_output("--output", output, STREAMED if scans else None)
     check_outputs([target] if target else [], [model, data], force=force)
@@ -127,6 +141,9 @@ def predict(
         return
     table = read_rows_for(gmm, data, talk, of_rows)
     names, columns = _assigned(gmm, table, talk, proba=proba, digits=digits)
+    if clusters is not None:
+        names.insert(2, "cluster")
+        columns.insert(2, _clusters(gmm, table, clusters))
     if score or outliers is not None:
         densities = gmm.score_samples(table, table.errors)
         if score:
@@ -160,6 +177,17 @@ def _assigned(
         known,
         digits,
     )
+
+
+def _clusters(gmm: Any, table: "FileTable", by: str) -> "np.ndarray":
+    """Return the cluster of each row, empty where a row has no value."""
+    import numpy as np
+
+    merged = gmm.merge_components(table, by=by)
+    found = np.empty(len(merged.labels), dtype=object)
+    found[:] = merged.labels.tolist()
+    found[np.isnan(table.values).all(axis=1)] = None
+    return found
 
 
 def _lowest(densities: "np.ndarray", share: float) -> "np.ndarray":

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from mixtura.estimator import GaussianMixtureModel
     from mixtura.fit import Fit
     from mixtura.reports import Report, Summary
+    from mixtura.typing import IntegerArray
 
 Maker: TypeAlias = Callable[[str], str | bytes]
 """Makes a file's content of its name."""
@@ -96,6 +97,8 @@ class Findings:
         Where the intervals of a point fit are from.
     told : tuple of str
         Further sentences for the reader.
+    clusters : integer array of shape (N,) or None
+        Cluster of each row, where components were merged.
     """
 
     gmm: "GaussianMixtureModel"
@@ -117,6 +120,7 @@ class Findings:
 
     bootstrap: "Bootstrap | None" = None
     told: tuple[str, ...] = ()
+    clusters: "IntegerArray | None" = None
 
     @property
     def is_interrupted(self) -> bool:
@@ -198,10 +202,13 @@ class Findings:
         responsibilities = self.gmm.posterior_.responsibilities(self.rows, best_engine(1))
         assert not isinstance(self.table, ScannedTable)  # of which it is written piece by piece
         numbers = self.table.numbers
-        columns = assignment_columns(
+        names, columns = assignment_columns(
             *(self.gmm.labels_, responsibilities, numbers, len(self.gmm.means_))
         )
-        return delimited(*columns, path)
+        if self.clusters is not None:
+            names.insert(2, "cluster")
+            columns.insert(2, self.clusters)
+        return delimited(names, columns, path)
 
 
 @final
@@ -235,7 +242,8 @@ class Extras:
             made = gmm.bootstrap(n_replicates=self.bootstrap)
             findings = replace(findings, bootstrap=made)
         if self.clusters is not None:
-            findings = replace(findings, told=gmm.merge_components(by=self.clusters).sentences)
+            merged = gmm.merge_components(by=self.clusters)
+            findings = replace(findings, told=merged.sentences, clusters=merged.labels)
         return findings
 
 

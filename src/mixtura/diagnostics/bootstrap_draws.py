@@ -107,13 +107,13 @@ class Bootstrap:
             self.family.public(apart),
         )
 
-    def intervals(self, level: float = 0.95, kind: str = "percentile") -> Intervals:
+    def intervals(self, level: float = 0.9, kind: str = "percentile") -> Intervals:
         """Return confidence intervals of weights, means, covariances and standard deviations.
 
         Parameters
         ----------
-        level : float, default=0.95
-            Confidence level, between 0 and 1.
+        level : float, default=0.9
+            Confidence level, between 0 and 1; the default is that of posterior intervals.
         kind : {"percentile", "normal"}
             Quantiles of the replicates; or the fit's own value and normal quantiles times the
             standard error on both sides, weights being held between 0 and 1 and standard deviations
@@ -130,7 +130,7 @@ class Bootstrap:
             If an argument has a value that is not allowed.
         """
         level = LEVEL.read(level, "level")
-        ends = (0.5 - 0.5 * level, 0.5 + 0.5 * level)
+        ends = (round(0.5 - 0.5 * level, 15), round(0.5 + 0.5 * level, 15))
         if KINDS.read(kind, "kind") == PERCENTILE:
             parts = (self.weights, self.means, self.deviations, self.covariances)
             weights, means, deviations, covariances = (

@@ -51,6 +51,8 @@ class Candidate:
         Whether a component has collapsed, so that the criteria measure the collapse.
     error : str
         Why there is no fit; empty where there is one.
+    fewest_components : int
+        The smallest number of components that labels of the rows allow.
     """
 
     n_components: int
@@ -69,6 +71,7 @@ class Candidate:
     doubts: tuple[str, ...] = ()
     collapsed: bool = False
     error: str = ""
+    fewest_components: int = 1
 
 
 @final
@@ -164,13 +167,14 @@ def is_at_limit(candidates: Sequence[Candidate], best: int) -> bool:
 
 
 def is_at_start(candidates: Sequence[Candidate], best: int) -> bool:
-    """Return whether the best candidate has the smallest number that was fitted, above one.
+    """Return whether the best candidate has the smallest number that was fitted, and may be less.
 
-    Those with a collapsed component do not count.
+    It may be as few as one, or as known labels need. Those with a collapsed component do not count.
     """
     sound = [one for one in candidates if not (one.error or one.collapsed)]
     fitted = {one.n_components for one in sound}
-    return len(fitted) > 1 and candidates[best].n_components == min(fitted) > 1
+    fewest = candidates[best].fewest_components
+    return len(fitted) > 1 and candidates[best].n_components == min(fitted) > fewest
 
 
 def with_shortfalls(candidates: Sequence[Candidate]) -> tuple[Candidate, ...]:

@@ -10,9 +10,11 @@ from typing import final
 
 import numpy as np
 
+from mixtura.data import ArrayRows
 from mixtura.diagnostics.component_warnings import named_columns
 from mixtura.diagnostics.dependence import Dependence, dependences
-from mixtura.engines.sorting import SortedColumns
+from mixtura.engines.resolution import resolution
+from mixtura.engines.sorting import SortedColumns, sorted_columns
 from mixtura.errors import DataWarning, Doubt, Message, Setting
 from mixtura.priors.elicitation import OverallMoments
 from mixtura.typing import Array
@@ -104,6 +106,12 @@ def data_doubts(facts: DataFacts) -> tuple[Doubt, ...]:
     """Return every doubt about the data, in the order of ``CHECKS``."""
     said = (check(facts) for check in CHECKS)
     return tuple(Doubt(DataWarning, message) for message in said if message)
+
+
+def spacing(values: Array) -> float:
+    """Return how far apart the numbers are that a column of values (N,) can hold; 0 for any."""
+    columns = sorted_columns(ArrayRows(values[:, np.newaxis]), values.size, float(values.size))
+    return float(resolution(columns)[0])
 
 
 def too_few_rows(facts: DataFacts) -> str:

@@ -29,6 +29,16 @@ def icl(log_likelihood: float, n_parameters: int, n_rows: float, entropy: float)
     return bic(log_likelihood, n_parameters, n_rows) + 2.0 * entropy
 
 
+def assignment_losses(responsibilities: Array, weights: Array | None = None) -> Array:
+    """Return ``assignment_entropy`` and ``assignment_loss``, shape (2,), in nats."""
+    return np.array(
+        [
+            assignment_entropy(responsibilities, weights),
+            assignment_loss(responsibilities, weights),
+        ]
+    )
+
+
 def assignment_loss(responsibilities: Array, weights: Array | None = None) -> float:
     """Return how unlikely the most probable assignment is: minus its log probability, in nats.
 

@@ -1,12 +1,17 @@
 """Directions in which the components of a mixture differ most."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 from scipy.linalg import eigh
 
+from mixtura.families import FAMILIES
+from mixtura.fit import Fit
 from mixtura.messages.parameters import MixtureParameters
+from mixtura.model import MixtureModel
+from mixtura.posteriors import PointPosterior
+from mixtura.priors import FlatComponents, FlatWeights
 from mixtura.typing import Array
 
 NOTHING = 1e-10
@@ -97,3 +102,27 @@ def projection(weights: Array, means: Array, covariances: Array) -> Projection:
     return Projection(
         centre, directions * np.where(signs < 0.0, -1.0, 1.0), values[:kept], float(values.sum())
     )
+
+
+def projected_fit(fit: Fit, directions: Projection) -> Fit:
+    """Return a fit as it is along directions, which are its features.
+
+    Parameters
+    ----------
+    fit : Fit
+        The fit.
+    directions : Projection
+        The directions.
+    """
+    model, own = fit.model, fit.parameters
+    matrices = model.family.expand(own.covariances, model.n_components, model.n_features)
+    prior, family = FlatComponents(float(np.finfo(float).tiny)), FAMILIES["full"]
+    projected = MixtureModel(
+        model.n_components, directions.n_directions, FlatWeights(), prior, family
+    )
+    if model.background is not None:
+        projected = replace(projected, background=model.background)
+    parameters = directions.of_parameters(own.weights, own.means, matrices)
+    names = tuple(f"direction {i + 1} ({share:.0%})" for i, share in enumerate(directions.shares))
+    posterior = PointPosterior(parameters, family)
+    return replace(fit, model=projected, posterior=posterior, feature_names=names)

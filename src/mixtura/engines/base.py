@@ -165,6 +165,22 @@ class Engine(Sweeper):
             of_mixtures[:, t] = 1.0
         return (shares / of_mixtures).sum(axis=1)
 
+    def mode(
+        self, statistics: SufficientStatistics, steps: ModeSteps, near: Array | None
+    ) -> tuple[Array, Array] | None:
+        """Return means and covariances of highest density, or None to find them by the classes.
+
+        Parameters
+        ----------
+        statistics : SufficientStatistics
+            Moments of the rows.
+        steps : ModeSteps
+            How parameters follow from them.
+        near : array of the structure shape, optional
+            Covariances at which searches for volumes and axes begin.
+        """
+        return None
+
     def ascent(
         self,
         rows: ArrayRows,

@@ -7,22 +7,27 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from mixtura.errors import InvalidArgumentError, NotNumbersError
 from mixtura.estimator import arguments
 from mixtura.estimator.posterior_views import SampledViews
 from mixtura.fit import Fit
+from mixtura.messages.conversion import as_float64
 from mixtura.messages.lazy import LazyModule
-from mixtura.messages.validation import Whole
+from mixtura.messages.validation import FeatureIndex, Whole
+from mixtura.typing import Array
 
 if TYPE_CHECKING:
     from mixtura.diagnostics import projections
     from mixtura.diagnostics.bootstrap_draws import Bootstrap
     from mixtura.diagnostics.projections import Projection
-    from mixtura.estimator import bootstrapping, merged_clusters
+    from mixtura.estimator import bootstrapping, marginal_distribution, merged_clusters
+    from mixtura.estimator.marginal_distribution import MarginalDistribution
     from mixtura.estimator.merged_clusters import MergedClusters
 else:  # a fit needs none of them
     projections = LazyModule("mixtura.diagnostics.projections")
     bootstrapping = LazyModule("mixtura.estimator.bootstrapping")
     merged_clusters = LazyModule("mixtura.estimator.merged_clusters")
+    marginal_distribution = LazyModule("mixtura.estimator.marginal_distribution")
 
 BOOTSTRAP = 0x626F_6F74
 """Key of the random numbers of replicates."""
@@ -78,6 +83,60 @@ class AnalysisViews(SampledViews, ABC):
         Axes.
         """
         return self.merge_components(X, n_clusters=n_clusters).plot(ax=ax)
+
+    def cdf(self, values: Any, *, feature: int | str | None = None) -> Array:
+        """Return the probability that a row's value is at most each of some.
+
+        Exact for fits of a point; for draws and "vb" averaged over 400 draws of the parameters.
+
+        Parameters
+        ----------
+        values : float or array
+            Where the distribution function is taken, in the data's units.
+        feature : int or str, optional
+            Number or name of the column; needed where there are several.
+
+        Returns
+        -------
+        array of the shape of ``values``
+
+        Raises
+        ------
+        InvalidArgumentError
+            If there is no such column, values are no numbers, or a background has a given volume.
+        """
+        given = _numbers(values, "values")
+        return self._marginal(feature).cdf(given)
+
+    def quantile(self, probabilities: Any, *, feature: int | str | None = None) -> Array:
+        """Return the values below which a row's value lies with given probabilities.
+
+        The parameters are those of :meth:`cdf`, of which it is the inverse.
+
+        Parameters
+        ----------
+        probabilities : float or array
+            From 0 to 1.
+        feature : int or str, optional
+            Number or name of the column; needed where there are several.
+
+        Returns
+        -------
+        array of the shape of ``probabilities``
+        """
+        given = _numbers(probabilities, "probabilities")
+        if not ((given >= 0.0) & (given <= 1.0)).all():
+            raise InvalidArgumentError("must lie from 0 to 1", argument="probabilities")
+        return self._marginal(feature).quantile(given)
+
+    def _marginal(self, feature: int | str | None) -> "MarginalDistribution":
+        names = self._checked_fit().feature_names
+        if feature is None and len(names) > 1:
+            raise InvalidArgumentError(
+                f"must be one of the {len(names)} columns", argument="feature"
+            )
+        column = FeatureIndex(names).read(0 if feature is None else feature, "feature")
+        return marginal_distribution.MarginalDistribution.of(self.fit_, column)
 
     def projection(self, n_directions: int | None = None) -> "Projection":
         """Return the directions along which the components differ most [Scrucca2010]_.
@@ -192,3 +251,20 @@ class AnalysisViews(SampledViews, ABC):
         return bootstrapping.bootstrap(
             self.get_params(deep=False), self.fit_, rows, method, n_replicates, seed, jobs, progress
         )
+
+
+def _numbers(value: Any, name: str) -> Array:
+    """Return numbers of any shape.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If they are none.
+    """
+    try:
+        found = as_float64(np.asarray(value))
+    except (NotNumbersError, TypeError, ValueError):
+        found = np.array(np.nan)
+    if np.isnan(found).any():
+        raise InvalidArgumentError("must be numbers", argument=name)
+    return found

@@ -110,7 +110,14 @@ def point_method(given: dict[str, Any], fit: Fit, what: str) -> Inference:
         If it is another one.
     """
     way = arguments.inference_method(given["inference"])
-    if fit.method != way.name or not way.is_point:
+    fitted = arguments.inference_method(fit.method)
+    if fitted.is_point and fit.method != way.name:
+        raise InvalidArgumentError(
+            f"was {fit.method!r} when the rows were fitted, and is {way.name!r}",
+            argument="inference",
+            remedy=("set it back for ", what, ", or call fit again"),
+        )
+    if not fitted.is_point:
         raise InvalidArgumentError(
             f"{what} is for point fits, and ",
             Setting("inference", fit.method),

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from mixtura.families import FAMILIES
+from mixtura.families import FAMILIES, families_like
 from mixtura.inference.starts import INITIALIZERS
 from mixtura.messages.lazy import Registry
 
 if TYPE_CHECKING:
     from mixtura.fit import Inference
 
-__all__ = ["FAMILIES", "INFERENCES", "INITIALIZERS"]
+__all__ = ["FAMILIES", "INFERENCES", "INITIALIZERS", "families_like"]
 
 INFERENCES: "Registry[type[Inference]]" = Registry(
     "mixtura",

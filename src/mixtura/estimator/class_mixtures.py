@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 from mixtura.data import ArrayRows, Classes, KnownLabels
 from mixtura.diagnostics import information_criteria
 from mixtura.engines import Engine
-from mixtura.errors import DegenerateComponentWarning, Doubt, MixturaError
+from mixtura.errors import DataError, DegenerateComponentWarning, Doubt, MixturaError
 from mixtura.estimator import GaussianMixtureModel
 from mixtura.inference.in_threads import answers
 from mixtura.messages.assignments import shares
@@ -414,6 +414,19 @@ def stratified_folds(codes: IntegerArray, number: int, rng: np.random.Generator)
             folds[members] = (begin + np.arange(members.size)) % number
             begin += members.size
     return folds
+
+
+def refuse_empty_columns(task: ClassTask, names: Any) -> None:
+    """Raise DataError where a class has no value in a column, so that no row tells its mean."""
+    for number, name in enumerate(task.names):
+        own = task.rows.values[(task.codes == number) & (task.weights > 0.0)]
+        empty = np.flatnonzero(np.isnan(own).all(axis=0))
+        if empty.size:
+            column = f"x{empty[0]}" if names is None else str(names[empty[0]])
+            raise DataError(
+                f"class {name!r} has no value in column {column!r}, so that nothing tells how the "
+                "class lies there: leave out the column or the class, or give a component_prior"
+            )
 
 
 def sizes_of(value: Any, classes: np.ndarray) -> list[tuple[int, ...]]:

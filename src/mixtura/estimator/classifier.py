@@ -339,6 +339,8 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         empty = np.flatnonzero(task.class_totals == 0.0)
         if empty.size:
             raise DataError(f"class {classes[empty[0]]!r} has no row of a weight above zero")
+        if self.component_prior is None:
+            class_mixtures.refuse_empty_columns(task, getattr(self, "feature_names_in_", None))
         unknown = (
             set(self.components_per_class) - set(self.classes_.tolist())
             if isinstance(self.components_per_class, Mapping)

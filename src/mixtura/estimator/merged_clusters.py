@@ -8,9 +8,11 @@ import numpy as np
 from mixtura.data import ArrayRows
 from mixtura.diagnostics.density_modes import DensityModes, density_modes
 from mixtura.diagnostics.entropy_merging import EntropyTree, entropy_tree
-from mixtura.engines import Engine
+from mixtura.engines import Engine, best_engine
 from mixtura.errors import InvalidArgumentError, Setting
+from mixtura.estimator.known_parameters import fit_of_parameters
 from mixtura.estimator.predictions import Predictions
+from mixtura.families import FAMILIES
 from mixtura.fit import Fit
 from mixtura.messages.background import BACKGROUND
 from mixtura.messages.validation import OneOf, Whole
@@ -50,6 +52,7 @@ class MergedClusters:
     component_clusters: IntegerArray
     labels: IntegerArray
     _shares: Array
+    _rows: ArrayRows
     tree: EntropyTree | None = None
     modes: DensityModes | None = None
 
@@ -131,6 +134,57 @@ class MergedClusters:
         tree = self._entropy_tree("plot")
         return merging(self.model.fit_, tree, self.n_clusters, ax=ax)
 
+    def plot_clusters(self, X: Any = None, *, ax: Any = None) -> Any:
+        """Plot the rows by cluster, with the ellipse of all components of each.
+
+        Parameters
+        ----------
+        X : array or frame of shape (N, D), optional
+            The rows; those whose ``labels`` these are where None.
+        ax : matplotlib Axes or array of them, optional
+            Where to draw.
+
+        Returns
+        -------
+        matplotlib Axes, or an array of them, one for each pair of features, where D > 1
+        """
+        from mixtura.plots import clusters
+
+        model, engine = self.model, best_engine(1)
+        rows = self._rows if X is None else model._shown(X)
+        shares = _joined(model.posterior_.responsibilities(rows, engine), self.component_clusters)
+        labels = _labels(shares, self.n_clusters)
+        values = model.posterior_.completed(rows, engine)
+        inside = labels != BACKGROUND
+        missing = np.isnan(rows.values)[inside]
+        return clusters(
+            self._as_fit(),
+            values[inside],
+            labels[inside],
+            imputed=missing if missing.any() else None,
+            ax=ax,
+        )
+
+    def _as_fit(self) -> Fit:
+        """Return a mixture of one normal distribution for each cluster, of the same moments."""
+        model, own = self.model.fit_.model, self.model.fit_.parameters
+        matrices = model.family.expand(own.covariances, model.n_components, model.n_features)
+        means, covariances = [], []
+        for members in self.components:
+            shares = own.weights[list(members)]
+            shares = shares / shares.sum() if shares.sum() > 0.0 else np.full(len(shares), 1.0)
+            centre = shares @ own.means[list(members)]
+            apart = own.means[list(members)] - centre
+            inner = matrices[list(members)] + apart[:, :, None] * apart[:, None, :]
+            means.append(centre)
+            covariances.append(np.tensordot(shares, inner, axes=1))
+        names = self.model.fit_.feature_names
+        weights = self.weights / self.weights.sum()
+        whole = fit_of_parameters(
+            weights, np.stack(means), np.stack(covariances), FAMILIES["full"], names
+        )
+        return whole.named([f"cluster {number}" for number in range(self.n_clusters)])
+
     @property
     def sentences(self) -> tuple[str, ...]:
         """What a reader should know of the clusters."""
@@ -194,7 +248,7 @@ def merged_by_entropy(
     number = tree.change_point if n_clusters is None else n_clusters
     clusters = tree.clusters(number)
     labels = _labels(_joined(shares, clusters), number)
-    return MergedClusters(model, "entropy", clusters, labels, shares, tree=tree)
+    return MergedClusters(model, "entropy", clusters, labels, shares, rows, tree=tree)
 
 
 def merged_by_modes(
@@ -215,7 +269,7 @@ def merged_by_modes(
     clusters = np.unique(found.of_start, return_inverse=True)[1]
     shares = fit.posterior.responsibilities(rows, engine)
     labels = _labels(_joined(shares, clusters), int(clusters.max()) + 1)
-    return MergedClusters(model, "modes", clusters, labels, shares, modes=found)
+    return MergedClusters(model, "modes", clusters, labels, shares, rows, modes=found)
 
 
 def refuse_mixed(fit: Fit, what: str) -> None:

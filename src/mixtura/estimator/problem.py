@@ -299,14 +299,14 @@ def _ends(block: Block) -> tuple[Array, Array]:
 
 def overall_moments(rows: Rows, engine: Engine, structure: StructureShape) -> OverallMoments:
     """Return mean and covariance of all rows, found in units whose squares are safe."""
-    is_common = structure == (1, 1)
+    factor = safe_factor(rows.magnitude(), common=structure == (1, 1))
 
     def find() -> OverallMoments:
-        factor = safe_factor(rows.magnitude(), common=is_common)
         scaled = rows if factor is None else rows.rescaled(factor)
         return OverallMoments(engine.overall(scaled, matrix=True), factor)
 
-    return rows.once(("moments", is_common, engine), find)
+    units = None if factor is None else factor.tobytes()
+    return rows.once(("moments", units, engine), find)
 
 
 def _within_box(

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 
@@ -121,11 +121,13 @@ def _scored_tile(posterior: Posterior, engine: Engine, tile: Tile) -> tuple[floa
     return float(weights @ by_row), float(weights.sum())
 
 
-Loss: TypeAlias = Callable[[Array, Array | None], float]
-"""What assigning rows loses, of responsibilities (n, K) and weights."""
+Lost = TypeVar("Lost", float, Array)
+
+Loss: TypeAlias = Callable[[Array, Array | None], Lost]
+"""What assigning rows loses, of responsibilities (n, K) and weights; one number or several."""
 
 
-def _lost_of_tile(posterior: Posterior, engine: Engine, loss: Loss, tile: Tile) -> float:
+def _lost_of_tile(posterior: Posterior, engine: Engine, loss: Loss[Lost], tile: Tile) -> Lost:
     some = tile.rows.with_cells
     return loss(posterior.responsibilities(some, engine), some.weights)
 
@@ -134,8 +136,8 @@ def lost_by_assignment(
     rows: ArrayRows | PartedRows,
     posterior: Posterior,
     engine: Engine,
-    loss: Loss,
-) -> float:
+    loss: Loss[Lost],
+) -> Lost:
     """Return what assigning the rows that have cells to components loses, in nats.
 
     Parameters
@@ -151,7 +153,8 @@ def lost_by_assignment(
     """
     if isinstance(rows, ArrayRows):
         return loss(posterior.responsibilities(rows, engine), rows.weights)
-    return sum(rows.each(partial(_lost_of_tile, posterior, engine, loss)), 0.0)
+    first, *others = rows.each(partial(_lost_of_tile, posterior, engine, loss))
+    return sum(others, first)
 
 
 def written(

@@ -9,8 +9,6 @@ from functools import partial
 from threading import Lock
 from typing import Any, TypeAlias, final
 
-import numpy as np
-
 from mixtura.data import ArrayRows, PartedRows
 from mixtura.data.known_labels import with_groups
 from mixtura.diagnostics import information_criteria
@@ -31,10 +29,11 @@ from mixtura.errors import (
     UnknownArgumentError,
 )
 from mixtura.estimator import GaussianMixtureModel, arguments, row_validation
-from mixtura.estimator.choices import FAMILIES
+from mixtura.estimator.candidate_names import different, names_of, numbers_of
 from mixtura.estimator.held_out import Folds, held_out_density
 from mixtura.estimator.scanned_rows import lost_by_assignment, scored
-from mixtura.messages.validation import Called, Whole, whole_number
+from mixtura.estimator.second_looks import Fitted, improved, may_look_twice
+from mixtura.messages.validation import Called, Whole
 
 Progress: TypeAlias = Callable[[Candidate, int, int], None]
 """Called with a candidate that has ended, the number of those that have, and that of all."""
@@ -134,6 +133,10 @@ def select(
 ) -> Selection:
     """Fit every number of components with every family, and choose by a criterion.
 
+    Where several families are fitted under "map" or "ml", a candidate is fitted again from where
+    others of as many components ended, and the better end is kept: of a family that is a special
+    case of another the likelihood is no higher.
+
     A candidate that cannot be fitted leaves its error in its row. One with a collapsed component
     is chosen only where there is no other: its likelihood says nothing about K. Where candidates
     are equal, the first one is chosen.
@@ -146,7 +149,8 @@ def select(
         Numbers of components K.
     families : str or iterable of str, default=("full",)
         Names of covariance families; "all" for mclust's fourteen, or patterns of their names such
-        as ``"V**"`` (volumes vary) and ``"*EV"``. A family that is named twice is fitted once.
+        as ``"V**"`` (volumes vary) and ``"*EV"``. A family that is named twice is fitted once. Of
+        one column two differ, "EEE" and "VVV" (mclust's E and V), whatever is named.
     criterion : str, optional
         "bic", "icl" (also "icl_soft"), "icl_hard" or "aic", smaller is better; "cv", the log
         density of rows by cross-validation, or "elbo", with "vb" only, larger is better. By
@@ -207,26 +211,24 @@ def select(
                 argument=name,
                 remedy=f"give {own}",
             )
-    numbers, names = _numbers(components), _names(families)
+    numbers, names = numbers_of(components), names_of(families)
     PROGRESS.read(progress, "progress")
     method = arguments.inference_method(inference)
     judge = arguments.criterion(criterion, method)
     arguments.repeatable(random_state, method)
     workers = arguments.number_of_jobs(n_jobs)
     seed = arguments.seed_sequence(random_state)
+    options |= {"inference": inference, "random_state": seed}
+    options["n_jobs"] = n_jobs if workers == 1 else 1
+    rows = _SharedRows(X, sample_weight, measurement_error, labels, groups)
+    first = GaussianMixtureModel(numbers[0], covariance_type=names[0], **options)
+    names = different(names, rows.n_features(first))
+    rows.n_families = len(names)
     estimators = [
-        GaussianMixtureModel(
-            number,
-            covariance_type=name,
-            inference=inference,
-            random_state=seed,
-            n_jobs=n_jobs if workers == 1 else 1,
-            **options,
-        )
+        GaussianMixtureModel(number, covariance_type=name, **options)
         for name in names
         for number in numbers
     ]
-    rows = _SharedRows(X, sample_weight, measurement_error, labels, groups)
     Whole(2).read(n_folds, "n_folds")
     folds = (
         None if judge.name != HELD_OUT else Folds(n_folds, None if random_state is None else seed)
@@ -235,39 +237,11 @@ def select(
     # The filters are the process's own: they are set here once, not by each thread.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", MixturaWarning)
-        table, best, model = _compared(_finished(jobs, workers), len(jobs), judge, progress)
+        outcomes = _told(_finished(jobs, workers), len(jobs), judge, progress)
+        table, best, model = _compared(outcomes, rows, judge, workers)
     row_validation.warn_of(model.fit_.doubts)
     model.set_params(n_jobs=n_jobs, random_state=random_state)
     return Selection(table, judge.name, table[best], model)
-
-
-def _numbers(components: Any) -> list[int]:
-    """Return the numbers of components, each once."""
-    given = _listed(components, "components", "a whole number or several")
-    checked = (whole_number(value, "components", 1) for value in given)
-    return list(dict.fromkeys(checked))
-
-
-def _names(families: Any) -> list[str]:
-    """Return the names of the families, each once."""
-    given = _listed(families, "families", "the name of a covariance family or several")
-    names: dict[str, str] = {}
-    for value in given:
-        for name in arguments.family_names(value, "families"):
-            names.setdefault(FAMILIES.name(name), name)
-    return list(names.values())
-
-
-def _listed(value: Any, name: str, accepted: str) -> list[Any]:
-    """Return one value or several as a list that is not empty."""
-    if isinstance(value, str | bytes) or not isinstance(value, Iterable):
-        return [value]
-    listed = list(value.ravel() if isinstance(value, np.ndarray) else value)
-    if not listed:
-        raise InvalidArgumentError(
-            f"must be {accepted}; got {value!r}, which is empty", argument=name
-        )
-    return listed
 
 
 @final
@@ -288,13 +262,35 @@ class _SharedRows:
         As the user gave them.
     """
 
+    n_families = 1
+    """Number of families that are fitted to them."""
+
     def __init__(
-        self, X: Any, sample_weight: Any, measurement_error: Any, labels: Any, groups: Any
+        self,
+        X: Any,
+        sample_weight: Any,
+        measurement_error: Any,
+        labels: Any,
+        groups: Any,
     ) -> None:
         self._given, self._lock = (X, sample_weight, measurement_error), Lock()
         self._labels, self._groups = labels, groups
         self._checked: tuple[ArrayRows | PartedRows, dict[str, Any]] | None = None
         self._labelled: dict[int, ArrayRows] = {}
+
+    def n_features(self, gmm: GaussianMixtureModel) -> int | None:
+        """Return the number of columns; None where the rows are none, which each fit will say."""
+        try:
+            self.of(gmm)
+        except FAILURES:
+            return None
+        return gmm.n_features_in_
+
+    def may_look_twice(self, gmm: GaussianMixtureModel) -> bool:
+        """Whether an estimator's fit may begin where another one ended."""
+        is_known = self._labels is not None or self._groups is not None
+        is_kept = isinstance(self.of(gmm), ArrayRows)
+        return is_kept and not is_known and self.n_families > 1 and may_look_twice(gmm)
 
     def of(self, gmm: GaussianMixtureModel) -> ArrayRows | PartedRows:
         """Return the rows, after telling an estimator what it knows of rows that it has checked."""
@@ -358,10 +354,8 @@ def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows | PartedRows) -> Candi
     """Return the row of a fit, with the criteria of the class."""
     fit, engine, rows = gmm.fit_, gmm._engine(), rows.with_cells
     log_likelihood, total = scored(rows, fit.posterior, engine)
-    entropy, hard = (
-        lost_by_assignment(rows, fit.posterior, engine, loss)
-        for loss in (information_criteria.assignment_entropy, information_criteria.assignment_loss)
-    )
+    both = lost_by_assignment(rows, fit.posterior, engine, information_criteria.assignment_losses)
+    entropy, hard = both.tolist()
     n_parameters = fit.model.n_parameters
     bounded = arguments.inference_method(gmm.inference).bounds_evidence
     return Candidate(
@@ -379,6 +373,7 @@ def _candidate(gmm: GaussianMixtureModel, rows: ArrayRows | PartedRows) -> Candi
         seconds=fit.seconds,
         doubts=tuple(doubt.message for doubt in fit.doubts),
         collapsed=any(issubclass(d.category, DegenerateComponentWarning) for d in fit.doubts),
+        fewest_components=max(1, sum(fit.classes.sizes)),
     )
 
 
@@ -401,32 +396,60 @@ def _numbered(position: int, job: Callable[[], _Outcome]) -> tuple[int, _Outcome
     return position, job()
 
 
-def _compared(
+def _told(
     outcomes: Iterator[tuple[int, _Outcome]],
     n_jobs: int,
     criterion: Criterion,
     progress: bool | Progress,
-) -> tuple[tuple[Candidate, ...], int, GaussianMixtureModel]:
-    """Return the table, and position and model of the best, the only one that is kept."""
+) -> Iterator[tuple[int, _Outcome]]:
+    """Yield outcomes, after saying that they have ended."""
     printed = partial(_printed, criterion) if progress else None
     tell = progress if callable(progress) else printed
+    for n_ended, (position, outcome) in enumerate(outcomes, start=1):
+        if tell is not None:
+            tell(outcome.candidate, n_ended, n_jobs)
+        yield position, outcome
+
+
+def _compared(
+    outcomes: Iterator[tuple[int, _Outcome]],
+    shared: _SharedRows,
+    criterion: Criterion,
+    workers: int,
+) -> tuple[tuple[Candidate, ...], int, GaussianMixtureModel]:
+    """Return the table, and position and model of the best, the only one that is kept."""
     rows: dict[int, Candidate] = {}
     errors: dict[int, BaseException] = {}
-    best: tuple[tuple[Any, ...], int, GaussianMixtureModel] | None = None
-    for n_ended, (position, outcome) in enumerate(outcomes, start=1):
+    models: dict[int, GaussianMixtureModel] = {}
+    best = -1
+
+    def key(position: int) -> tuple[Any, ...]:
+        return (*rank(rows[position], criterion), position)
+
+    for position, outcome in outcomes:
         rows[position] = outcome.candidate
         if outcome.error is not None:
             errors[position] = outcome.error
-        if outcome.model is not None:
-            key = (*rank(outcome.candidate, criterion), position)
-            if best is None or key < best[0]:
-                best = key, position, outcome.model
-        if tell is not None:
-            tell(outcome.candidate, n_ended, n_jobs)
-    if best is None:
+        if outcome.model is None:
+            continue
+        models[position] = outcome.model
+        best = position if best < 0 else min(best, position, key=key)
+        if not shared.may_look_twice(outcome.model):  # else each may show others the way
+            models = {best: models[best]}
+    if best < 0:
         raise errors[min(errors)]
-    table = with_shortfalls([rows[position] for position in range(n_jobs)])
-    return table, best[1], best[2]
+    looked = [
+        Fitted(place, gmm, seen)
+        for place, gmm in sorted(models.items())
+        if isinstance(seen := shared.of(gmm), ArrayRows)
+    ]
+    for position, gmm in improved(looked, workers).items():
+        first, found = rows[position], _candidate(gmm, shared.of(gmm))
+        rows[position] = replace(found, cv=first.cv, seconds=first.seconds + found.seconds)
+        models[position] = gmm
+    best = min(models, key=key)
+    table = with_shortfalls([rows[position] for position in range(len(rows))])
+    return table, best, models[best]
 
 
 def _printed(criterion: Criterion, candidate: Candidate, n_ended: int, n_all: int) -> None:

@@ -38,6 +38,8 @@ __all__ = [
     "TiedDiagonal",
     "TiedSpherical",
     "families_like",
+    "is_special_case",
+    "letters_of",
     "univariate",
 ]
 
@@ -122,6 +124,20 @@ def families_like(text: str) -> list[str]:
         if found and any(sign in pattern for sign in "*?["):
             return found
     return []
+
+
+def letters_of(family: "CovarianceFamily") -> str:
+    """Return mclust's name of a family: the letters of its volume, shape and orientation."""
+    for letters, name in MCLUST_NAMES.items():
+        if name == family.name:
+            return letters
+    return family.name
+
+
+def is_special_case(one: "CovarianceFamily", other: "CovarianceFamily") -> bool:
+    """Whether each letter of a family is at most that of another: I <= E <= V."""
+    pairs = zip(letters_of(one), letters_of(other), strict=True)
+    return one is not other and all("IEV".index(a) <= "IEV".index(b) for a, b in pairs)
 
 
 def univariate(family: "CovarianceFamily", dimensions: tuple[int, ...]) -> "CovarianceFamily":

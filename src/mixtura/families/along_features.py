@@ -5,6 +5,7 @@ from typing import final
 from mixtura.families.relative_volumes import volumes_and_shape
 from mixtura.families.restricted import RestrictedVariances, geometric_means
 from mixtura.messages.covariance_terms import CovarianceTerms
+from mixtura.messages.prior_arrays import Restriction
 from mixtura.typing import Array
 
 
@@ -13,6 +14,7 @@ class VEI(RestrictedVariances):
     """Ellipsoids along the axes: volumes vary, the shape is shared."""
 
     name = "VEI"
+    restriction = Restriction.VEI
     description = "along the axes: own volume, one shape"
     shares_volume = False
     shares_shape = True
@@ -28,6 +30,7 @@ class EVI(RestrictedVariances):
     """Ellipsoids along the axes: the volume is shared, shapes vary."""
 
     name = "EVI"
+    restriction = Restriction.EVI
     description = "along the axes: one volume, own shape"
     shares_volume = True
     shares_shape = False

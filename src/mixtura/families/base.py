@@ -8,6 +8,7 @@ import numpy as np
 from mixtura.messages.linalg import precision_factor
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.potentials import Potentials
+from mixtura.messages.prior_arrays import Restriction
 from mixtura.messages.statistics import feature_sum
 from mixtura.typing import Array, StructureShape
 
@@ -38,6 +39,9 @@ class CovarianceFamily(ABC):
 
     has_common_unit: ClassVar[bool] = False
     """Whether a change of one column's unit leads out of the family."""
+
+    restriction: ClassVar[Restriction] = Restriction.NONE
+    """What components share beyond the structure shape, where native runs know it."""
 
     @abstractmethod
     def structure(self, n_components: int, n_features: int) -> StructureShape:

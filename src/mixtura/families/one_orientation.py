@@ -13,6 +13,7 @@ from mixtura.families.plane_rotations import (
 )
 from mixtura.families.restricted import RestrictedMatrices, about_axes, geometric_means
 from mixtura.messages.covariance_terms import CovarianceTerms
+from mixtura.messages.prior_arrays import Restriction
 from mixtura.typing import Array
 
 ROUGHLY = 3
@@ -24,6 +25,7 @@ class EVE(RestrictedMatrices):
     """Ellipsoids of one direction and volume: shapes vary."""
 
     name = "EVE"
+    restriction = Restriction.EVE
     description = "one volume, own shape, one orientation"
     has_common_unit = True
     shares_volume = True
@@ -43,6 +45,7 @@ class VVE(RestrictedMatrices):
     """Ellipsoids of one direction: volumes and shapes vary [Flury1984]_."""
 
     name = "VVE"
+    restriction = Restriction.VVE
     description = "own volume and shape, one orientation"
     has_common_unit = True
     shares_volume = False

@@ -60,7 +60,8 @@ class CoordinateAscent(Optimizer[State]):
 
     def step(self, model: MixtureModel, rows: Rows, engine: Engine, search: State) -> State:
         new = self.summary.next_state(model, rows, engine, search)
-        if model.background is not None and new.objective < search.objective:
+        is_held = model.background is not None or model.family.is_restricted
+        if is_held and new.objective < search.objective:
             # No step of ascent loses but by rounding, of which there is most at a floor.
             return followed(search, search)
         return followed(search, new)

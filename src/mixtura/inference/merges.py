@@ -21,7 +21,16 @@ LEAST_SHARED = 0.02
 deviations apart less than .01, however few rows they have for their parameters."""
 
 FEWEST = 2.0
-"""Rows up to which a component is no group."""
+"""Rows up to which a component is no group, however few rows there are."""
+
+FEWEST_OF_MANY = 0.25
+"""Of the rows that a component has on average: one of fewer, and of fewer than features, is no
+group either, as in the search for starts."""
+
+NEAR = 16.0
+"""Squared distance of two means, in widths along the line between them, up to which components may
+be pieces of one group. Halves of a normal distribution are at 7, and of groups of up to 30 columns
+nearly all pieces of more than a row or two below 15; groups eight deviations apart are at 64."""
 
 SLACK = 2.0
 """Nats by which a merge may seem to lower the bound before the ascent that tries it. One third of
@@ -56,10 +65,11 @@ def without_spare(
 ) -> RunPath:
     """Return the path that goes on after merges, as long as these raise the bound in the end.
 
-    A merge is considered if the two share rows, or one has a row or two, and if it loses no more
-    than half of what BIC asks for a component, half a logarithm of the rows for each of its
-    parameters. Of clear groups of fewer rows than parameters the bound would prefer to have one
-    component: those stay.
+    A merge is considered if the two share rows, or one has too few to be a group, and if it loses
+    no more than half of what BIC asks for a component, half a logarithm of the rows for each of
+    its parameters. Of two that lie so near that they may be pieces of one group it is considered
+    as well, if it promises to gain as much as that is for a mean and a weight. Of clear groups of
+    fewer rows than parameters the bound would prefer to have one component: those stay.
 
     Parameters
     ----------
@@ -76,7 +86,11 @@ def without_spare(
     sizes, rows = (model.n_components, model.n_features), path.search.statistics.total
     fewer = model.family.n_parameters(max(sizes[0] - 1, 1), sizes[1])
     cost = SHARE * 0.5 * (model.family.n_parameters(*sizes) - fewer) * np.log(max(rows, 2.0))
-    bounds = move_proposals.Bounds(float(cost), LEAST_SHARED, FEWEST, SLACK)
+    fewest = max(FEWEST, min(sizes[1] + 0.5, FEWEST_OF_MANY * rows / sizes[0]))
+    of_mean = SHARE * 0.5 * (sizes[1] + 1) * np.log(max(rows, 2.0))
+    bounds = move_proposals.Bounds(
+        float(cost), LEAST_SHARED, fewest, NEAR, least_gained=float(of_mean), slack=SLACK
+    )
     most = sizes[0]
     while path.converged and most:
         kept: State = path.search

@@ -41,6 +41,11 @@ class Bounds:
         rows.
     fewest : float
         Rows up to which a component is no group of its own, and need not share rows.
+    near : float
+        Squared distance, in widths along the line between the means, up to which two may be merged
+        whatever that loses.
+    least_gained : float
+        Nats that merging such a pair must promise to gain.
     slack : float
         Nats by which a merge may seem to lower the bound: what it says before an ascent is a guess.
     """
@@ -48,6 +53,8 @@ class Bounds:
     most_lost: float = np.inf
     least_shared: float = 0.0
     fewest: float = 0.0
+    near: float = 0.0
+    least_gained: float = 0.0
     slack: float = 0.0
 
 
@@ -133,12 +140,12 @@ def merged(
     height, n_merges, failures = fit_of(summary, model, statistics), 0, 0
     gone: set[int] = set()
     changed: set[int] = set()
-    for kept, emptied, entropy in pairs:
+    for kept, emptied, entropy, least in pairs:
         if kept in gone or emptied in gone or {kept, emptied} & changed:
             continue
         candidate = joined(statistics, kept, emptied)
         reached = fit_of(summary, model, candidate) - entropy
-        if reached <= height - bounds.slack:
+        if reached <= height + least:
             failures += 1
             if failures >= FAILURES:
                 break
@@ -153,8 +160,11 @@ def merged(
 
 def ranked_pairs(
     model: MixtureModel, count: Array, parameters: MixtureParameters, bounds: Bounds
-) -> list[tuple[int, int, float]]:
-    """Return pairs of occupied components, the cheapest merge first, with the entropy it loses."""
+) -> list[tuple[int, int, float, float]]:
+    """Return pairs of occupied components, the cheapest merge first.
+
+    With each the entropy that it loses, and the gain that it must promise, in nats.
+    """
     sizes = (model.n_components, model.n_features)
     matrices = model.family.expand(parameters.covariances, *sizes)
     pairs = np.array(list(combinations(np.flatnonzero(count > OCCUPIED), 2)), dtype=np.intp)
@@ -177,12 +187,40 @@ def ranked_pairs(
     error = 0.5 * (1.0 - np.sqrt(np.maximum(1.0 - 4.0 * p * (1.0 - p) * np.exp(-2.0 * apart), 0)))
     lost = -total * (xlogy(error, error) + xlogy(1.0 - error, 1.0 - error))
     split = -total * (xlogy(p, p) + xlogy(1.0 - p, 1.0 - p))
-    order, lost = np.argsort(cost - split, kind="stable"), np.minimum(lost, split)
+    # Single rows go to groups rather than to each other.
+    of_few = np.maximum(count[i], count[j]) <= bounds.fewest
+    order, lost = np.lexsort((cost - split, of_few)), np.minimum(lost, split)
     is_group = np.minimum(count[i], count[j]) > bounds.fewest
     is_near = ~is_group | (lost >= bounds.least_shared * split)
     is_near &= cost - split + lost <= bounds.most_lost
-    order = order[is_near[order]]
-    return [(int(i[n]), int(j[n]), float(lost[n])) for n in order]
+    within = share * matrices[i] + (1.0 - share) * matrices[j]
+    distances = squared_distances(shift, within, 1.0 / count[i] + 1.0 / count[j])
+    least = np.where(is_near, -bounds.slack, bounds.least_gained)
+    order = order[(is_near | (distances <= bounds.near))[order]]
+    return [(int(i[n]), int(j[n]), float(lost[n]), float(least[n])) for n in order]
+
+
+def squared_distances(shift: Array, within: Array, noise: Array) -> Array:
+    """Return squared distances of means in widths along the line between them, less their noise.
+
+    Columns are measured by their own widths.
+
+    Parameters
+    ----------
+    shift : array of shape (P, D)
+        From one mean to the other.
+    within : array of shape (P, D, D)
+        Covariances of the rows about them.
+    noise : array of shape (P,)
+        Variance of a shift for each unit of variance of the rows.
+    """
+    widths = np.sqrt(np.diagonal(within, axis1=1, axis2=2))
+    move = shift / widths
+    square = np.square(move).sum(axis=1)
+    along = move / widths
+    spread = np.einsum("pd,pde,pe->p", along, within, along)
+    per_width = np.divide(square, spread, out=np.zeros_like(square), where=spread > 0.0)
+    return np.asarray((square - shift.shape[1] * noise) * per_width)
 
 
 def dropped(statistics: SufficientStatistics, component: int) -> SufficientStatistics:

@@ -138,10 +138,10 @@ class Mode(StateSummary):
     def state(
         self, model: MixtureModel, rows: Rows, engine: Engine, statistics: SufficientStatistics
     ) -> State:
-        return evaluate(model, rows, engine, model.mode(statistics))
+        return evaluate(model, rows, engine, model.mode(statistics, None, engine.mode))
 
     def next_state(self, model: MixtureModel, rows: Rows, engine: Engine, state: State) -> State:
-        parameters = model.mode(state.statistics, state.parameters)
+        parameters = model.mode(state.statistics, state.parameters, engine.mode)
         old = state.parameters.weights
         if not (self.is_inside(model, state) and _is_inside(model, parameters)):
             # With weights at the edge the mode is one of several: it must not be a worse one.

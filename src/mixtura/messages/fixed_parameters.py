@@ -53,12 +53,6 @@ class FixedParameters:
         return np.asarray(given.all(axis=1))
 
     @property
-    def has_any(self) -> BooleanArray:
-        """Which components have something that is given of their own, shape (K,)."""
-        own = self.has_weight | self.has_mean
-        return own | self.has_covariance if len(self.covariances) == len(own) else own
-
-    @property
     def n_parameters(self) -> int:
         """Number of free parameters that there are less."""
         size = self.covariances.shape[-1]

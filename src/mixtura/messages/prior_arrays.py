@@ -1,11 +1,31 @@
 """The steps of EM and of Gibbs samplers as numbers: what native runs know of a model."""
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import ClassVar, final
 
 import numpy as np
 
 from mixtura.typing import Array, PerFeature, StructureShape
+
+
+@final
+class Restriction(IntEnum):
+    """What covariances share beyond their structure shape, by the numbers that native runs know.
+
+    The names are mclust's letters of volume, shape and orientation: one for all (E), each
+    component's own (V), or the features' axes (I).
+    """
+
+    NONE = 0
+    VEI = 1
+    EVI = 2
+    VEE = 3
+    EVE = 4
+    VVE = 5
+    EEV = 6
+    VEV = 7
+    EVV = 8
 
 
 @final
@@ -107,6 +127,8 @@ class ModeSteps:
         Of those distributions.
     floor : array of shape (D,)
         The smallest variances under a flat prior.
+    restriction : Restriction
+        What the covariances share beyond their structure shape.
     """
 
     is_conjugate: bool
@@ -115,10 +137,11 @@ class ModeSteps:
     freedom: Array
     scale: Array
     floor: Array
+    restriction: Restriction = Restriction.NONE
 
     @property
     def numbers(self) -> Array:
-        """All of it, one after the other."""
+        """All that is no whole number, one after the other."""
         parts = (self.mean, self.shrinkage, self.freedom, self.scale.ravel(), self.floor)
         return np.concatenate(parts, dtype=np.float64)
 

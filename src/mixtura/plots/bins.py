@@ -2,9 +2,7 @@
 
 import numpy as np
 
-from mixtura.data import ArrayRows
-from mixtura.engines.resolution import resolution
-from mixtura.engines.sorting import sorted_columns
+from mixtura.diagnostics.data_warnings import spacing
 from mixtura.plots.observations import subsample
 from mixtura.typing import Array
 
@@ -32,20 +30,15 @@ def bin_edges(values: Array, low: float, high: float, n_bins: int) -> Array | No
     -------
     array of shape (n + 1,), or None where the range is too small for its magnitude
     """
-    spacing = _spacing(values)
-    if spacing > 0.0:
-        steps = max(1, round((high - low) / (n_bins * spacing)))
-        width = steps * spacing
-        first = float(values.min()) - 0.5 * spacing
+    some, _ = subsample(values.size, LOOKED_AT)
+    apart = spacing(values[some])
+    if apart > 0.0:
+        steps = max(1, round((high - low) / (n_bins * apart)))
+        width = steps * apart
+        first = float(values.min()) - 0.5 * apart
         first -= width * np.ceil(max(0.0, first - low) / width)
-        number = int(np.ceil((high + 0.49 * spacing - first) / width))
+        number = int(np.ceil((high + 0.49 * apart - first) / width))
         edges = first + width * np.arange(max(1, number) + 1)
     else:
         edges = np.linspace(low, high, n_bins + 1)
     return edges if (np.diff(edges) > 0).all() else None
-
-
-def _spacing(values: Array) -> float:
-    some, _ = subsample(values.size, LOOKED_AT)
-    column = ArrayRows(values[some, np.newaxis])
-    return float(resolution(sorted_columns(column, values.size, float(values.size)))[0])

@@ -1,17 +1,12 @@
 """Rows and components along the directions that tell components apart."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mixtura.diagnostics.projections import Projection
-from mixtura.families import FAMILIES
+from mixtura.diagnostics.projections import Projection, projected_fit
 from mixtura.fit import Fit
-from mixtura.model import MixtureModel
 from mixtura.plots.clusters import clusters
-from mixtura.posteriors import PointPosterior
-from mixtura.priors import FlatComponents, FlatWeights
 
 if TYPE_CHECKING:
     from matplotlib.figure import FigureBase
@@ -47,25 +42,5 @@ def projection(
     -------
     matplotlib Axes, or an array of them, as :func:`clusters` returns
     """
-    model, own = fit.model, fit.parameters
-    matrices = model.family.expand(own.covariances, model.n_components, model.n_features)
-    family = FAMILIES["full"]
-    number = directions.n_directions
-    projected = MixtureModel(
-        model.n_components,
-        number,
-        FlatWeights(),
-        FlatComponents(float(np.finfo(float).tiny)),
-        family,
-    )
-    parameters = directions.of_parameters(own.weights, own.means, matrices)
-    names = tuple(f"direction {i + 1} ({share:.0%})" for i, share in enumerate(directions.shares))
-    shown = replace(
-        fit,
-        model=projected
-        if model.background is None
-        else replace(projected, background=model.background),
-        posterior=PointPosterior(parameters, family),
-        feature_names=names,
-    )
+    shown = projected_fit(fit, directions)
     return clusters(shown, directions.of_rows(np.asarray(x)), labels, ax=ax, figure=figure)

@@ -1,6 +1,7 @@
 """A posterior represented by one value of the parameters."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import final
 
 import numpy as np
@@ -42,7 +43,7 @@ class PointPosterior(Posterior):
     @property
     def potentials(self) -> Potentials:
         """What an engine needs to score rows."""
-        return potentials_of(self.family, self.estimate, self.background)
+        return _potentials_of(self)
 
     def log_predictive(self, rows: Rows, engine: Engine) -> Array:
         return engine.log_density(rows, self.potentials)
@@ -70,3 +71,9 @@ class PointPosterior(Posterior):
 
     def sample(self, n_rows: int, rng: np.random.Generator) -> tuple[Array, IntegerArray]:
         return draw_rows(self.family, self.estimate, n_rows, rng, self.background)
+
+
+@lru_cache(maxsize=8)
+def _potentials_of(posterior: PointPosterior) -> Potentials:
+    # At the end of a fit one and the same posterior is asked for several things in a row.
+    return potentials_of(posterior.family, posterior.estimate, posterior.background)

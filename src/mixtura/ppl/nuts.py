@@ -6,7 +6,6 @@ from typing import final
 
 import numpy as np
 
-from mixtura.engines import Engine
 from mixtura.errors import ConvergenceWarning, Doubt, InvalidArgumentError, Message, Setting
 from mixtura.fit import Fit, Inference, Problem, ScaledProblem, Start, option
 from mixtura.inference.mcmc.fit_of_draws import Chains, fit_of
@@ -102,7 +101,7 @@ class NUTS(Inference):
         for number in range(self.chains):
             start = starts[number % len(starts)]
             parts, n_divergent = self._chain(problem, scaled, start, number)
-            drawn.append(_with_densities(problem.engine, scaled, parts))
+            drawn.append(_with_densities(problem, scaled, parts))
             divergent += n_divergent
             problem.report(f"chain {number + 1} ({start.name}): {self.draws} draws")
         first = scaled.model.mode(starts[0].statistics) if problem.keep_numbering else None
@@ -119,7 +118,7 @@ class NUTS(Inference):
         from mixtura.ppl.nuts_chains import Trajectories, draw_chain
 
         of_start, of_draws = problem.stream(STREAM, number).spawn(2)
-        begin = _begin(problem.engine, scaled, start, np.random.default_rng(of_start))
+        begin = _begin(problem, scaled, start, np.random.default_rng(of_start))
         seed = int(of_draws.generate_state(1, np.uint64)[0] >> 1)
         plan = Trajectories(self.draws, self.warmup, self.target_accept, self.max_tree_depth)
 
@@ -132,13 +131,13 @@ class NUTS(Inference):
 
 
 def _begin(
-    engine: Engine, scaled: ScaledProblem, start: Start, rng: np.random.Generator
+    problem: Problem, scaled: ScaledProblem, start: Start, rng: np.random.Generator
 ) -> MixtureParameters:
     """Return a draw given the rows' shares near the mode that a start leads to."""
     model, statistics = scaled.model, start.statistics
     for _ in range(CLIMB):
         parameters = model.mode(statistics)
-        statistics = engine.sweep(scaled.rows, model.potentials(parameters), Soft())
+        statistics = problem.engine.sweep(scaled.rows, model.potentials(parameters), Soft())
     parameters = model.mode(statistics)
     weights = model.weight_prior.posterior(statistics.count).draw(rng, model.n_components)
     drawn = model.component_prior.draw_given(
@@ -148,14 +147,14 @@ def _begin(
 
 
 def _with_densities(
-    engine: Engine, scaled: ScaledProblem, parts: tuple[Array, Array, Array]
+    problem: Problem, scaled: ScaledProblem, parts: tuple[Array, Array, Array]
 ) -> Draws:
     """Return the draws of a chain with their exact densities."""
     model, n_draws = scaled.model, len(parts[0])
     log_likelihood, log_joint = np.empty(n_draws), np.empty(n_draws)
     for number, drawn in enumerate(zip(*parts, strict=True)):
         parameters = MixtureParameters(*drawn)
-        found = engine.sweep(scaled.rows, model.potentials(parameters), Soft())
+        found = problem.engine.sweep(scaled.rows, model.potentials(parameters), Soft())
         log_likelihood[number] = found.log_normalizer
         log_joint[number] = found.log_normalizer + model.log_prior(parameters)
     return Draws(*parts, log_likelihood, log_joint)

@@ -11,6 +11,9 @@ from mixtura.reports.terminal import grid, literal, plain, terminal_width
 MOST_LISTED = 24
 """Rows of a table."""
 
+MOST_CONFUSED, MOST_LETTERS = 12, 16
+"""Classes of a table of rows by class and told class, and letters of their names there."""
+
 
 @final
 @dataclass(frozen=True)
@@ -27,12 +30,15 @@ class ClassifierSummary:
         Cells of what was compared, under ``heads``; empty where nothing was.
     heads : tuple of str
         Heads of these cells.
+    confusions : tuple of (str, tuple of str, tuple of tuples of int)
+        Title, names of the classes and numbers of rows, by class and by the class that was told.
     """
 
     sentences: tuple[str, ...]
     classes: tuple[tuple[str, float, int, str], ...]
     compared: tuple[tuple[str, ...], ...] = ()
     heads: tuple[str, ...] = ()
+    confusions: tuple[tuple[str, tuple[str, ...], tuple[tuple[int, ...], ...]], ...] = ()
 
     def tables(self) -> list[Table]:
         """Return the tables."""
@@ -48,6 +54,15 @@ class ClassifierSummary:
         if self.compared:
             rows, note = truncated(self.compared, MOST_LISTED, "candidates")
             found.append(Table("Compared", self.heads, rows, note, n_labels=3))
+        for title, names, counts in self.confusions:
+            shown = [name(label, MOST_LETTERS) for label in names[:MOST_CONFUSED]]
+            cells = [
+                (label, *map(str, row[:MOST_CONFUSED]))
+                for label, row in zip(shown, counts, strict=False)
+            ]
+            more = len(names) - len(shown)
+            note = f"{more} more classes are not shown." if more else ""
+            found.append(Table(title, ("class", *shown), tuple(cells), note))
         return found
 
     def to_text(self, width: int | None = None) -> str:

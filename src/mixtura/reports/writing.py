@@ -6,7 +6,6 @@ from pathlib import Path
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.io.files import write_atomically
-from mixtura.messages.conversion import short_repr
 from mixtura.reports.content import Report
 from mixtura.reports.fulltext import as_text
 from mixtura.reports.html import as_html
@@ -52,7 +51,7 @@ def write_report(report: Report, path: str | os.PathLike[str], *, force: bool = 
     if render is None:
         known = ", ".join(RENDERERS)
         raise InvalidArgumentError(
-            f"must end in one of {known}; got {short_repr(target.name)}", argument="path"
+            f"must end in one of {known}; got {target.name!r}", argument="path"
         )
     write_atomically(target, render(report).encode("utf-8"), overwrite=force)
     return target

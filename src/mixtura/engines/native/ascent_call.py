@@ -11,6 +11,7 @@ from mixtura.engines.native.passes import (
     DOUBLE,
     SMALL,
     address_of,
+    check_restriction,
     check_structure,
     contiguous,
     rows_of,
@@ -25,7 +26,7 @@ _ascend = native_function(
     WHOLE,
     *(POINTER, WHOLE, WHOLE, POINTER),
     *(WHOLE,) * 5,
-    *(WHOLE, POINTER, POINTER),
+    *(WHOLE, WHOLE, WHOLE, POINTER, POINTER),
     *(WHOLE, REAL, REAL, WHOLE),
     *(POINTER, POINTER),
 )
@@ -48,6 +49,7 @@ def native_ascent(
     values, single = rows_of(piece, n_features)
     weights = weights_of(piece)
     modes, scales = steps
+    check_restriction(modes.restriction, structure, n_components)
     n_steps, factor, settled = limits
     n_first, n_second = begin.first.size, begin.second.size
     parts = (begin.count, begin.first, begin.second, begin.pivot)
@@ -67,7 +69,7 @@ def native_ascent(
     taken = _ascend(
         *(address(values), single, len(values), address_of(weights)),
         *(n_components, n_features, structure[0], width, len(structure) == 3),
-        *(int(modes.is_conjugate), address(prior), address_of(within)),
+        *(int(modes.restriction), 0, int(modes.is_conjugate), address(prior), address_of(within)),
         *(n_steps, factor, settled, n_threads),
         *(address(state), address(found)),
     )

@@ -12,6 +12,7 @@ from mixtura.engines.native.library import POINTER, REAL, WHOLE, address, native
 from mixtura.engines.native.passes import (
     SMALL,
     address_of,
+    check_restriction,
     check_structure,
     rows_of,
     unmasked,
@@ -124,6 +125,7 @@ def native_climb(
     n_components, n_features = begin.means.shape
     structure = begin.covariances.shape
     check_structure(structure, n_components, n_features)
+    check_restriction(steps.components.restriction, structure, n_components)
     found = begin.statistics
     shapes = (begin.weights.shape, found.count.shape, found.first.shape, found.structure)
     if shapes != ((n_components,), (n_components,), begin.means.shape, structure):
@@ -144,7 +146,7 @@ def native_climb(
     sizes = np.array(
         [
             *(n_components, n_features, structure[0], width, is_matrix),
-            *(steps.components.is_conjugate, not by_em, n_steps),
+            *(steps.components.restriction, steps.components.is_conjugate, not by_em, n_steps),
             1 if len(values) * per_row < SMALL else threads(),
         ],
         dtype=np.int64,

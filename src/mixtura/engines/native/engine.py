@@ -35,6 +35,7 @@ from mixtura.engines.native.exact import Exact, overall_of
 from mixtura.engines.native.expansion import Expansion, expansion_of, is_faster
 from mixtura.engines.native.hashing import native_rows_below
 from mixtura.engines.native.mixtures import Mixtures
+from mixtura.engines.native.mode_call import native_mode
 from mixtura.engines.native.observed_calls import ObservedPasses
 from mixtura.engines.native.passes import HARD, SAMPLED
 from mixtura.engines.native.processors import available_threads
@@ -73,9 +74,9 @@ LARGEST_CHAIN = 1 << 18
 LARGEST_CLIMB = 1 << 20
 """Size N K D up to which whole climbs run in native code."""
 
-LARGEST_SEARCH = 1 << 22
+LARGEST_SEARCH = 1 << 24
 """Numbers of all second moments of the rows by component up to which whole searches for starts run
-in native code: a second or less, in which the process does not look for interrupts."""
+in native code: about a second or less, in which the process does not look for interrupts."""
 
 SCORED = (Soft, Sampled)
 """Assignments whose data term is the log of summed scores."""
@@ -227,6 +228,11 @@ class NativeEngine(Engine):
 
     def _subsample(self, rows: Rows, most: int) -> ArrayRows:
         return content_sample(rows, most, native_rows_below)
+
+    def mode(
+        self, statistics: SufficientStatistics, steps: ModeSteps, near: Array | None
+    ) -> tuple[Array, Array] | None:
+        return native_mode(statistics, steps, near)
 
     def ascent(
         self,

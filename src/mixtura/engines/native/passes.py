@@ -8,6 +8,7 @@ import numpy as np
 from mixtura.data import Block
 from mixtura.engines.native.library import address
 from mixtura.messages.assignments import Assignment, Given, Hard, Labelled, Sampled, Soft, row_key
+from mixtura.messages.prior_arrays import Restriction
 from mixtura.typing import Array, IntegerArray, StructureShape
 
 SOFT, HARD, SAMPLED, GIVEN, LABELLED = range(5)
@@ -78,6 +79,17 @@ def check_structure(structure: StructureShape, n_components: int, n_features: in
         raise ValueError(
             f"a structure {structure} of {n_components} components and {n_features} features"
         )
+
+
+def check_restriction(
+    restriction: Restriction, structure: StructureShape, n_components: int
+) -> None:
+    """Raise a ValueError if covariances of this shape cannot share what a restriction says."""
+    if restriction == Restriction.NONE:
+        return
+    along_features = restriction.name.endswith("I")
+    if structure[0] != n_components or len(structure) != (2 if along_features else 3):
+        raise ValueError(f"a structure {structure} of {restriction.name}")
 
 
 def assigned(

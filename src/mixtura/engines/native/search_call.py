@@ -12,6 +12,7 @@ from mixtura.engines.native.passes import (
     LABEL,
     SMALL,
     address_of,
+    check_restriction,
     check_structure,
     contiguous,
     rows_of,
@@ -41,6 +42,7 @@ def native_search(
     n_components, structure = shape
     n_features = piece.values.shape[1]
     check_structure(structure, n_components, n_features)
+    check_restriction(leading.modes.restriction, structure, n_components)
     values, single = rows_of(piece, n_features)
     weights = weights_of(piece)
     layout = _SearchLayout(n_components, n_features, structure, leading)
@@ -57,7 +59,7 @@ def native_search(
     n_moments = n_features * (n_features if len(structure) == 3 else 1)
     per_row = n_components * (n_moments + 8)
     whole_numbers = (
-        *(n_components, n_features, *structure_sizes),
+        *(n_components, n_features, *structure_sizes, leading.modes.restriction),
         *(leading.modes.is_conjugate, leading.scales is not None),
         1 if len(values) * per_row < SMALL else threads(),
         *(len(starts), labels is not None, *plan.whole_numbers),

@@ -1,5 +1,6 @@
 """The deterministic default start, and the default prior that is found on the way to it."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -84,11 +85,15 @@ class Elicitation:
             return self._found(family, n_sharing)[0]
         is_matrix = len(family.structure(1, 1)) == 3
         free = FAMILIES["full" if is_matrix else "diag"]
-        found = self._found(free, n_sharing)[0]
-        ends = found.ends
-        for name in ("tied", "spherical") if is_matrix else ("tied_diag", "spherical"):
-            ends += self._led_to(free, *self._found(FAMILIES[name], n_sharing)[1:])
-        return replace(found, ends=ends)
+
+        def find() -> Elicited:
+            found = self._found(free, n_sharing)[0]
+            ends = found.ends
+            for name in ("tied", "spherical") if is_matrix else ("tied_diag", "spherical"):
+                ends += self._led_to(free, *self._found(FAMILIES[name], n_sharing)[1:])
+            return replace(found, ends=ends)
+
+        return self.rows.once(("groups of parts", *self._key(free, n_sharing)), find)
 
     def _led_to(
         self, free: CovarianceFamily, searcher: Searcher, ends: list[End]
@@ -120,9 +125,12 @@ class Elicitation:
             statistics = tuple(end.statistics for end in ends)
             return Elicited(within, scale, statistics, searcher.rival(ends)), searcher, ends
 
+        return self.rows.once(("groups", *self._key(family, n_sharing)), find)
+
+    def _key(self, family: CovarianceFamily, n_sharing: float) -> tuple[Hashable, ...]:
+        """Return all that the groups of a family depend on beside the rows."""
         spacing = None if self.resolution is None else self.resolution.tobytes()
-        key = ("groups", family, n_sharing, self.moments, self.engine, spacing)
-        return self.rows.once(key, find)
+        return family, n_sharing, self.moments, self.engine, spacing
 
 
 @final

@@ -103,8 +103,9 @@ def given_start(
 
     Parameters
     ----------
-    value : array, list, frame, series or Fit
-        What the user gave. A frame of means is taken by the names of its columns.
+    value : array, list, frame, series, Fit or Initializer
+        What the user gave. A frame of means is taken by the names of its columns; an initializer
+        is taken as it is.
     n_components : int
         Number of components K.
     rows : Rows
@@ -117,6 +118,8 @@ def given_start(
     InvalidArgumentError
         If the value has none of these forms, or is about other features.
     """
+    if isinstance(value, Initializer):
+        return value
     if isinstance(value, Fit):
         return _from_fit(value, n_components, rows, names)
     wanted = (

@@ -6,7 +6,7 @@ from typing import final
 import numpy as np
 
 from mixtura.engines.search import NO_EXTENT, Extent, Leading, SearchEnd
-from mixtura.families import CovarianceFamily
+from mixtura.families import CovarianceFamily, RestrictedFamily
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.prior_arrays import ModeSteps, ScaleSteps
 from mixtura.messages.statistics import SufficientStatistics
@@ -74,6 +74,10 @@ class Guide(ABC):
     def merit(self, parameters: MixtureParameters) -> float:
         """Return what is added to the log likelihood to compare ends, in nats."""
 
+    def has_vanished(self, statistics: SufficientStatistics) -> bool:
+        """Whether the rows of a component have no width, which its covariance may not show."""
+        return False
+
     @property
     def may_collapse(self) -> bool:
         """Whether components can close in on single rows."""
@@ -131,9 +135,10 @@ class ModelGuide(Guide):
     def steps(
         self, statistics: SufficientStatistics, rest: float
     ) -> tuple[ModeSteps, ScaleSteps | None] | None:
-        if self.family.is_restricted:
-            return None
-        return steps_under(self.model.component_prior, statistics)
+        if statistics.structure != self.structure:
+            return steps_under(self.model.component_prior, statistics)
+        steps = self.model.mode_steps
+        return None if steps is None else (steps, None)
 
     def parameters(
         self, statistics: SufficientStatistics, near: MixtureParameters | None = None
@@ -149,10 +154,7 @@ class ModelGuide(Guide):
         return MixtureParameters(count / count.sum(), *parts)
 
     def leading(self) -> Leading | None:
-        if self.family.is_restricted:
-            return None
-        prior, n_features = self.model.component_prior, self.model.n_features
-        modes = prior.mode_steps(self.structure, n_features)
+        modes = self.model.mode_steps
         return None if modes is None else Leading(modes, None, NO_EXTENT)
 
     def next_prior(self, statistics: SufficientStatistics) -> ComponentPrior:
@@ -164,6 +166,18 @@ class ModelGuide(Guide):
             multiples = prior.in_floor_units(parameters.covariances)
             return -np.inf if (multiples < DEGENERATE).any() else 0.0
         return self.model.component_log_density(parameters)
+
+    def has_vanished(self, statistics: SufficientStatistics) -> bool:
+        prior, family = self.model.component_prior, self.family
+        if not isinstance(prior, FlatComponents) or not isinstance(family, RestrictedFamily):
+            return False
+        if family.shares_shape:
+            return False
+        # Shapes of their own stay above the floor only because no step could follow.
+        seen = statistics.count > 0.0
+        own = statistics.scatter(statistics.mean())[seen]
+        own /= statistics.count[seen].reshape(-1, *(1,) * (own.ndim - 1))
+        return bool((prior.in_floor_units(own) < DEGENERATE).any())
 
     @property
     def may_collapse(self) -> bool:

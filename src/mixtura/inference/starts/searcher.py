@@ -229,7 +229,8 @@ class Searcher:
         limits = ShortRunLimits(n_steps, self.scale, SETTLED * self.total_weight, rest)
         statistics, parameters = short_run(self.engine, self.sample, guide, statistics, limits)
         merit = statistics.log_normalizer + guide.merit(parameters)
-        return End(statistics, parameters, merit if np.isfinite(merit) else -np.inf, guide)
+        lasts = np.isfinite(merit) and not guide.has_vanished(statistics)
+        return End(statistics, parameters, merit if lasts else -np.inf, guide)
 
     @property
     def total_weight(self) -> float:
