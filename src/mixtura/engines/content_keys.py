@@ -33,6 +33,8 @@ def content_sample(
     if rows.n_rows <= most:
         if isinstance(rows, ArrayRows) and rows.values.flags.c_contiguous:
             return rows
+        if isinstance(rows, PartedRows):
+            return joined([tile.rows for tile in rows.tiles()])
         return _together(rows, list(rows.blocks()))
     if not rows.is_plain:
         return _observed_sample(rows, most)

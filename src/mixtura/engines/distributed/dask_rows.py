@@ -35,8 +35,8 @@ Result = TypeVar("Result")
 AS_THEY_ARE = Preparation(leaves_blank=False)
 """Keeps every row."""
 
-SCATTERED = 1 << 20
-"""Bytes of potentials from which on they are sent to each worker once."""
+SCATTERED = 1 << 22
+"""Bytes of the potentials of all tasks from which on each worker gets them once."""
 
 
 @final
@@ -76,17 +76,19 @@ class DaskRows(PlacedRows):
         return super().identity, [place.checksum for place in self._places]
 
     def each(self, function: Callable[[Tile], Result]) -> Iterable[Result]:
-        delayed = _dask().delayed
-
         client = self._client or client_that_is_there()
-        given: Any = function
-        if client is not None and _is_large(function):
-            given = client.scatter(function, broadcast=True, hash=False)
-        tasks = [
-            delayed(on_partition, pure=False)(part, place, given)
-            for part, place in zip(self._parts, self._places, strict=True)
-        ]
-        return computed(tasks, self._client)
+        if client is not None and _size_of(function) * len(self._parts) > SCATTERED:
+            try:
+                given = client.scatter(function, broadcast=True, hash=False)
+                return self._told(given)
+            except DataError:  # the workers that had it may be gone: those that are left get it
+                return self._told(function)
+        return self._told(function)
+
+    def _told(self, function: Any) -> list[Any]:
+        run = _dask().delayed(on_partition, pure=False)
+        placed = zip(self._parts, self._places, strict=True)
+        return computed([run(part, place, function) for part, place in placed], self._client)
 
     def tiles(self) -> Iterator[Tile]:
         for part, place in zip(self._parts, self._places, strict=True):
@@ -98,10 +100,10 @@ def _same(tile: Tile) -> Tile:
     return tile
 
 
-def _is_large(function: Any) -> bool:
+def _size_of(function: Any) -> int:
     import pickle
 
-    return len(pickle.dumps(function, protocol=5)) > SCATTERED
+    return len(pickle.dumps(function, protocol=5))
 
 
 def _dask() -> Any:
