@@ -143,3 +143,9 @@ def test_a_class_without_a_value_in_a_column_is_refused(run, tmp_path) -> None:
     none = written(tmp_path / "none.csv", IRIS.data, [None] * 150)
     done = run("classify", none, "--class", "species")
     assert "column 'species' has no class in any row" in done.error
+
+
+def test_one_column_has_two_families(run, table) -> None:
+    asked = ("-c", "petal_length", "--families", "all", "--folds", 0, "--json")
+    told = json.loads(run("classify", table, "--class", "species", *asked).out)
+    assert told["candidates"]["covariance_type"] == ["EEE", "VVV"]

@@ -101,9 +101,8 @@ def test_criteria_choose_two_clusters_where_there_are_two(rng, criterion) -> Non
 def test_rows_are_what_the_class_says(rng, inference) -> None:
     frame = pd.DataFrame(two_clusters(rng, 60), columns=["a", "b"])
     weights = rng.integers(1, 4, size=60)
-    chosen = select(
-        frame, [3, 2], ["diag", "full"], sample_weight=weights, inference=inference, tol=1e-6
-    )
+    own: dict[str, Any] = {"inference": inference, "tol": 1e-6, "n_init": 1}
+    chosen = select(frame, [3, 2], ["diag", "full"], sample_weight=weights, **own)
     assert [(r.covariance_type, r.n_components) for r in chosen.table] == [
         ("diag", 3),
         ("diag", 2),
@@ -111,9 +110,7 @@ def test_rows_are_what_the_class_says(rng, inference) -> None:
         ("full", 2),
     ]
     for row in chosen.table:
-        gmm = GaussianMixtureModel(
-            row.n_components, covariance_type=row.covariance_type, inference=inference, tol=1e-6
-        )
+        gmm = GaussianMixtureModel(row.n_components, covariance_type=row.covariance_type, **own)
         gmm.fit(frame, sample_weight=weights)
         for name in ("bic", "icl", "aic"):
             assert getattr(row, name) == pytest.approx(getattr(gmm, name)(frame, weights))

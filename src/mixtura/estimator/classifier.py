@@ -14,6 +14,7 @@ from mixtura.data.row_weights import row_weights
 from mixtura.engines import Engine, best_engine
 from mixtura.errors import DataError, Doubt, InvalidArgumentError, Message
 from mixtura.estimator import GaussianMixtureModel, arguments, class_mixtures, row_validation
+from mixtura.estimator.candidate_names import different
 from mixtura.estimator.class_mixtures import ClassCandidate, ClassTask, SharedMixture
 from mixtura.estimator.foreign_names import explained, with_options
 from mixtura.estimator.held_out import Folds
@@ -165,6 +166,7 @@ class MixtureClassifier(ClassifierMixin, BaseEstimator):
         """
         families = self._checked_parameters()
         values = row_validation.checked_rows(self, X, reset=True)
+        families = different(families, values.shape[1])
         task = self._task(values, y, sample_weight, measurement_error)
         sizes = class_mixtures.sizes_of(self.components_per_class, self.classes_)
         candidates = [ClassCandidate(name, one) for name in families for one in sizes]

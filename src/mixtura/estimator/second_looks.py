@@ -124,6 +124,8 @@ def _starts(one: Fitted, found: Iterable[Fitted], fresh: set[int]) -> list[Hande
     size, family = one.gmm.n_components, one.fit.model.family
     if size == 1:
         return []
+    found = list(found)
+    largest = max(each.gmm.n_components for each in found)
     others = [each for each in found if each.position in fresh and not each.collapsed]
     starts = [HandedOn(fit) for fit in _of_families(one, others)]
     for other in others:
@@ -135,7 +137,9 @@ def _starts(one: Fitted, found: Iterable[Fitted], fresh: set[int]) -> list[Hande
             losses = merge_losses(model.structure, total * own.weights, own)
             pairs = [(a, b) for _, a, b in losses[:MOST_MERGES]]
             starts += [HandedOn(other.fit, merged=pair) for pair in pairs]
-        elif other.gmm.n_components == size - 1 and _is_behind(one.fit, other.fit):
+        elif other.gmm.n_components == size - 1 and (
+            size == largest or _is_behind(one.fit, other.fit)
+        ):
             starts += [HandedOn(other.fit, split=k) for k in range(min(size - 1, MOST_SPLITS))]
     return starts
 

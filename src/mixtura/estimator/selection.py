@@ -172,7 +172,7 @@ def select(
         for one at a time in as many threads as the process may use. Answers do not depend on it.
     random_state : int, Generator, SeedSequence, RandomState or None, default=None
         Source of all randomness; every candidate begins with the same stream, so that each is
-        what a fit of its own with this seed gives.
+        what a fit of its own with this seed gives, or a better one to which others led.
     progress : bool or callable, default=False
         True prints a line for every fit that has ended; a function is called with its candidate,
         the number of fits that have ended and the number of all.
