@@ -214,7 +214,8 @@ struct Search {
     bool lasts(const End &end) {
         if (!guide.may_collapse()) return true;
         copy(guide.frame, end, lasting);
-        return lead(lasting, plan.lasting_steps) && lasting.is_of_use();
+        if (!lead(lasting, plan.lasting_steps) || !lasting.is_of_use()) return false;
+        return !guide.has_vanished(lasting);
     }
 
     // Whether a relocation leads to where it is better. It is given up where the limit of its

@@ -229,8 +229,7 @@ class Searcher:
         limits = ShortRunLimits(n_steps, self.scale, SETTLED * self.total_weight, rest)
         statistics, parameters = short_run(self.engine, self.sample, guide, statistics, limits)
         merit = statistics.log_normalizer + guide.merit(parameters)
-        lasts = np.isfinite(merit) and not guide.has_vanished(statistics)
-        return End(statistics, parameters, merit if lasts else -np.inf, guide)
+        return End(statistics, parameters, merit if np.isfinite(merit) else -np.inf, guide)
 
     @property
     def total_weight(self) -> float:
@@ -349,7 +348,8 @@ class Searcher:
         """Whether no component collapses in the steps after an end."""
         if not end.guide.may_collapse:
             return True
-        return bool(np.isfinite(self.climbed(end.guide, end.statistics, LASTING_STEPS).merit))
+        later = self.climbed(end.guide, end.statistics, LASTING_STEPS)
+        return bool(np.isfinite(later.merit)) and not end.guide.has_vanished(later.statistics)
 
 
 def searcher_of(rows: Rows, n_components: int, engine: Engine) -> Searcher:
