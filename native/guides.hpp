@@ -115,6 +115,11 @@ struct Guide {
     }
 
     bool may_collapse() const { return !frame.is_elicited && frame.prior_kind == FLAT; }
+    // Whether a component whose rows have no width may keep a covariance that has one.
+    bool may_vanish() const {
+        int64_t restriction = frame.s.restriction;
+        return may_collapse() && restriction != FREE && !shares_shape(restriction);
+    }
     // Whether the merit counts the prior density of components that have their own widths.
     bool counts_density() const {
         return !frame.is_elicited && frame.prior_kind != FLAT && frame.s.n_factors > 1;
@@ -193,7 +198,7 @@ struct Guide {
         const Structure &s = frame.s;
         const Moments moments = end.moments(frame);
         const double *floor = prior_of(frame, end.prior(frame)).floor;
-        if (!may_collapse() || s.restriction == FREE || shares_shape(s.restriction)) return false;
+        if (!may_vanish()) return false;
         double *shift = room, *own = shift + s.n_first(), *rest = own + s.n_second();
         shift_to_means(s, moments, shift);
         scatter_about(s, moments, shift, own);
