@@ -115,6 +115,11 @@ struct Guide {
     }
 
     bool may_collapse() const { return !frame.is_elicited && frame.prior_kind == FLAT; }
+    // Whether a component whose rows have no width may keep a covariance that has one.
+    bool may_vanish() const {
+        int64_t restriction = frame.s.restriction;
+        return may_collapse() && restriction != FREE && !shares_shape(restriction);
+    }
     // Whether the merit counts the prior density of components that have their own widths.
     bool counts_density() const {
         return !frame.is_elicited && frame.prior_kind != FLAT && frame.s.n_factors > 1;
@@ -189,9 +194,11 @@ struct Guide {
 
     // Whether the rows of a component have no width of their own: where shapes are not shared its
     // covariance stays above the floor only because no step could follow.
-    bool has_vanished(const Moments &moments, const double *floor) const {
+    bool has_vanished(const End &end) const {
         const Structure &s = frame.s;
-        if (!may_collapse() || s.restriction == FREE || shares_shape(s.restriction)) return false;
+        const Moments moments = end.moments(frame);
+        const double *floor = prior_of(frame, end.prior(frame)).floor;
+        if (!may_vanish()) return false;
         double *shift = room, *own = shift + s.n_first(), *rest = own + s.n_second();
         shift_to_means(s, moments, shift);
         scatter_about(s, moments, shift, own);
@@ -262,7 +269,6 @@ struct Guide {
         if (taken < n_steps) return true;
         end.is_led = true;
         double found = end.data_term(f) + merit(end.means(f), end.covariances(f), end.prior(f));
-        if (has_vanished(end.moments(f), prior_of(f, end.prior(f)).floor)) return true;
         if (found > -1e300 && found < 1e300) end.merit = found;
         return true;
     }

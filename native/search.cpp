@@ -23,10 +23,11 @@ struct Search {
     Guide guide;
     Plan plan;
     Relocations moves;
-    End *ends, trial, lasting;
+    End *ends, trial, lasting, spare;
     int64_t *order, *left, *labels, *matched;
     double *counts, *costs, *potentials, *swept;
-    bool has_memory = true;
+    // Whether ends must keep rows of some width in all components.
+    bool has_memory = true, is_strict = false;
 
     void place(Layout &layout) {
         const Frame &f = guide.frame;
@@ -40,6 +41,7 @@ struct Search {
             if (layout.at) ends[i].numbers = numbers, ends[i].is_led = false;
         }
         trial.numbers = layout.take<double>(f.size());
+        spare.numbers = layout.take<double>(f.size());
         lasting.numbers = layout.take<double>(f.size());
         order = layout.take<int64_t>(plan.n_starts);
         left = layout.take<int64_t>(plan.n_starts);
@@ -214,7 +216,8 @@ struct Search {
     bool lasts(const End &end) {
         if (!guide.may_collapse()) return true;
         copy(guide.frame, end, lasting);
-        return lead(lasting, plan.lasting_steps) && lasting.is_of_use();
+        if (!lead(lasting, plan.lasting_steps) || !lasting.is_of_use()) return false;
+        return !is_strict || !guide.has_vanished(lasting);
     }
 
     // Whether a relocation leads to where it is better. It is given up where the limit of its
@@ -283,13 +286,35 @@ struct Search {
             for (int64_t i = 0; i < n && has_memory; i++) lead(ends[i], plan.steps[run]);
         }
         if (!has_memory) return -1;
+        int64_t n_known = n;
         n = plan.from_labels ? different(n, plan.n_kept) : chosen(n);
-        for (int64_t i = 0; i < smaller(n, plan.n_improved) && has_memory; i++) improve(ends[i]);
+        if (!plan.from_labels && n > 0) {
+            n = improved_of_known(n_known);
+        } else {
+            for (int64_t i = 0; i < smaller(n, plan.n_improved) && has_memory; i++)
+                improve(ends[i]);
+        }
         if (!has_memory) return -1;
         n = rank(n);
         arrange(n);
         if (n > 0 && guide.frame.is_elicited && !settle(ends[0])) return -1;
         return n > 0 && ends[0].is_of_use() ? n : 0;
+    }
+
+    // Relocates components of the one of known ends that was chosen. A way through components
+    // without any width may lead to a sound end; where it does not, another one is gone. Returns
+    // whether there is an end.
+    int64_t improved_of_known(int64_t n_known) {
+        copy(guide.frame, ends[0], spare);
+        if (plan.n_improved > 0) improve(ends[0]);
+        if (!has_memory) return 0;
+        is_strict = guide.may_vanish();
+        if (is_strict && !lasts(ends[0]) && has_memory) {
+            copy(guide.frame, spare, ends[0]);
+            if (chosen(n_known) && plan.n_improved > 0) improve(ends[0]);
+        }
+        is_strict = false;
+        return ends[0].is_of_use();
     }
 
     // Takes steps until the scale has come to rest, so that the way there does not show; whether

@@ -118,6 +118,19 @@ def test_ends_of_families_that_share_parts_are_alike(
     near(numbered(best), numbered(searcher.best(guide, known)))
 
 
+@pytest.mark.parametrize("family", RESTRICTED)
+def test_rows_without_width_are_told_where_shapes_are_of_components_own(family: str) -> None:
+    rows = rows_of(3, 60, 2)
+    guide = guide_of("flat", family, rows, 2)
+    shape, labels = (guide.structure, 2), np.arange(60) % 2
+    sound = label_statistics_of(rows, ENGINE, *shape, labels, rows.values.mean(axis=0))
+    values = rows.values.copy()
+    values[labels == 1, 1] = 0.5
+    flat = label_statistics_of(ArrayRows(values), ENGINE, *shape, labels, values.mean(axis=0))
+    assert not guide.has_vanished(sound)
+    assert guide.has_vanished(flat) == (family in ("EVI", "EVE", "VVE", "EVV"))
+
+
 def numbered(end: End) -> End:
     """Return an end whose halves of relocations have the same numbers, whatever came first."""
     order = canonical_order(end.parameters)

@@ -31,10 +31,9 @@ def native_mode(
     prior = unmasked(steps.numbers)
     if prior.size != 3 * n_features + freedom + statistics.second[0].size:
         raise ValueError(f"steps of {prior.size} numbers where the structure is {structure}")
-    if near is not None:
-        near = contiguous(near, DOUBLE)
-        if near.shape != structure:
-            raise ValueError(f"covariances of shape {near.shape} near those of {structure}")
+    beginning: Array | None = None if near is None else contiguous(near, DOUBLE)
+    if beginning is not None and beginning.shape != structure:
+        raise ValueError(f"covariances of shape {beginning.shape} near those of {structure}")
     parts = (statistics.count, statistics.first, statistics.second, statistics.pivot)
     moments = np.concatenate([contiguous(part, DOUBLE).ravel() for part in parts])
     if moments.size != n_components + 2 * n_first + statistics.second.size:
@@ -47,7 +46,7 @@ def native_mode(
         ],
         dtype=np.int64,
     )
-    done = _mode(*map(address, (sizes, prior, moments)), address_of(near), address(found))
+    done = _mode(*map(address, (sizes, prior, moments)), address_of(beginning), address(found))
     if done < 0:
         raise MemoryError("no memory for an M-step")
     if not done:

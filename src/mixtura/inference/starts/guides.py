@@ -79,6 +79,11 @@ class Guide(ABC):
         return False
 
     @property
+    def may_vanish(self) -> bool:
+        """Whether a component whose rows have no width may keep a covariance that has one."""
+        return False
+
+    @property
     def may_collapse(self) -> bool:
         """Whether components can close in on single rows."""
         return False
@@ -168,16 +173,20 @@ class ModelGuide(Guide):
         return self.model.component_log_density(parameters)
 
     def has_vanished(self, statistics: SufficientStatistics) -> bool:
-        prior, family = self.model.component_prior, self.family
-        if not isinstance(prior, FlatComponents) or not isinstance(family, RestrictedFamily):
-            return False
-        if family.shares_shape:
+        prior = self.model.component_prior
+        if not (self.may_vanish and isinstance(prior, FlatComponents)):
             return False
         # Shapes of their own stay above the floor only because no step could follow.
         seen = statistics.count > 0.0
         own = statistics.scatter(statistics.mean())[seen]
         own /= statistics.count[seen].reshape(-1, *(1,) * (own.ndim - 1))
         return bool((prior.in_floor_units(own) < DEGENERATE).any())
+
+    @property
+    def may_vanish(self) -> bool:
+        family = self.family
+        is_restricted = isinstance(family, RestrictedFamily)
+        return self.may_collapse and is_restricted and not family.shares_shape
 
     @property
     def may_collapse(self) -> bool:

@@ -141,12 +141,19 @@ class Searcher:
         if run:
             return run[0]
         ends = [self.climbed(guide, one, ONCE_MORE) for one in known]
-        best = self._soundest(ends[0], self.ranked(ends))
-        return self.improved(best) if n_improved else best
+        for strict in (False, True):
+            # A way through components without any width may lead to a sound end, or may not.
+            best = self._soundest(ends[0], self.ranked(ends), strict=strict)
+            best = self.improved(best, strict=strict) if n_improved else best
+            if not guide.may_vanish or self.lasts(best, strict=True):
+                break
+        return best
 
-    def _soundest(self, first: End, ranked: list[End]) -> End:
+    def _soundest(self, first: End, ranked: list[End], *, strict: bool = True) -> End:
         """Return the first of ranked ends that lasts and is as sound as a known one."""
-        sound = (end for end in ranked if self.is_sound(end, first) and self.lasts(end))
+        sound = (
+            end for end in ranked if self.is_sound(end, first) and self.lasts(end, strict=strict)
+        )
         return next(sound, first)
 
     def only(self, guide: Guide, begin: SufficientStatistics) -> End:
@@ -229,8 +236,7 @@ class Searcher:
         limits = ShortRunLimits(n_steps, self.scale, SETTLED * self.total_weight, rest)
         statistics, parameters = short_run(self.engine, self.sample, guide, statistics, limits)
         merit = statistics.log_normalizer + guide.merit(parameters)
-        lasts = np.isfinite(merit) and not guide.has_vanished(statistics)
-        return End(statistics, parameters, merit if lasts else -np.inf, guide)
+        return End(statistics, parameters, merit if np.isfinite(merit) else -np.inf, guide)
 
     @property
     def total_weight(self) -> float:
@@ -281,7 +287,7 @@ class Searcher:
         alike = counts[linear_sum_assignment(-counts)].sum()
         return float(1.0 - alike / max(counts.sum(), np.finfo(float).tiny))
 
-    def improved(self, end: End) -> End:
+    def improved(self, end: End, *, strict: bool = False) -> End:
         """Return the end of relocations, each kept if it gains."""
         n_components = end.statistics.count.size
         hopeless = -HOPELESS * self.sample.total_weight
@@ -293,7 +299,9 @@ class Searcher:
             own = end.statistics * (1.0 / self.scale)
             tried = relocations(self.sample, end.guide, self.engine, own, end.parameters)
             for promise, statistics in islice(tried, most):
-                trial = self._tried(end, statistics * self.scale) if promise > hopeless else None
+                if not promise > hopeless:
+                    continue
+                trial = self._tried(end, statistics * self.scale, strict=strict)
                 if trial is not None:
                     end = trial
                     break
@@ -311,7 +319,7 @@ class Searcher:
         is_known = guide.family.n_parameters(n_components, n_features) <= self.total_weight
         return is_known and work + n_components * n_features**3 <= FEW
 
-    def _tried(self, end: End, statistics: SufficientStatistics) -> End | None:
+    def _tried(self, end: End, statistics: SufficientStatistics, *, strict: bool) -> End | None:
         """Return where a relocation leads, or None where that is no better.
 
         It is given up where the limit of its first gains, as a geometric series, is no better.
@@ -330,7 +338,7 @@ class Searcher:
             return None
         trial = self.climbed(trial.guide, trial.statistics, RELOCATION_STEPS - TRIAL_STEPS)
         is_better = trial.merit > wanted and self.is_sound(trial, end)
-        return trial if is_better and self.lasts(trial) else None
+        return trial if is_better and self.lasts(trial, strict=strict) else None
 
     def is_sound(self, end: End, other: End) -> bool:
         """Whether an end has no more components of too few rows than another.
@@ -345,11 +353,13 @@ class Searcher:
         few, before = (int((one.statistics.count < fewest).sum()) for one in (end, other))
         return few <= before
 
-    def lasts(self, end: End) -> bool:
-        """Whether no component collapses in the steps after an end."""
+    def lasts(self, end: End, *, strict: bool) -> bool:
+        """Whether no component collapses in the steps after an end, or loses its rows' width."""
         if not end.guide.may_collapse:
             return True
-        return bool(np.isfinite(self.climbed(end.guide, end.statistics, LASTING_STEPS).merit))
+        later = self.climbed(end.guide, end.statistics, LASTING_STEPS)
+        is_narrow = strict and end.guide.has_vanished(later.statistics)
+        return bool(np.isfinite(later.merit)) and not is_narrow
 
 
 def searcher_of(rows: Rows, n_components: int, engine: Engine) -> Searcher:
