@@ -13,6 +13,7 @@ from benchmarks.measurements import (
     gibbs_sweep,
     mclust,
     memory,
+    observed_rows,
     optimum,
     precision,
     process,
@@ -41,6 +42,7 @@ MEASUREMENTS: dict[str, Callable[[Context], Table]] = {
     "mclust": mclust.measure_mclust,
     "starts": starts.measure_starts,
     "default_speed": default_speed.measure_default_speed,
+    "observed_rows": observed_rows.measure_observed_rows,
     "whole_fits": whole_fits.measure_whole_fits,
 }
 """Every measurement by name; a new one is one file and one entry here."""

@@ -84,7 +84,8 @@ class CollapsedGibbs(ChainMethod[PartitionState]):
         Effective draws that suffice, of all chains together: of the log joint density and, where
         they are random, of the number of components and of groups.
     moves : int, default=3
-        Splits and merges that are tried in each sweep.
+        Splits and merges that are tried in each sweep; twelve times as many where cells are
+        missing.
 
     Raises
     ------
