@@ -139,8 +139,9 @@ def lane_numbers(labels: Sequence[object]) -> tuple[list[object], IntegerArray]:
             f"must be one for each row; got {short_repr(labels)}", argument="labels"
         )
     if values.dtype == object:
-        distinct = list(dict.fromkeys(values.tolist()))
+        of_rows = list(values)
+        distinct = list(dict.fromkeys(of_rows))
         position = {label: lane for lane, label in enumerate(distinct)}
-        return distinct, np.array([position[label] for label in values.tolist()], dtype=np.intp)
+        return distinct, np.array([position[label] for label in of_rows], dtype=np.intp)
     names, lanes = np.unique(values, return_inverse=True)
     return list(names.tolist()), lanes.reshape(-1)

@@ -91,7 +91,7 @@ def co_clustering(
     return ax
 
 
-def grouped_order(together: Array, groups: IntegerArray) -> tuple[IntegerArray, IntegerArray]:
+def grouped_order(together: Array, groups: Array) -> tuple[IntegerArray, IntegerArray]:
     """Return the order of the rows (N,) by group, and the groups' sizes in that order."""
     _, numbers, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     largest_first = np.argsort(-sizes, kind="stable")
