@@ -20,8 +20,8 @@ from mixtura.families import FAMILIES
 from mixtura.fit import Fit, OnlineStatistics, Run
 from mixtura.io.archive import check_header, read_archive, write_archive
 from mixtura.messages.background import Background
-from mixtura.messages.draws import Draws
 from mixtura.messages.conversion import short_repr
+from mixtura.messages.draws import Draws
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.statistics import SufficientStatistics
 from mixtura.messages.validation import Flag, OneOf, Real, Text, Whole
@@ -67,9 +67,7 @@ SETTINGS: dict[str, tuple[type, ...]] = {
 LARGEST_FILE = 1 << 30
 """A gigabyte: a thousand components of three hundred features fit; a bomb does not."""
 
-LARGEST_MEAN = 1e152
-"""Size of values whose squares float64 can hold."""
-
+LARGEST_MEAN = 1e152  # whose square float64 can hold
 SMALLEST_WEIGHT = 1e-100  # of all rows together, as weights of rows are bounded
 _NUMBER, _COUNT = Real(-np.inf), Whole(0, 10**15)
 
