@@ -63,7 +63,7 @@ def test_given_parameters_answer_by_their_formulas(model, rows, tmp_path):
         shares = one.predict_proba(rows)
         np.testing.assert_allclose(shares, (parts / np.sum(parts, axis=0)).T, atol=1e-12)
         assert one.sample(10)[0].shape == (10, 2)
-        assert "0 rows" in str(one.summary())
+        assert "2 components of x0, x1." in str(one.summary())
         np.testing.assert_allclose(one.to_sklearn().score_samples(rows), one.score_samples(rows))
     assert str(model.report(rows))
     assert model.plot_density(rows) is not None

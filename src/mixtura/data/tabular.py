@@ -334,8 +334,8 @@ def _left_out(raw: RawTable, words: list[Column], counters: list[Column]) -> tup
     return (*notes, *dict.fromkeys(note for note in written if note))
 
 
-MOST_OF_NUMBER = 24
-"""Characters of a cell that may be a number with marks in it; more are a text."""
+AMOUNT = re.compile(r"[A-Z$£€¥]{0,3} ?[+-]?\d[\d.,'’_ ]{0,20} ?[A-Z$£€¥%]{0,3}")
+"""What may be a number with marks in it: neither a date nor a text."""
 
 
 def _how_written(raw: RawTable, column: Column) -> str:
@@ -344,7 +344,7 @@ def _how_written(raw: RawTable, column: Column) -> str:
         return ""
     cell = raw.locate(column.first_bad, column.index).cell
     remedy = _reading_remedy(cell)
-    if not remedy or isinstance(remedy, str | Setting) or len(cell) > MOST_OF_NUMBER:
+    if not remedy or isinstance(remedy, str | Setting) or not AMOUNT.fullmatch(cell.strip()):
         return ""
     return Message(f"Of {shown(cell)} and the like: ", *remedy, ".")
 

@@ -136,7 +136,7 @@ def classes_of_rows(y: Any, n_rows: int) -> np.ndarray:
     Raises
     ------
     DataError
-        If y is anything else, or some rows have no class; in scikit-learn's words where it has some.
+        If y is anything else, or some rows have no class.
     """
     try:
         found = column_or_1d(y, warn=True)
@@ -151,7 +151,8 @@ def classes_of_rows(y: Any, n_rows: int) -> np.ndarray:
         ) from None
     if found.dtype == object and any(_is_missing(one) for one in found.tolist()):
         raise DataError(
-            "y has no class in some rows: leave them out, or fit a GaussianMixtureModel with labels="
+            "y has no class in some rows: leave them out, or fit a GaussianMixtureModel with "
+            "labels="
         )
     return found
 

@@ -20,6 +20,7 @@ from mixtura.families import FAMILIES
 from mixtura.fit import Fit, OnlineStatistics, Run
 from mixtura.io.archive import check_header, read_archive, write_archive
 from mixtura.messages.background import Background
+from mixtura.messages.conversion import short_repr
 from mixtura.messages.draws import Draws
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.statistics import SufficientStatistics
@@ -66,9 +67,7 @@ SETTINGS: dict[str, tuple[type, ...]] = {
 LARGEST_FILE = 1 << 30
 """A gigabyte: a thousand components of three hundred features fit; a bomb does not."""
 
-LARGEST_MEAN = 1e152
-"""Size of values whose squares float64 can hold."""
-
+LARGEST_MEAN = 1e152  # whose square float64 can hold
 SMALLEST_WEIGHT = 1e-100  # of all rows together, as weights of rows are bounded
 _NUMBER, _COUNT = Real(-np.inf), Whole(0, 10**15)
 
@@ -332,7 +331,9 @@ def _settings(values: dict[str, Any]) -> dict[str, Any]:
     """Return the estimator's parameters in a header, each of a kind that it can have."""
     for name, value in values.items():
         if name not in SETTINGS or type(value) not in (*SETTINGS[name], NoneType):
-            raise ModelFileError(f"the estimator has no parameter {name!r} like {value!r} here")
+            raise ModelFileError(
+                f"the estimator has no parameter {short_repr(name)} like {short_repr(value)} here"
+            )
     return dict(values)
 
 
@@ -453,8 +454,8 @@ def _check_parameters(model: MixtureModel, parameters: MixtureParameters) -> Non
     dtypes = {part.dtype for part in (parameters.weights, parameters.means, parameters.covariances)}
     if dtypes != {np.dtype(np.float64)} or not parameters.is_finite():
         raise ModelFileError("the parameters are not finite float64 numbers")
-    if not (np.abs(parameters.means) < LARGEST_MEAN).all():
-        raise ModelFileError("a mean is beyond what float64 can square")
+    if not (np.abs(parameters.means) < LARGEST_MEAN).all() or (parameters.weights > 2.0).any():
+        raise ModelFileError("a weight, or a mean, is beyond what float64 can square")
     total = parameters.weights.sum()
     missing = 1.0 - total if model.background is None else max(total - 1.0, 0.0)
     if (parameters.weights < 0).any() or abs(missing) > 1e-8:
