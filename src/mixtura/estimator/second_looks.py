@@ -8,6 +8,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from mixtura.data import ArrayRows
+from mixtura.data.scaling import safe_factor
 from mixtura.errors import (
     DataWarning,
     DegenerateComponentWarning,
@@ -18,12 +19,18 @@ from mixtura.estimator import GaussianMixtureModel, arguments
 from mixtura.families import is_special_case
 from mixtura.fit import Fit
 from mixtura.inference.in_threads import answers
-from mixtura.inference.starts.handed_on import HandedOn, SeveralEnds
-from mixtura.inference.starts.plans import SAME
+from mixtura.inference.starts.guides import ModelGuide
+from mixtura.inference.starts.handed_on import Begun, HandedOn, SeveralEnds
+from mixtura.inference.starts.plans import SAME, SETTLED
 from mixtura.inference.starts.relocation import merge_losses
+from mixtura.inference.starts.short_runs import ShortRunLimits, short_run
+from mixtura.messages.statistics import SufficientStatistics
 
 SHORT = 16
 """Iterations after which a climb from another end is judged."""
+
+MARGIN = 3.0
+"""Multiples of what the last gains of a short climb promise, as a geometric series."""
 
 MOST_ENDS = 4
 """Ends of other families from which one candidate is tried, the most likely first."""
@@ -37,11 +44,17 @@ GAIN = 0.01
 BEHIND = 1.0
 """Nats by which a short climb may lie behind and still be followed to its end."""
 
+FAR_BEHIND = 4.0
+"""Nats by which it may lie behind until its last two iterations."""
+
 ROUNDS = 6
 """How often ends that were improved are handed on."""
 
 UNSOUND = (DegenerateComponentWarning, EmptyComponentWarning, DataWarning)
 """What is doubtful about components, and must not be new."""
+
+NO_SEED = np.random.SeedSequence(0)
+"""Nothing is drawn."""
 
 FAILURES = (MixturaError, ValueError, ArithmeticError)
 
@@ -181,19 +194,67 @@ def _share_apart(one: Fitted, other: Fitted) -> float:
 def _looked_again(job: tuple[Fitted, list[HandedOn]]) -> GaussianMixtureModel | None:
     """Return the better fit that others lead to; None where none does."""
     one, starts = job
-    best = _led(one, starts, SHORT)
-    if best is None:
-        return None
-    lead = best.fit_.objective - one.fit.objective
-    if not one.collapsed and lead < (GAIN if best.converged_ else -BEHIND):
-        return None
-    found = _led(one, [HandedOn(best.fit_)], None)
+    model, rows = one.fit.model, one.rows
+    if safe_factor(rows.magnitude(), common=model.family.has_common_unit) is None:
+        begin = _promising(one, starts)
+        if begin is None:
+            return None
+        found = _led(one, [begin], None)
+    else:
+        best = _led(one, starts, SHORT)
+        if best is None:
+            return None
+        lead = best.fit_.objective - one.fit.objective
+        if not one.collapsed and lead < (GAIN if best.converged_ else -BEHIND):
+            return None
+        found = _led(one, [HandedOn(best.fit_)], None)
     if found is None or not _is_better(found.fit_, one.fit):
         return None
     return found.set_params(init=one.gmm.init, n_init=None, max_iter=None)
 
 
-def _led(one: Fitted, starts: list[HandedOn], max_iter: int | None) -> GaussianMixtureModel | None:
+def _promising(one: Fitted, starts: list[HandedOn]) -> Begun | None:
+    """Return where the best of short climbs from other ends leads; None where none promises more.
+
+    Weights follow the counts, as in all searches for starts.
+    """
+    guide = ModelGuide(one.fit.model)
+    own = one.fit.log_likelihood + guide.merit(one.fit.parameters)
+    most, best = -np.inf, None
+    for start in starts:
+        try:
+            found = _climbed(one, start, guide, -np.inf if one.collapsed else own)
+        except FAILURES:
+            continue
+        if found is not None and found[1] > most:
+            best, most = found
+    return None if best is None else Begun(best)
+
+
+def _climbed(
+    one: Fitted, start: HandedOn, guide: ModelGuide, own: float
+) -> tuple[SufficientStatistics, float] | None:
+    """Return where a short climb leads, and how good that is; None where it promises no more."""
+    engine, rows, model = one.gmm._engine(), one.rows, one.fit.model
+    key = "handed on", start.key, model.structure
+    statistics = rows.once(key, lambda: start.statistics(model, rows, engine, 0, NO_SEED))
+    merits: list[float] = []
+    for n_steps, behind in ((SHORT - 2, FAR_BEHIND), (1, FAR_BEHIND), (1, BEHIND)):
+        limits = ShortRunLimits(n_steps, settled=SETTLED * rows.total_weight)
+        statistics, parameters = short_run(engine, rows, guide, statistics, limits)
+        merits.append(statistics.log_normalizer + guide.merit(parameters))
+        if not own - behind <= merits[-1] < np.inf:
+            return None
+    first, second = np.diff(merits)
+    rate = second / first if first > 0.0 else 0.0
+    rest = MARGIN * second * rate / (1.0 - rate) if 0.0 < rate < 1.0 else 0.0
+    is_promising = rate >= 1.0 or merits[-1] + rest > own + GAIN
+    return (statistics, merits[-1]) if is_promising else None
+
+
+def _led(
+    one: Fitted, starts: Sequence[HandedOn | Begun], max_iter: int | None
+) -> GaussianMixtureModel | None:
     """Return a candidate's best fit from other ends; None where there is none."""
     own = GaussianMixtureModel(**one.gmm.get_params(deep=False))
     own.init, own.n_init, own.max_iter = SeveralEnds(tuple(starts)), len(starts), max_iter

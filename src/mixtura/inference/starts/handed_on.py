@@ -1,5 +1,6 @@
 """Starts from fits of other families or of one component more or less."""
 
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -38,6 +39,11 @@ class HandedOn(Initializer):
     name = "another fit"
     needs_complete_rows = False
 
+    @property
+    def key(self) -> tuple[Hashable, ...]:
+        """What tells it from other starts."""
+        return (self.fit.posterior, self.merged, self.split)
+
     def statistics(
         self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
     ) -> SufficientStatistics:
@@ -59,16 +65,37 @@ class HandedOn(Initializer):
 
 @final
 @dataclass(frozen=True, eq=False)
+class Begun(Initializer):
+    """Where a short climb has led.
+
+    Parameters
+    ----------
+    begin : SufficientStatistics
+        Those of its last sweep, in the units of the rows.
+    """
+
+    begin: SufficientStatistics
+    name = "another fit"
+    needs_complete_rows = False
+
+    def statistics(
+        self, model: MixtureModel, rows: Rows, engine: Engine, number: int, seed: SeedSequence
+    ) -> SufficientStatistics:
+        return self.begin
+
+
+@final
+@dataclass(frozen=True, eq=False)
 class SeveralEnds(Initializer):
     """Several of such starts, one after the other.
 
     Parameters
     ----------
-    ends : tuple of HandedOn
+    ends : tuple of HandedOn or Begun
         The starts.
     """
 
-    ends: tuple[HandedOn, ...]
+    ends: tuple[HandedOn | Begun, ...]
     name = "other fits"
     needs_complete_rows = False
 
