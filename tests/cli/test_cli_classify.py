@@ -149,3 +149,14 @@ def test_one_column_has_two_families(run, table) -> None:
     asked = ("-c", "petal_length", "--families", "all", "--folds", 0, "--json")
     told = json.loads(run("classify", table, "--class", "species", *asked).out)
     assert told["candidates"]["covariance_type"] == ["EEE", "VVV"]
+
+
+def test_a_column_that_is_hardly_one_of_classes_is_doubted(run, tmp_path) -> None:
+    path = tmp_path / "flows.csv"
+    rows = [f"{value / 7},{value},{'ab'[value % 2]}" for value in range(12)]
+    path.write_text("x,flow,kind\n" + "\n".join(rows) + "\n")
+    said = run("classify", path, "--class", "flow", "-c", "x", "--folds", "0").err
+    assert "has 12 classes in 12 rows: is it the column of the classes?" in " ".join(said.split())
+    path.write_text("x,flow,kind\n" + "\n".join([*rows, "9,9,odd"]) + "\n")
+    said = run("classify", path, "--class", "kind", "-c", "x", "--folds", "2").err
+    assert "1 class of a single row: left out of cross-validation" in " ".join(said.split())

@@ -61,7 +61,16 @@ class KnownClasses:
             raise DataError(f"{table.source}: column {quoted(column)} has no class in any row")
         if not known.all():
             rows = counted(int((~known).sum()), "row")
-            talk.note(f"{rows} without a class: classified, not fitted")
+            talk.note(f"{rows} without a class: not fitted")
+        sizes = np.unique(labels[known].astype(str), return_counts=True)[1]
+        if 2 * sizes.size > known.sum():
+            talk.note(
+                f"column {quoted(column)} has {counted(sizes.size, 'class', 'classes')} in "
+                f"{counted(int(known.sum()), 'row')}: is it the column of the classes?"
+            )
+        elif (sizes == 1).any():
+            single = counted(int((sizes == 1).sum()), "class", "classes")
+            talk.note(f"{single} of a single row: left out of cross-validation")
         return cls(table, _taken(table, known), np.array(labels[known].tolist()))
 
     @property

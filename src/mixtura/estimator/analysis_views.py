@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.errors import InvalidArgumentError, NotNumbersError
+from mixtura.errors import InvalidArgumentError, NotNumbersError, either
 from mixtura.estimator import arguments
 from mixtura.estimator.posterior_views import SampledViews
 from mixtura.fit import Fit
@@ -31,6 +31,9 @@ else:  # a fit needs none of them
 
 BOOTSTRAP = 0x626F_6F74
 """Key of the random numbers of replicates."""
+
+MOST_NAMED = 5
+"""Columns that a message names at most."""
 
 
 class AnalysisViews(SampledViews, ABC):
@@ -133,7 +136,8 @@ class AnalysisViews(SampledViews, ABC):
         names = self._checked_fit().feature_names
         if feature is None and len(names) > 1:
             raise InvalidArgumentError(
-                f"must be one of the {len(names)} columns", argument="feature"
+                f"must be one of {either([repr(name) for name in names[:MOST_NAMED]])}",
+                argument="feature",
             )
         column = FeatureIndex(names).read(0 if feature is None else feature, "feature")
         return marginal_distribution.MarginalDistribution.of(self.fit_, column)
