@@ -141,3 +141,11 @@ def test_warnings_of_convergence_are_those_of_both_packages(rows):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", exceptions.ConvergenceWarning)
         GaussianMixtureModel(2, max_iter=1, init="quantile").fit(rows)
+
+
+def test_names_of_any_length_leave_room_for_a_report(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    rows = np.concatenate([rng.normal(size=(80, 2)), 5.0 + rng.normal(size=(60, 2))])
+    path = tmp_path / "page.html"
+    GaussianMixtureModel(2).fit(rows).write_report(path, rows, component_names=["x" * 300, "b"])
+    assert "x" * 23 + "\N{HORIZONTAL ELLIPSIS}" in path.read_text(encoding="utf-8")

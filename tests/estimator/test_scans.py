@@ -331,6 +331,16 @@ def test_rows_are_imputed_into_a_file_piece_by_piece(tmp_path: Path) -> None:
     assert (both[0] != both[1])[~known].all()
 
 
+def test_no_two_columns_of_imputed_rows_share_a_name(tmp_path: Path) -> None:
+    frame = pd.DataFrame(rows_of(12, 30)[:, :2], columns=["row", "draw"])
+    gmm = model().fit(frame)
+    for how, n_draws in (("mean", 1), ("draw", 2)):
+        path = gmm.impute(frame, how, n_draws, to=tmp_path / f"{how}.parquet")
+        names = pq.read_table(path).column_names
+        assert len(set(names)) == len(names)
+        assert "row_kept" in names
+
+
 def test_label_blanks_of_large_texts_are_those_of_small_ones(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,6 +1,7 @@
 """Candidates that are fitted again from where others ended."""
 
 import dataclasses
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from mixtura import GaussianMixtureModel, select
 from mixtura.data import ArrayRows
 from mixtura.datasets import load_faithful
 from mixtura.engines import best_engine
+from mixtura.errors import MixturaWarning
 from mixtura.estimator.second_looks import Fitted, improved, may_look_twice
 from mixtura.families import FAMILIES, MCLUST_ORDER, is_special_case, letters_of
 from mixtura.inference.starts.handed_on import HandedOn, halved
@@ -111,3 +113,13 @@ def test_a_split_leads_to_one_component_more() -> None:
     wide = int(np.argmax(two.weights_))
     led = GaussianMixtureModel(3, inference="ml", init=HandedOn(two.fit_, split=wide)).fit(rows)
     assert led.objective_ == pytest.approx(three.objective_, abs=1e-5)
+
+
+@pytest.mark.parametrize(("inference", "n_rows"), [("map", 1), ("map", 5), ("ml", 6)])
+def test_few_rows_give_no_warning_of_numbers(inference: str, n_rows: int) -> None:
+    rows = np.random.default_rng(5).normal(size=(n_rows, 3))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", MixturaWarning)
+        warnings.simplefilter("error", RuntimeWarning)
+        chosen = select(rows, range(1, 8), ["full", "VEV", "spherical", "EEE"], inference=inference)
+    assert len(chosen.table) == 28

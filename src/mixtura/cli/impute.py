@@ -73,6 +73,7 @@ def impute(
     target = table_output("--output", output, STREAMED if scans else None)
     check_outputs([target] if target else [], [model, data], force=force)
     from mixtura.estimator import load
+    from mixtura.estimator.scanned_rows import numbered_names
 
     gmm, n_draws = load(model), draws or 1
     scanned = scanned_rows_for(gmm, data, talk, of_rows, memory)
@@ -84,11 +85,8 @@ def impute(
     filled = gmm.impute(
         table, how, n_draws, measurement_error=table.errors, random_state=seed
     ).reshape(-1, len(table.names))
-    names = ["row", *gmm.fit_.feature_names]
     columns = [np.tile(table.numbers, n_draws), *filled.T]
     if n_draws > 1:
-        names, columns = (
-            ["draw", *names],
-            [np.repeat(np.arange(1, n_draws + 1), len(table.values)), *columns],
-        )
+        columns = [np.repeat(np.arange(1, n_draws + 1), len(table.values)), *columns]
+    names = numbered_names(gmm.fit_.feature_names, n_draws)
     deliver(names, columns, target, talk, force=force)

@@ -161,12 +161,11 @@ def filled_pieces(
     gmm: "GaussianMixtureModel", table: ScannedTable, how: str, n_draws: int, seed: int
 ) -> Iterator[tuple[list[str], list[Any]]]:
     """Yield names and columns of the table of complete rows, some rows after others."""
-    from mixtura.estimator.scanned_rows import scan_for, table_pieces
+    from mixtura.estimator.scanned_rows import numbered_names, scan_for, table_pieces
 
     scan = scan_for(gmm, table.scan)
     fill = gmm._filling(n_draws, seed, is_mean=how == "mean")
-    lead = ["draw", "row"] if n_draws > 1 else ["row"]
-    names = [*lead, *gmm.fit_.feature_names]
+    names = numbered_names(gmm.fit_.feature_names, n_draws)
     for columns in table_pieces(scan, scan.opened(to_fit=False).rows, fill):
         yield names, columns
 

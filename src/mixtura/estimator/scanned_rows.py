@@ -1,6 +1,6 @@
 """Rows of a scan, as an estimator fits them, answers about them and shows them."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -183,10 +183,13 @@ def written(
         Number of draws.
     """
 
-    lead = ["row"]
-    if n_draws > 1:
-        lead = ["draw", "row"]
-    return write_pieces(to, [*lead, *names], table_pieces(scan, rows, tell))
+    return write_pieces(to, numbered_names(names, n_draws), table_pieces(scan, rows, tell))
+
+
+def numbered_names(names: Sequence[str], n_draws: int = 1) -> list[str]:
+    """Return names of columns after that of the rows' numbers, each once."""
+    lead = ["row"] if n_draws == 1 else ["draw", "row"]
+    return [*lead, *(f"{name}_kept" if name in lead else name for name in names)]
 
 
 def table_pieces(

@@ -243,7 +243,7 @@ def _climbed(
         limits = ShortRunLimits(n_steps, settled=SETTLED * rows.total_weight)
         statistics, parameters = short_run(engine, rows, guide, statistics, limits)
         merits.append(statistics.log_normalizer + guide.merit(parameters))
-        if not own - behind <= merits[-1] < np.inf:
+        if not (np.isfinite(merits[-1]) and merits[-1] >= own - behind):
             return None
     first, second = np.diff(merits)
     rate = second / first if first > 0.0 else 0.0

@@ -9,7 +9,15 @@ from mixtura.plots.canvas import single_axes
 from mixtura.plots.observations import as_labels, as_marks, as_rows
 from mixtura.plots.pairs import ELLIPSE_SENTENCE, Cloud, draw_pairs, draw_scatter
 from mixtura.plots.separation import best_features
-from mixtura.plots.style import IMPUTED_SENTENCE, component_legend, label_x, label_y, note
+from mixtura.plots.style import (
+    IMPUTED_SENTENCE,
+    MOST_LETTERS,
+    component_legend,
+    label_x,
+    label_y,
+    note,
+    shown,
+)
 from mixtura.plots.swarm import draw_lanes
 
 if TYPE_CHECKING:
@@ -64,7 +72,10 @@ def clusters(
     marks = as_marks(imputed, rows)
     if rows.shape[1] == 1:
         sizes = np.bincount(numbers, minlength=fit.n_parts)
-        names = [f"{fit.component_name(k)} ({size:,})" for k, size in enumerate(sizes)]
+        names = [
+            f"{shown(fit.component_name(k), MOST_LETTERS)} ({size:,})"
+            for k, size in enumerate(sizes)
+        ]
         one = None if marks is None else marks[:, 0]
         return draw_lanes(rows[:, 0], numbers, names, fit.feature_names[0], ax, figure, one)
     cloud = Cloud.of(fit, rows, numbers, marks)

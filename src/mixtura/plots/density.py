@@ -21,12 +21,14 @@ from mixtura.plots.style import (
     COMPACT,
     MANY_COMPONENTS,
     MAX_LEGEND,
+    MOST_LETTERS,
     ink,
     label_x,
     legend,
     note,
     open_frame,
     place_legend,
+    shown,
 )
 from mixtura.posteriors import DrawsPosterior
 from mixtura.typing import Array
@@ -196,9 +198,9 @@ def _draw_components(
     lines = draw_components(ax, marginals)
     many = len(lines) > MANY_COMPONENTS
     labels = [
-        f"{fit.component_name(k, short=True)}: {w:.2g}"
+        f"{shown(fit.component_name(k, short=True), MOST_LETTERS)}: {w:.2g}"
         if many
-        else f"{fit.component_name(k)}, weight {w:.3g}"
+        else f"{shown(fit.component_name(k), MOST_LETTERS)}, weight {w:.3g}"
         for k, w in enumerate(marginals.weights)
     ]
     return [*lines[:MAX_LEGEND]], labels[:MAX_LEGEND]

@@ -7,7 +7,16 @@ import numpy as np
 from mixtura.diagnostics.entropy_merging import EntropyTree, two_lines
 from mixtura.fit import Fit
 from mixtura.plots.canvas import axes_grid
-from mixtura.plots.style import COLOURS, PLAIN_TEXT, ink, legend, note, open_frame, shown
+from mixtura.plots.style import (
+    COLOURS,
+    MOST_LETTERS,
+    PLAIN_TEXT,
+    ink,
+    legend,
+    note,
+    open_frame,
+    shown,
+)
 from mixtura.typing import Array
 
 if TYPE_CHECKING:
@@ -102,7 +111,7 @@ def _draw_tree(ax: "Axes", fit: Fit, tree: EntropyTree, n_clusters: int) -> None
     ax.set_xlabel("merge")
     ax.set_xlim(0.0, size - 0.3)
     ax.set_xticks(range(1, size) if size <= MANY else [])
-    names = [shown(fit.component_name(int(k), short=size > 10), 24) for k in order]
+    names = [shown(fit.component_name(int(k), short=size > 10), MOST_LETTERS) for k in order]
     ax.set_yticks(range(size) if size <= MANY else [])
     if size <= MANY:
         ax.set_yticklabels(names, fontsize="small", **PLAIN_TEXT)

@@ -11,6 +11,7 @@ from mixtura.plots.canvas import axes_grid
 from mixtura.plots.quantities import listed_components, omission
 from mixtura.plots.separation import best_features
 from mixtura.plots.style import (
+    MOST_LETTERS,
     PLAIN_TEXT,
     component_colour,
     component_marker,
@@ -114,6 +115,6 @@ def _draw(ax: "Axes", fit: Fit, bounds: Array, medians: Array, components: tuple
         ax.plot(bounds[:, k], [place, place], color=colour, linewidth=2.0, solid_capstyle="butt")
         ax.plot(medians[k], place, color=colour, marker=component_marker(k), markersize=6, zorder=3)
     many = len(components) > 10
-    labels = [shown(fit.component_name(k, short=many), 24) for k in components]
+    labels = [shown(fit.component_name(k, short=many), MOST_LETTERS) for k in components]
     ax.set_yticks(range(len(components)), labels, fontsize="small", **PLAIN_TEXT)
     ax.set_ylim(len(components) - 0.5, -0.5)

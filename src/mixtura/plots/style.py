@@ -33,6 +33,9 @@ Grey stands in for their black, which is the colour of axes and text.
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "p")
 """Nine shapes beside eight colours: the pairs repeat after 72 components only."""
 
+MOST_LETTERS = 24
+"""Letters of a component's name that a legend shows."""
+
 PLAIN_TEXT: dict[str, Any] = {"parse_math": False, "usetex": False}
 """Properties of every text that a user wrote: a dollar sign is a dollar sign."""
 
@@ -196,7 +199,7 @@ def component_legend(ax: "Axes", fit: Fit, **style: Any) -> "Legend":
     ]
     handles = [Line2D([], [], linestyle="none", markersize=6, **look) for look in looks]
     many = n_components > MANY_COMPONENTS
-    labels = [fit.component_name(k, short=many) for k in listed]
+    labels = [shown(fit.component_name(k, short=many), MOST_LETTERS) for k in listed]
     if n_components > MAX_LEGEND:
         handles.append(Line2D([], [], linestyle="none"))
         labels.append(f"and {n_components - MAX_LEGEND} more")

@@ -10,12 +10,14 @@ from mixtura.plots.quantities import Quantity, listed_components, omission, quan
 from mixtura.plots.style import (
     COLOURS,
     MAX_LEGEND,
+    MOST_LETTERS,
     component_colour,
     ink,
     label_y,
     legend,
     note,
     open_frame,
+    shown,
 )
 
 if TYPE_CHECKING:
@@ -105,7 +107,7 @@ def _list_components(axes: np.ndarray, fit: Fit, components: tuple[int, ...]) ->
 
     some = components[:MAX_LEGEND]
     handles = [Line2D([], [], color=component_colour(k), linewidth=2.0) for k in some]
-    labels = [fit.component_name(k, short=True) for k in some]
+    labels = [shown(fit.component_name(k, short=True), MOST_LETTERS) for k in some]
     style = {"title": "component", "title_fontsize": "small", "handlelength": 1.0}
     owner = axes[0].figure
     if owner.get_layout_engine() is not None:

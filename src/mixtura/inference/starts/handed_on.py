@@ -16,6 +16,8 @@ from mixtura.messages.assignments import Given, Soft
 from mixtura.messages.statistics import SufficientStatistics, outer_moments
 from mixtura.model import MixtureModel
 
+TINY = float(np.finfo(np.float64).tiny)
+
 
 @final
 @dataclass(frozen=True, eq=False)
@@ -113,7 +115,8 @@ def halved(statistics: SufficientStatistics, k: int) -> SufficientStatistics:
     pivot = statistics.mean()
     about, n_features = statistics.about(pivot), pivot.shape[1]
     shared = about.structure[0] == 1
-    own = about.second[0] / about.total if shared else about.second[k] / about.count[k]
+    weight = about.total if shared else about.count[k]
+    own = about.second[0 if shared else k] / max(weight, TINY)
     step = np.zeros(n_features)
     if own.ndim == 2:
         values, axes = np.linalg.eigh(own)
