@@ -74,6 +74,20 @@ inline double precision_factor(const double *covariance, int64_t n, double *fact
     return logs + log_of_one(product);
 }
 
+// Solves L L^T x = b, given the lower-triangular L of n columns; x holds b at first.
+inline void solve_by_factor(const double *lower, int64_t n, double *x) {
+    for (int64_t i = 0; i < n; i++) {
+        double sum = x[i];
+        for (int64_t j = 0; j < i; j++) sum = fma(-lower[i * n + j], x[j], sum);
+        x[i] = sum / lower[i * n + i];
+    }
+    for (int64_t i = n; i-- > 0;) {
+        double sum = x[i];
+        for (int64_t j = i + 1; j < n; j++) sum = fma(-lower[j * n + i], x[j], sum);
+        x[i] = sum / lower[i * n + i];
+    }
+}
+
 // An entry of P P^T, of which P is the upper-triangular factor of n columns; e is at most d.
 INLINE double precision_entry(const double *factor, int64_t n, int64_t d, int64_t e) {
     double sum = 0.0;

@@ -251,16 +251,8 @@ struct Orientation {
                     factor[i * P + i] = square_root(sum);
                 }
             }
-        for (int64_t i = 0; i < P; i++) {
-            double sum = -gradient[i];
-            for (int64_t j = 0; j < i; j++) sum = fma(-factor[i * P + j], move[j], sum);
-            move[i] = sum / factor[i * P + i];
-        }
-        for (int64_t i = P; i-- > 0;) {
-            double sum = move[i];
-            for (int64_t j = i + 1; j < P; j++) sum = fma(-factor[j * P + i], move[j], sum);
-            move[i] = sum / factor[i * P + i];
-        }
+        for (int64_t i = 0; i < P; i++) move[i] = -gradient[i];
+        solve_by_factor(factor, P, move);
         return true;
     }
 

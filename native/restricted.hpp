@@ -157,16 +157,8 @@ struct Restricted {
                 if (k > j) factor[k * K + j] = sum / factor[j * K + j];
                 else factor[k * K + k] = square_root(sum > ROUNDING ? sum : ROUNDING);
             }
-        for (int64_t k = 0; k < K; k++) {
-            double sum = -slope[k];
-            for (int64_t j = 0; j < k; j++) sum = fma(-factor[k * K + j], step[j], sum);
-            step[k] = sum / factor[k * K + k];
-        }
-        for (int64_t k = K; k-- > 0;) {
-            double sum = step[k];
-            for (int64_t j = k + 1; j < K; j++) sum = fma(-factor[j * K + k], step[j], sum);
-            step[k] = sum / factor[k * K + k];
-        }
+        for (int64_t k = 0; k < K; k++) step[k] = -slope[k];
+        solve_by_factor(factor, K, step);
         for (int64_t k = 0; k < K; k++) step[k] *= unit[k];
     }
 

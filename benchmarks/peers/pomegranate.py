@@ -1,23 +1,16 @@
 """pomegranate's mixture, where it is installed; nothing of it is required."""
 
-import time
-from importlib.util import find_spec
+from functools import partial
 from typing import Any, final
 
 import numpy as np
 
+from benchmarks.peers.trials import check_installed, check_time
 from benchmarks.starts import StartParameters
 from benchmarks.timing import NotRunError
 
 STRUCTURES = ("full", "diag")
 """Those of its structures that can be started from given parameters."""
-
-
-TRIAL = 100
-"""A trial runs on this fraction of the rows."""
-
-LARGE = 100_000
-"""From so many rows on there is a trial first: memory and time may not suffice."""
 
 
 def iteration(
@@ -31,18 +24,10 @@ def iteration(
         If pomegranate is not installed, cannot run the structure, or would take longer than
         ``limit`` seconds.
     """
-    if find_spec("pomegranate") is None:
-        raise NotRunError("not run: not installed")
+    check_installed("pomegranate")
     if structure not in STRUCTURES:
         raise NotRunError("not run: cannot start from given parameters")
-    if len(rows) >= LARGE:
-        trial = Iteration(start, structure, rows[: len(rows) // TRIAL])
-        trial()
-        began = time.perf_counter()
-        trial()
-        seconds = TRIAL * (time.perf_counter() - began)
-        if seconds > limit:
-            raise NotRunError(f"not run: would take about {seconds:.0f} s")
+    check_time(partial(Iteration, start, structure), rows, limit)
     return Iteration(start, structure, rows)
 
 

@@ -1,22 +1,17 @@
 """tgmm's mixture, where it is installed; nothing of it is required."""
 
-import time
-from importlib.util import find_spec
+from functools import partial
 from typing import Any, final
 
 import numpy as np
 
+from benchmarks.peers.trials import check_installed, check_time
 from benchmarks.starts import StartParameters
 from benchmarks.timing import NotRunError
 
 FORMS = {"full": "full", "diag": "diag", "spherical": "spherical", "tied": "tied_full"}
 """What it calls the structures."""
 
-TRIAL = 100
-"""A trial runs on this fraction of the rows."""
-
-LARGE = 100_000
-"""From so many rows on there is a trial first: memory and time may not suffice."""
 
 MOST_NUMBERS = 1 << 29
 """Size N K D above which its difference of every row from every mean would fill memory."""
@@ -33,20 +28,12 @@ def iteration(
         If tgmm is not installed, has no such structure, or would take more than ``limit`` seconds
         or more memory than there is.
     """
-    if find_spec("tgmm") is None:
-        raise NotRunError("not run: not installed")
+    check_installed("tgmm")
     if structure not in FORMS:
         raise NotRunError("not run: no such structure")
     if rows.size * len(start.weights) > MOST_NUMBERS:
         raise NotRunError("not run: too little memory")
-    if len(rows) >= LARGE:
-        trial = Iteration(start, structure, rows[: len(rows) // TRIAL])
-        trial()
-        began = time.perf_counter()
-        trial()
-        seconds = TRIAL * (time.perf_counter() - began)
-        if seconds > limit:
-            raise NotRunError(f"not run: would take about {seconds:.0f} s")
+    check_time(partial(Iteration, start, structure), rows, limit)
     return Iteration(start, structure, rows)
 
 

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from mixtura.errors import InvalidArgumentError, NotNumbersError, either
+from mixtura.errors import InvalidArgumentError, either
 from mixtura.estimator import arguments
 from mixtura.estimator.posterior_views import SampledViews
 from mixtura.fit import Fit
-from mixtura.messages.conversion import as_float64
+from mixtura.messages.conversion import as_numbers_of
 from mixtura.messages.lazy import LazyModule
 from mixtura.messages.validation import FeatureIndex, Whole
 from mixtura.typing import Array
@@ -257,18 +257,8 @@ class AnalysisViews(SampledViews, ABC):
         )
 
 
-def _numbers(value: Any, name: str) -> Array:
-    """Return numbers of any shape.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If they are none.
-    """
-    try:
-        found = as_float64(np.asarray(value))
-    except (NotNumbersError, TypeError, ValueError):
-        found = np.array(np.nan)
+def _numbers(value: Any, argument: str) -> Array:
+    found = as_numbers_of(value, argument)
     if np.isnan(found).any():
-        raise InvalidArgumentError("must be numbers", argument=name)
+        raise InvalidArgumentError("must be numbers, none of them NaN", argument=argument)
     return found

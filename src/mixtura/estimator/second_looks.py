@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import final
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from mixtura.data import ArrayRows
 from mixtura.data.scaling import safe_factor
@@ -19,6 +18,7 @@ from mixtura.estimator import GaussianMixtureModel, arguments
 from mixtura.families import is_special_case
 from mixtura.fit import Fit
 from mixtura.inference.in_threads import answers
+from mixtura.inference.starts.ends import share_apart
 from mixtura.inference.starts.guides import ModelGuide
 from mixtura.inference.starts.handed_on import Begun, HandedOn, SeveralEnds
 from mixtura.inference.starts.plans import SAME, SETTLED
@@ -174,21 +174,14 @@ def _of_families(one: Fitted, others: list[Fitted]) -> list[Fit]:
     for each in near:
         if len(kept) == MOST_ENDS:
             break
-        if all(_share_apart(each, other) > SAME for other in (one, *kept)):
+        labels, weights = each.gmm.labels_, one.rows.weights
+        if all(share_apart(labels, other.gmm.labels_, weights) > SAME for other in (one, *kept)):
             kept.append(each)
     return [each.fit for each in kept]
 
 
 def _is_behind(fit: Fit, other: Fit) -> bool:
     return fit.log_likelihood < other.log_likelihood - GAIN
-
-
-def _share_apart(one: Fitted, other: Fitted) -> float:
-    """Return the share of rows that two fits group otherwise."""
-    labels, others, size = one.gmm.labels_, other.gmm.labels_, one.gmm.n_components
-    counts = np.bincount(labels * size + others, minlength=size * size).reshape(size, size)
-    alike = counts[linear_sum_assignment(-counts)].sum()
-    return float(1.0 - alike / max(labels.size, 1))
 
 
 def _looked_again(job: tuple[Fitted, list[HandedOn]]) -> GaussianMixtureModel | None:

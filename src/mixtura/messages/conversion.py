@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.errors import NotNumbersError
+from mixtura.errors import InvalidArgumentError, NotNumbersError
 from mixtura.typing import Array
 
 LONGEST_TOLD = 100
@@ -72,6 +72,22 @@ def as_float64(value: Any) -> Array:
     except (TypeError, ValueError):
         raise NotNumbersError("rows of different lengths") from None
     return np.asarray(as_numbers(array), dtype=np.float64)
+
+
+def as_numbers_of(value: Any, argument: str) -> Array:
+    """Return an argument's numbers, of any shape, what is missing NaN.
+
+    Raises
+    ------
+    InvalidArgumentError
+        If the value holds anything else; it names the argument.
+    """
+    try:
+        return as_float64(value)
+    except NotNumbersError as error:
+        raise InvalidArgumentError(
+            f"must hold numbers; it holds {error}", argument=argument
+        ) from None
 
 
 def as_numbers(array: np.ndarray) -> np.ndarray:

@@ -7,8 +7,8 @@ from scipy.cluster.hierarchy import leaves_list, linkage
 from scipy.spatial.distance import squareform
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.conversion import as_numbers_of
 from mixtura.plots.canvas import single_axes
-from mixtura.plots.observations import as_numbers_of
 from mixtura.plots.style import ink, note, open_frame
 from mixtura.typing import Array, IntegerArray
 

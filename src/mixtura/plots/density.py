@@ -6,6 +6,7 @@ import numpy as np
 
 from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
+from mixtura.messages.conversion import as_numbers_of
 from mixtura.plots.canvas import axes_grid, single_axes
 from mixtura.plots.curves import (
     TALLEST,
@@ -15,7 +16,7 @@ from mixtura.plots.curves import (
     draw_total,
     histogram,
 )
-from mixtura.plots.observations import as_numbers_of, as_rows
+from mixtura.plots.observations import as_rows
 from mixtura.plots.separation import best_features, feature_position
 from mixtura.plots.style import (
     COMPACT,

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, final
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
+from mixtura.messages.conversion import as_numbers_of
 from mixtura.plots.canvas import single_axes
-from mixtura.plots.observations import as_numbers_of
 from mixtura.plots.style import COLOURS, PLAIN_TEXT, ink, note, shown
 from mixtura.typing import BooleanArray, IntegerArray
 

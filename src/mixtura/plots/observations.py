@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from mixtura.errors import InvalidArgumentError, NotNumbersError
+from mixtura.errors import InvalidArgumentError
 from mixtura.fit import Fit
 from mixtura.messages.background import BACKGROUND
-from mixtura.messages.conversion import as_float64
+from mixtura.messages.conversion import as_numbers_of
 from mixtura.typing import Array, BooleanArray, IntegerArray
 
 
@@ -104,20 +104,6 @@ def as_marks(imputed: Any, rows: Array) -> BooleanArray | None:
             f"must have the shape of the rows, {rows.shape}; got {marks.shape}", argument="imputed"
         )
     return marks
-
-
-def as_numbers_of(value: Any, name: str) -> Array:
-    """Return numbers of any shape.
-
-    Raises
-    ------
-    InvalidArgumentError
-        If the value holds anything else; it names the argument.
-    """
-    try:
-        return as_float64(value)
-    except NotNumbersError as error:
-        raise InvalidArgumentError(f"must hold numbers; it holds {error}", argument=name) from None
 
 
 def subsample(n_rows: int, limit: int) -> tuple[IntegerArray, str]:

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mixtura.errors import InvalidArgumentError
-from mixtura.messages.conversion import short_repr
+from mixtura.messages.conversion import as_numbers_of, short_repr
 from mixtura.messages.validation import FeatureIndex
 from mixtura.plots.bins import bin_edges
 from mixtura.plots.canvas import axes_grid
-from mixtura.plots.observations import as_numbers_of
 from mixtura.plots.style import COLOURS, ink, label_x, legend, note, open_frame
 from mixtura.typing import Array, IntegerArray
 

@@ -3,10 +3,14 @@
 from dataclasses import dataclass
 from typing import final
 
+import numpy as np
+from scipy.optimize import linear_sum_assignment
+
 from mixtura.engines.search import SearchEnd
 from mixtura.inference.starts.guides import Guide
 from mixtura.messages.parameters import MixtureParameters
 from mixtura.messages.statistics import SufficientStatistics
+from mixtura.typing import Array, IntegerArray
 
 
 @final
@@ -62,3 +66,19 @@ def end_of(guide: Guide, end: SearchEnd) -> End:
     reached = guide.reached(end)
     parameters = MixtureParameters(end.weights, end.means, end.covariances)
     return End(end.statistics, parameters, end.merit, reached)
+
+
+def share_apart(labels: IntegerArray, others: IntegerArray, weights: Array | None) -> float:
+    """Return the share of the rows' weight that two partitions group otherwise.
+
+    Parameters
+    ----------
+    labels, others : integer arrays of shape (N,)
+        The groups of the rows, however they are numbered.
+    weights : array of shape (N,), optional
+        Of the rows.
+    """
+    counts = np.zeros((int(labels.max()) + 1, int(others.max()) + 1))
+    np.add.at(counts, (labels, others), 1.0 if weights is None else weights)
+    alike = counts[linear_sum_assignment(-counts)].sum()
+    return float(1.0 - alike / max(counts.sum(), np.finfo(float).tiny))

@@ -11,7 +11,7 @@ from mixtura.data import Rows
 from mixtura.engines import Engine
 from mixtura.fit import Fit
 from mixtura.inference.starts.base import Initializer, share_statistics
-from mixtura.inference.starts.plans import HALF_NORMAL
+from mixtura.inference.starts.relocation import longest_step
 from mixtura.messages.assignments import Given, Soft
 from mixtura.messages.statistics import SufficientStatistics, outer_moments
 from mixtura.model import MixtureModel
@@ -117,14 +117,8 @@ def halved(statistics: SufficientStatistics, k: int) -> SufficientStatistics:
     shared = about.structure[0] == 1
     weight = about.total if shared else about.count[k]
     own = about.second[0 if shared else k] / max(weight, TINY)
-    step = np.zeros(n_features)
-    if own.ndim == 2:
-        values, axes = np.linalg.eigh(own)
-        step = HALF_NORMAL * np.sqrt(max(float(values[-1]), 0.0)) * axes[:, -1]
-    else:
-        spread = np.broadcast_to(own / (n_features // own.size), (n_features,))
-        longest = int(np.argmax(spread))
-        step[longest] = HALF_NORMAL * np.sqrt(spread[longest])
+    per_variance = 1 if own.ndim == 2 else n_features // own.size
+    step = longest_step(own / per_variance, n_features)
     half = 0.5 * about.count[k]
     count = np.append(about.count, half)
     count[k] = half

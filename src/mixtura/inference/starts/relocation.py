@@ -168,20 +168,34 @@ class Cutter:
         return first.astype(np.float64)
 
 
+def longest_step(covariance: Array, n_features: int) -> Array:
+    """Return how far each half of a component lies from its mean, along its longest axis.
+
+    Parameters
+    ----------
+    covariance : array of shape (D, D), (D,) or (1,)
+        The component's covariance matrix, or its variances.
+    n_features : int
+        Number of features D.
+
+    Returns
+    -------
+    array of shape (D,)
+    """
+    if covariance.ndim == 2:
+        values, vectors = np.linalg.eigh(covariance)
+        return REACH.half_normal * (np.sqrt(max(float(values[-1]), 0.0)) * vectors[:, -1])
+    spread, step = np.broadcast_to(covariance, (n_features,)), np.zeros(n_features)
+    longest = int(np.argmax(spread))
+    step[longest] = np.sqrt(spread[longest])
+    return REACH.half_normal * step
+
+
 def _across(
     whole: SufficientStatistics, alone: MixtureParameters, structure: StructureShape
 ) -> SufficientStatistics:
     """Return two halves on either side of the longest direction."""
-    covariance = alone.covariances[0]
-    if covariance.ndim == 2:
-        values, vectors = np.linalg.eigh(covariance)
-        step = np.sqrt(max(float(values[-1]), 0.0)) * vectors[:, -1]
-    else:
-        spread = np.broadcast_to(covariance, alone.means.shape[1:])
-        longest = np.argmax(spread)
-        step = np.zeros_like(alone.means[0])
-        step[longest] = np.sqrt(spread[longest])
-    step = REACH.half_normal * step
+    step = longest_step(alone.covariances[0], alone.means.shape[1])
     removed = np.sqrt(whole.total) * step[None]
     second = whole.second - outer_moments(removed, removed, whole.structure)
     return _pair(whole.total, alone.means + np.stack([step, -step]), second, (0.5, 0.5), structure)

@@ -6,14 +6,13 @@ from itertools import islice
 from typing import final
 
 import numpy as np
-from scipy.optimize import linear_sum_assignment
 
 from mixtura.data import ArrayRows, Rows
 from mixtura.engines import Engine
 from mixtura.engines.search import SearchPlan, Starts
 from mixtura.inference.starts.base import label_statistics_of
 from mixtura.inference.starts.clusterings import clusterings
-from mixtura.inference.starts.ends import End, Rival, end_of
+from mixtura.inference.starts.ends import End, Rival, end_of, share_apart
 from mixtura.inference.starts.guides import DEGENERATE, Guide
 from mixtura.inference.starts.plans import (
     ALIKE,
@@ -219,7 +218,7 @@ class Searcher:
         told: list[IntegerArray] = []
         for end in self.ranked(ends):
             labels = self._labels(end)
-            if all(self._share_apart(labels, other) > SAME for other in told):
+            if all(share_apart(labels, other, self.sample.weights) > SAME for other in told):
                 kept.append(end)
                 told.append(labels)
             if len(kept) == most:
@@ -263,7 +262,7 @@ class Searcher:
         near = [end for end in others if best.merit - end.merit <= ALMOST]
         own = self._labels(best) if near else None
         for end in near:
-            share = 0.0 if own is None else self._share_apart(own, self._labels(end))
+            share = 0.0 if own is None else share_apart(own, self._labels(end), self.sample.weights)
             if share > ALIKE:
                 return Rival(float(best.merit - end.merit), share)
         return None
@@ -272,20 +271,12 @@ class Searcher:
         """Return clusters without those that are almost alike, which lead to the same end."""
         kept: list[IntegerArray] = []
         for labels in found:
-            if all(self._share_apart(labels, other) > SAME for other in kept):
+            if all(share_apart(labels, other, self.sample.weights) > SAME for other in kept):
                 kept.append(labels)
         return kept
 
     def _labels(self, end: End) -> IntegerArray:
         return self.engine.labels(self.sample, end.guide.family.potentials(end.parameters))
-
-    def _share_apart(self, labels: IntegerArray, others: IntegerArray) -> float:
-        """Return the share of the rows' weight that two partitions group otherwise."""
-        counts = np.zeros((int(labels.max()) + 1, int(others.max()) + 1))
-        weights = self.sample.weights
-        np.add.at(counts, (labels, others), 1.0 if weights is None else weights)
-        alike = counts[linear_sum_assignment(-counts)].sum()
-        return float(1.0 - alike / max(counts.sum(), np.finfo(float).tiny))
 
     def improved(self, end: End, *, strict: bool = False) -> End:
         """Return the end of relocations, each kept if it gains."""
