@@ -2,6 +2,7 @@
 
 import dataclasses
 import warnings
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,11 @@ from mixtura.data import ArrayRows
 from mixtura.datasets import load_faithful
 from mixtura.engines import best_engine
 from mixtura.errors import MixturaWarning
+from mixtura.estimator import second_looks
 from mixtura.estimator.second_looks import Fitted, improved, may_look_twice
 from mixtura.families import FAMILIES, MCLUST_ORDER, is_special_case, letters_of
+from mixtura.inference.starts.ends import share_apart
+from mixtura.inference.starts.guides import ModelGuide
 from mixtura.inference.starts.handed_on import HandedOn, halved
 from mixtura.messages.assignments import Soft
 
@@ -105,6 +109,12 @@ def test_halves_are_the_whole(family: str) -> None:
     assert split.count == pytest.approx([whole.count[0], *2 * [0.5 * whole.count[1]]])
     for name in ("count", "first", "second"):
         assert np.allclose(getattr(again, name), getattr(whole, name), rtol=1e-9, atol=1e-6)
+    # Halves of a normal distribution lie sqrt(2 / pi) standard deviations from its mean.
+    shape = gmm.fit_.model.family.structure(1, 2)
+    own = gmm.fit_.parameters.covariances[-1 if whole.structure[0] > 1 else 0]
+    longest = np.linalg.eigvalsh(own).max() if len(shape) == 3 else own.max()
+    apart = np.linalg.norm(split.pivot[1] - split.pivot[2])
+    assert apart == pytest.approx(2.0 * np.sqrt(2.0 / np.pi * longest), rel=1e-4)
 
 
 def test_a_split_leads_to_one_component_more() -> None:
@@ -123,3 +133,42 @@ def test_few_rows_give_no_warning_of_numbers(inference: str, n_rows: int) -> Non
         warnings.simplefilter("error", RuntimeWarning)
         chosen = select(rows, range(1, 8), ["full", "VEV", "spherical", "EEE"], inference=inference)
     assert len(chosen.table) == 28
+
+
+def test_partitions_differ_by_the_weight_of_rows() -> None:
+    one, other = np.array([0, 0, 0, 1, 1, 2]), np.array([2, 2, 1, 0, 0, 1])
+    assert share_apart(one, other, None) == pytest.approx(1.0 / 6.0)
+    assert share_apart(one, other, np.array([1.0, 1.0, 3.0, 1.0, 1.0, 2.0])) == pytest.approx(1 / 3)
+    assert share_apart(one, other, np.array([1.0, 1.0, 0.0, 1.0, 1.0, 1.0])) == 0.0
+
+
+def test_rows_without_weight_make_no_other_end() -> None:
+    labels = np.repeat([0, 1], 10)
+    other = np.where(np.arange(20) < 2, 1, labels)
+
+    def ended(place: int, own: np.ndarray, weights: np.ndarray) -> Any:
+        model = SimpleNamespace(family=FAMILIES["full"])
+        fit = SimpleNamespace(log_likelihood=-float(place), model=model)
+        gmm = SimpleNamespace(labels_=own, n_components=2, fit_=fit)
+        return Fitted(place, gmm, ArrayRows(np.zeros((20, 1)), weights))  # type: ignore[arg-type]
+
+    for weight, n_ends in ((1.0, 1), (0.0, 0)):
+        weights = np.where(np.arange(20) < 2, weight, 1.0)
+        one, rival = ended(0, labels, weights), ended(1, other, weights)
+        assert len(second_looks._of_families(one, [one, rival])) == n_ends
+
+
+def test_a_short_climb_is_followed_where_it_is_near_or_promises_more(monkeypatch) -> None:
+    rows, _ = three_groups()
+    gmm = GaussianMixtureModel(3, inference="ml").fit(rows)
+    one, start = Fitted(0, gmm, ArrayRows(rows)), HandedOn(gmm.fit_)
+    guide, end = ModelGuide(gmm.fit_.model), gmm.fit_.log_likelihood
+
+    def follows(own: float) -> bool:
+        return second_looks._climbed(one, start, guide, own) is not None
+
+    assert [follows(end + more) for more in (-0.5, 0.5, 2.0, -np.inf)] == [True, False, False, True]
+    # It is also followed, at its own height, where the own end has collapsed.
+    assert second_looks._promising(one, [start]) is None
+    monkeypatch.setattr(Fitted, "collapsed", True)
+    assert second_looks._promising(one, [start]) is not None

@@ -97,9 +97,7 @@ def _rewrite(element: ElementTree.Element, in_definitions: bool) -> None:
     _style_to_attributes(element)
     if element.tag == "path":
         in_clip = in_definitions and "id" not in element.attrib
-        # Axes that have no room draw lines without points.
-        path = element.attrib.get("d", "")
-        element.set("d", compact_path(path, 2 if in_definitions else 1) if path else "")
+        element.set("d", compact_path(element.attrib["d"], 2 if in_definitions else 1))
         if in_clip:
             element.attrib.pop("clip-path", None)
     elif element.tag == "text":
